@@ -1,0 +1,89 @@
+"""Expected refusals: each has a stable code, a sentence for a person, and the facts behind it (design §8).
+
+A `LedgerError` means that somebody asked for what cannot be; nothing was changed. An `AssertionError`
+means that we made a mistake; nobody catches it. The sentence is a template over the facts, so that it
+can be translated: `Missing("There is no voucher {number}.", number="PZ…")`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+
+class LedgerError(Exception):
+    """An expected refusal: what is wrong, where, and what to do; nothing was changed."""
+
+    code = "error"
+    http_status = 400
+
+    def __init__(self, template: str, /, **facts: Any) -> None:
+        self.template = template
+        self.facts = facts
+        super().__init__(self.sentence)
+
+    @property
+    def sentence(self) -> str:
+        return self.localized(str)
+
+    def localized(self, translate: Callable[[str], str]) -> str:
+        """The sentence in another language: `translate` maps the template."""
+        return fill(translate(self.template), self.facts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The refusal as RFC 9457 problem details, without transport fields."""
+        return {"code": self.code, "detail": self.sentence, "facts": self.facts}
+
+
+def fill(template: str, facts: dict[str, Any]) -> str:
+    """Put the facts into a template; a template without matching facts stays as it is."""
+    try:
+        return template.format_map(facts)
+    except (KeyError, ValueError, IndexError, AttributeError):
+        return template
+
+
+class Invalid(LedgerError):
+    """What was given is not well formed or breaks a rule of the field."""
+
+    code, http_status = "invalid", 400
+
+
+class NotAuthenticated(LedgerError):
+    """It is not known who asks (also: a wrong passphrase)."""
+
+    code, http_status = "not_authenticated", 401
+
+
+class NotAllowed(LedgerError):
+    """It is known who asks, and he may not."""
+
+    code, http_status = "not_allowed", 403
+
+
+class Missing(LedgerError):
+    """What was named is not there, or not for him who asks."""
+
+    code, http_status = "missing", 404
+
+
+class Conflict(LedgerError):
+    """The state does not allow it; the facts name what is known and what was given."""
+
+    code, http_status = "conflict", 409
+
+
+class ProofFailed(LedgerError):
+    """A proof does not hold; the fact `step` names where."""
+
+    code, http_status = "proof_failed", 422
+
+
+class ChainReverted(LedgerError):
+    """A contract refused; the facts `name` and `args` are its custom error."""
+
+    code, http_status = "chain_reverted", 502
+
+
+class ChainUnavailable(LedgerError):
+    """No node answered, or it is another chain's node."""
+
+    code, http_status = "chain_unavailable", 503
