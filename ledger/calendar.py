@@ -1,0 +1,65 @@
+"""Working days (工作日): the official calendar with its make-up workdays (调休), days in Shanghai.
+
+The calendar is published year by year. Beyond the published years only weekends are known; a
+deadline counted there is *provisional* and recomputed when the year's calendar arrives.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import chinese_calendar
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The last day on which something is still in time, and whether the calendar may yet move it."""
+
+    on: date
+    provisional: bool
+
+    def as_dict(self) -> dict[str, object]:
+        return {"on": self.on.isoformat(), "provisional": self.provisional}
+
+
+def local_date(at: datetime) -> date:
+    """The calendar day of an instant in Asia/Shanghai."""
+    return at.astimezone(SHANGHAI).date()
+
+
+def is_workday(day: date) -> tuple[bool, bool]:
+    """Whether `day` is a working day, and whether that is provisional (year not yet published)."""
+    try:
+        return bool(chinese_calendar.is_workday(day)), False
+    except NotImplementedError:
+        return day.weekday() < 5, True
+
+
+def working_days_after(start: date, count: int) -> Deadline:
+    """The `count`-th working day after `start`; `start` itself does not count.
+
+    >>> working_days_after(date(2026, 9, 25), 10).on.isoformat()   # over National Day
+    '2026-10-15'
+    """
+    day, provisional = start, False
+    while count > 0:
+        day += timedelta(days=1)
+        working, unsure = is_workday(day)
+        provisional = provisional or unsure
+        count -= working
+    return Deadline(day, provisional)
+
+
+def years_after(start: date, years: int) -> date:
+    """The same day `years` later; 29 February becomes 28 February."""
+    try:
+        return start.replace(year=start.year + years)
+    except ValueError:
+        return start.replace(year=start.year + years, day=28)
+
+
+def end_of_day(day: date) -> datetime:
+    """The last second of a day in Shanghai, as an instant."""
+    return datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=SHANGHAI)

@@ -1,0 +1,370 @@
+"""Registration (登记), 发改数据规〔2025〕26号: evidence deposit, application, review, notice, coding.
+
+    deposit 存证 → submit 申请 → accept 受理 → pass 形式审核 + 合规性审查 → notice 公示 → code 赋码
+
+The applicant never decides on his own application; what is missing is named all at once; deadlines
+are working days. The outcome of coding is a `Registration` with its result query code (登记结果查询码).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+from stdnum.iso7064 import mod_37_36
+
+from ledger import log
+from ledger.agreements import Agreement, require_in_force
+from ledger.calendar import end_of_day, local_date, working_days_after, years_after
+from ledger.errors import Conflict, Invalid, Missing
+from ledger.parties import Actor, may, require_own, require_stranger
+from ledger.proof.encoding import digest_bytes
+from ledger.states import move
+from ledger.store import Evidence, new_id, next_number
+
+ACCEPT_WORKING_DAYS = 3  # 26号 art. 10
+REVIEW_WORKING_DAYS = 20  # art. 11
+NOTICE_WORKING_DAYS = 10  # art. 12
+VALIDITY_YEARS = 3  # art. 15
+
+RIGHTS = {"holding": 1, "use": 2, "operating": 4}  # 持有权, 使用权, 经营权; the bits on chain
+OBJECTS = ("resource", "product")
+MATERIALS = {  # art. 9(1), for a first registration
+    "subject": "主体信息",
+    "lawful_source": "数据合法合规性来源",
+    "resource": "数据资源情况",
+    "evidence": "存证情况",
+    "product": "产品和服务信息",
+    "scene": "应用场景信息",
+    "security_risk": "数据安全风险评估",
+}
+COMPLIANCE_ITEMS = {  # 合规性审查: what the registrar must find, each with evidence and verdict
+    "lawful_source": "数据来源合法",
+    "personal_information": "个人信息保护",
+    "important_data": "重要数据与核心数据",
+    "authorisation": "授权依据",
+    "agreement_scope": "授权运营范围",
+    "security_assessment": "数据安全评估",
+}
+VERDICTS = ("pass", "not_applicable", "fail")
+
+
+class Deposit(Evidence):
+    """Evidence deposited (存证): that a party had these bytes at that time; the bytes stay outside."""
+
+    __tablename__ = "deposits"
+    __table_args__ = (Index("deposits_once", "party_id", "digest", unique=True),)
+    subject_type = "deposit"
+    party_id: Mapped[str] = mapped_column(String(36), ForeignKey("parties.id"))
+    member_id: Mapped[str]
+    name: Mapped[str]
+    digest: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    deposited_at: Mapped[datetime]
+
+
+class Application(Evidence):
+    """A registration application (登记申请) on its way."""
+
+    __tablename__ = "applications"
+    subject_type = "application"
+    number: Mapped[str] = mapped_column(unique=True)
+    type: Mapped[str]
+    object: Mapped[str]
+    title: Mapped[str]
+    summary: Mapped[str]
+    party_id: Mapped[str] = mapped_column(String(36), ForeignKey("parties.id"))
+    applicant_id: Mapped[str]
+    agreement_id: Mapped[str | None] = mapped_column(String(36), ForeignKey("agreements.id"))
+    resource_ids: Mapped[list[Any]]
+    deposit_ids: Mapped[list[Any]]
+    rights: Mapped[list[Any]]
+    materials: Mapped[dict[str, Any]]
+    quality: Mapped[list[Any]]
+    state: Mapped[str]
+    deadlines: Mapped[dict[str, Any]]
+    review: Mapped[dict[str, Any]]
+    notice: Mapped[dict[str, Any]]
+
+
+class Registration(Evidence):
+    """What is registered: the outcome of coding (赋码)."""
+
+    __tablename__ = "registrations"
+    subject_type = "registration"
+    code: Mapped[str] = mapped_column(unique=True)
+    application_id: Mapped[str] = mapped_column(String(36), ForeignKey("applications.id"))
+    agreement_id: Mapped[str | None] = mapped_column(String(36), ForeignKey("agreements.id"))
+    party_id: Mapped[str] = mapped_column(String(36), ForeignKey("parties.id"))
+    object: Mapped[str]
+    title: Mapped[str]
+    summary: Mapped[str]
+    rights: Mapped[list[Any]]
+    resource_ids: Mapped[list[Any]]
+    valid_from: Mapped[datetime]
+    valid_until: Mapped[datetime]
+    coded_by: Mapped[str]
+    state: Mapped[str]
+
+
+def deposit(
+    session: Session, actor: Actor, now: datetime, *, name: str, digest: str, size_bytes: int
+) -> Deposit:
+    """Record that the actor's party has bytes of this digest; the same digest again changes nothing."""
+    may(actor, "evidence.deposit")
+    digest_bytes(digest)
+    found = session.scalar(
+        select(Deposit).where(Deposit.party_id == actor.party_id, Deposit.digest == digest)
+    )
+    if found is not None:
+        return found
+    made = Deposit(
+        id=new_id(), party_id=actor.party_id, member_id=actor.member_id, name=name, digest=digest,
+        size_bytes=size_bytes, deposited_at=now.replace(microsecond=0),
+    )  # fmt: skip
+    log.append(session, made, "evidence.deposited", actor.member_id)
+    session.flush()
+    return made
+
+
+def submit(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    *,
+    object_kind: str,
+    title: str,
+    summary: str,
+    agreement: Agreement | None,
+    resource_ids: Sequence[str],
+    deposits: Sequence[Deposit],
+    rights: Sequence[str],
+    materials: Mapping[str, str],
+    quality: Sequence[Mapping[str, Any]],
+) -> Application:
+    """Apply for a first registration (首次登记); everything missing or wrong is named at once.
+
+    Evidence must have been deposited by the same party before (art. 7). A product of an authorised
+    operation stays within its agreement's scope (27号 art. 21).
+    """
+    may(actor, "application.submit")
+    faults = [f"{key} ({zh})" for key, zh in MATERIALS.items() if not materials.get(key, "").strip()]
+    faults += [f"unknown material {key}" for key in materials if key not in MATERIALS]
+    faults += [f"no {name}" for name, text in (("title", title), ("summary", summary)) if not text.strip()]
+    if object_kind not in OBJECTS:
+        faults.append(f"object must be one of {', '.join(OBJECTS)}")
+    if not rights or any(right not in RIGHTS for right in rights):
+        faults.append(f"rights must be among {', '.join(RIGHTS)}")
+    if not deposits:
+        faults.append("no evidence deposited (存证) before the application")
+    if not resource_ids:
+        faults.append("no catalogue resource named")
+    if object_kind == "product" and agreement is None:
+        faults.append("a product of public data needs its operation agreement (授权运营协议)")
+    if agreement is not None:
+        beyond = sorted(set(resource_ids) - set(agreement.resource_ids))
+        faults += [f"resource {resource} is outside agreement {agreement.number}" for resource in beyond]
+    if faults:
+        raise Invalid("The application lacks or breaks: {faults}.", faults="; ".join(faults))
+    for made in deposits:
+        require_own(actor, made.party_id, f"Deposit {made.name}")
+    if agreement is not None:
+        require_own(actor, agreement.operator_id, f"Agreement {agreement.number}")
+        require_in_force(agreement, local_date(now))
+    year = local_date(now).year
+    application = Application(
+        id=new_id(), number=f"SQ{year}-{next_number(session, f'SQ{year}'):06d}", type="first",
+        object=object_kind, title=title.strip(), summary=summary.strip(), party_id=actor.party_id,
+        applicant_id=actor.member_id, agreement_id=agreement.id if agreement else None,
+        resource_ids=sorted(set(resource_ids)), deposit_ids=[made.id for made in deposits],
+        rights=sorted(set(rights), key=list(RIGHTS).index), materials=dict(materials),
+        quality=[dict(q) for q in quality], state=move("application", "submit", None),
+        deadlines={"accept": _due(now, ACCEPT_WORKING_DAYS)}, review={}, notice={},
+    )  # fmt: skip
+    log.append(session, application, "application.submitted", actor.member_id)
+    session.flush()
+    return application
+
+
+def send_back(
+    session: Session, actor: Actor, now: datetime, application: Application, missing: Sequence[str]
+) -> None:
+    """Return the application, naming all gaps at once (一次性告知)."""
+    if not missing:
+        raise Invalid("Say what is missing, all at once.")
+    _decide(session, actor, application, "return")
+    application.review = {**application.review, "missing": list(missing)}
+    application.deadlines = {}
+    log.append(session, application, "application.returned", actor.member_id, reason="; ".join(missing))
+
+
+def refuse(
+    session: Session, actor: Actor, now: datetime, application: Application, reason: str
+) -> None:
+    """Do not accept the application; the reason must be stated (art. 10)."""
+    _reasoned(reason)
+    _decide(session, actor, application, "refuse")
+    application.deadlines = {}
+    log.append(session, application, "application.refused", actor.member_id, reason=reason)
+
+
+def accept(session: Session, actor: Actor, now: datetime, application: Application) -> None:
+    """Accept the application (受理): the 20 working days of review begin."""
+    _decide(session, actor, application, "accept")
+    application.deadlines = {"review": _due(now, REVIEW_WORKING_DAYS)}
+    application.review = {"accepted_by": actor.member_id}
+    log.append(session, application, "application.accepted", actor.member_id)
+
+
+def pass_review(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    application: Application,
+    *,
+    formal: str,
+    compliance: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Pass formal review (形式审核) and compliance review (合规性审查) with their findings.
+
+    `compliance` gives each item of COMPLIANCE_ITEMS a verdict, the evidence it rests on, and a finding.
+    One failed item: reject instead.
+    """
+    faults = [] if formal.strip() else ["the outcome of the formal review"]
+    for key, zh in COMPLIANCE_ITEMS.items():
+        given = compliance.get(key, {})
+        if set(given) != {"verdict", "evidence", "finding"} or given["verdict"] not in VERDICTS:
+            faults.append(f"{key} ({zh}): verdict, evidence and finding")
+        elif not given["evidence"].strip() or not given["finding"].strip():
+            faults.append(f"{key} ({zh}): its evidence or finding is empty")
+    faults += [f"unknown item {key}" for key in compliance if key not in COMPLIANCE_ITEMS]
+    if faults:
+        raise Invalid("The review lacks: {faults}.", faults="; ".join(faults))
+    failed = [key for key in COMPLIANCE_ITEMS if compliance[key]["verdict"] == "fail"]
+    if failed:
+        raise Conflict(
+            "Compliance review failed on {items}: the application can only be rejected.",
+            items=", ".join(failed),
+        )
+    _decide(session, actor, application, "pass")
+    application.review = {
+        **application.review,
+        "compliance": {key: dict(compliance[key]) for key in COMPLIANCE_ITEMS},
+        "formal": formal,
+        "passed_by": actor.member_id,
+    }
+    application.deadlines = {}
+    log.append(session, application, "application.reviewed", actor.member_id)
+
+
+def reject(
+    session: Session, actor: Actor, now: datetime, application: Application, reason: str
+) -> None:
+    """Reject the application after review; the reason must be stated."""
+    _reasoned(reason)
+    _decide(session, actor, application, "reject")
+    application.deadlines = {}
+    log.append(session, application, "application.rejected", actor.member_id, reason=reason)
+
+
+def give_notice(session: Session, actor: Actor, now: datetime, application: Application) -> None:
+    """Put the application on public notice (公示) for ten working days (art. 12)."""
+    _decide(session, actor, application, "notice")
+    application.notice = {
+        "from": local_date(now).isoformat(),
+        "subject": application.party_id,
+        "summary": application.summary,
+        "title": application.title,
+        "type": application.type,
+        "until": _due(now, NOTICE_WORKING_DAYS),
+    }
+    log.append(session, application, "application.noticed", actor.member_id)
+
+
+def code(
+    session: Session, actor: Actor, now: datetime, application: Application, agreement: Agreement | None
+) -> Registration:
+    """Code what stood its notice unopposed (赋码): the registration begins, for three years.
+
+    A product whose agreement runs three years or less lives as long as the agreement (art. 15).
+    """
+    if application.notice and local_date(now).isoformat() <= application.notice["until"]["on"]:
+        raise Conflict(
+            "Application {number} is on notice until {until}; it can be coded from the next day.",
+            number=application.number, until=application.notice["until"]["on"],
+        )  # fmt: skip
+    _decide(session, actor, application, "code")
+    today = local_date(now)
+    until = years_after(today, VALIDITY_YEARS)
+    if agreement is not None:
+        require_in_force(agreement, today)
+        end = date.fromisoformat(agreement.until_on)
+        if end <= years_after(date.fromisoformat(agreement.from_on), VALIDITY_YEARS):
+            until = end
+    registration = Registration(
+        id=new_id(), code=coded(f"DJ{today:%Y%m}", next_number(session, f"DJ{today:%Y%m}")),
+        application_id=application.id, agreement_id=application.agreement_id,
+        party_id=application.party_id, object=application.object, title=application.title,
+        summary=application.summary, rights=list(application.rights),
+        resource_ids=list(application.resource_ids), valid_from=now.replace(microsecond=0),
+        valid_until=end_of_day(until), coded_by=actor.member_id,
+        state=move("registration", "code", None),
+    )  # fmt: skip
+    log.append(session, application, "application.registered", actor.member_id)
+    log.append(session, registration, "registration.coded", actor.member_id)
+    session.flush()
+    return registration
+
+
+def coded(prefix: str, number: int) -> str:
+    """A code people can type: prefix, serial, check character (ISO 7064 MOD 37,36).
+
+    The national format (26号 art. 13) is not published; this one is our own.
+
+    >>> coded("DJ202611", 1)
+    'DJ202611-000001-5'
+    """
+    plain = f"{prefix}{number:06d}"
+    return f"{prefix}-{number:06d}-{mod_37_36.calc_check_digit(plain)}"
+
+
+def check_code(text: str) -> str:
+    """The code in its one spelling; a mistyped one raises Invalid."""
+    compact = text.strip().upper().replace("-", "").replace(" ", "")
+    if not (compact.isascii() and compact.isalnum() and len(compact) > 7 and mod_37_36.is_valid(compact)):
+        raise Invalid("{code} is mistyped: its check character does not fit.", code=text)
+    return f"{compact[:-7]}-{compact[-7:-1]}-{compact[-1]}"
+
+
+def application_by_number(session: Session, number: str) -> Application:
+    """The application with a number; raises Missing."""
+    found = session.scalar(select(Application).where(Application.number == number))
+    if found is None:
+        raise Missing("There is no application {number}.", number=number)
+    return found
+
+
+def by_code(session: Session, text: str) -> Registration:
+    """The registration with a result query code; raises Invalid or Missing."""
+    found = session.scalar(select(Registration).where(Registration.code == check_code(text)))
+    if found is None:
+        raise Missing("There is no registration {code}.", code=text)
+    return found
+
+
+def _decide(session: Session, actor: Actor, application: Application, verb: str) -> None:
+    may(actor, f"application.{verb}")
+    require_stranger(
+        actor, application.party_id, [application.applicant_id], f"application {application.number}"
+    )
+    application.state = move("application", verb, application.state)
+
+
+def _due(now: datetime, working_days: int) -> dict[str, object]:
+    return working_days_after(local_date(now), working_days).as_dict()
+
+
+def _reasoned(reason: str) -> None:
+    if not reason.strip():
+        raise Invalid("A refusal must state its reasons.")

@@ -1,0 +1,86 @@
+"""The legal moves of every state machine, in one table; tests are generated from it (state × verb).
+
+    MOVES[machine][verb] = {state before: state after}
+
+A verb that makes its subject has the state before None. Sources: 发改数据规〔2025〕26号 art. 8-15, 20 for
+applications and registrations; design §4-§5 for vouchers; the rest is our own design.
+"""
+
+from ledger.errors import Conflict
+
+MOVES: dict[str, dict[str, dict[str | None, str]]] = {
+    "application": {
+        "submit": {None: "submitted", "returned": "submitted"},
+        "return": {"submitted": "returned"},  # 一次性告知: all that is missing, once
+        "refuse": {"submitted": "not_accepted"},
+        "accept": {"submitted": "in_review"},
+        "reject": {"in_review": "not_accepted"},
+        "pass": {"in_review": "reviewed"},
+        "notice": {"reviewed": "on_notice"},
+        "object": {"on_notice": "objection_review"},
+        "dismiss": {"objection_review": "on_notice"},
+        "uphold": {"objection_review": "terminated"},
+        "code": {"on_notice": "registered"},
+        "withdraw": {
+            "submitted": "withdrawn",
+            "returned": "withdrawn",
+            "in_review": "withdrawn",
+            "reviewed": "withdrawn",
+            "on_notice": "withdrawn",
+        },
+    },
+    "registration": {
+        "code": {None: "registered"},
+        "cancel": {"registered": "cancelled"},
+        "revoke": {"registered": "revoked"},
+    },
+    "voucher": {
+        "issue": {None: "valid"},
+        "suspend": {"valid": "suspended"},
+        "resume": {"suspended": "valid"},
+        "revoke": {"valid": "revoked", "suspended": "revoked"},
+        "cancel": {"valid": "cancelled", "suspended": "cancelled"},
+        "supersede": {"valid": "superseded"},
+        "freeze": {"valid": "valid", "suspended": "suspended"},
+        "unfreeze": {"valid": "valid", "suspended": "suspended"},
+    },
+    "agreement": {
+        "propose": {None: "proposed"},
+        "sign": {"proposed": "in_force"},
+        "end": {"in_force": "ended"},
+    },
+    "appraisal": {
+        "draft": {None: "drafted"},
+        "approve": {"drafted": "approved"},
+        "reject": {"drafted": "rejected"},
+    },
+    "licence": {
+        "grant": {None: "granted"},
+        "revoke": {"granted": "revoked"},
+    },
+    "scheme": {
+        "propose": {None: "proposed"},
+        "agree": {"proposed": "agreed"},
+    },
+    "statement": {
+        "draft": {None: "drafted"},
+        "propose": {"drafted": "proposed"},
+        "approve": {"proposed": "approved"},
+        "reject": {"proposed": "rejected"},
+        "post": {"approved": "posted"},
+    },
+}
+
+
+def move(machine: str, verb: str, state: str | None) -> str:
+    """The state after `verb`; a verb that is not legal in `state` is a Conflict naming both."""
+    moves = MOVES[machine][verb]
+    if state not in moves:
+        raise Conflict(
+            "A {machine} that is {state} cannot be made to {verb}; that needs: {allowed}.",
+            machine=machine,
+            state=state or "new",
+            verb=verb,
+            allowed=", ".join(sorted(s or "new" for s in moves)),
+        )
+    return moves[state]

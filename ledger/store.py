@@ -1,0 +1,197 @@
+"""Tables and transactions: what every noun's table has in common.
+
+Each table is *evidence* (every column is the fold of record payloads; `audit` re-derives it) or
+*operational* (drafts, outbox, indexes). An evidence row's columns are exactly the body of the last
+record of its subject, so there is one rule for writing, proving and re-deriving them.
+
+SQLite runs in WAL mode; a session that writes begins with BEGIN IMMEDIATE, because a deferred
+transaction that upgrades fails at once when another one writes.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    String,
+    Text,
+    create_engine,
+    event,
+    insert,
+    select,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, declared_attr, mapped_column
+from sqlalchemy.types import TypeDecorator
+from uuid6 import uuid7
+
+from ledger.errors import Conflict, Invalid
+from ledger.proof.encoding import check_subset, instant
+
+SQLITE_BUSY_S = 30
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A time in UTC, whole seconds, as records spell it."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise AssertionError("a time without zone reached the store")
+        return value.astimezone(UTC).replace(microsecond=0)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class CanonicalJson(TypeDecorator[Any]):
+    """A JSON value of the canonical subset, stored as its canonical text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else canonical_fast(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else orjson.loads(value)
+
+
+class Base(DeclarativeBase):
+    """All tables; their names are the plural of the noun."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcTime,
+        dict[str, Any]: CanonicalJson,
+        list[Any]: CanonicalJson,
+        int: BigInteger,
+        str: Text,
+    }
+
+
+class Evidence(Base):
+    """A table whose rows are the fold of records: the row is the body of its subject's last record."""
+
+    __abstract__ = True
+    subject_type: ClassVar[str]
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    version: Mapped[int]
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 - SQLAlchemy passes the class
+        # The log counts the version; SQLAlchemy adds it to each UPDATE's WHERE (lost update: Conflict).
+        return {"version_id_col": cls.__table__.c.version, "version_id_generator": False}
+
+    def body(self) -> dict[str, Any]:
+        """The row as a record's body; times as text, everything else as stored."""
+        return {
+            column.key: _as_json(getattr(self, column.key)) for column in self.__table__.columns
+        }
+
+
+class Number(Base):
+    """The next serial number of each prefix (operational)."""
+
+    __tablename__ = "numbers"
+    prefix: Mapped[str] = mapped_column(primary_key=True)
+    next: Mapped[int]
+
+
+class Answer(Base):
+    """The answer to each deed that was named by a key: asked again, it is given again (operational)."""
+
+    __tablename__ = "answers"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_digest: Mapped[str]
+    answer: Mapped[dict[str, Any]]
+    at: Mapped[datetime]
+
+
+def canonical_fast(value: Any) -> bytes:
+    """`ledger.proof.encoding.canonical` by orjson, for hot paths; equal byte for byte on the subset."""
+    check_subset(value)
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def new_id() -> str:
+    """A fresh UUIDv7: unique, and ordered by its time of birth."""
+    return str(uuid7())
+
+
+def open_engine(url: str) -> Engine:
+    """The engine of a database URL: `sqlite:///…` or `postgresql+psycopg://…`."""
+    if url.startswith("postgresql://"):
+        url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
+    if url.startswith("sqlite"):
+        engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_S})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+        return engine
+    if url.startswith("postgresql+psycopg"):
+        # One writer takes the log's head at a time; what it read before must still hold at commit.
+        return create_engine(url, pool_pre_ping=True)
+    raise Invalid("The database must be SQLite or PostgreSQL.")
+
+
+def next_number(session: Session, prefix: str) -> int:
+    """The next serial number of `prefix`, from 1; two transactions never get the same."""
+    wanted = select(Number).where(Number.prefix == prefix).with_for_update()
+    found = session.scalar(wanted)
+    if found is None:
+        with suppress(IntegrityError), session.begin_nested():  # another one may have made it
+            session.execute(insert(Number).values(prefix=prefix, next=1))
+        found = session.scalars(wanted).one()
+    number, found.next = found.next, found.next + 1
+    session.flush()
+    return number
+
+
+def recall(session: Session, key: str, request_digest: str) -> dict[str, Any] | None:
+    """The first answer given under `key`, or None; another request under the same key is a Conflict."""
+    found = session.get(Answer, key)
+    if found is None:
+        return None
+    if found.request_digest != request_digest:
+        raise Conflict(
+            "The key {key} was used before for another request; use a new key.",
+            key=key,
+            known=found.request_digest,
+            given=request_digest,
+        )
+    return found.answer
+
+
+def remember(
+    session: Session, key: str, request_digest: str, answer: Mapping[str, Any], now: datetime
+) -> None:
+    """Keep the answer given under `key`, in the deed's own transaction."""
+    session.add(Answer(key=key, request_digest=request_digest, answer=dict(answer), at=now))
+
+
+def _as_json(value: Any) -> Any:
+    return instant(value) if isinstance(value, datetime) else value
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's "begin" event begins, not the driver
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: Any) -> None:
+    reads_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
