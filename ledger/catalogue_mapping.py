@@ -292,15 +292,15 @@ class Mapping:
         """
         if field_name is not None and field_name not in FIELDS:
             raise Invalid(
-                f"没有字段 {field_name}；可用：{'、'.join(FIELDS)}。"
-                f" There is no field {field_name}; known: {', '.join(FIELDS)}.",
+                "There is no field {field}; known: {listing}.",
                 field=field_name,
                 known=list(FIELDS),
+                listing=", ".join(FIELDS),
             )
         if not 0 <= index < len(self.columns):
             raise Invalid(
-                f"没有第 {index + 1} 列。 There is no column {index + 1}.",
-                index=index,
+                "There is no column {number}; the table has {columns}.",
+                number=index + 1,
                 columns=len(self.columns),
             )
         columns = []
@@ -574,16 +574,15 @@ def apply(
 def _check_columns(table: Table, mapping: Mapping, defaults: dict[str, str], strict: bool) -> None:
     if tuple(column.header for column in mapping.columns) != table.header:
         raise Invalid(
-            "对应关系与表格的列不一致；请对此表格重新对应。"
-            " The mapping is not of this table's columns; map this table anew.",
+            "The mapping is not of this table's columns; map this table anew.",
             headers=list(table.header),
         )
     stray = [name for name in defaults if name not in FIELDS]
     if stray:
         raise Invalid(
-            f"默认值的字段不存在：{'、'.join(stray)}。"
-            f" Defaults name unknown fields: {', '.join(stray)}.",
+            "Defaults name unknown fields: {listing}.",
             unknown=stray,
+            listing=", ".join(stray),
         )
     missing = [
         name
@@ -591,19 +590,20 @@ def _check_columns(table: Table, mapping: Mapping, defaults: dict[str, str], str
         if wanted.required and name not in mapping.fields and not defaults.get(name)
     ]
     if missing:
-        zh = "、".join(f"{FIELDS[name].zh}（{name}）" for name in missing)
+        listing = "、".join(f"{FIELDS[name].zh} ({name})" for name in missing)
         seen = "、".join(header for header in table.header if header)
         raise Invalid(
-            f"缺少必需的列：{zh}。表头为：{seen}。"
-            f" Required columns are missing: {', '.join(missing)}. Headers seen: {seen}.",
+            "Required columns are missing: {listing}. Headers seen: {seen}.",
+            listing=listing,
+            seen=seen,
             missing=missing,
             headers=list(table.header),
         )
     if strict and mapping.unknown:
         raise Invalid(
-            f"不认识的列：{'、'.join(mapping.unknown)}；请指定字段或改为忽略。"
-            f" Unknown columns: {', '.join(mapping.unknown)}; give them a field or ignore them.",
+            "Unknown columns: {listing}; give them a field or ignore them.",
             unknown=list(mapping.unknown),
+            listing="、".join(mapping.unknown),
         )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import LargeBinary, String, UniqueConstraint, insert, select, tuple_
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -298,6 +299,11 @@ def rung(session: Session, record: Record) -> str:
 
 def payload_bytes(record: Record) -> bytes:
     return record.payload.encode()
+
+
+def payload_of(record: Record) -> dict[str, Any]:
+    """The record's payload as a value."""
+    return dict(orjson.loads(record.payload))
 
 
 def leaf_hash_of(record: Record) -> bytes:

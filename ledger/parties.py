@@ -7,6 +7,7 @@ in `accounts`, an operational table that never leaves the house.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from eth_utils.address import is_checksum_address
 from sqlalchemy import ForeignKey, String, select
@@ -93,7 +94,7 @@ class Member(Evidence):
     __tablename__ = "members"
     subject_type = "member"
     party_id: Mapped[str] = mapped_column(String(36), ForeignKey("parties.id"))
-    roles: Mapped[list[object]]
+    roles: Mapped[list[Any]]
     signing_address: Mapped[str | None]
 
 
@@ -135,16 +136,18 @@ def require_own(actor: Actor, party_id: str, what: str) -> None:
 def require_other(actor: Actor, maker_ids: Iterable[str | None], what: str) -> None:
     """Raise NotAllowed when the actor made himself what he is to decide on."""
     if actor.member_id in set(maker_ids):
-        raise NotAllowed(
-            "You made {what} yourself; another person must decide on it.", what=what
-        )
+        raise NotAllowed("You made {what} yourself; another person must decide on it.", what=what)
 
 
-def require_stranger(actor: Actor, party_id: str, maker_ids: Iterable[str | None], what: str) -> None:
+def require_stranger(
+    actor: Actor, party_id: str, maker_ids: Iterable[str | None], what: str
+) -> None:
     """Raise NotAllowed when the actor or his organisation made what he is to decide on."""
     require_other(actor, maker_ids, what)
     if actor.party_id == party_id:
-        raise NotAllowed("{what} is your own organisation's; another one must decide on it.", what=what)
+        raise NotAllowed(
+            "{what} is your own organisation's; another one must decide on it.", what=what
+        )
 
 
 def check_uscc(code: str) -> str:
@@ -201,7 +204,11 @@ def add_member(
     account = session.scalar(select(Account).where(Account.login == login))
     if account is not None:
         found = session.get_one(Member, account.member_id)
-        if (found.party_id, found.roles, found.signing_address) != (party.id, wanted, signing_address):
+        if (found.party_id, found.roles, found.signing_address) != (
+            party.id,
+            wanted,
+            signing_address,
+        ):
             raise Conflict("The login {login} is taken.", login=login)
         return found
     member = Member(

@@ -149,9 +149,13 @@ def submit(
     operation stays within its agreement's scope (27号 art. 21).
     """
     may(actor, "application.submit")
-    faults = [f"{key} ({zh})" for key, zh in MATERIALS.items() if not materials.get(key, "").strip()]
+    faults = [
+        f"{key} ({zh})" for key, zh in MATERIALS.items() if not materials.get(key, "").strip()
+    ]
     faults += [f"unknown material {key}" for key in materials if key not in MATERIALS]
-    faults += [f"no {name}" for name, text in (("title", title), ("summary", summary)) if not text.strip()]
+    faults += [
+        f"no {name}" for name, text in (("title", title), ("summary", summary)) if not text.strip()
+    ]
     if object_kind not in OBJECTS:
         faults.append(f"object must be one of {', '.join(OBJECTS)}")
     if not rights or any(right not in RIGHTS for right in rights):
@@ -164,7 +168,9 @@ def submit(
         faults.append("a product of public data needs its operation agreement (授权运营协议)")
     if agreement is not None:
         beyond = sorted(set(resource_ids) - set(agreement.resource_ids))
-        faults += [f"resource {resource} is outside agreement {agreement.number}" for resource in beyond]
+        faults += [
+            f"resource {resource} is outside agreement {agreement.number}" for resource in beyond
+        ]
     if faults:
         raise Invalid("The application lacks or breaks: {faults}.", faults="; ".join(faults))
     for made in deposits:
@@ -196,7 +202,9 @@ def send_back(
     _decide(session, actor, application, "return")
     application.review = {**application.review, "missing": list(missing)}
     application.deadlines = {}
-    log.append(session, application, "application.returned", actor.member_id, reason="; ".join(missing))
+    log.append(
+        session, application, "application.returned", actor.member_id, reason="; ".join(missing)
+    )
 
 
 def refuse(
@@ -283,7 +291,11 @@ def give_notice(session: Session, actor: Actor, now: datetime, application: Appl
 
 
 def code(
-    session: Session, actor: Actor, now: datetime, application: Application, agreement: Agreement | None
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    application: Application,
+    agreement: Agreement | None,
 ) -> Registration:
     """Code what stood its notice unopposed (赋码): the registration begins, for three years.
 
@@ -332,7 +344,9 @@ def coded(prefix: str, number: int) -> str:
 def check_code(text: str) -> str:
     """The code in its one spelling; a mistyped one raises Invalid."""
     compact = text.strip().upper().replace("-", "").replace(" ", "")
-    if not (compact.isascii() and compact.isalnum() and len(compact) > 7 and mod_37_36.is_valid(compact)):
+    if not (
+        compact.isascii() and compact.isalnum() and len(compact) > 7 and mod_37_36.is_valid(compact)
+    ):
         raise Invalid("{code} is mistyped: its check character does not fit.", code=text)
     return f"{compact[:-7]}-{compact[-7:-1]}-{compact[-1]}"
 

@@ -148,8 +148,7 @@ def read_table(
     elif kind == "text":
         if sheet is not None:
             raise Invalid(
-                f"“{name}” 是文本文件，没有工作表；请不要指定工作表。"
-                f" {name} is a text file and has no sheets; do not name one.",
+                "{name} is a text file and has no sheets; do not name one.",
                 name=name,
                 sheet=sheet,
             )
@@ -161,72 +160,29 @@ def read_table(
 
 # ---------------------------------------------------------------- what the file is
 
-_REFUSALS: Final[dict[str, tuple[str, str]]] = {
-    "empty": ("是空文件，没有任何内容；请重新导出。", "is empty; export it again."),
-    "pdf": (
-        "是 PDF 文件；请提供原始表格（XLSX、XLS 或 CSV）。",
-        "is a PDF; give the original table as XLSX, XLS or CSV.",
-    ),
-    "image": (
-        "是图片；请提供原始表格（XLSX、XLS 或 CSV）。",
-        "is an image; give the original table as XLSX, XLS or CSV.",
-    ),
-    "zip": (
-        "是压缩包而不是工作簿；请解压后提供其中的表格。",
-        "is a ZIP archive and no workbook; unpack it and give the table inside.",
-    ),
-    "archive": (
-        "是压缩包；请解压后提供其中的表格。",
-        "is an archive; unpack it and give the table inside.",
-    ),
-    "docx": (
-        "是文字处理文档（Word）；请将表格另存为 XLSX 或 CSV。",
-        "is a Word document; save its table as XLSX or CSV.",
-    ),
-    "pptx": (
-        "是演示文稿；请将表格另存为 XLSX 或 CSV。",
-        "is a presentation; save its table as XLSX or CSV.",
-    ),
-    "ods": (
-        "是 OpenDocument 表格；请另存为 XLSX 或 CSV。",
-        "is an OpenDocument file; save it as XLSX or CSV.",
-    ),
-    "xlsb": (
-        "是二进制工作簿（XLSB）；请另存为 XLSX。",
-        "is a binary workbook (XLSB); save it as XLSX.",
-    ),
-    "ole": (
-        "是旧式 Office 文件，但不是 Excel 工作簿；请将表格另存为 XLSX 或 CSV。",
-        "is an old Office file but no Excel workbook; save its table as XLSX or CSV.",
-    ),
-    "protected": (
-        "有打开密码；请取消密码保护后重新保存。",
-        "is protected by a password; remove the protection and save it again.",
-    ),
-    "truncated": (
-        "不完整或已损坏（可能下载或复制时中断）；请重新获取。",
-        "is truncated or damaged; fetch or export it again.",
-    ),
-    "html": (
-        "是网页（HTML），即使扩展名是 .xls；请用表格软件打开后另存为 XLSX 或 CSV。",
-        "is an HTML page, whatever its name says; open it in a spreadsheet program and save it as"
-        " XLSX or CSV.",
-    ),
-    "xml": (
-        "是 XML 文件；请用表格软件打开后另存为 XLSX 或 CSV。",
-        "is an XML document; open it in a spreadsheet program and save it as XLSX or CSV.",
-    ),
-    "json": ("是 JSON 文件；请转换为 CSV 或 XLSX。", "is JSON; convert it to CSV or XLSX."),
-    "binary": (
-        "是二进制文件，不是表格；请提供 XLSX、XLS 或 CSV。",
-        "is a binary file and no table; give XLSX, XLS or CSV.",
-    ),
+_REFUSALS: Final[dict[str, str]] = {
+    "empty": "{name} is empty; export it again.",
+    "pdf": "{name} is a PDF; give the original table as XLSX, XLS or CSV.",
+    "image": "{name} is an image; give the original table as XLSX, XLS or CSV.",
+    "zip": "{name} is a ZIP archive and no workbook; unpack it and give the table inside.",
+    "archive": "{name} is an archive; unpack it and give the table inside.",
+    "docx": "{name} is a Word document; save its table as XLSX or CSV.",
+    "pptx": "{name} is a presentation; save its table as XLSX or CSV.",
+    "ods": "{name} is an OpenDocument file; save it as XLSX or CSV.",
+    "xlsb": "{name} is a binary workbook (XLSB); save it as XLSX.",
+    "ole": "{name} is an old Office file but no Excel workbook; save its table as XLSX or CSV.",
+    "protected": "{name} is protected by a password; remove the protection and save it again.",
+    "truncated": "{name} is truncated or damaged; fetch or export it again.",
+    "html": "{name} is an HTML page, whatever its name says; open it in a spreadsheet program and"
+    " save it as XLSX or CSV.",
+    "xml": "{name} is an XML document; open it in a spreadsheet program and save it as XLSX or CSV.",
+    "json": "{name} is JSON; convert it to CSV or XLSX.",
+    "binary": "{name} is a binary file and no table; give XLSX, XLS or CSV.",
 }
 
 
 def _refuse_kind(kind: str, name: str, **facts: Any) -> NoReturn:
-    zh, en = _REFUSALS[kind]
-    raise Invalid(f"“{name}” {zh} {name} {en}", name=name, kind=kind, **facts)
+    raise Invalid(_REFUSALS[kind], name=name, kind=kind, **facts)
 
 
 _MAGIC: Final = (
@@ -334,33 +290,24 @@ def _load(
         return path.read_bytes(), name
     except OSError as error:
         raise Invalid(
-            f"“{name}” 无法读取：{error.strerror}。 {name} cannot be read: {error.strerror}.",
+            "{name} cannot be read: {cause}.",
             name=name,
+            cause=error.strerror or str(error),
         ) from error
 
 
-_LIMIT_WORDS: Final = {
-    "file_bytes": ("文件字节数", "bytes"),
-    "unzipped_bytes": ("解压后字节数", "bytes when unpacked"),
-    "rows": ("行数", "rows"),
-    "columns": ("列数", "columns"),
-    "cells": ("单元格数", "cells"),
-    "cell_chars": ("单元格字数", "characters in a cell"),
+_LIMIT_SENTENCES: Final = {
+    "file_bytes": "{name} is larger than {most} bytes; split it.",
+    "unzipped_bytes": "{name} unpacks to more than {most} bytes; split it.",
+    "rows": "{name} has more than {most} rows; split it or delete what lies far below the table.",
+    "columns": "{name} has more than {most} columns; delete what lies far beside the table.",
+    "cells": "The table in {name} spans more than {most} cells; split it or clean it up.",
+    "cell_chars": "Row {row} of {name} has a cell of more than {most} characters; shorten it.",
 }
 
 
 def _too_large(name: str, what: str, limit: int, found: int | None, **facts: Any) -> NoReturn:
-    zh, en = _LIMIT_WORDS[what]
-    where_zh = "".join(f"（{key} {value}）" for key, value in facts.items())
-    raise Invalid(
-        f"“{name}” 的{zh}超过上限 {limit:,}{where_zh}；请拆分或清理后再提供。"
-        f" {name} has more than {limit:,} {en}{where_zh}; split it or clean it up.",
-        name=name,
-        limit=what,
-        most=limit,
-        found=found,
-        **facts,
-    )
+    raise Invalid(_LIMIT_SENTENCES[what], name=name, limit=what, most=limit, found=found, **facts)
 
 
 def unpacking(source: BinaryIO) -> BinaryIO | gzip.GzipFile | lzma.LZMAFile:
@@ -422,9 +369,9 @@ def _workbook_cells(
         if sheet is not None and sheet not in sheets:
             known = "、".join(sheets)
             raise Invalid(
-                f"“{name}” 没有名为“{sheet}”的工作表；有：{known}。"
-                f" {name} has no sheet {sheet}; it has: {known}.",
+                "{name} has no sheet {sheet}; it has: {known}.",
                 name=name,
+                known=known,
                 sheet=sheet,
                 sheets=list(sheets),
             )
@@ -445,7 +392,7 @@ def _workbook_cells(
         _refuse_kind("truncated", name, cause=type(error).__name__)
     if chosen is None:
         raise Invalid(
-            f"“{name}” 的可见工作表都是空的；请检查文件。 All visible sheets of {name} are empty.",
+            "All visible sheets of {name} are empty; check the file.",
             name=name,
             sheets=list(sheets),
         )
@@ -787,8 +734,7 @@ def detect_encoding(data: bytes, name: str = "文件") -> tuple[str, Decimal]:
                 continue
     if not candidates:
         raise Invalid(
-            f"“{name}” 的编码无法识别（不是 UTF-8、GB18030 或 Big5），或文件已损坏；请另存为 UTF-8。"
-            f" The encoding of {name} is none of UTF-8, GB18030, Big5, or the file is damaged;"
+            "The encoding of {name} is none of UTF-8, GB18030, Big5, or the file is damaged;"
             " save it as UTF-8.",
             name=name,
         )
@@ -805,11 +751,10 @@ def _refuse_damaged_utf8(data: bytes, error: UnicodeDecodeError, name: str) -> N
     if wide and lost * 20 <= wide - lost:
         line = data.count(b"\n", 0, error.start) + 1
         cut = error.end == len(data) and error.reason == "unexpected end of data"
-        zh = "在最后一个字符中间断开，文件不完整" if cut else f"第 {line} 行有不合法的字节"
-        en = "ends in the middle of a character" if cut else f"has an illegal byte in line {line}"
         raise Invalid(
-            f"“{name}” 是 UTF-8 文本，但{zh}；请重新导出。 {name} is UTF-8 but {en};"
-            " export it again.",
+            "{name} is UTF-8 but ends in the middle of a character; export it again."
+            if cut
+            else "{name} is UTF-8 but has an illegal byte in line {line}; export it again.",
             name=name,
             line=line,
             offset=error.start,
@@ -825,8 +770,7 @@ def _decode(data: bytes, encoding: str, name: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise Invalid(
-            f"“{name}” 第 {line} 行不是合法的 {encoding}；请确认编码。"
-            f" Line {line} of {name} is not legal {encoding}; check the encoding.",
+            "Line {line} of {name} is not legal {encoding}; check the encoding.",
             name=name,
             encoding=encoding,
             line=line,
@@ -840,9 +784,10 @@ def named_encoding(given: str, name: str) -> str:
     if codec is None:
         known = ", ".join(sorted(ENCODINGS))
         raise Invalid(
-            f"不支持编码 {given}；可用：{known}。 Encoding {given} is not taken; known: {known}.",
+            "Encoding {encoding} is not taken; known: {known}.",
             name=name,
             encoding=given,
+            known=known,
         )
     return codec
 
@@ -896,9 +841,8 @@ def _records(text: str, delimiter: str, name: str, limits: Limits) -> Iterator[l
         if "field larger" in str(error):
             _too_large(name, "cell_chars", limits.cell_chars, None, row=line)
         raise Invalid(
-            f"“{name}” 在第 {line} 行附近不是合法的 CSV（引号未闭合或使用不当）；请重新导出。"
-            f" {name} is not legal CSV near line {line} (a quotation mark is not closed or out of"
-            " place); export it again.",
+            "{name} is not legal CSV near line {line}: a quotation mark is not closed or out of"
+            " place; export it again.",
             name=name,
             line=line,
         ) from error

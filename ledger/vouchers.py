@@ -1,4 +1,4 @@
-"""Data asset vouchers (数据资产凭证): issue, suspend, resume, revoke, cancel, freeze, unfreeze, status list.
+"""Data asset vouchers (数据资产凭证): issue, change of state, status list.
 
 A voucher is a W3C Verifiable Credential signed by the registry; its digest, holder and state stand in
 the contract `VoucherRegistry`. Fields that may be withheld (the holder's name and code) stand in the
@@ -180,7 +180,13 @@ def issue(
 
 
 def change(
-    session: Session, actor: Actor, now: datetime, voucher: Voucher, verb: str, reason: str, origin: str
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    voucher: Voucher,
+    verb: str,
+    reason: str,
+    origin: str,
 ) -> None:
     """Suspend, resume, revoke, cancel, freeze or unfreeze a voucher; the ground must be stated."""
     if verb not in VERBS:
@@ -198,7 +204,11 @@ def change(
     if verb in ("freeze", "unfreeze"):
         voucher.frozen = verb == "freeze"
     log.append(session, voucher, f"voucher.{verb}", actor.member_id, reason=reason)
-    arguments = ["0x" + voucher_key(origin, voucher.number).hex(), voucher.version - 1, outbox.REASON]
+    arguments = [
+        "0x" + voucher_key(origin, voucher.number).hex(),
+        voucher.version - 1,
+        outbox.REASON,
+    ]
     _on_chain(session, now, voucher, origin, verb, arguments)
 
 
@@ -271,7 +281,12 @@ def disclosures_of(session: Session, voucher: Voucher) -> dict[str, Mapping[str,
 
 
 def _on_chain(
-    session: Session, now: datetime, voucher: Voucher, origin: str, function: str, arguments: list[Any]
+    session: Session,
+    now: datetime,
+    voucher: Voucher,
+    origin: str,
+    function: str,
+    arguments: list[Any],
 ) -> None:
     outbox.enqueue(
         session, now, lane="registrar", contract="VoucherRegistry", function=function,

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from eth_account import Account
+from eth_utils.address import is_address, to_checksum_address
 
 from ledger.errors import Conflict, Invalid, Missing, NotAuthenticated
 
@@ -79,7 +80,7 @@ def create_keyring(folder: Path, passphrase: str) -> Keyring:
         else:
             account = Account.create()
             private, name = bytes(account.key), account.address
-        sealed = _seal(keyring._secret, role, private)  # noqa: SLF001
+        sealed = _seal(keyring._secret, role, private)
         write_durably(path, {**sealed, "public": name, "role": role})
     return keyring
 
@@ -128,8 +129,6 @@ def open_keystore(path: Path, passphrase: str) -> bytes:
 def keystore_address(path: Path) -> str:
     """The address a keystore says it has, in checksum spelling; readable without passphrase."""
     address = str(_read_json(path).get("address", ""))
-    from eth_utils.address import is_address, to_checksum_address
-
     if not is_address("0x" + address.removeprefix("0x")):
         raise Invalid("{path} is no Ethereum keystore.", path=str(path))
     return str(to_checksum_address("0x" + address.removeprefix("0x")))

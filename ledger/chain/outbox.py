@@ -11,12 +11,14 @@ alarm; before, wait. So the same act never takes effect twice, whatever was kill
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Index, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger.errors import ChainReverted, ChainUnavailable, Conflict
+from ledger.chain.gateway import Gateway
+from ledger.errors import Conflict, LedgerError
+from ledger.proof.merkle import verify_consistency
 from ledger.store import Base, new_id
 
 REASON = "$reason"
@@ -24,6 +26,10 @@ PROOF = "$proof"
 GAS = {"issue": 300_000, "anchor": 500_000, "supersede": 1_000_000}
 GAS_DEFAULT = 400_000
 BATCH = 50
+ADDRESS_CHARS = 42
+# Where `version` stands in the struct that each contract's `get` returns; a test compares the ABI.
+VERSION_AT = {"VoucherRegistry": 2, "RevenueBook": 1, "CirculationRegistry": 4}
+DONE, SEND, WAIT = "done", "send", "wait"  # judgements; any other is an alarm's text
 
 
 class Act(Base):
@@ -48,16 +54,6 @@ class Act(Base):
     problem: Mapped[str | None]
     created_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
-
-
-class Chain(Protocol):
-    """What the outbox asks of a gateway (`ledger.chain.gateway.Gateway`)."""
-
-    def call(self, name: str, address: str, function: str, *args: Any) -> Any: ...
-    def encode(self, name: str, function: str, *args: Any) -> bytes: ...
-    def nonce(self, address: str, pending: bool = ...) -> int: ...
-    def send_raw(self, raw: bytes) -> str: ...
-    def receipt(self, transaction: str) -> Mapping[str, Any] | None: ...
 
 
 @dataclass(frozen=True)
@@ -132,154 +128,191 @@ def alarms(session: Session) -> list[Act]:
     return list(session.scalars(select(Act).where(Act.state == "alarm").order_by(Act.id)))
 
 
-class Sender:
-    """One lane's work against one chain; stateless between calls.
+@dataclass(frozen=True)
+class Resolver:
+    """What an act needs to know at the moment it is sent, asked of the log.
 
-    `resolve(act)` gives the arguments with `$reason` and `$proof` filled in, or None while they
-    cannot be known. `sign(data, to, nonce, gas)` gives the raw transaction and its hash.
+    `reason(session, subject_id, subject_version)` is the 32-byte digest of a record;
+    `proof(session, old_size, new_size)` is a consistency proof; `root(session, size)` our own root.
+    """
+
+    reason: Callable[[Session, str, int], bytes]
+    proof: Callable[[Session, int, int], list[bytes]]
+    root: Callable[[Session, int], bytes]
+
+
+class Sender:
+    """One lane's work against one chain; it keeps nothing in memory between calls.
+
+    `sign(data, to, nonce, gas)` gives the raw transaction and its hash, signed by the lane's key.
     """
 
     def __init__(
         self,
-        chain: Any,
+        chain: Gateway,
         deployment: Deployment,
         address: str,
-        resolve: Callable[[Session, Act], list[Any]],
+        resolver: Resolver,
         sign: Callable[[bytes, str, int, int], tuple[bytes, str]],
     ) -> None:
         self.chain, self.deployment, self.address = chain, deployment, address
-        self.resolve, self.sign = resolve, sign
-
-    def open_acts(self, session: Session, lane: str) -> list[Act]:
-        """The lane's unresolved acts, oldest first, locked for this worker."""
-        return list(
-            session.scalars(
-                select(Act)
-                .where(Act.lane == lane, Act.state.in_(("waiting", "sent")))
-                .order_by(Act.id)
-                .limit(BATCH)
-                .with_for_update(skip_locked=True)
-            )
-        )
+        self.resolver, self.sign = resolver, sign
 
     def prepare(self, session: Session, lane: str, now: datetime) -> list[bytes]:
         """Judge the lane's open acts and sign what has to be sent; returns the raw transactions.
 
-        The signed transactions are stored first and sent after the commit, so that a crash in
-        between sends the same bytes again.
+        The caller commits before it sends them, so that a crash in between sends the same bytes
+        again.
         """
+        acts = session.scalars(
+            select(Act)
+            .where(Act.lane == lane, Act.state.in_(("waiting", "sent")))
+            .order_by(Act.id)
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        ).all()
+        if not acts:
+            return []
+        in_flight = [act.nonce + 1 for act in acts if act.nonce is not None]
+        next_nonce = max([self.chain.nonce(self.address, pending=True), *in_flight])
         to_send: list[bytes] = []
-        next_nonce = self.chain.nonce(self.address, pending=True)
-        acts = self.open_acts(session, lane)
-        in_flight = [act.nonce for act in acts if act.state == "sent" and act.nonce is not None]
-        next_nonce = max([next_nonce, *(nonce + 1 for nonce in in_flight)])
         for act in acts:
             judgement = self._judge(session, act)
-            if judgement == "done":
+            if judgement == DONE:
                 act.state, act.resolved_at = "effective", now
-            elif judgement == "send":
-                if act.state == "sent" and act.raw is not None and self._may_still_land(act):
-                    to_send.append(bytes.fromhex(act.raw))
-                    continue
-                if act.problem is None and act.state == "waiting":
-                    act.nonce, next_nonce = next_nonce, next_nonce + 1
-                    arguments = self.resolve(session, act)
-                    data = self.chain.encode(act.contract, act.function, *arguments)
-                    gas = GAS.get(act.function, GAS_DEFAULT)
-                    raw, act.transaction = self.sign(
-                        data, self.deployment.contracts[act.contract], act.nonce, gas
-                    )
-                    act.raw, act.state = raw.hex(), "sent"
-                    to_send.append(raw)
-            elif judgement.startswith("alarm"):
+            elif judgement == SEND and act.state == "sent":
+                raw = self._again(session, act)
+                to_send += [] if raw is None else [raw]
+            elif judgement == SEND:
+                act.nonce, next_nonce = next_nonce, next_nonce + 1
+                data = self.chain.encode(act.contract, act.function, *self._filled(session, act))
+                raw, act.transaction = self.sign(
+                    data,
+                    self.deployment.contracts[act.contract],
+                    act.nonce,
+                    GAS.get(act.function, GAS_DEFAULT),
+                )
+                act.raw, act.state = raw.hex(), "sent"
+                to_send.append(raw)
+            elif judgement != WAIT:
                 act.state, act.problem = "alarm", judgement
         return to_send
 
-    def _may_still_land(self, act: Act) -> bool:
-        """Whether the transaction may still be mined; a reverted or overtaken one is judged anew."""
-        assert act.transaction is not None and act.nonce is not None
-        receipt = self.chain.receipt(act.transaction)
-        if receipt is not None:
-            # Mined, yet the contract does not show it: it reverted. Ask the contract why.
-            act.state, act.problem = "alarm", f"reverted: {self._why(act)}"
-            return False
-        if self.chain.nonce(self.address, pending=False) > act.nonce:
-            act.state, act.raw, act.transaction, act.nonce = "waiting", None, None, None
-            return False
-        return True
-
-    def _why(self, act: Act) -> str:
+    def _again(self, session: Session, act: Act) -> bytes | None:
+        """The bytes of a sent act that the contract does not show yet, if they may still land."""
+        assert act.transaction is not None
+        assert act.nonce is not None
         assert act.raw is not None
+        raw = bytes.fromhex(act.raw)
+        receipt = self.chain.receipt(act.transaction)
+        if receipt is not None and receipt["status"] == 0:
+            act.state = "alarm"
+            act.problem = (
+                f"the contract refused it: {self._why(session, act)}; mend the cause and retry"
+            )
+            return None
+        if receipt is None and self.chain.nonce(self.address, pending=False) > act.nonce:
+            # Another transaction took the nonce: ours can never land. Judged anew next time.
+            act.state, act.raw, act.transaction, act.nonce = "waiting", None, None, None
+            return None
+        return raw
+
+    def _why(self, session: Session, act: Act) -> str:
         try:
-            self.chain.explain(bytes.fromhex(act.raw), self.address)
-        except ChainReverted as error:
-            return f"{error.facts.get('name')} {error.facts.get('args')}"
-        except ChainUnavailable as error:
+            self.chain.simulate(
+                sender=self.address,
+                to=self.deployment.contracts[act.contract],
+                data=self.chain.encode(act.contract, act.function, *self._filled(session, act)),
+            )
+        except LedgerError as error:
             return error.sentence
         return "no reason found"
+
+    def _filled(self, session: Session, act: Act) -> list[Any]:
+        return [self._fill(session, act, argument) for argument in act.arguments]
+
+    def _fill(self, session: Session, act: Act, argument: Any) -> Any:
+        if argument == REASON:
+            return self.resolver.reason(session, act.subject_id, act.subject_version)
+        if argument == PROOF:
+            size = int(act.arguments[0])
+            held, root = self.chain.call(
+                act.contract, self.deployment.contracts[act.contract], "latest"
+            )
+            if held == 0:
+                return []
+            # A wrong root would brick the contract for ever: see first that ours extends the held one.
+            proof = self.resolver.proof(session, held, size)
+            verify_consistency(held, size, root, bytes.fromhex(act.key), proof)
+            return proof
+        if isinstance(argument, dict):
+            return {name: self._fill(session, act, value) for name, value in argument.items()}
+        if isinstance(argument, list):
+            return [self._fill(session, act, value) for value in argument]
+        if (
+            isinstance(argument, str)
+            and argument.startswith("0x")
+            and len(argument) != ADDRESS_CHARS
+        ):
+            return bytes.fromhex(argument[2:])
+        return argument
 
     def _judge(self, session: Session, act: Act) -> str:
         if act.contract == "CheckpointAnchor":
             return self._judge_anchor(session, act)
         address = self.deployment.contracts[act.contract]
-        key = bytes.fromhex(act.key)
+        where: list[Any] = [bytes.fromhex(act.key)]
         if act.contract == "CirculationRegistry":
-            version = self.chain.call(act.contract, address, "get", key, act.arguments[1])["version"]
-        else:
-            version = self.chain.call(act.contract, address, "get", key)["version"]
+            where.append(act.arguments[1])
+        version = self.chain.call(act.contract, address, "get", *where)[VERSION_AT[act.contract]]
         if version == act.expected_version:
-            return "send"
+            return SEND
         if version < act.expected_version:
-            return "wait"
-        found = self._event(session, act, address, key)
-        if found is None:
+            return WAIT
+        event = self._event_of(session, act, address)
+        if event is None:
             return (
-                f"alarm: the chain stands at version {version}, ours would be "
-                f"{act.expected_version + 1}, and its event is not ours; find out who sent it"
+                f"the chain stands at version {version}, our act would have made it "
+                f"{act.expected_version + 1}, and that step is not ours: find out who took it"
             )
-        act.block, act.transaction = found
-        return "done"
+        act.block, act.transaction = event
+        return DONE
 
-    def _event(
-        self, session: Session, act: Act, address: str, key: bytes
-    ) -> tuple[int, str] | None:
-        reason = self.reason_of(session, act)
-        subject = "id"
-        name = "Changed"
+    def _event_of(self, session: Session, act: Act, address: str) -> tuple[int, str] | None:
+        name, subject = "Changed", "id"
         if act.contract == "CirculationRegistry":
-            subject, name = "voucher", "Granted" if act.function == "grant" else "Revoked"
-        events = self.chain.events(
-            act.contract, address, name, self.deployment.block, **{subject: key, "reason": reason}
-        )
-        for event in events:
+            name, subject = ("Granted" if act.function == "grant" else "Revoked"), "voucher"
+        reason = self.resolver.reason(session, act.subject_id, act.subject_version)
+        filters: dict[str, Any] = {subject: bytes.fromhex(act.key), "reason": reason}
+        for event in self.chain.events(
+            act.contract, address, name, self.deployment.block, **filters
+        ):
             if event["args"]["version"] == act.expected_version + 1:
-                return int(event["block"]), str(event["transaction"])
+                return int(event["block_number"]), str(event["transaction_hash"])
         return None
-
-    def reason_of(self, session: Session, act: Act) -> bytes:
-        """The digest of the act's record, as it stands in the contract's event."""
-        return bytes(self.resolve(session, Act(**{**_columns(act), "arguments": [REASON]}))[0])
 
     def _judge_anchor(self, session: Session, act: Act) -> str:
         address = self.deployment.contracts[act.contract]
-        size, root = act.arguments[0], bytes.fromhex(act.key)
+        size, root = int(act.arguments[0]), bytes.fromhex(act.key)
         held = self.chain.call(act.contract, address, "rootOf", size)
-        latest_size, _ = self.chain.call(act.contract, address, "latest")
         if held == root:
-            events = self.chain.events(
+            event = self.chain.events(
                 act.contract, address, "Anchored", self.deployment.block, size=size
-            )
-            if not events:
-                return "wait"
-            act.block, act.transaction = int(events[0]["block"]), str(events[0]["transaction"])
-            return "done"
+            )[0]
+            act.block = int(event["block_number"])
+            act.transaction = str(event["transaction_hash"])
+            return DONE
         if any(held):
-            return f"alarm: FORK, the contract holds another root for size {size}"
-        if latest_size > size:
-            act.problem = "superseded"
-            return "done"
-        return "send"
-
-
-def _columns(act: Act) -> dict[str, Any]:
-    return {column.key: getattr(act, column.key) for column in Act.__table__.columns}
+            return f"FORK: the contract holds another root for size {size}; stop and investigate"
+        latest_size, latest_root = self.chain.call(act.contract, address, "latest")
+        if latest_size < size:
+            if latest_size and self.resolver.root(session, latest_size) != latest_root:
+                return f"FORK: the contract's root at size {latest_size} is not ours; stop and investigate"
+            return SEND
+        # A larger size is anchored: ours is settled when that one is our own later history.
+        if self.resolver.root(session, latest_size) != latest_root:
+            return (
+                f"FORK: the contract's root at size {latest_size} is not ours; stop and investigate"
+            )
+        act.problem = "superseded"
+        return DONE

@@ -1,0 +1,155 @@
+"""Appraisals (价值评估), 中评协〔2023〕17号: drafted by one appraiser, reviewed by another, never booked.
+
+Each method's figure carries its derivation; the conclusion is their mean by stated weights. Since
+财会〔2025〕33号 an appraised value is no basis for booking: nothing in `books` reads from here.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, String, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from ledger import log
+from ledger.calendar import local_date, years_after
+from ledger.errors import Conflict, Invalid, Missing
+from ledger.parties import Actor, may, require_other
+from ledger.registration import Registration
+from ledger.states import move
+from ledger.store import Evidence, new_id, next_number
+from valuation import methods, reconciliation
+
+APPROACHES = ("cost", "income", "market")
+DISCLOSURES = {  # what the report must disclose; from memory, to be verified (rules/valuation_methods)
+    "basics_rights": "数据资产基本信息和权利信息",
+    "quality": "质量评价情况",
+    "scene": "应用场景及限制",
+    "outlook": "宏观经济和行业前景",
+    "sources": "信息来源",
+    "experts": "利用专家工作情况",
+    "method": "方法选择理由与参数来源",
+    "assumptions": "评估假设和限制",
+}
+
+
+class Appraisal(Evidence):
+    """A value with its derivation, as of a day, for a purpose."""
+
+    __tablename__ = "appraisals"
+    subject_type = "appraisal"
+    number: Mapped[str] = mapped_column(unique=True)
+    registration_id: Mapped[str] = mapped_column(String(36), ForeignKey("registrations.id"))
+    purpose: Mapped[str]
+    base_on: Mapped[str]
+    valid_until_on: Mapped[str]
+    disclosures: Mapped[dict[str, Any]]
+    figures: Mapped[dict[str, Any]]
+    conclusion: Mapped[dict[str, Any]]
+    value_fen: Mapped[int] = mapped_column(BigInteger)
+    maker_id: Mapped[str]
+    reviewer_id: Mapped[str | None]
+    state: Mapped[str]
+
+
+def draft(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    *,
+    registration: Registration,
+    purpose: str,
+    base_on: date,
+    disclosures: Mapping[str, str],
+    documents: Mapping[str, Mapping[str, Any]],
+    weights: Sequence[Mapping[str, str]],
+) -> Appraisal:
+    """Compute and draft an appraisal; the same inputs again are the same appraisal.
+
+    `documents` are the methods' inputs by approach (`valuation.methods`); `weights` names for each its
+    weight and the reason for it. Raises Invalid naming all that is missing, ValuationError for inputs
+    that a method refuses.
+    """
+    may(actor, "appraisal.draft")
+    faults = [
+        f"{key} ({zh})" for key, zh in DISCLOSURES.items() if not disclosures.get(key, "").strip()
+    ]
+    faults += [f"unknown disclosure {key}" for key in disclosures if key not in DISCLOSURES]
+    faults += [f"unknown approach {name}" for name in documents if name not in APPROACHES]
+    if not purpose.strip():
+        faults.append("the purpose")
+    if base_on > local_date(now):
+        faults.append("a base day that is not in the future")
+    if sorted(weight.get("method", "") for weight in weights) != sorted(documents):
+        faults.append("one weight with its reason for each approach")
+    if faults:
+        raise Invalid("The appraisal lacks: {faults}.", faults="; ".join(faults))
+    figures = {name: methods.run(documents[name]) for name in sorted(documents)}
+    conclusion = reconciliation.reconcile(
+        [(figures[w["method"]], w["weight"], w["reason"]) for w in weights]
+    )
+    body = {name: figure.to_dict() for name, figure in figures.items()}
+    found = session.scalars(
+        select(Appraisal).where(
+            Appraisal.registration_id == registration.id, Appraisal.state != "rejected"
+        )
+    ).all()
+    for appraisal in found:
+        if (appraisal.figures, appraisal.conclusion, appraisal.purpose, appraisal.base_on) == (
+            body, conclusion.to_dict(), purpose, base_on.isoformat(),
+        ):  # fmt: skip
+            return appraisal
+    year = local_date(now).year
+    appraisal = Appraisal(
+        id=new_id(), number=f"PG{year}-{next_number(session, f'PG{year}'):04d}",
+        registration_id=registration.id, purpose=purpose, base_on=base_on.isoformat(),
+        valid_until_on=years_after(base_on, 1).isoformat(), disclosures=dict(disclosures),
+        figures=body, conclusion=conclusion.to_dict(), value_fen=int(conclusion.value),
+        maker_id=actor.member_id, reviewer_id=None, state=move("appraisal", "draft", None),
+    )  # fmt: skip
+    log.append(session, appraisal, "appraisal.drafted", actor.member_id)
+    session.flush()
+    return appraisal
+
+
+def approve(session: Session, actor: Actor, now: datetime, appraisal: Appraisal) -> None:
+    """A second appraiser approves, after every figure has been recomputed from its inputs."""
+    may(actor, "appraisal.approve")
+    require_other(actor, [appraisal.maker_id], f"appraisal {appraisal.number}")
+    for figure in (*appraisal.figures.values(), appraisal.conclusion):
+        methods.verify(figure)
+    if local_date(now).isoformat() > appraisal.valid_until_on:
+        raise Conflict("Appraisal {number} is older than a year.", number=appraisal.number)
+    appraisal.state = move("appraisal", "approve", appraisal.state)
+    appraisal.reviewer_id = actor.member_id
+    log.append(session, appraisal, "appraisal.approved", actor.member_id)
+
+
+def reject(
+    session: Session, actor: Actor, now: datetime, appraisal: Appraisal, reason: str
+) -> None:
+    """A second appraiser rejects; the reason must be stated."""
+    may(actor, "appraisal.reject")
+    require_other(actor, [appraisal.maker_id], f"appraisal {appraisal.number}")
+    if not reason.strip():
+        raise Invalid("A refusal must state its reasons.")
+    appraisal.state = move("appraisal", "reject", appraisal.state)
+    appraisal.reviewer_id = actor.member_id
+    log.append(session, appraisal, "appraisal.rejected", actor.member_id, reason=reason)
+
+
+def latest_approved(session: Session, registration_id: str) -> Appraisal | None:
+    """The newest approved appraisal of a registration."""
+    return session.scalars(
+        select(Appraisal)
+        .where(Appraisal.registration_id == registration_id, Appraisal.state == "approved")
+        .order_by(Appraisal.id.desc())
+    ).first()
+
+
+def by_number(session: Session, number: str) -> Appraisal:
+    """The appraisal with a number; raises Missing."""
+    found = session.scalar(select(Appraisal).where(Appraisal.number == number))
+    if found is None:
+        raise Missing("There is no appraisal {number}.", number=number)
+    return found

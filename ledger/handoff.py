@@ -1,0 +1,258 @@
+"""Hand-off (移交): proof bundles, the trust file, and the listing package an exchange verifies.
+
+Nothing is handed out before it is effective on chain and its record anchored (design §1).
+"""
+
+import io
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, String, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from ledger import log, vouchers
+from ledger.agreements import Agreement
+from ledger.appraisals import Appraisal, latest_approved
+from ledger.chain.outbox import Deployment, require_effective
+from ledger.errors import Conflict, Missing
+from ledger.parties import Actor, may, require_own
+from ledger.proof import bundle as bundles
+from ledger.proof import checkpoint as notes
+from ledger.proof.credential import did_key
+from ledger.proof.encoding import canonical, digest_text, instant
+from ledger.registration import Application, Registration
+from ledger.spreadsheet import write_figure
+from ledger.store import Evidence, new_id
+from ledger.vouchers import Voucher
+from valuation.methods import verify as verified
+
+# The documents of a listing (generic exchange profile; from memory, to be verified) → file in data/
+DOCUMENTS = {
+    "qualification": "records/registration.json",
+    "manual": "manual.json",
+    "compliance": "compliance.json",
+    "source_proof": "records/application.json",
+    "authorisation": "records/agreement.json",
+    "quality": "quality.json",
+    "pricing": "pricing.json",
+    "sample": "sample.csv",
+    "undertaking": "undertaking.json",
+    "registration": "voucher.json",
+    "appraisal": "records/appraisal.json",
+}
+
+
+class Package(Evidence):
+    """A listing package as packed; its record's body holds the digest of the tag manifest."""
+
+    __tablename__ = "packages"
+    subject_type = "package"
+    voucher_id: Mapped[str] = mapped_column(String(36), ForeignKey("vouchers.id"))
+    tag_manifest: Mapped[str] = mapped_column(unique=True)
+    files: Mapped[dict[str, Any]]
+    packed_by: Mapped[str]
+
+
+def trust_file(
+    deployment: Deployment,
+    *,
+    origin: str,
+    log_public: bytes,
+    credential_public: bytes,
+    since: datetime,
+    embedded: bool,
+) -> bytes:
+    """The trust file: what a verifier must have before he opens a document of ours."""
+    document = {
+        "chain": {
+            "chain_id": deployment.chain_id,
+            "contracts": dict(deployment.contracts),
+            "embedded": embedded,
+            "genesis": deployment.genesis,
+        },
+        "credential_keys": [
+            {
+                "did": did_key(credential_public),
+                "valid_from": instant(since),
+                "valid_until": None,
+            }
+        ],
+        "log": {
+            "keys": [
+                {
+                    "from_size": 0,
+                    "until_size": None,
+                    "vkey": notes.verifier_key(origin, log_public).spelled(),
+                }
+            ],
+            "origin": origin,
+        },
+        "type": "shuzheng/trust",
+        "v": 1,
+        "witnesses": [],
+    }
+    return canonical(document)
+
+
+def record_bundle(
+    session: Session, record: log.Record, deployment: Deployment, **more: Any
+) -> dict[str, Any]:
+    """The proof bundle of a record that is anchored; raises Conflict while it is not."""
+    checkpoint = log.anchored_above(session, record.leaf_index)
+    if checkpoint is None:
+        raise Conflict(
+            "The record {kind} of {at} is {rung}, not yet anchored: run the worker and a node, then "
+            "ask again.",
+            kind=record.kind, at=instant(record.at), rung=log.rung(session, record),
+        )  # fmt: skip
+    payload = log.payload_of(record)
+    return {
+        "anchor": {
+            "block": checkpoint.anchor_block,
+            "transaction": checkpoint.anchor_transaction,
+        },
+        "chain": {
+            "anchor": deployment.contracts["CheckpointAnchor"].lower(),
+            "chain_id": deployment.chain_id,
+            "genesis": deployment.genesis,
+            "vouchers": deployment.contracts["VoucherRegistry"].lower(),
+        },
+        "checkpoint": checkpoint.note,
+        "disclosures": more.get("disclosures", {}),
+        "entry": bundles.entry_of(payload, record.digest),
+        "inclusion": [
+            value.hex() for value in log.inclusion(session, record.leaf_index, checkpoint.tree_size)
+        ],
+        "leaf_index": record.leaf_index,
+        "payload": payload,
+        "salt": record.salt.hex(),
+        "status": more.get("status"),
+        "type": bundles.BUNDLE_TYPE,
+        "v": 1,
+        "voucher": more.get("voucher"),
+    }
+
+
+def voucher_bundle(
+    session: Session, voucher: Voucher, deployment: Deployment, *, disclose: bool = True
+) -> dict[str, Any]:
+    """The bundle of a voucher that is effective and anchored, with the status list of its day."""
+    require_effective(session, voucher.id, f"Voucher {voucher.number}")
+    published = vouchers.current_status(session)
+    if published is None:
+        raise Conflict("No status list was published yet: run the worker, then ask again.")
+    return record_bundle(
+        session, log.record_of(session, voucher.id, voucher.version), deployment,
+        voucher=voucher.credential, status=published.list_credential,
+        disclosures=vouchers.disclosures_of(session, voucher) if disclose else {},
+    )  # fmt: skip
+
+
+def pack(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    voucher: Voucher,
+    *,
+    deployment: Deployment,
+    sample: bytes,
+    pricing: Mapping[str, Any],
+) -> tuple[Package, dict[str, bytes]]:
+    """Record a listing package; returns it with the files that it is made of, without proof.json.
+
+    Packing again what has not changed returns the package recorded before. `finish` adds the proof once
+    the record is anchored.
+    """
+    may(actor, "package.pack")
+    registration = session.get_one(Registration, voucher.registration_id)
+    if "operator" in actor.roles and "registrar" not in actor.roles:
+        require_own(actor, voucher.party_id, f"Voucher {voucher.number}")
+    if voucher.state != "valid" or voucher.frozen:
+        raise Conflict(
+            "Voucher {number} is not valid: nothing is handed off.", number=voucher.number
+        )
+    appraisal = latest_approved(session, registration.id)
+    if appraisal is None:
+        raise Missing("Registration {code} has no approved appraisal.", code=registration.code)
+    application = session.get_one(Application, registration.application_id)
+    data = _documents(session, voucher, registration, application, appraisal, deployment)
+    data["sample.csv"] = sample
+    data["pricing.json"] = canonical(dict(pricing))
+    data["documents.json"] = canonical(
+        {
+            name: {"file": f"data/{file}", "digest": digest_text(data[file])}
+            for name, file in DOCUMENTS.items()
+        }
+    )
+    files = bundles.make_bag(
+        data,
+        {
+            "External-Identifier": voucher.number,
+            "Source-Organization": voucher.credential["issuer"],
+            "Contact-Name": "-",
+        },
+    )
+    tag_manifest = digest_text(files["tagmanifest-sha256.txt"])
+    package = session.scalar(select(Package).where(Package.tag_manifest == tag_manifest))
+    if package is None:
+        package = Package(
+            id=new_id(), voucher_id=voucher.id, tag_manifest=tag_manifest,
+            files={name: digest_text(content) for name, content in sorted(files.items())},
+            packed_by=actor.member_id,
+        )  # fmt: skip
+        log.append(session, package, "package.packed", actor.member_id)
+        session.flush()
+    return package, files
+
+
+def finish(
+    session: Session, package: Package, files: Mapping[str, bytes], deployment: Deployment
+) -> bytes:
+    """The package's ZIP with the proof of its record; raises Conflict until that is anchored."""
+    proof = record_bundle(session, log.record_of(session, package.id, 1), deployment)
+    return bundles.write_zip({**files, bundles.PROOF_NAME: canonical(proof)})
+
+
+def _documents(
+    session: Session,
+    voucher: Voucher,
+    registration: Registration,
+    application: Application,
+    appraisal: Appraisal,
+    deployment: Deployment,
+) -> dict[str, bytes]:
+    """The package's files below data/, each proved by its own record or part of one."""
+    subjects: dict[str, Any] = {
+        "application": application,
+        "appraisal": appraisal,
+        "registration": registration,
+    }
+    if registration.agreement_id is not None:
+        subjects["agreement"] = session.get_one(Agreement, registration.agreement_id)
+    data = {
+        f"records/{name}.json": canonical(
+            record_bundle(session, log.record_of(session, row.id, row.version), deployment)
+        )
+        for name, row in subjects.items()
+    }
+    main = voucher_bundle(session, voucher, deployment)
+    data["bundle.json"] = canonical(main)
+    data["voucher.json"] = canonical(voucher.credential)
+    data["quality.json"] = canonical(application.quality)
+    data["compliance.json"] = canonical(application.review["compliance"])
+    data["undertaking.json"] = canonical(application.materials)
+    data["manual.json"] = canonical(
+        {
+            "resources": registration.resource_ids,
+            "rights": registration.rights,
+            "scene": application.materials["scene"],
+            "summary": registration.summary,
+            "title": registration.title,
+        }
+    )
+    for name, figure in {**appraisal.figures, "conclusion": appraisal.conclusion}.items():
+        sheet = io.BytesIO()
+        write_figure(verified(figure), sheet)
+        data[f"appraisal/{name}.xlsx"] = sheet.getvalue()
+    return data

@@ -1,0 +1,225 @@
+"""Trade: licences (许可) under a voucher, with terms frozen at the sale, and the payments for them.
+
+On chain a licence is its voucher, its running number, a licensee address fresh for each grant, and
+the salted digest of its terms; who trades with whom, and for how much, never goes there.
+"""
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from eth_utils.address import is_checksum_address
+from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from ledger import log
+from ledger.agreements import Agreement, require_in_force
+from ledger.calendar import local_date
+from ledger.chain import outbox
+from ledger.errors import Conflict, Invalid, Missing
+from ledger.parties import Actor, Party, may, require_own
+from ledger.proof.bundle import voucher_key
+from ledger.proof.encoding import canonical, digest_bytes, digest_text, instant
+from ledger.registration import RIGHTS
+from ledger.states import move
+from ledger.store import Evidence, new_id
+from ledger.vouchers import Voucher
+
+VAT_PCT = 6  # 增值税, modern services; common knowledge of the profession, a parameter of the sale
+AMOUNT_FEN_MAX = 10**13
+PURPOSES = ("governance", "benefit", "industry")  # 发改价格〔2025〕65号: the first two are free
+
+
+class Licence(Evidence):
+    """A licence sold (许可): who may use what, for what, how long, at what price."""
+
+    __tablename__ = "licences"
+    __table_args__ = (UniqueConstraint("voucher_id", "n"),)
+    subject_type = "licence"
+    order_reference: Mapped[str] = mapped_column(unique=True)
+    voucher_id: Mapped[str] = mapped_column(String(36), ForeignKey("vouchers.id"))
+    n: Mapped[int] = mapped_column(BigInteger)
+    licensee_id: Mapped[str] = mapped_column(String(36), ForeignKey("parties.id"))
+    licensee_address: Mapped[str] = mapped_column(unique=True)
+    right: Mapped[str]
+    purpose: Mapped[str]
+    terms: Mapped[dict[str, Any]]
+    terms_salt: Mapped[str]
+    terms_digest: Mapped[str]
+    valid_from: Mapped[datetime]
+    valid_until: Mapped[datetime]
+    price_fen: Mapped[int] = mapped_column(BigInteger)
+    sold_by: Mapped[str]
+    state: Mapped[str]
+
+
+class Payment(Evidence):
+    """Money received for a licence, VAT included (清结算); distributed once, by one statement."""
+
+    __tablename__ = "payments"
+    subject_type = "payment"
+    reference: Mapped[str] = mapped_column(unique=True)
+    licence_id: Mapped[str] = mapped_column(String(36), ForeignKey("licences.id"))
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
+    vat_fen: Mapped[int] = mapped_column(BigInteger)
+    net_fen: Mapped[int] = mapped_column(BigInteger)
+    received_on: Mapped[str]
+    recorded_by: Mapped[str]
+    statement_id: Mapped[str | None] = mapped_column(String(36))
+
+
+def grant(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    *,
+    voucher: Voucher,
+    agreement: Agreement | None,
+    licensee: Party,
+    licensee_address: str,
+    right: str,
+    purpose: str,
+    terms: Mapping[str, Any],
+    valid_from: datetime,
+    valid_until: datetime,
+    price_fen: int,
+    order_reference: str,
+    origin: str,
+) -> Licence:
+    """Sell a licence under a voucher that is valid; the same order again is the same licence.
+
+    The price is VAT included. Use for public governance and benefit is free (65号).
+    """
+    may(actor, "licence.grant")
+    require_own(actor, voucher.party_id, f"Voucher {voucher.number}")
+    found = session.scalar(select(Licence).where(Licence.order_reference == order_reference))
+    if found is not None:
+        if (found.voucher_id, found.licensee_id, found.price_fen) != (
+            voucher.id, licensee.id, price_fen,
+        ):  # fmt: skip
+            raise Conflict("Order {order} was another sale.", order=order_reference)
+        return found
+    _check_amount(price_fen, "price")
+    if voucher.state != "valid" or voucher.frozen or now > voucher.valid_until:
+        raise Conflict(
+            "Voucher {number} is {state}: nothing can be licensed under it.",
+            number=voucher.number, state="frozen" if voucher.frozen else voucher.state,
+        )  # fmt: skip
+    if agreement is not None:
+        require_in_force(agreement, local_date(now))
+    faults = []
+    if right not in voucher.rights:
+        faults.append(f"the voucher does not hold the right {right}")
+    if purpose not in PURPOSES:
+        faults.append(f"purpose must be one of {', '.join(PURPOSES)}")
+    if purpose in PURPOSES[:2] and price_fen:
+        faults.append(f"use for {purpose} is free of charge (发改价格〔2025〕65号)")
+    if not valid_from < valid_until <= voucher.valid_until:
+        faults.append(f"the term must end by {instant(voucher.valid_until)}")
+    if not is_checksum_address(licensee_address) or int(licensee_address, 16) == 0:
+        faults.append("the licensee's address is not in checksum spelling")
+    if licensee.id == voucher.party_id:
+        faults.append("seller and licensee are the same")
+    if faults:
+        raise Invalid("The licence breaks: {faults}.", faults="; ".join(faults))
+    n = session.scalar(
+        select(func.count()).select_from(Licence).where(Licence.voucher_id == voucher.id)
+    )
+    salt = secrets.token_bytes(16)
+    digest = digest_text(salt + canonical(dict(terms)))
+    licence = Licence(
+        id=new_id(), order_reference=order_reference, voucher_id=voucher.id, n=n or 0,
+        licensee_id=licensee.id, licensee_address=licensee_address, right=right, purpose=purpose,
+        terms=dict(terms), terms_salt=salt.hex(), terms_digest=digest, valid_from=valid_from,
+        valid_until=valid_until, price_fen=price_fen, sold_by=actor.member_id,
+        state=move("licence", "grant", None),
+    )  # fmt: skip
+    log.append(session, licence, "licence.granted", actor.member_id)
+    session.flush()
+    key = voucher_key(origin, voucher.number)
+    outbox.enqueue(
+        session, now, lane="registrar", contract="CirculationRegistry", function="grant",
+        arguments=[
+            "0x" + key.hex(), licence.n, licensee_address, RIGHTS[right],
+            "0x" + digest_bytes(digest).hex(), int(valid_from.timestamp()),
+            int(valid_until.timestamp()), 0, outbox.REASON,
+        ],
+        key=key, expected_version=0, subject_id=licence.id, subject_version=licence.version,
+    )  # fmt: skip
+    return licence
+
+
+def revoke(
+    session: Session, actor: Actor, now: datetime, licence: Licence, voucher: Voucher, reason: str,
+    origin: str,
+) -> None:  # fmt: skip
+    """Revoke a licence; the ground must be stated."""
+    may(actor, "licence.revoke")
+    require_own(actor, voucher.party_id, f"Voucher {voucher.number}")
+    if not reason.strip():
+        raise Invalid("State the ground of the decision.")
+    licence.state = move("licence", "revoke", licence.state)
+    log.append(session, licence, "licence.revoked", actor.member_id, reason=reason)
+    key = voucher_key(origin, voucher.number)
+    outbox.enqueue(
+        session, now, lane="registrar", contract="CirculationRegistry", function="revoke",
+        arguments=["0x" + key.hex(), licence.n, 1, outbox.REASON], key=key, expected_version=1,
+        subject_id=licence.id, subject_version=licence.version,
+    )  # fmt: skip
+
+
+def record_payment(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    *,
+    licence: Licence,
+    amount_fen: int,
+    received_on: str,
+    reference: str,
+) -> Payment:
+    """Record money received for a licence, once per bank reference; VAT is taken out, half up."""
+    may(actor, "payment.record")
+    found = session.scalar(select(Payment).where(Payment.reference == reference))
+    if found is not None:
+        if (found.licence_id, found.amount_fen) != (licence.id, amount_fen):
+            raise Conflict("The reference {reference} was another payment.", reference=reference)
+        return found
+    _check_amount(amount_fen, "amount")
+    paid = session.scalar(
+        select(func.coalesce(func.sum(Payment.amount_fen), 0)).where(
+            Payment.licence_id == licence.id
+        )
+    )
+    if amount_fen == 0 or int(paid or 0) + amount_fen > licence.price_fen:
+        raise Invalid(
+            "Paid so far {paid} fen of {price} fen: {amount} fen more does not fit.",
+            paid=int(paid or 0), price=licence.price_fen, amount=amount_fen,
+        )  # fmt: skip
+    # net = amount / 1.06, rounded half up, in whole numbers
+    net_fen = (200 * amount_fen + 100 + VAT_PCT) // (2 * (100 + VAT_PCT))
+    payment = Payment(
+        id=new_id(), reference=reference, licence_id=licence.id, amount_fen=amount_fen,
+        vat_fen=amount_fen - net_fen, net_fen=net_fen, received_on=received_on,
+        recorded_by=actor.member_id, statement_id=None,
+    )  # fmt: skip
+    log.append(session, payment, "payment.recorded", actor.member_id)
+    session.flush()
+    return payment
+
+
+def licence_by_order(session: Session, order_reference: str) -> Licence:
+    """The licence sold under an order reference; raises Missing."""
+    found = session.scalar(select(Licence).where(Licence.order_reference == order_reference))
+    if found is None:
+        raise Missing("There is no order {order}.", order=order_reference)
+    return found
+
+
+def _check_amount(amount_fen: int, what: str) -> None:
+    if type(amount_fen) is not int or not 0 <= amount_fen <= AMOUNT_FEN_MAX:
+        raise Invalid(
+            "The {what} must be whole fen from 0 to {most}, not {given}.",
+            what=what, most=AMOUNT_FEN_MAX, given=repr(amount_fen),
+        )  # fmt: skip

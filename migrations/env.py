@@ -1,0 +1,44 @@
+"""Alembic runs the numbered revisions on a connection that `webapp.home.migrate` opened."""
+
+from alembic import context
+
+from ledger import (
+    agreements,
+    appraisals,
+    books,
+    catalogue,
+    handoff,
+    log,
+    parties,
+    registration,
+    revenue,
+    trading,
+    vouchers,
+)
+from ledger.chain import outbox
+from ledger.store import Base
+
+NOUNS = (
+    agreements,
+    appraisals,
+    books,
+    catalogue,
+    handoff,
+    log,
+    outbox,
+    parties,
+    registration,
+    revenue,
+    trading,
+    vouchers,
+)  # fmt: skip  (imported so that their tables are known)
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=Base.metadata,
+    render_as_batch=connection.dialect.name == "sqlite",
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

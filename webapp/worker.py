@@ -1,0 +1,172 @@
+"""The worker: seals what was recorded, anchors what was sealed, carries acts to the chain.
+
+Each round reads the state anew, so any number of workers may run, and one that was killed is followed
+by the next. Signed transactions are committed before they are sent.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import String, cast, literal, select
+from sqlalchemy.orm import Session
+
+from ledger import log, revenue, vouchers
+from ledger.chain import keys, outbox
+from ledger.chain.gateway import Fees, Gateway
+from ledger.errors import ChainUnavailable, Conflict
+from ledger.proof.encoding import digest_bytes
+from webapp.home import STATUS_DAYS, Home, clock
+
+LANES = keys.CHAIN_ROLES
+SYSTEM = "system"
+ROUNDS_MAX = 400
+
+logger = structlog.get_logger()
+
+
+class Worker:
+    """The work of one home on one chain."""
+
+    def __init__(self, home: Home, keyring: keys.Keyring, gateway: Gateway) -> None:
+        self.home, self.gateway = home, gateway
+        self.log_key = keyring.signer("log")
+        self.credential_key = keyring.signer("credential")
+        deployment = home.config.deployment
+        resolver = outbox.Resolver(_reason, log.consistency, log.root_at)
+        fees = gateway.fees()
+        self.senders = {
+            lane: outbox.Sender(
+                gateway, deployment, home.address(lane), resolver,
+                _signer(gateway, keyring.account(lane), deployment.chain_id, fees),
+            )
+            for lane in LANES
+        }  # fmt: skip
+
+    def seal(self, now: datetime) -> bool:
+        """Seal what was recorded since, and note that it is to be anchored; whether there was any."""
+        with self.home.deed(now) as session:
+            checkpoint = log.seal(session, now, self.log_key)
+            if checkpoint is None:
+                return False
+            act = outbox.enqueue_anchor(
+                session, now, checkpoint.tree_size, bytes.fromhex(checkpoint.root)
+            )
+            return act is not None
+
+    def publish_status(self, now: datetime, *, force: bool = False) -> bool:
+        """Publish the status list when its half-life is over or a voucher changed since."""
+        with self.home.deed(now) as session:
+            current = vouchers.current_status(session)
+            if not force and current is not None and not _stale(session, current, now):
+                return False
+            if current is None and session.scalar(select(vouchers.Voucher.id).limit(1)) is None:
+                return False
+            vouchers.publish_status(
+                session, now, now + timedelta(days=STATUS_DAYS), origin=self.home.config.origin,
+                key=self.credential_key, actor_id=SYSTEM,
+            )  # fmt: skip
+        return True
+
+    def carry(self, now: datetime) -> bool:
+        """Judge, sign and send the open acts of all lanes; whether any moved or is still open."""
+        busy = False
+        for lane, sender in self.senders.items():
+            with self.home.deed(now) as session:
+                to_send = sender.prepare(session, lane, now)
+                _note_anchors(session)
+            for raw in to_send:
+                try:
+                    self.gateway.send_raw(raw)
+                except Conflict as error:
+                    # The next round judges by the contract's state what became of it.
+                    logger.warning("refused", lane=lane, cause=error.sentence)
+            busy = busy or bool(to_send)
+        with self.home.deed(now) as session:
+            posted = revenue.post_effective(session, now, SYSTEM)
+        return busy or bool(posted)
+
+    def drain(
+        self, now: Callable[[], datetime] = clock, on_round: Callable[[str], None] | None = None
+    ) -> None:
+        """Work until everything recorded is anchored and every act is effective or an alarm."""
+        for _ in range(ROUNDS_MAX):
+            busy = self.carry(now())
+            busy = self.publish_status(now()) or busy
+            busy = self.seal(now()) or busy
+            with self.home.reading() as session:
+                open_count = len(
+                    session.scalars(
+                        select(outbox.Act.id).where(outbox.Act.state.in_(("waiting", "sent")))
+                    ).all()
+                )
+            if on_round is not None:
+                on_round(f"{open_count}")
+            if not busy and open_count == 0:
+                return
+            if not busy:
+                time.sleep(0.2)
+        raise ChainUnavailable(
+            "{count} acts are still not effective after {rounds} rounds: is the node making blocks?",
+            count=open_count,
+            rounds=ROUNDS_MAX,
+        )
+
+    def run(self, stop: Callable[[], bool], pause_s: float = 2) -> None:
+        """Work for ever; a chain that is not there is waited for."""
+        while not stop():
+            try:
+                self.carry(clock())
+                self.publish_status(clock())
+                self.seal(clock())
+            except ChainUnavailable as error:
+                logger.warning("waiting", cause=error.sentence)
+            time.sleep(pause_s)
+
+
+def _reason(session: Session, subject_id: str, subject_version: int) -> bytes:
+    return digest_bytes(log.record_of(session, subject_id, subject_version).digest)
+
+
+def _signer(
+    gateway: Gateway, private_key: bytes, chain_id: int, fees: Fees
+) -> Callable[[bytes, str, int, int], tuple[bytes, str]]:
+    def sign(data: bytes, to: str, nonce: int, gas: int) -> tuple[bytes, str]:
+        return gateway.sign(
+            private_key, to=to, data=data, nonce=nonce, gas=gas, chain_id=chain_id, fees=fees
+        )
+
+    return sign
+
+
+def _note_anchors(session: Session) -> None:
+    """Mark the checkpoints whose anchoring took effect; a superseded one stays merely sealed."""
+    for checkpoint, act in session.execute(
+        select(log.Checkpoint, outbox.Act)
+        .join(
+            outbox.Act,
+            outbox.Act.subject_id
+            == literal("checkpoint:") + cast(log.Checkpoint.tree_size, String),
+        )
+        .where(log.Checkpoint.anchor_block.is_(None), outbox.Act.state == "effective")
+    ):
+        if act.block is not None and act.problem is None:
+            log.note_anchor(session, checkpoint.tree_size, str(act.transaction), act.block)
+
+
+def _stale(session: Session, current: vouchers.StatusList, now: datetime) -> bool:
+    if now > current.published_at + (current.next_at - current.published_at) / 2:
+        return True
+    published = log.record_of(session, current.id, current.version)
+    return (
+        session.scalar(
+            select(log.Record.leaf_index)
+            .where(
+                log.Record.subject_type == "voucher",
+                log.Record.leaf_index > published.leaf_index,
+            )
+            .limit(1)
+        )
+        is not None
+    )
