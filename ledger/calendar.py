@@ -63,3 +63,8 @@ def years_after(start: date, years: int) -> date:
 def end_of_day(day: date) -> datetime:
     """The last second of a day in Shanghai, as an instant."""
     return datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=SHANGHAI)
+
+
+def start_of_day(day: date) -> datetime:
+    """The first second of a day in Shanghai, as an instant."""
+    return datetime(day.year, day.month, day.day, tzinfo=SHANGHAI)

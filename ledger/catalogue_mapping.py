@@ -21,6 +21,21 @@ from stdnum.cn import uscc
 from ledger.errors import Invalid
 from ledger.tabular import Problem, Row, Severity, Table
 
+__all__ = [
+    "CYCLES",
+    "FIELDS",
+    "OPENING",
+    "SHARING",
+    "Cycle",
+    "Field",
+    "MappedColumn",
+    "Mapping",
+    "Problem",
+    "Resource",
+    "apply",
+    "guess",
+]
+
 Kind = Literal[
     "text", "list", "formats", "items", "integer", "date", "cycle", "sharing", "opening",
     "provider", "category",

@@ -687,6 +687,7 @@ def _text_file(path: Path, folder: Path, digest: str, size: int, encoding: str |
     if not any(header):
         raise Invalid("The first line of {name} is blank: it must hold the header.", name=path.name)
     _check_header(header, path.name)
+    _refuse_open_quotes(plain, delimiter, path.name)
     frame = _scan(plain, delimiter, len(header), path.name)
     form = "tsv" if delimiter == "\t" else "csv"
     return _Source(path.name, digest, content_digest, size, form, codec, tuple(header), frame)
@@ -802,6 +803,27 @@ def _collect(
         _tell_ragged(plain, delimiter, width, name, error)
 
 
+def _refuse_open_quotes(plain: Path, delimiter: str, name: str) -> None:
+    """An odd number of quotation marks hints at one left open, which would swallow rows unseen."""
+    marks = 0
+    with plain.open("rb") as raw:
+        while piece := raw.read(1 << 20):
+            marks += piece.count(b'"')
+    if marks % 2:
+        with plain.open("r", encoding="utf-8-sig", newline="") as text:
+            reader = csv.reader(text, delimiter=delimiter, strict=True)
+            try:
+                for _ in reader:
+                    pass
+            except csv.Error as error:
+                raise Invalid(_BAD_CSV, name=name, line=reader.line_num) from error
+
+
+_BAD_CSV: Final = (
+    "{name} is not legal CSV near line {line}: a quotation mark is not closed or out of place."
+)
+
+
 def _tell_ragged(plain: Path, delimiter: str, width: int, name: str, cause: Exception) -> NoReturn:
     wide: list[int] = []
     line = 0
@@ -822,11 +844,7 @@ def _tell_ragged(plain: Path, delimiter: str, width: int, name: str, cause: Exce
             rows=wide,
             listing=", ".join(map(str, wide)),
         ) from cause
-    raise Invalid(
-        "{name} is not legal CSV near line {line}: a quotation mark is not closed or out of place.",
-        name=name,
-        line=line,
-    ) from cause
+    raise Invalid(_BAD_CSV, name=name, line=line) from cause
 
 
 # ---------------------------------------------------------------- personal data

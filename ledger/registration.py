@@ -142,8 +142,11 @@ def submit(
     rights: Sequence[str],
     materials: Mapping[str, str],
     quality: Sequence[Mapping[str, Any]],
+    resubmits: Application | None = None,
 ) -> Application:
     """Apply for a first registration (首次登记); everything missing or wrong is named at once.
+
+    `resubmits` is an application that was returned: it keeps its number and its clock restarts (art. 10).
 
     Evidence must have been deposited by the same party before (art. 7). A product of an authorised
     operation stays within its agreement's scope (27号 art. 21).
@@ -178,16 +181,30 @@ def submit(
     if agreement is not None:
         require_own(actor, agreement.operator_id, f"Agreement {agreement.number}")
         require_in_force(agreement, local_date(now))
-    year = local_date(now).year
-    application = Application(
-        id=new_id(), number=f"SQ{year}-{next_number(session, f'SQ{year}'):06d}", type="first",
-        object=object_kind, title=title.strip(), summary=summary.strip(), party_id=actor.party_id,
-        applicant_id=actor.member_id, agreement_id=agreement.id if agreement else None,
-        resource_ids=sorted(set(resource_ids)), deposit_ids=[made.id for made in deposits],
-        rights=sorted(set(rights), key=list(RIGHTS).index), materials=dict(materials),
-        quality=[dict(q) for q in quality], state=move("application", "submit", None),
-        deadlines={"accept": _due(now, ACCEPT_WORKING_DAYS)}, review={}, notice={},
-    )  # fmt: skip
+    facts = {
+        "agreement_id": agreement.id if agreement else None,
+        "deadlines": {"accept": _due(now, ACCEPT_WORKING_DAYS)},
+        "deposit_ids": [made.id for made in deposits],
+        "materials": dict(materials),
+        "object": object_kind,
+        "quality": [dict(profile) for profile in quality],
+        "resource_ids": sorted(set(resource_ids)),
+        "rights": sorted(set(rights), key=list(RIGHTS).index),
+        "state": move("application", "submit", resubmits.state if resubmits else None),
+        "summary": summary.strip(),
+        "title": title.strip(),
+    }
+    if resubmits is not None:
+        require_own(actor, resubmits.party_id, f"Application {resubmits.number}")
+        application = resubmits
+        for name, value in facts.items():
+            setattr(application, name, value)
+    else:
+        year = local_date(now).year
+        application = Application(
+            id=new_id(), number=f"SQ{year}-{next_number(session, f'SQ{year}'):06d}", type="first",
+            party_id=actor.party_id, applicant_id=actor.member_id, review={}, notice={}, **facts,
+        )  # fmt: skip
     log.append(session, application, "application.submitted", actor.member_id)
     session.flush()
     return application

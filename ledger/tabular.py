@@ -497,6 +497,12 @@ class _Box:
             self.column = 0
         elif tag in {"v", "is"}:
             self.note(self.row, self.column)
+        elif (
+            tag == "Relationship"
+            and self.member.lower().endswith("workbook.xml.rels")
+            and attributes.get("Target", "").lower().endswith(".vml")
+        ):
+            _refuse_kind("truncated", self.name, member=self.member, cause="vml")
 
     def note(self, row: int, column: int) -> None:
         self.top, self.bottom = min(self.top, row), max(self.bottom, row)
@@ -517,6 +523,15 @@ def _column_number(letters: str) -> int:
     return number
 
 
+def _may_be_sheet(member: str, start: bytes) -> bool:
+    """Whether a member is XML, whatever its name: the workbook may call any member a sheet.
+
+    Old drawings (.vml) are often no sound XML; they are passed over, and none may be a sheet.
+    """
+    bare = start.removeprefix(codecs.BOM_UTF8).lstrip()
+    return bare.startswith((b"<", *_BOM_16)) and not member.lower().endswith(".vml")
+
+
 def _measure_xlsx(data: bytes, name: str, limits: Limits) -> None:
     """Unzips every member once, in pieces, and refuses what is too large, damaged or locked."""
     total = 0
@@ -525,14 +540,15 @@ def _measure_xlsx(data: bytes, name: str, limits: Limits) -> None:
             for info in archive.infolist():
                 if info.flag_bits & 1:
                     _refuse_kind("protected", name)
-                walker = None
-                if re.fullmatch(r"xl/worksheets/[^/]+\.xml", info.filename.lower()):
-                    walker = _Box(name, info.filename, limits)
+                walker, first = None, True
                 with archive.open(info) as member:
                     while piece := member.read(1 << 18):
                         total += len(piece)
                         if total > limits.unzipped_bytes:
                             _too_large(name, "unzipped_bytes", limits.unzipped_bytes, None)
+                        if first and _may_be_sheet(info.filename, piece):
+                            walker = _Box(name, info.filename, limits)
+                        first = False
                         if walker:
                             walker.parser.Parse(piece, False)
                 if walker:

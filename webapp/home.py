@@ -254,7 +254,7 @@ def make_chain(path: Path, addresses: dict[str, str], now: datetime) -> str:
         chain_id=EMBEDDED_CHAIN_ID,
         genesis_at=parse_instant(known["at"]),
         salt=bytes.fromhex(known["salt"]),
-        balances=dict.fromkeys(senders, 10 ** 21),
+        balances=dict.fromkeys(senders, 10**21),
     )
 
 

@@ -171,29 +171,36 @@ class Chain:
                 self._store.connection, self.path
             )
             self.head = self._last_header()
-            self._readers: queue.LifoQueue[View] = queue.LifoQueue()
-            for _ in range(READERS):
-                self._readers.put(View(Store(_connect(self.path)), self.chain_id))
+            self._readers = self._views(READERS)
+            self._sending = self._views(1)  # long calls of readers must not keep transactions out
         except BaseException:
             self._held.close()
             raise
 
     def close(self) -> None:
         """Close the file and give the lock back; waits for readers still at work."""
-        for _ in range(READERS):
-            self._readers.get()._store.connection.close()
+        for readers, count in ((self._readers, READERS), (self._sending, 1)):
+            for _ in range(count):
+                readers.get()._store.connection.close()
         self._store.connection.close()
         self._held.close()
 
     @contextmanager
-    def reading(self) -> Iterator["View"]:
+    def reading(self, *, for_sending: bool = False) -> Iterator["View"]:
         """One of a few read connections; it never sees a block that is not committed."""
-        view = self._readers.get()
+        readers = self._sending if for_sending else self._readers
+        view = readers.get()
         try:
             yield view
         finally:
             view._store.fresh.clear()
-            self._readers.put(view)
+            readers.put(view)
+
+    def _views(self, count: int) -> "queue.LifoQueue[View]":
+        views: queue.LifoQueue[View] = queue.LifoQueue()
+        for _ in range(count):
+            views.put(View(Store(_connect(self.path)), self.chain_id))
+        return views
 
     def next_header(self, now_s: int) -> BlockHeaderAPI:
         """The header of a block made now: its time is the clock's, but always later than the head's."""
@@ -330,10 +337,19 @@ def _address(text: str) -> bytes:
 
 
 def _connect(file: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=10)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA cache_size = -16384")
+    connection = None
+    try:
+        connection = sqlite3.connect(
+            file, isolation_level=None, check_same_thread=False, timeout=10
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -16384")
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        message = "{path} cannot be opened as a chain file: {cause}."
+        raise LedgerError(message, path=str(file), cause=str(error)) from error
     return connection
 
 
@@ -362,7 +378,11 @@ def _identity(connection: sqlite3.Connection, file: Path) -> tuple[int, bytes, f
 def _locked(file: Path) -> Iterator[None]:
     """Hold the lock beside the chain file; the system lets go of it when the process dies."""
     lock = file.with_name(file.name + ".lock")
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        message = "{path} cannot be locked: {cause}."
+        raise Invalid(message, path=str(file), cause=str(error)) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -103,6 +103,7 @@ def floor_gas(message: Any) -> int:
 
 
 def make_vm(store: Store, header: BlockHeaderAPI, chain_id: int) -> PragueVM:
+    """The machine that works on the state `header` names, and shows contracts its number and time."""
     return VM(header, ChainDB(store), ChainContext(chain_id), ConsensusContext(store))
 
 

@@ -5,6 +5,8 @@ signed beforehand, with explicit gas. Each request has a connection of its own, 
 Hashes and addresses are 0x strings, heights and amounts int, calldata bytes.
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -24,6 +26,7 @@ from ledger.errors import ChainUnavailable, Conflict, Invalid
 
 TX_GAS_MAX = 2**24  # EIP-7825
 BASE_FEE_ROOM = 2  # six full blocks in a row do not outgrow twice the base fee
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 Block = int | str  # a height, or "latest", "pending", "earliest"
 REFUSALS = {  # what nodes say about a transaction they do not take -> the fact `reason` of Conflict
     "already known": "known",
@@ -138,7 +141,7 @@ class Gateway:
 
         One result comes as it is, several as a tuple, a struct as a tuple of its fields.
         """
-        bound = self.contract(name, address).functions[function](*args)
+        bound = self.contract(name, address).functions[function](*_spelled(args))
         given: TxParams = {} if sender is None else {"from": to_checksum_address(sender)}
         try:
             found = bound.call(given, block_identifier=cast(BlockIdentifier, block))
@@ -156,11 +159,13 @@ class Gateway:
 
     def encode(self, name: str, function: str, *args: Any) -> bytes:
         """The calldata of a function call."""
-        return to_bytes(self.contract(name).encode_abi(function, args))
+        return to_bytes(self.contract(name).encode_abi(function, _spelled(args)))
 
     def deploy_data(self, name: str, *constructor_args: Any) -> bytes:
         """The data of the transaction that creates a contract: its bytecode and constructor arguments."""
-        return to_bytes(self.contract(name).constructor(*constructor_args).data_in_transaction)
+        return to_bytes(
+            self.contract(name).constructor(*_spelled(constructor_args)).data_in_transaction
+        )
 
     def fees(self) -> Fees:
         """What to offer now. A chain is free when its node asks a gas price of 0: then 0 is offered.
@@ -273,8 +278,9 @@ class Gateway:
         if from_block > last:
             return []
         source = self.contract(name, address).events[event]()
+        spelled = dict(zip(filters, _spelled(filters.values()), strict=True))
         try:
-            found = source.get_logs(from_block=from_block, to_block=last, argument_filters=filters)
+            found = source.get_logs(from_block=from_block, to_block=last, argument_filters=spelled)
         except Refusal as refusal:
             if from_block == last or refusal.rpc_code not in {-32005, -32602, -32000}:
                 raise
@@ -299,6 +305,19 @@ class Gateway:
 def contract_address(sender: str, nonce: int) -> str:
     """The address a contract gets that `sender` creates with this nonce (CREATE)."""
     return to_checksum_address(keccak(rlp.encode([bytes.fromhex(sender[2:]), nonce]))[12:])
+
+
+def _spelled(args: Iterable[Any]) -> list[Any]:
+    """Arguments with every address in checksum spelling, the only one web3 takes."""
+    spelled: list[Any] = []
+    for one in args:
+        if isinstance(one, list | tuple):
+            spelled.append(_spelled(one))
+        elif isinstance(one, str) and _ADDRESS.fullmatch(one):
+            spelled.append(to_checksum_address(one))
+        else:
+            spelled.append(one)
+    return spelled
 
 
 def _block(block: Block) -> str:

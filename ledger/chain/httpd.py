@@ -67,7 +67,11 @@ class Server(HTTPServer):
         thread = threading.Thread(target=self._work, args=(request, client_address), daemon=True)
         self._threads[request] = thread
         self.reading_since_s[request] = time.monotonic()
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives no more threads
+            del self._threads[request], self.reading_since_s[request]
+            self.shutdown_request(request)
 
     def _work(self, request: socket.socket, client_address: Any) -> None:
         try:

@@ -73,6 +73,10 @@ class Miner:
         self._thread = threading.Thread(target=self._run, name="miner", daemon=True)
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Finish the block at hand and refuse what still waits."""
         with self._changed:
@@ -93,7 +97,7 @@ class Miner:
         if self._is_mined(tx_hash):
             return _answered(tx_hash, decode(raw))
         transaction = self._checked(raw)
-        with self.chain.reading() as view:
+        with self.chain.reading(for_sending=True) as view:
             state = view.state(self.chain.head)
             nonce, have = state.get_nonce(transaction.sender), state.get_balance(transaction.sender)
         if transaction.nonce < nonce:
@@ -132,7 +136,7 @@ class Miner:
         return nonce
 
     def _is_mined(self, tx_hash: bytes) -> bool:
-        with self.chain.reading() as view:
+        with self.chain.reading(for_sending=True) as view:
             found = view.rows.execute("SELECT 1 FROM tx WHERE hash = ?", (tx_hash,)).fetchone()
         return found is not None
 
@@ -196,10 +200,9 @@ class Miner:
             if self.chain.head.block_number > height:
                 last_s = time.monotonic()
                 continue
-            with (
-                self._changed
-            ):  # only gaps are left: wait for what closes them, or until one is too old
-                if not self._stopping and len(self._pool) == len(waiting):
+            # Only gaps are left: wait for what closes them, or until one is too old.
+            with self._changed:
+                if not self._stopping and self._pool.keys() == {t.tx_hash for t in waiting}:
                     self._changed.wait(GAP_WAIT_S / 4)
 
     def _mine(self, waiting: list[Ticket]) -> None:
@@ -223,7 +226,7 @@ class Miner:
     def _expire(self, ticket: Ticket) -> None:
         """Refuse a transaction before which a nonce is still missing; one that waits for room may stay."""
         sender = ticket.transaction.sender
-        with self.chain.reading() as view:
+        with self.chain.reading(for_sending=True) as view:
             nonce = self.pending_nonce(sender, view.state(self.chain.head).get_nonce(sender))
         if nonce < ticket.transaction.nonce:
             facts = f"next nonce {nonce}, tx nonce {ticket.transaction.nonce}"

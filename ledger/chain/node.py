@@ -64,6 +64,10 @@ def serve(
                 try:
                     on_ready(server.url)
                     while not stop.wait(0.25):
+                        if not server.miner.is_alive:
+                            raise LedgerError(
+                                "The node on {path} can make no more blocks.", path=str(path)
+                            )
                         if parent_pid is not None and not _alive(parent_pid, was_parent):
                             break
                 finally:

@@ -21,6 +21,7 @@ CLIENT = "Shuzheng/0.1 (py-evm, Prague)"
 LOGS_MAX = 10_000
 LOG_BYTES_MAX = 4 * 2**20
 TOPICS_MAX = 4
+HEIGHT_MAX = 2**63 - 1  # what an SQLite integer holds
 CHOICES_MAX = 100  # addresses, or topics at one place, of a log filter
 FEE_HISTORY_MAX = 1024
 Json = Any
@@ -276,4 +277,4 @@ class Rpc:
             case "earliest":
                 return 0
             case _:
-                return quantity(at)
+                return min(quantity(at), HEIGHT_MAX)

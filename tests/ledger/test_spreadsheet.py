@@ -1,0 +1,194 @@
+"""A spreadsheet we hand out recomputes itself: live formulas, cached values, no injected formula."""
+
+import csv
+import json
+import math
+import re
+import shutil
+import subprocess
+import zipfile
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from ledger.spreadsheet import write_distribution, write_figure
+from valuation import InputError, methods, sharing
+from valuation.worksheet import Step, Worksheet
+
+GOLDEN = Path(__file__).parents[1] / "golden/valuation"
+CASES = json.loads((GOLDEN / "methods.json").read_text("utf-8"))["cases"]
+RATE = dict.fromkeys(("risk_free", "management", "circulation", "data_security"), "0.013")
+LONG = {
+    "method": "income",
+    "version": "1",
+    "inputs": {
+        "model": "share_of_revenue",
+        "timing": "mid",
+        "rate": {**RATE, "regulatory": "1/70"},
+        "periods": [{"revenue_yuan": f"{1234567 + 991 * t}.89", "share": "1/7"} for t in range(30)],
+    },
+}
+FIGURES = [methods.run(case["document"]) for case in CASES] + [methods.run(LONG)]
+STATEMENT = sharing.run(json.loads((GOLDEN / "sharing.json").read_text("utf-8"))["document"])
+
+
+def written(write, thing):
+    file = BytesIO()
+    write(thing, file)
+    return file.getvalue()
+
+
+def opened(data, values=False):
+    return openpyxl.load_workbook(BytesIO(data), data_only=values)
+
+
+def recalculate(book):
+    """All cells of a workbook as a stranger's program computes them from inputs and formulas, in floats."""
+
+    def half_up(value, digits):
+        scaled = abs(value) * 10**digits
+        return math.copysign(math.floor(scaled + 0.5) / 10**digits, value)
+
+    names = {
+        "SUM": lambda *args: math.fsum(
+            x for arg in args for x in (arg if isinstance(arg, list) else [arg])
+        ),
+        "PRODUCT": lambda *args: math.prod(args),
+        "MIN": min,
+        "MAX": max,
+        "INT": math.floor,
+        "ROUND": half_up,
+        "POWER": pow,
+        "SQRT": math.sqrt,
+    }
+    done = {}
+
+    def cell(sheet, address):
+        address = address.replace("$", "")
+        if (sheet, address) not in done:
+            value = book[sheet][address].value
+            done[sheet, address] = formula(sheet, value) if str(value).startswith("=") else value
+        return done[sheet, address]
+
+    def area(sheet, first, last):
+        return [
+            cell(sheet, one.coordinate) for row in book[sheet][f"{first}:{last}"] for one in row
+        ]
+
+    def formula(sheet, text):
+        text = re.sub(
+            r"'([^']+)'!(\$?[A-Z]+\$?\d+)",
+            lambda m: f"cell({m[1]!r}, '{m[2].replace('$', '#')}')",
+            text[1:],
+        )
+        text = re.sub(r"([A-Z]+\d+):([A-Z]+\d+)", r"area(sheet, '#\1', '#\2')", text)
+        text = re.sub(r"(?<!['#\w])\$?([A-Z])\$?(\d+)", r"cell(sheet, '#\1\2')", text).replace(
+            "#", ""
+        )
+        return eval(
+            text, {"__builtins__": {}}, {**names, "cell": cell, "area": area, "sheet": sheet}
+        )
+
+    return cell
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.method)
+def test_every_step_is_a_live_formula_whose_value_is_cached(figure):
+    data = written(write_figure, figure)
+    formulas, values = opened(data).worksheets[0], opened(data, values=True).worksheets[0]
+    for row, step in enumerate(figure.steps, start=5):
+        assert formulas.cell(row, 2).value == step.symbol
+        assert (formulas.cell(row, 4).value or "") == step.formula
+        cached = values.cell(row, 5).value
+        assert cached == pytest.approx(float(step.value), rel=1e-15)
+        if step.formula:
+            assert str(formulas.cell(row, 5).value).startswith("=")
+    assert formulas.freeze_panes == "D5"
+    assert formulas.cell(4, 1).value == "序号 No."
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.method)
+def test_a_stranger_s_recalculation_agrees_to_the_fen(figure):
+    book = opened(written(write_figure, figure))
+    cell = recalculate(book)
+    name = book.sheetnames[0]
+    for row, step in enumerate(figure.steps, start=5):
+        assert cell(name, f"E{row}") == pytest.approx(float(step.value), rel=1e-12, abs=1e-9)
+    if figure.unit == "fen":
+        assert round(cell(name, "E2") * 100) == figure.value_fen
+
+
+def test_a_changed_input_changes_the_result():
+    book = opened(written(write_figure, methods.run(CASES[4]["document"])))
+    page = book.worksheets[0]
+    page["E6"].value += 1_000_00
+    assert recalculate(book)(page.title, "E2") == pytest.approx(900_000 + 900)
+
+
+def test_the_lines_of_a_statement_refer_to_their_derivation():
+    data = written(write_distribution, STATEMENT)
+    book = opened(data)
+    cell = recalculate(book)
+    lines = book.worksheets[0]
+    for row, line in enumerate(STATEMENT.lines, start=4):
+        assert lines.cell(row, 2).value == line.party
+        assert lines.cell(row, 4).value.startswith("='计算 Derivation'!")
+        assert cell(lines.title, f"D{row}") == line.amount_fen
+        assert opened(data, values=True).worksheets[0].cell(row, 4).value == line.amount_fen
+    assert cell(lines.title, f"D{4 + len(STATEMENT.lines)}") == STATEMENT.amount_fen
+
+
+@pytest.mark.parametrize(
+    "start", ["=1+1", "+1", "-1", "@SUM(A1)", '=HYPERLINK("x")', "{=1}", "a://b", "12"]
+)
+def test_text_never_becomes_a_formula(start):
+    sheet = Worksheet()
+    sheet.given("C", start, start, 1, "fen", start)
+    sheet.note(start, start)
+    page = opened(written(write_figure, sheet.figure(start, start, "C"))).worksheets[0]
+    for address in ("C5", "G5"):
+        assert page[address].data_type == "s"
+        assert page[address].value.startswith(start)
+    assert page["A1"].data_type == "s"
+    assert [c.coordinate for row in page.iter_rows() for c in row if c.data_type == "f"] == ["E2"]
+
+
+def test_the_same_figure_gives_the_same_bytes():
+    for write, thing in ((write_figure, FIGURES[0]), (write_distribution, STATEMENT)):
+        assert written(write, thing) == written(write, thing)
+    with zipfile.ZipFile(BytesIO(written(write_figure, FIGURES[0]))) as archive:
+        assert b"2025-01-01T00:00:00Z" in archive.read("docProps/core.xml")
+
+
+def test_a_figure_that_does_not_recompute_is_not_written(tmp_path):
+    figure = FIGURES[4]
+    steps = tuple(
+        Step(**{**vars(step), "value": step.value + Fraction(1)}) if step.symbol == "P" else step
+        for step in figure.steps
+    )
+    with pytest.raises(InputError) as refusal:
+        write_figure(type(figure)(**{**vars(figure), "steps": steps}), tmp_path / "figure.xlsx")
+    assert refusal.value.field == "P"
+    assert not (tmp_path / "figure.xlsx").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("soffice"), reason="LibreOffice (soffice) is not installed")
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.method)
+def test_libreoffice_recalculates_to_the_fen(figure, tmp_path):
+    write_figure(figure, tmp_path / "figure.xlsx")
+    # Without cached values LibreOffice cannot but compute them.
+    book = openpyxl.load_workbook(tmp_path / "figure.xlsx")
+    book.save(tmp_path / "bare.xlsx")
+    command = ["soffice", "--headless", f"-env:UserInstallation=file://{tmp_path}/profile"]
+    command += ["--convert-to", "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,false"]
+    command += ["--outdir", str(tmp_path), str(tmp_path / "bare.xlsx")]
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    rows = list(csv.reader((tmp_path / "bare.csv").open(encoding="utf-8")))
+    if figure.unit == "fen":
+        assert round(float(rows[1][4]) * 100) == figure.value_fen
+    else:
+        assert float(rows[1][4]) == pytest.approx(float(figure.value), rel=1e-12)

@@ -1,0 +1,180 @@
+"""Every method by name: golden documents, and each of their fields refused by name when it is wrong."""
+
+import ast
+import copy
+import doctest
+import importlib
+import json
+import pkgutil
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+import valuation
+from valuation import InputError
+from valuation.methods import DESCRIPTIONS, METHODS, describe, run, verify
+from valuation.reconciliation import reconcile
+
+GOLDEN = json.loads(
+    (Path(__file__).parents[1] / "golden/valuation/methods.json").read_text("utf-8")
+)
+CASES = {case["name"]: case for case in GOLDEN["cases"]}
+MODULES = sorted(module.name for module in pkgutil.iter_modules(valuation.__path__))
+
+
+def sites(value, path=()):
+    """Every place of a document, from the outside to the inside."""
+    yield path
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from sites(entry, (*path, key))
+    elif isinstance(value, list):
+        for k, entry in enumerate(value):
+            yield from sites(entry, (*path, k))
+
+
+def place(document, path):
+    """The holder of the place `path`, in a deep copy that comes with it."""
+    document = copy.deepcopy(document)
+    target = document
+    for key in path[:-1]:
+        target = target[key]
+    return document, target
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_place_that_holds_something_else_is_refused(name):
+    for path in sites(CASES[name]["document"]):
+        for wrong in (None, 0.5, float("nan"), "", {"x": 1}, []):
+            if not path or (path[-1] == "factors" and wrong == []):
+                continue  # no factor at all is allowed, and said in the figure
+            document, target = place(CASES[name]["document"], path)
+            target[path[-1]] = wrong
+            with pytest.raises(InputError) as refusal:
+                print(path, wrong, run(document))
+            if path[0] == "inputs" and len(path) > 1:
+                assert refusal.value.field.startswith(f"inputs.{path[1]}".removesuffix("_yuan")), (
+                    path
+                )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_key_that_is_missing_or_misspelt_is_refused_by_name(name):
+    for path in sites(CASES[name]["document"]):
+        if not path or not isinstance(path[-1], str):
+            continue
+        document, target = place(CASES[name]["document"], path)
+        value = target.pop(path[-1])
+        if path[-1] == "timing":
+            assert run(document), "the end of the period is the default"
+        else:
+            with pytest.raises(InputError, match="is missing"):
+                print(path, run(document))
+        target[path[-1]] = value
+        target["surplus"] = "1"
+        with pytest.raises(InputError, match=r"surplus.*not known"):
+            print(path, run(document))
+
+
+def test_amounts_may_be_given_in_yuan_or_in_fen_but_not_both():
+    document = copy.deepcopy(CASES["cost"]["document"])
+    given = document["inputs"]
+    del given["direct_yuan"]
+    given["direct_fen"] = 500_000_00
+    assert run(document).display() == CASES["cost"]["display"]
+    given["direct_yuan"] = "500000.00"
+    with pytest.raises(InputError, match="twice"):
+        run(document)
+
+
+def test_another_version_of_a_method_is_refused():
+    with pytest.raises(InputError) as refusal:
+        run({**CASES["cost"]["document"], "version": "2"})
+    assert refusal.value.field == "version"
+
+
+def test_a_method_takes_no_other_method_s_document():
+    with pytest.raises(InputError) as refusal:
+        METHODS["income"](CASES["cost"]["document"])
+    assert refusal.value.field == "method"
+
+
+def test_a_figure_whose_steps_are_not_those_of_its_method_is_refused():
+    data = run(CASES["cost"]["document"]).to_dict()
+    for step in data["steps"]:
+        if step["symbol"] == "C_opp":
+            step["value"] = "0"
+        if step["symbol"] == "C":
+            step["value"] = str(int(step["value"]) - 15_000_000)
+        if step["symbol"] == "P":
+            step["value"] = data["value"] = "76500000"
+    with pytest.raises(InputError) as refusal:
+        verify(data)
+    assert refusal.value.field == "steps"
+
+
+def test_figures_reconciled_in_the_program_verify_like_those_of_a_document():
+    figures = [run(CASES[name]["document"]) for name in ("cost", "market one part")]
+    figure = reconcile(
+        [(figures[0], "3/4", "成本资料完整"), (figures[1], Fraction(1, 4), "可比案例仅一个")]
+    )
+    assert figure.display() == CASES["reconciled"]["display"]
+    assert verify(json.loads(json.dumps(figure.to_dict()))) == figure
+    bare = reconcile([(replace(figures[0], document=None), 1, "唯一方法")])
+    with pytest.raises(InputError) as refusal:
+        verify(bare)
+    assert refusal.value.field == "document"
+
+
+def test_every_method_is_described_and_every_description_is_json():
+    assert set(DESCRIPTIONS) == set(METHODS)
+    for name in METHODS:
+        assert json.loads(json.dumps(describe(name)))["version"] == "1"
+    with pytest.raises(InputError):
+        describe("alchemy")
+
+
+def described(fields, value):
+    """Assert that each key of a document stands in its method's description."""
+    names = {field.key: field for field in fields}
+    for key, entry in value.items():
+        field = names[key.removesuffix("_yuan")]
+        for part in entry if isinstance(entry, list) else [entry]:
+            if isinstance(part, dict) and field.fields and field.key != "document":
+                described(field.fields, part)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_the_description_names_every_key_of_the_documents(case):
+    document = case["document"]
+    described(DESCRIPTIONS[document["method"]].fields, document["inputs"])
+
+
+def test_what_rests_on_memory_says_so_in_its_steps():
+    for name in ("share of revenue", "excess", "incremental", "cost", "market one part"):
+        figure = run(CASES[name]["document"])
+        assert "to be verified" in figure[figure.result].source
+    figure = run(CASES["income end of period"]["document"])
+    assert "to be verified" not in figure["F_1"].source
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_the_docstrings_hold(name):
+    assert doctest.testmod(importlib.import_module(f"valuation.{name}")).failed == 0
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_library_imports_only_itself_and_the_standard_library(name):
+    source = Path(importlib.import_module(f"valuation.{name}").__file__).read_text("utf-8")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            roots = [alias.name.split(".")[0] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            roots = [node.module.split(".")[0]]
+        else:
+            continue
+        for root in roots:
+            assert root in sys.stdlib_module_names | {"valuation", "numpy"}

@@ -1,0 +1,157 @@
+"""Inputs are read once, exactly, and every refusal names its field.
+
+A field is a path, such as ``periods[2].share``. Keys that end in ``_fen`` hold integer fen; documents in
+JSON may write ``_yuan`` instead, with the amount in yuan as text (`in_fen` converts them).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from valuation import InputError
+from valuation.money import MAX_FEN, amount_fen, exact_text, fen, ratio
+
+MAX_TEXT = 2_000
+"""Longest text that is taken over into a figure, in characters."""
+
+MAX_LIST = 200
+"""Longest list of an input: a worksheet's sum names at most 200 symbols (a spreadsheet's SUM takes 255)."""
+
+
+def mapping(
+    value: object, field: str, required: Collection[str], optional: Collection[str] = ()
+) -> Mapping[str, Any]:
+    """Return `value` if it is an object that has every required key and none that is not known.
+
+    Raises InputError that names the keys which are missing and those which are unknown.
+    """
+    if not isinstance(value, Mapping):
+        raise InputError(field, "must be an object with named entries")
+    unknown = [str(key) for key in value if key not in required and key not in optional]
+    missing = [key for key in required if key not in value]
+    known = ", ".join([*required, *optional])
+    problems = [(_at(field, key), f"is not known here; known are {known}") for key in unknown]
+    problems += [(_at(field, key), "is missing") for key in missing]
+    if problems:
+        raise InputError.of(problems)
+    return value
+
+
+def sequence(value: object, field: str, least: int = 1, most: int = MAX_LIST) -> Sequence[Any]:
+    """Return `value` if it is a list of `least` to `most` entries; raise InputError otherwise."""
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise InputError(field, "must be a list")
+    if not least <= len(value) <= most:
+        raise InputError(field, f"has {len(value)} entries, but must have {least} to {most}")
+    return value
+
+
+def text(value: object, field: str) -> str:
+    """Return `value` if it is a text that says something; raise InputError otherwise."""
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(field, "must be a text that is not empty")
+    if len(value) > MAX_TEXT:
+        raise InputError(field, f"is longer than {MAX_TEXT} characters")
+    return encodable(value, field)
+
+
+def encodable(value: str, field: str) -> str:
+    """Return `value` if a file can hold it: no control characters, no lone surrogates; else InputError."""
+    if any(ord(letter) < 32 and letter not in "\n\t" for letter in value):
+        raise InputError(field, "holds control characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(field, "holds half a character (a lone surrogate)") from None
+    return value
+
+
+def choice(value: object, field: str, choices: Collection[str]) -> str:
+    """Return `value` if it is one of `choices`; raise InputError that lists them otherwise."""
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(field, f"is {value!r}, but must be one of {', '.join(choices)}"[:300])
+    return value
+
+
+def money(value: object, field: str, minimum: int | None = None) -> int:
+    """Return `value` if it is an integer number of fen of at least `minimum`; else InputError."""
+    return amount_fen(value, field, minimum)
+
+
+def number(
+    value: object,
+    field: str,
+    least: Fraction | int | None = None,
+    most: Fraction | int | None = None,
+    above: Fraction | int | None = None,
+    below: Fraction | int | None = None,
+) -> Fraction:
+    """Return the exact number behind `value` if it lies within the bounds; raise InputError otherwise.
+
+    `least` and `most` belong to the range, `above` and `below` do not.
+    """
+    exact = ratio(value, field)
+    if (
+        (least is not None and exact < least)
+        or (most is not None and exact > most)
+        or (above is not None and exact <= above)
+        or (below is not None and exact >= below)
+    ):
+        bounds = [
+            f"{word} {exact_text(bound)}"
+            for word, bound in (
+                ("at least", least),
+                ("more than", above),
+                ("at most", most),
+                ("less than", below),
+            )
+            if bound is not None
+        ]
+        raise InputError(field, f"is {exact_text(exact)[:60]}, but must be {' and '.join(bounds)}")
+    return exact
+
+
+def _at(field: str, key: str) -> str:
+    return f"{field}.{key}" if field else key
+
+
+def in_fen(value: Any, where: str = "", depth: int = 0) -> Any:
+    """Return a JSON document with its amounts in fen: ``"cap_yuan": "12.34"`` becomes ``"cap_fen": 1234``.
+
+    Everything else is copied. Raises InputError for what canonical JSON cannot hold (design §4): a float
+    (also NaN and infinity), an integer beyond ±(2^53 - 1), a key that is not ASCII; and for an amount
+    given twice, or lists and objects nested more than 20 deep.
+
+    >>> in_fen({"periods": [{"income_yuan": "0.05"}]})
+    {'periods': [{'income_fen': 5}]}
+    """
+    if depth > 20:
+        raise InputError(where, "is nested more than 20 deep")
+    if isinstance(value, float):
+        ratio(value, where)
+    if isinstance(value, str):
+        return encodable(value, where)
+    if isinstance(value, bool | None):
+        return value
+    if isinstance(value, int):
+        if abs(value) > MAX_FEN:
+            raise InputError(where, "is beyond ±(2^53 - 1)")
+        return value
+    if isinstance(value, list | tuple):
+        return [in_fen(entry, f"{where}[{k}]", depth + 1) for k, entry in enumerate(value)]
+    if not isinstance(value, Mapping):
+        raise InputError(where, f"is a {type(value).__name__}, which JSON cannot hold")
+    result: dict[str, Any] = {}
+    for key, entry in value.items():
+        if not isinstance(key, str) or not key.isascii():
+            raise InputError(
+                where or "document", f"has the key {key!r}, but keys must be ASCII"[:200]
+            )
+        path = _at(where, key)
+        name, exact = key, in_fen(entry, path, depth + 1)
+        if key.endswith("_yuan"):
+            name, exact = key[: -len("_yuan")] + "_fen", fen(entry, path)
+        if name in result:
+            raise InputError(path, "is given twice, in yuan and in fen")
+        result[name] = exact
+    return result

@@ -1,0 +1,316 @@
+"""The quality score of a data set is the weighted mean of its measured indicators, from 0 to 1.
+
+Each indicator is X = A / B (elements that meet it over elements evaluated); the two where smaller is
+better, 数据重复率 and 脏数据出现率, count 1 - A / B. What was not measured is left out, its weight spread
+over the rest in proportion, and the figure says so: nothing is ever assumed to be perfect.
+
+Source: GB/T 36344-2018 信息技术 数据质量评价指标, its 6 dimensions and 20 indicators as restated in
+published catalogues; the standard's own text was not read. It sets no weights (from memory, to be
+verified): they are an input, which `weights` can find.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from valuation import InputError, NoSolution, inputs
+from valuation.money import exact_text
+from valuation.worksheet import Figure, Worksheet
+
+VERSION = "1"
+SOURCE = "GB/T 36344-2018 X=A/B"
+SOURCE_INVERSE = "GB/T 36344-2018 X=A/B; 越小越好, 计 1-X (as in DB31/T 1523-2024: 1-A/B)"
+SOURCE_SCORE = (
+    "加权平均 weighted mean; 标准未规定权重 the standard sets no weights (to be verified 待核实)"
+)
+
+MAX_COUNT = 2**53 - 1
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """An indicator of the standard: code, names, what A and B count, and whether smaller is better."""
+
+    code: str
+    zh: str
+    en: str
+    a: str
+    b: str
+    inverse: bool
+
+
+DIMENSIONS = {
+    "01": ("规范性", "conformity"),
+    "02": ("完整性", "completeness"),
+    "03": ("准确性", "accuracy"),
+    "04": ("一致性", "consistency"),
+    "05": ("时效性", "timeliness"),
+    "06": ("可访问性", "accessibility"),
+}
+"""The six dimensions: code, name in Chinese and English (ours)."""
+
+INDICATORS = {
+    indicator.code: indicator
+    for indicator in (
+        Indicator(
+            "0101",
+            "数据标准",
+            "data standard",
+            "elements meeting the data standard",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0102",
+            "数据模型",
+            "data model",
+            "elements meeting the data model",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0103",
+            "元数据",
+            "metadata",
+            "elements meeting the metadata definition",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0104",
+            "业务规则",
+            "business rule",
+            "elements meeting the business rule",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0105",
+            "权威参考数据",
+            "authoritative reference data",
+            "elements meeting the reference data rule",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0106",
+            "安全规范",
+            "security rule",
+            "elements meeting the security rule",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0201",
+            "数据元素完整性",
+            "element completeness",
+            "elements that have a value",
+            "elements expected to have a value",
+            False,
+        ),
+        Indicator(
+            "0202",
+            "数据记录完整性",
+            "record completeness",
+            "elements that have a value",
+            "elements expected to have a value",
+            False,
+        ),
+        Indicator(
+            "0301",
+            "数据内容正确性",
+            "content correctness",
+            "elements that are correct",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0302",
+            "数据格式合规性",
+            "format compliance",
+            "elements meeting the format requirement",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0303", "数据重复率", "duplicate rate", "duplicate elements", "elements evaluated", True
+        ),
+        Indicator(
+            "0304",
+            "数据唯一性",
+            "uniqueness",
+            "elements meeting uniqueness",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0305",
+            "脏数据出现率",
+            "dirty data rate",
+            "elements with dirty data",
+            "elements evaluated",
+            True,
+        ),
+        Indicator(
+            "0401",
+            "相同数据一致性",
+            "same data consistency",
+            "elements meeting consistency",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0402",
+            "关联数据一致性",
+            "related data consistency",
+            "elements meeting consistency",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0501",
+            "基于时间段的正确性",
+            "correctness over a period",
+            "elements valid for the period",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0502",
+            "基于时间点及时性",
+            "timeliness at a point",
+            "elements that are timely",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0503",
+            "时序性",
+            "temporal order",
+            "elements in the right order",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0601",
+            "可访问",
+            "accessible",
+            "elements that can be accessed when needed",
+            "elements evaluated",
+            False,
+        ),
+        Indicator(
+            "0602",
+            "可用性",
+            "availability",
+            "elements usable in their life span",
+            "elements evaluated",
+            False,
+        ),
+    )
+}
+"""The twenty indicators by their four-digit code; the first two digits are the dimension."""
+
+
+def score(*, indicators: Sequence[Mapping[str, Any]]) -> Figure:
+    """Return the quality score, a pure number from 0 to 1, exact.
+
+    Parameters
+    ----------
+    indicators : objects ``{"code", "weight", "a", "b"}`` for what was measured, with integers
+        0 <= a <= b, or ``{"code", "weight", "not_measured": reason}``. Weights are ratios > 0, and only
+        their proportion counts. An indicator with b = 0 is not applicable, and is left out likewise.
+
+    Returns
+    -------
+    Figure : outputs S (the score) and M (the share of all weight that was measured)
+
+    Raises
+    ------
+    InputError : names the field, such as ``indicators[3].a``
+    NoSolution : nothing was measured
+
+    Examples
+    --------
+    >>> figure = score(indicators=[{"code": "0303", "weight": 1, "a": 3, "b": 60},
+    ...     {"code": "0601", "weight": 1, "not_measured": "已询问，未答复"}])
+    >>> figure.display(), str(figure["M"].value)
+    ('19/20', '1/2')
+    """
+    sheet = Worksheet()
+    terms: list[str] = []
+    weights: list[str] = []
+    left_out: list[str] = []
+    seen: set[str] = set()
+    for k, entry in enumerate(inputs.sequence(indicators, "indicators", 1, len(INDICATORS))):
+        field = f"indicators[{k}]"
+        if isinstance(entry, Mapping) and "not_measured" in entry:
+            given = inputs.mapping(entry, field, ("code", "weight", "not_measured"))
+            reason = inputs.text(given["not_measured"], f"{field}.not_measured")
+        else:
+            given = inputs.mapping(entry, field, ("code", "weight", "a", "b"))
+            reason = ""
+        code = inputs.choice(given["code"], f"{field}.code", INDICATORS)
+        if code in seen:
+            raise InputError(f"{field}.code", f"{code} stands there twice")
+        seen.add(code)
+        weight = inputs.number(given["weight"], f"{field}.weight", above=0)
+        one = INDICATORS[code]
+        sheet.given(f"w_{code}", f"{one.zh}: 权重", f"{one.en}: weight", weight, "1", "输入 input")
+        if not reason:
+            a = _count(given["a"], f"{field}.a")
+            b = _count(given["b"], f"{field}.b")
+            if a > b:
+                raise InputError(f"{field}.a", f"is {a}, more than the {b} elements evaluated")
+            if b:
+                _measured(sheet, one, a, b)
+                terms.append(f"w_{code} * X_{code}")
+                weights.append(f"w_{code}")
+                continue
+            reason = "不适用：评价元素个数为0 not applicable: no element to evaluate"
+        left_out.append(f"w_{code}")
+        sheet.note(
+            f"{code} {one.zh}未计入（{reason}），其权重按比例分摊到其余指标。",
+            f"{code} {one.en} is left out ({reason}); its weight goes to the others in proportion.",
+        )
+    if not terms:
+        raise NoSolution("no indicator was measured, so there is no quality score")
+    formula = f"sum({', '.join(weights)})"
+    measured = sheet.step(
+        "W", "已测量指标的权重合计", "weight measured", formula, "1", SOURCE_SCORE
+    )
+    if left_out:
+        formula = f"sum({', '.join(left_out)})"
+        sheet.step("U", "未测量指标的权重合计(剔除)", "weight left out", formula, "1", SOURCE_SCORE)
+    formula = "W / (W + U)" if left_out else "W / W"
+    share = sheet.step(
+        "M", "已测量权重占比", "share of weight measured", formula, "1", SOURCE_SCORE
+    )
+    assert measured > 0
+    formula = f"sum({', '.join(terms)}) / W"
+    sheet.step("S", "数据质量得分", "data quality score", formula, "1", SOURCE_SCORE)
+    if share != 1:
+        sheet.note(
+            f"已测量指标占全部权重的 {exact_text(share)}。",
+            f"The measured indicators carry {exact_text(share)} of all weight.",
+        )
+    return sheet.figure("quality", VERSION, "S", ("S", "M"))
+
+
+def _measured(sheet: Worksheet, one: Indicator, a: int, b: int) -> None:
+    sheet.given(f"A_{one.code}", f"{one.zh}: A", f"{one.en}: {one.a}", Fraction(a), "count", SOURCE)
+    sheet.given(f"B_{one.code}", f"{one.zh}: B", f"{one.en}: {one.b}", Fraction(b), "count", SOURCE)
+    quotient = f"A_{one.code} / B_{one.code}"
+    formula, source = (f"1 - {quotient}", SOURCE_INVERSE) if one.inverse else (quotient, SOURCE)
+    sheet.step(
+        f"X_{one.code}", f"{one.code} {one.zh}", f"{one.code} {one.en}", formula, "1", source
+    )
+
+
+def _count(value: object, field: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
+        raise InputError(
+            field, f"is {value!r}, but must be an integer number of elements, at least 0"[:200]
+        )
+    return value

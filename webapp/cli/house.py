@@ -1,0 +1,287 @@
+"""Running the house: init, node, worker, seal, anchor, audit, demo."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from ledger import log, parties
+from ledger.chain import keys, node, outbox
+from ledger.chain.gateway import connect
+from ledger.errors import ChainUnavailable, Conflict, LedgerError
+from ledger.proof.checkpoint import verifier_key
+from ledger.supervision import Audit
+from webapp import home as homes
+from webapp.cli import Run, main, with_home
+from webapp.cli.proofs import open_worker
+from webapp.home import Home
+from webapp.language import tr
+
+NODE_START_S = 30
+
+
+@main.command("init")
+@click.option("--origin", help="HOST/log, the log's name; made from the chain's genesis if absent")
+@click.option("--checker", help="the address of the checker's own key (shuzheng key new)")
+@click.option(
+    "--administrator", default="admin", show_default=True, help="login of the first member"
+)
+@click.option("--organisation", default="数据登记机构", show_default=True)
+@click.option("--uscc", required=True, help="the registry's own social credit code")
+@with_home
+def init(
+    run: Run, origin: str | None, checker: str | None, administrator: str, organisation: str, uscc: str
+) -> None:  # fmt: skip
+    """Make a home: keys, chain, contracts, tables, and the first administrator."""
+    made = make_home(
+        run.home.path, run.passphrase(), run.now, origin=origin, checker=checker,
+        administrator=administrator, organisation=organisation, uscc=uscc,
+    )  # fmt: skip
+    run.say(
+        {
+            "home": str(made.path),
+            "offline": str(made.path / "offline"),
+            "origin": made.config.origin,
+        },
+        "The home {home} of the log {origin} is ready. Carry the keystores in {offline} to where they "
+        "belong (docs: keys) and delete them here.",
+    )
+
+
+def make_home(
+    path: Path,
+    passphrase: str,
+    now: datetime,
+    *,
+    uscc: str,
+    origin: str | None = None,
+    checker: str | None = None,
+    administrator: str = "admin",
+    organisation: str = "数据登记机构",
+    demo: bool = False,
+) -> Home:
+    """`init`, step by step: after a crash it goes on, on a finished home it changes nothing."""
+    parties.check_uscc(uscc)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (path / "config.json").exists():
+        home = Home(path)
+        home.keyring(passphrase)
+    else:
+        addresses = homes.make_keys(path, passphrase, checker=checker)
+        external = os.environ.get("CHAIN_RPC_URL")
+        if external:
+            gateway = connect(external, token=os.environ.get("CHAIN_RPC_TOKEN"))
+            deployment = homes.deploy(path, gateway, addresses, passphrase)
+        else:
+            homes.make_chain(path, addresses, now)
+            with running_node(path):
+                url, token = homes.node_address(path)
+                gateway = connect(url, token=token)
+                deployment = homes.deploy(path, gateway, addresses, passphrase)
+        home = homes.finish_init(path, deployment, origin, now, demo=demo, embedded=not external)
+    _ = home.config
+    with home.deed(now) as session:
+        party = parties.add_party(
+            session, "system", now, kind="public_institution", name=organisation, uscc=uscc
+        )
+        parties.add_member(
+            session, "system", now, party=party, login=administrator, display_name=administrator,
+            roles=["administrator"],
+        )  # fmt: skip
+    return home
+
+
+@main.command("node")
+@click.option("--port", default=0, help="0 takes a free one")
+@click.option("--parent-pid", type=int, help="end when this process is gone")
+@with_home
+def node_command(run: Run, port: int, parent_pid: int | None) -> None:
+    """Run the embedded chain's node on loopback until it is stopped (Ctrl-C)."""
+    path = run.home.path
+    token_path = path / "node.token"
+    if not token_path.exists():
+        raise ChainUnavailable(
+            "{path} has no embedded chain: run `shuzheng init --home {path}` first.", path=str(path)
+        )
+
+    def ready(url: str) -> None:
+        keys.write_durably(path / "node.json", {"pid": os.getpid(), "url": url})
+        click.echo(tr("The node of {path} listens on {url}.", path=str(path), url=url))
+
+    try:
+        node.serve(
+            path / "chain.db", token=token_path.read_text().strip(), on_ready=ready, port=port,
+            parent_pid=parent_pid,
+        )  # fmt: skip
+    finally:
+        _forget_node(path)
+
+
+def _forget_node(path: Path) -> None:
+    """Remove node.json if it is ours."""
+    try:
+        if f'"pid": {os.getpid()},' in (path / "node.json").read_text():
+            (path / "node.json").unlink()
+    except FileNotFoundError:
+        pass
+
+
+@contextmanager
+def running_node(path: Path) -> Iterator[str]:
+    """The home's node, running: one already there, else one of our own until the block ends."""
+    try:
+        url, token = homes.node_address(path)
+        connect(url, token=token, timeout_s=2).identity()
+        yield url
+        return
+    except LedgerError:
+        pass
+    (path / "node.json").unlink(missing_ok=True)
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", "webapp.cli.house", "node", "--home", str(path),
+         "--parent-pid", str(os.getpid())],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield _wait_for_node(path, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def _wait_for_node(path: Path, process: "subprocess.Popen[bytes]") -> str:
+    for _ in range(NODE_START_S * 20):
+        if process.poll() is not None:
+            assert process.stderr is not None
+            said = process.stderr.read().decode("utf-8", "replace").strip().splitlines()
+            raise ChainUnavailable(
+                "The node did not start: {cause}", cause=said[-1] if said else process.returncode
+            )
+        try:
+            return homes.node_address(path)[0]
+        except ChainUnavailable:
+            time.sleep(0.05)
+    raise ChainUnavailable("The node did not start within {limit} s.", limit=NODE_START_S)
+
+
+@main.command("worker")
+@click.option("--once", is_flag=True, help="stop when nothing is left to do")
+@with_home
+def worker_command(run: Run, once: bool) -> None:
+    """Seal, anchor and carry acts to the chain, until stopped (Ctrl-C) or, with --once, done."""
+    worker = open_worker(run)
+    if once:
+        worker.drain()
+        with run.home.reading() as session:
+            found = outbox.alarms(session)
+            for act in found:
+                click.echo(
+                    f"{act.contract}.{act.function} {act.subject_id}: {act.problem}", err=True
+                )
+            run.say({"alarms": len(found)}, "Nothing is left to do; {alarms} alarms.")
+        if found:
+            raise SystemExit(1)
+        return
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    worker.run(stop.is_set)
+
+
+@main.command("seal")
+@with_home
+def seal(run: Run) -> None:
+    """Sign a checkpoint over everything recorded; needs no chain."""
+    key = run.home.keyring(run.passphrase()).signer("log")
+    _ = run.home.config
+    with run.home.deed(run.now) as session:
+        checkpoint = log.seal(session, run.now, key)
+        if checkpoint is None:
+            raise Conflict("The log is empty: there is nothing to seal.")
+        outbox.enqueue_anchor(
+            session, run.now, checkpoint.tree_size, bytes.fromhex(checkpoint.root)
+        )
+        answer = {"note": checkpoint.note, "root": checkpoint.root, "size": checkpoint.tree_size}
+    run.say(answer, "Sealed at size {size}, root {root}.")
+
+
+@main.command("anchor")
+@with_home
+def anchor(run: Run) -> None:
+    """Seal, and carry everything to the chain, until the newest checkpoint is anchored."""
+    worker = open_worker(run)
+    worker.drain()
+    with run.home.reading() as session:
+        found = log.last_anchored(session)
+        if found is None:
+            raise Conflict("Nothing is anchored yet; see the alarms of `shuzheng worker --once`.")
+        answer = {
+            "block": found.anchor_block, "root": found.root, "size": found.tree_size,
+            "transaction": found.anchor_transaction,
+        }  # fmt: skip
+    run.say(answer, "Anchored at size {size} in block {block} ({transaction}).")
+
+
+@main.command("audit")
+@click.option("--offline", is_flag=True, help="do not compare with the chain")
+@with_home
+def audit(run: Run, offline: bool) -> None:
+    """Re-derive everything from payloads and compare it, also with the chain; exit 1 on differences."""
+    settings = run.home.config
+    gateway = None if offline else run.home.gateway()
+    public = bytes.fromhex(keys.public_key(run.home.path / "keys", "log"))
+    with (
+        run.home.reading() as session,
+        Progress(transient=True, console=Console(stderr=True)) as bar,
+    ):
+        task = bar.add_task(tr("auditing"), total=None)
+        work = Audit(
+            session, settings.origin, [verifier_key(settings.origin, public)], settings.deployment,
+            gateway, lambda _stage, done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+        differences = work.run()
+    answer: dict[str, Any] = {
+        "count": len(differences),
+        "differences": [difference.as_dict() for difference in differences],
+        "records": work.record_count,
+    }
+    run.say(answer, "{records} records audited, {count} differences.")
+    if not run.as_json:
+        for difference in differences:
+            click.echo(
+                f"  {difference.place}: {difference.field}: {difference.known!s:.80} ≠ "
+                f"{difference.derived!s:.80}"
+            )
+    if differences:
+        raise SystemExit(1)
+
+
+def demo_passphrase(path: Path) -> str:
+    """The demo home's own passphrase, made once and kept beside it (a demo home only)."""
+    kept = path / "demo" / "passphrase"
+    if not kept.exists():
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keys.write_durably(kept, secrets.token_urlsafe(24).encode())
+    return kept.read_text().strip()
+
+
+if __name__ == "__main__":
+    main()
