@@ -7,6 +7,7 @@ could otherwise reach us under its own name (DNS rebinding). Threads, bytes and 
 
 import contextlib
 import hmac
+import itertools
 import json
 import socket
 import sys
@@ -121,16 +122,16 @@ class Server(HTTPServer):
             message = "empty batch" if not asked else "batch too large"
             return _encoded(_reply(None, RpcError(-32600, message)))
         answers: list[bytes] = []
-        waiting: list[tuple[Json, Json]] = []  # transactions that stand together may share a block
-        for one in asked:
-            if _method(one) != SEND:
-                answers += [_encoded(self._finished(*pair)) for pair in waiting]
-                waiting.clear()
-            if sum(map(len, answers)) > ANSWER_MAX:
-                answers.append(_encoded(_reply(one, RpcError(-32003, "response too large"))))
+        for sends, run in itertools.groupby(asked, lambda one: bool(_method(one) == SEND)):
+            if sends:  # transactions that stand together share a block
+                with self.miner.gathering():
+                    begun = [(one, self._begun(one)) for one in run]
+                answers += [_encoded(self._finished(*pair)) for pair in begun]
                 continue
-            waiting.append((one, self._begun(one)))
-        answers += [_encoded(self._finished(*pair)) for pair in waiting]
+            for one in run:
+                full = sum(map(len, answers)) > ANSWER_MAX
+                found = RpcError(-32003, "response too large") if full else self._begun(one)
+                answers.append(_encoded(_reply(one, found)))
         return b"[" + b",".join(answers) + b"]"
 
     def _begun(self, one: Json) -> Json | RpcError | Ticket:

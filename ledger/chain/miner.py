@@ -8,7 +8,8 @@ before and after they are mined. Refusals are worded as geth words them.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from eth.abc import SignedTransactionAPI
@@ -70,6 +71,7 @@ class Miner:
         self._slots: dict[tuple[bytes, int], Ticket] = {}
         self._changed = threading.Condition()
         self._stopping = False
+        self._gathering = 0
         self._thread = threading.Thread(target=self._run, name="miner", daemon=True)
         self._thread.start()
 
@@ -122,6 +124,18 @@ class Miner:
             self._pool[tx_hash] = self._slots[slot] = ticket
             self._changed.notify_all()
         return ticket
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """What is submitted meanwhile goes into the same block, as far as it has room."""
+        with self._changed:
+            self._gathering += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._gathering -= 1
+                self._changed.notify_all()
 
     def pending(self, tx_hash: bytes) -> Ticket | None:
         """The ticket of a transaction that waits for its block."""
@@ -183,7 +197,7 @@ class Miner:
         last_s = 0.0
         while True:
             with self._changed:
-                while not self._stopping and not self._pool:
+                while not self._stopping and (self._gathering or not self._pool):
                     self._changed.wait()
                 if self._stopping:
                     return

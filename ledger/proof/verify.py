@@ -68,7 +68,7 @@ class Report:
     kind: str = "document"
     steps: list[Step] = field(default_factory=list)
 
-    def add(self, name: str, outcome: int, template: str, **facts: Any) -> None:
+    def add(self, name: str, outcome: int, template: str, /, **facts: Any) -> None:
         self.steps.append(Step(name, outcome, template, facts))
 
     @property

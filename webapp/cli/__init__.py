@@ -197,4 +197,6 @@ def shown(at: Any) -> str:
     return str(at.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M"))
 
 
-from webapp.cli import field, house, money, people, proofs  # noqa: E402, F401 - they add their commands
+# Each of these adds its commands to `main`.
+from webapp import demo  # noqa: E402, F401
+from webapp.cli import field, house, money, people, proofs  # noqa: E402, F401

@@ -1,0 +1,723 @@
+"""The main job as a story: `shuzheng demo` does it on real data and tells each step.
+
+Everything goes through the same verbs as the command line; killed at any moment and called again, it
+goes on where it stopped. The calendar is turned: the story begins some months before today, since
+public notice alone takes ten working days; chain time is real. All roles' keys lie on this one
+machine, which only a demo may do.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from rich.console import Console
+from rich.progress import Progress
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger import (
+    agreements,
+    appraisals,
+    catalogue,
+    handoff,
+    log,
+    parties,
+    revenue,
+    trading,
+    vouchers,
+)
+from ledger import registration as registering
+from ledger.agreements import Agreement
+from ledger.calendar import local_date, start_of_day, years_after
+from ledger.chain import keys, outbox
+from ledger.errors import Conflict, LedgerError
+from ledger.parties import Actor, Party
+from ledger.proof import bundle as bundles
+from ledger.proof import verify as verifier
+from ledger.proof.encoding import canonical, digest_text, instant, parse, parse_instant
+from ledger.registration import Application, Registration
+from valuation import methods
+from valuation.money import yuan
+from webapp import home as homes
+from webapp.cli import Loader, Run, main, read_document, with_home
+from webapp.cli.field import draft_appraisal, load_catalogue, submit_application
+from webapp.cli.house import demo_passphrase, make_home, running_node
+from webapp.cli.money import approval_request, approve_statement, grant_licence
+from webapp.cli.proofs import open_worker, pack
+from webapp.home import Home
+from webapp.language import language, tr, translate
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+DAYS_BACK = 90
+AMOUNT_PAID = 38_000_000
+PLATFORM_COST = 4_500_000
+
+# who: (kind, name, social credit code); invented, with fitting check characters
+PARTIES = {
+    "registry": ("public_institution", "数据登记机构", "12000000DEM000001E"),
+    "authority": ("public_body", "市数据局", "11000000DEM000002L"),
+    "operator": ("enterprise", "城数运营有限公司", "91000000DEM000003F"),
+    "appraiser": ("enterprise", "公允资产评估事务所", "91000000DEM000004J"),
+    "exchange": ("enterprise", "数据交易所", "91000000DEM000005M"),
+    "treasury": ("public_body", "市财政局", "11000000DEM0000061"),
+    "bank": ("enterprise", "城市商业银行", "91000000DEM000007U"),
+}
+# login: (party, name, roles)
+MEMBERS = {
+    "wang": ("registry", "王登记", ["registrar"]),
+    "li": ("authority", "李授权", ["provider"]),
+    "zhang": ("operator", "张运营", ["operator"]),
+    "sun": ("appraiser", "孙评估", ["appraiser"]),
+    "qian": ("appraiser", "钱复核", ["appraiser"]),
+    "zhou": ("exchange", "周挂牌", ["exchange"]),
+    "wu": ("treasury", "吴制单", ["finance_maker"]),
+    "zheng": ("treasury", "郑复核", ["finance_checker"]),
+}
+
+
+@main.command("demo")
+@click.option("--fresh", is_flag=True, help="begin anew: an earlier demo home is removed first")
+@with_home
+def demo(run: Run, fresh: bool) -> None:
+    """Do the main job on real data in a demo home, and tell each step."""
+    path = run.home.path
+    if fresh and path.exists():
+        if not (path / "demo" / "story.json").exists():
+            raise Conflict("{path} is not a demo home: it is not removed.", path=str(path))
+        shutil.rmtree(path)
+    if (path / "config.json").exists() and not Home(path).config.demo:
+        raise Conflict("{path} is a real home: the demo stays out of it.", path=str(path))
+    Story(run).tell()
+
+
+class Story:
+    """The steps of the main job, each done once, in order."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.path = run.home.path
+        self.folder = self.path / "demo"
+        self.step_count = 0
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        begun = self.folder / "story.json"
+        if not begun.exists():
+            keys.write_durably(begun, {"today": instant(homes.clock())})
+        self.today = parse_instant(json.loads(begun.read_bytes())["today"])
+        self.begin = self.today - timedelta(days=DAYS_BACK)
+
+    def tell(self) -> None:
+        """The whole road; the node runs as long as the story."""
+        click.echo(
+            tr("数证 Shuzheng: the main job, on real data. Home: {home}", home=str(self.path))
+        )
+        self.house()
+        with running_node(self.path) as url:
+            self.worker = open_worker(self.run)
+            self.deposit()
+            self.catalogue()
+            self.agreement()
+            self.application()
+            self.registration()
+            self.voucher()
+            self.appraisal()
+            self.licence()
+            self.revenue()
+            self.package()
+            self.verification(url)
+            self.tampering(url)
+        self.end()
+
+    # -- telling -------------------------------------------------------------------------------
+
+    def head(self, template: str) -> None:
+        self.step_count += 1
+        click.echo(f"\n{self.step_count}. {tr(template)}")
+
+    def line(self, template: str, **facts: Any) -> None:
+        click.echo("   " + tr(template, **facts))
+
+    def at(self, days: int) -> datetime:
+        """An instant of the story: `days` after its beginning, at ten in the morning."""
+        return start_of_day(local_date(self.begin) + timedelta(days=days)) + timedelta(hours=10)
+
+    def deed(
+        self, now: datetime, login: str, act: Callable[[Session, Actor], Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        self.run.now = now
+        return self.run.deed(login, act)
+
+    def settle(self, now: datetime) -> None:
+        """Let the worker seal, anchor and carry until nothing is open."""
+        with Progress(transient=True, console=Console(stderr=True)) as bar:
+            bar.add_task(tr("sealing, anchoring, carrying to the chain"), total=None)
+            self.worker.drain(lambda: now)
+
+    # -- the steps -----------------------------------------------------------------------------
+
+    def house(self) -> None:
+        self.head("The house: keys, a chain of its own, four contracts, the log")
+        passphrase = demo_passphrase(self.path)
+        with Progress(transient=True, console=Console(stderr=True)) as bar:
+            bar.add_task(tr("making keys, chain and contracts"), total=None)
+            home = make_home(
+                self.path, passphrase, self.begin, organisation=PARTIES["registry"][1],
+                uscc=PARTIES["registry"][2], demo=True,
+            )  # fmt: skip
+        self.run.home = home
+        checker = keys.keystore_address(self.path / "offline" / "checker.json")
+
+        def people(session: Session, actor: Actor) -> dict[str, Any]:
+            parties.may(actor, "party.add")
+            made = {
+                key: parties.add_party(
+                    session, actor.member_id, self.begin, kind=kind, name=name, uscc=uscc
+                )
+                for key, (kind, name, uscc) in PARTIES.items()
+            }
+            for login, (party, name, roles) in MEMBERS.items():
+                parties.add_member(
+                    session, actor.member_id, self.begin, party=made[party], login=login,
+                    display_name=name, roles=roles,
+                    signing_address=checker if login == "zheng" else None,
+                )  # fmt: skip
+            return {}
+
+        self.deed(self.begin, "admin", people)
+        settings = home.config
+        self.line("The log is {origin}, the chain {chain_id} with genesis {genesis}.",
+                  origin=settings.origin, chain_id=settings.deployment.chain_id,
+                  genesis=settings.deployment.genesis)  # fmt: skip
+        for name, address in settings.deployment.contracts.items():
+            self.line("contract {name} at {address}", name=name, address=address)
+        self.line("{parties} organisations and {members} people take part, each in his role. In this "
+                  "demo all keys lie on one machine; in earnest the checker's and the "
+                  "administrator's do not.", parties=len(PARTIES), members=len(MEMBERS) + 1)  # fmt: skip
+        keys.write_durably(self.folder / "trust.json", home.trust())
+        self.line("The trust file {path} is what a verifier gets once, out of band.",
+                  path=str(self.folder / "trust.json"))  # fmt: skip
+
+    def deposit(self) -> None:
+        self.head("Evidence deposit (存证): the operator shows what it has, before applying")
+        for name in ("streets.csv", "covid19_daily.csv.xz"):
+            data = (DATA / name).read_bytes()
+
+            def act(
+                session: Session, actor: Actor, name: str = name, data: bytes = data
+            ) -> dict[str, Any]:
+                self.run.home.store_material(data)
+                made = registering.deposit(
+                    session, actor, self.run.now, name=name, digest=digest_text(data),
+                    size_bytes=len(data),
+                )  # fmt: skip
+                return {"digest": made.digest}
+
+            answer = self.deed(self.at(0), "zhang", act)
+            self.line("{name}: {digest}", name=name, digest=answer["digest"])
+        self.line("Check: the SHA-256 of the file in data/ is the same.")
+
+    def catalogue(self) -> None:
+        self.head("The catalogue (一本账): a city's real spreadsheet is imported")
+        self.run.now = self.at(0)
+        answer, problems = load_catalogue(self.run, "wang", DATA / "catalogue_taoyuan_2018.xlsx")
+        self.line(
+            "{rows} rows read, {new} resources listed, {notices} notices about odd cells.", **answer
+        )
+        repeated = [p for p in problems if p.code == "title_repeated"]
+        for problem in (repeated or problems)[:1]:
+            self.line("for instance row {row}, column {column}: {value}", row=problem.row,
+                      column=problem.column, value=problem.value)  # fmt: skip
+
+        def act(session: Session, actor: Actor) -> dict[str, Any]:
+            for entry in read_list(DATA / "demo" / "resources.yaml"):
+                catalogue.add_resource(
+                    session, actor, self.run.now, code=entry["code"], title=entry["title"],
+                    provider=entry["provider"], elements=entry["elements"],
+                )  # fmt: skip
+            return {}
+
+        self.deed(self.at(0), "wang", act)
+        self.line("The two resources of our product are listed beside them.")
+
+    def agreement(self) -> None:
+        self.head(
+            "Operation agreement (授权运营协议): the operator proposes, the data bureau signs"
+        )
+        document = read_document(DATA / "demo" / "agreement.yaml")
+        start = local_date(self.at(1))
+
+        def propose(session: Session, actor: Actor) -> dict[str, Any]:
+            found = session.scalar(select(Agreement).where(Agreement.title == document["title"]))
+            found = found or agreements.propose(
+                session, actor, self.run.now, title=document["title"], mode=document["mode"],
+                implementer=self.party(session, "authority"),
+                resource_ids=[
+                    catalogue.resource_by_code(session, code).id for code in document["resources"]
+                ],
+                elements=document["elements"], from_on=start,
+                until_on=years_after(start, 4) - timedelta(days=1),
+            )  # fmt: skip
+            return {"number": found.number}
+
+        self.agreement_number = self.deed(self.at(1), "zhang", propose)["number"]
+
+        def sign(session: Session, actor: Actor) -> dict[str, Any]:
+            found = agreements.by_number(session, self.agreement_number)
+            if found.state == "proposed":
+                agreements.sign(session, actor, self.run.now, found)
+            return {"start": found.from_on, "until": found.until_on}
+
+        answer = self.deed(self.at(1), "li", sign)
+        self.line("{number}: all 13 elements, from {start} to {until}.",
+                  number=self.agreement_number, **answer)  # fmt: skip
+
+    def application(self) -> None:
+        self.head("Application (登记申请): quality is measured from the files themselves")
+        self.run.now = self.at(2)
+        document = read_document(DATA / "demo" / "application.yaml")
+        document["agreement"] = self.agreement_number
+        answer = submit_application(self.run, "zhang", document, DATA / "demo")
+        self.number = answer["number"]
+        with self.run.home.reading() as session:
+            profiles = registering.application_by_number(session, self.number).quality
+        for profile in profiles:
+            score = quality_score(profile)
+            self.line("{name}: {rows} rows, quality {score} of 1 over {count} measured indicators, "
+                      "{asked} to be asked", name=profile["name"], rows=profile["row_count"],
+                      score=score, count=len(profile["indicators"]),
+                      asked=len(profile["asked"]))  # fmt: skip
+            worst = max(
+                profile["indicators"], key=lambda i: i["b"] - i["a"] if not i["inverse"] else i["a"]
+            )
+            self.line(
+                "  weakest: {code} {zh}, {a} of {b}",
+                **{k: worst[k] for k in ("code", "zh", "a", "b")},
+            )
+        self.line("{number} is submitted; acceptance is due by {due}.", **answer)
+        self.try_refusal("zhang", lambda session, actor, found: registering.accept(
+            session, actor, self.run.now, found))  # fmt: skip
+
+    def try_refusal(self, login: str, act: Callable[[Session, Actor, Application], None]) -> None:
+        """Show that somebody who may not is refused, and that nothing changed."""
+
+        def deed(session: Session, actor: Actor) -> dict[str, Any]:
+            act(session, actor, registering.application_by_number(session, self.number))
+            return {}
+
+        try:
+            self.deed(self.run.now, login, deed)
+        except LedgerError as error:
+            self.line("If {login} tries to decide himself: “{why}”", login=login,
+                      why=error.localized(translate))  # fmt: skip
+
+    def registration(self) -> None:
+        self.head("Review (审核), notice (公示), coding (赋码) by the registrar, another person")
+        findings = read_document(DATA / "demo" / "review.yaml")
+
+        def accept(session: Session, actor: Actor, found: Application) -> None:
+            registering.accept(session, actor, self.run.now, found)
+
+        def review(session: Session, actor: Actor, found: Application) -> None:
+            registering.pass_review(
+                session, actor, self.run.now, found, formal=findings["formal"],
+                compliance=findings["compliance"],
+            )  # fmt: skip
+
+        def notice(session: Session, actor: Actor, found: Application) -> None:
+            registering.give_notice(session, actor, self.run.now, found)
+
+        self.move(self.at(4), "submitted", accept)
+        self.move(self.at(9), "in_review", review)
+        self.move(self.at(9), "reviewed", notice)
+        with self.run.home.reading() as session:
+            found = registering.application_by_number(session, self.number)
+            until = found.notice["until"]["on"]
+            compliance = found.review["compliance"]
+        self.line("Accepted; formal review passed; compliance review (合规性审查) with {n} findings:",
+                  n=len(compliance))  # fmt: skip
+        for item, zh in registering.COMPLIANCE_ITEMS.items():
+            self.line("  {zh}: {verdict} ({finding})", zh=zh, **{
+                k: compliance[item][k] for k in ("verdict", "finding")})  # fmt: skip
+        self.coded_at = start_of_day(date.fromisoformat(until)) + timedelta(days=1, hours=10)
+
+        def code(session: Session, actor: Actor) -> dict[str, Any]:
+            application = registering.application_by_number(session, self.number)
+            made = session.scalar(
+                select(Registration).where(Registration.application_id == application.id)
+            ) or registering.code(
+                session, actor, self.run.now, application,
+                session.get(Agreement, application.agreement_id),
+            )  # fmt: skip
+            return {"code": made.code, "until": instant(made.valid_until)}
+
+        answer = self.deed(self.coded_at, "wang", code)
+        self.code = answer["code"]
+        self.line(
+            "On notice until {until}, ten working days by the official calendar.", until=until
+        )
+        self.line("Registered under {code}, valid until {until}.", **answer)
+
+    def move(
+        self, now: datetime, state: str, act: Callable[[Session, Actor, Application], None]
+    ) -> None:
+        def step(session: Session, actor: Actor) -> dict[str, Any]:
+            found = registering.application_by_number(session, self.number)
+            if found.state == state:
+                act(session, actor, found)
+            return {}
+
+        self.deed(now, "wang", step)
+
+    def voucher(self) -> None:
+        self.head("The voucher (数据资产凭证): recorded, sealed, anchored, effective")
+        holder = self.folder / "operator-key.json"
+        address = keys.create_keystore(holder, demo_passphrase(self.path)) if not holder.exists() else (
+            keys.keystore_address(holder))  # fmt: skip
+        key = self.run.home.keyring(demo_passphrase(self.path)).signer("credential")
+
+        def issue(session: Session, actor: Actor) -> dict[str, Any]:
+            found = registering.by_code(session, self.code)
+            made = vouchers.issue(
+                session, actor, self.run.now, registration=found,
+                holder=session.get_one(Party, found.party_id), holder_address=address,
+                origin=self.run.home.config.origin, key=key,
+            )  # fmt: skip
+            return {"id": made.id, "number": made.number}
+
+        self.issued_at = self.coded_at + timedelta(hours=2)
+        answer = self.deed(self.issued_at, "wang", issue)
+        self.voucher_number = answer["number"]
+        with self.run.home.reading() as session:
+            record = log.record_of(session, answer["id"], 1)
+            self.line("{number}: leaf {leaf} of the log, {rung}.", number=self.voucher_number,
+                      leaf=record.leaf_index, rung=translate(log.rung(session, record)))  # fmt: skip
+        self.settle(self.issued_at)
+        with self.run.home.reading() as session:
+            act = outbox.act_of(session, answer["id"], 1)
+            assert act is not None
+            checkpoint = log.anchored_above(session, record.leaf_index)
+            assert checkpoint is not None
+            self.line("The worker signed the checkpoint of size {size} and the contract accepted it in "
+                      "block {block}; the voucher took effect in block {own}.",
+                      size=checkpoint.tree_size, block=checkpoint.anchor_block, own=act.block)  # fmt: skip
+        self.line("Check: shuzheng voucher show {number} --home {home}", number=self.voucher_number,
+                  home=str(self.path))  # fmt: skip
+
+    def appraisal(self) -> None:
+        self.head("Appraisal (价值评估): cost, income and market, every figure with its steps")
+        document = read_document(DATA / "demo" / "appraisal.yaml")
+        document["base_on"] = local_date(self.issued_at).isoformat()
+
+        def draft(session: Session, actor: Actor) -> dict[str, Any]:
+            return draft_appraisal(self.run, session, actor, self.code, document)
+
+        answer = self.deed(self.issued_at + timedelta(days=1), "sun", draft)
+
+        def approve(session: Session, actor: Actor) -> dict[str, Any]:
+            found = appraisals.by_number(session, answer["number"])
+            if found.state == "drafted":
+                appraisals.approve(session, actor, self.run.now, found)
+            return {"figures": found.figures, "conclusion": found.conclusion}
+
+        body = self.deed(self.issued_at + timedelta(days=2), "qian", approve)
+        for figure in body["figures"].values():
+            made = methods.verify(figure)
+            description = methods.describe(made.method)
+            self.line("{name}: {value} yuan in {steps} steps ({formula})",
+                      name=description[language()], value=made.display(),
+                      steps=len(made.steps), formula=description["formula"])  # fmt: skip
+        self.line("{number}, drafted by sun, recomputed and approved by qian: {value_yuan} yuan. It is "
+                  "disclosed, never booked.", **answer)  # fmt: skip
+
+    def licence(self) -> None:
+        self.head("A licence (许可) is sold, and paid")
+        holder = self.folder / "licensee-key.json"
+        address = keys.create_keystore(holder, demo_passphrase(self.path)) if not holder.exists() else (
+            keys.keystore_address(holder))  # fmt: skip
+        sold_at = self.issued_at + timedelta(days=4)
+        document = read_document(DATA / "demo" / "licence.yaml")
+        document |= {
+            "from": local_date(sold_at).isoformat(), "licensee": PARTIES["bank"][2],
+            "licensee_address": address,
+            "until": (years_after(local_date(sold_at), 1) - timedelta(days=1)).isoformat(),
+        }  # fmt: skip
+        answer = self.deed(sold_at, "zhang", lambda session, actor: grant_licence(
+            self.run, session, actor, self.voucher_number, document))  # fmt: skip
+        self.paid_on = local_date(sold_at) + timedelta(days=3)
+
+        def pay(session: Session, actor: Actor) -> dict[str, Any]:
+            made = trading.record_payment(
+                session, actor, self.run.now,
+                licence=trading.licence_by_order(session, answer["order"]), amount_fen=AMOUNT_PAID,
+                received_on=self.paid_on.isoformat(), reference="DEMO-BANK-0001",
+            )  # fmt: skip
+            return {"net": yuan(made.net_fen), "vat": yuan(made.vat_fen)}
+
+        paid = self.deed(sold_at + timedelta(days=3), "wu", pay)
+        self.settle(sold_at + timedelta(days=3))
+        self.line("Licence {n} under {voucher}, {price_yuan} yuan; the chain knows a fresh address and "
+                  "the salted digest of the terms, not who bought what.", **answer)  # fmt: skip
+        self.line("Paid on {day}: {net} yuan net, {vat} yuan VAT.", day=str(self.paid_on), **paid)
+
+    def revenue(self) -> None:
+        self.head(
+            "Revenue (收益分配): shared by the agreed scheme, approved by a second person's key"
+        )
+        scheme = json.loads(
+            json.dumps(read_document(DATA / "demo" / "scheme.yaml"))
+            .replace("{operator}", PARTIES["operator"][2])
+            .replace("{treasury}", PARTIES["treasury"][2])
+            .replace("{authority}", PARTIES["authority"][2])
+            .replace("{registry}", PARTIES["registry"][2])
+        )
+
+        def propose_scheme(session: Session, actor: Actor) -> dict[str, Any]:
+            found = agreements.by_number(session, self.agreement_number)
+            revenue.propose_scheme(
+                session, actor, self.run.now, found, scheme, date.fromisoformat(found.from_on)
+            )
+            return {}
+
+        def agree(session: Session, actor: Actor) -> dict[str, Any]:
+            found = agreements.by_number(session, self.agreement_number)
+            made = revenue.scheme_of(session, found)
+            if made.state == "proposed":
+                revenue.agree_scheme(session, actor, self.run.now, made, found)
+            return {}
+
+        def draft(session: Session, actor: Actor) -> dict[str, Any]:
+            made = revenue.draft(
+                session, actor, self.run.now, agreements.by_number(session, self.agreement_number),
+                from_on=local_date(self.coded_at), until_on=self.paid_on,
+                facts={"platform_cost_fen": PLATFORM_COST},
+            )  # fmt: skip
+            if made.state == "drafted":
+                revenue.propose(session, actor, self.run.now, made, self.run.home.config.origin)
+            return {
+                "amount": yuan(made.amount_fen), "lines": made.lines, "number": made.number,
+                "state": made.state,
+            }  # fmt: skip
+
+        self.deed(self.issued_at + timedelta(days=5), "zhang", propose_scheme)
+        self.deed(self.issued_at + timedelta(days=5), "li", agree)
+        answer = self.deed(self.today, "wu", draft)
+        self.statement_number = answer["number"]
+        self.line("{number}: {amount} yuan are shared, to the fen:", **answer)
+        for entry in answer["lines"]:
+            self.line("  {amount:>14}  {label}  {party}", amount=yuan(entry["amount_fen"]),
+                      label=entry[language()], party=self.name_of(entry["party"]))  # fmt: skip
+        self.settle(self.today)
+        if answer["state"] in ("drafted", "proposed"):
+            self.run.now = homes.clock()
+            request = approval_request(self.run, "zheng", self.statement_number)
+            keys.write_durably(self.folder / "approval-request.json", canonical(request))
+            key = keys.open_keystore(
+                self.path / "offline" / "checker.json", demo_passphrase(self.path)
+            )
+            approval = revenue.sign_request(request, key)
+            self.deed(homes.clock(), "zheng", lambda session, actor: approve_statement(
+                self.run, session, actor, self.statement_number, approval))  # fmt: skip
+        self.settle(homes.clock())
+        with self.run.home.reading() as session:
+            made = revenue.by_number(session, self.statement_number)
+            self.line("wu made it, zheng signed it with his own key {address}; the contract counted "
+                      "the signature, and it is {state} in the books.",
+                      address=made.approval["address"], state=translate(made.state))  # fmt: skip
+
+    def package(self) -> None:
+        self.head("Hand-off (移交): the listing package for the exchange")
+        pricing = read_document(DATA / "demo" / "pricing.yaml")
+        self.run.now = homes.clock()
+        self.worker.publish_status(homes.clock(), force=self.status_is_old())
+        self.settle(homes.clock())
+        packed, files = self.run.deed("zhou", lambda session, actor: {
+            "packed": pack(self.run, session, actor, self.voucher_number, pricing)})["packed"]  # fmt: skip
+        self.settle(homes.clock())
+        deployment = self.run.home.config.deployment
+        with self.run.home.reading() as session:
+            found = vouchers.by_number(session, self.voucher_number)
+            status = vouchers.current_status(session)
+            assert status is not None
+            documents = {
+                "bundle.json": canonical(handoff.voucher_bundle(session, found, deployment)),
+                "package.zip": handoff.finish(session, packed, files, deployment),
+                "status.json": canonical(status.list_credential),
+                "voucher.json": canonical(found.credential),
+            }
+        for name, data in documents.items():
+            keys.write_durably(self.folder / name, data)
+        self.line("{count} files in {path}, among them {documents} documents of the listing.",
+                  count=len(files) + 1, path=str(self.folder / "package.zip"),
+                  documents=len(handoff.DOCUMENTS))  # fmt: skip
+
+    def status_is_old(self) -> bool:
+        """Whether the list was published by the story's turned calendar."""
+        with self.run.home.reading() as session:
+            current = vouchers.current_status(session)
+            return current is None or current.published_at < self.today
+
+    def verification(self, url: str) -> None:
+        self.head("Verification by an outsider: trust file, no database; online and offline")
+        for name in ("package.zip", "bundle.json", "voucher.json"):
+            for rpc in (url, None):
+                report = self.verify(self.folder / name, rpc)
+                self.line("{name}, {way}: {verdict}, {steps} steps", name=name,
+                          way=tr("online") if rpc else tr("offline"), steps=len(report.steps),
+                          verdict=translate(verifier.VERDICTS[report.exit_code]))  # fmt: skip
+                if report.exit_code != verifier.VALID:
+                    verifier.print_report(report, translate)
+                    raise AssertionError(f"{name} does not verify")
+        for step in report.steps:
+            self.line("  {name}: {text}", name=translate(step.name), text=step.sentence(translate))
+
+    def verify(self, path: Path, rpc: str | None, trust: Path | None = None) -> verifier.Report:
+        return verifier.run(
+            str(path), str(trust or self.folder / "trust.json"),
+            status_path=str(self.folder / "status.json") if path.name == "voucher.json" else None,
+            rpc=rpc, offline=rpc is None,
+        )  # fmt: skip
+
+    def tampering(self, url: str) -> None:
+        self.head("What a liar would try: bytes changed in copies, and which step refuses each")
+        folder = self.folder / "tampered"
+        folder.mkdir(exist_ok=True)
+        for name, (label, data, trust) in forgeries(self.folder, folder).items():
+            path = folder / name
+            path.write_bytes(data)
+            report = self.verify(path, url, trust)
+            refused = next((s for s in report.steps if s.outcome != verifier.VALID), None)
+            self.line("{label} → {verdict}, at {step}: {why}", label=tr(label),
+                      verdict=translate(verifier.VERDICTS[report.exit_code]),
+                      step=translate(refused.name) if refused else "-",
+                      why=refused.sentence(translate) if refused else "-")  # fmt: skip
+            if report.exit_code == verifier.VALID:
+                raise AssertionError(f"{name} was not refused")
+
+    def end(self) -> None:
+        click.echo()
+        home = str(self.path)
+        folder = str(self.folder)
+        for template in (
+            "Everything is in {home}; the files for outsiders are:",
+            "  {folder}/trust.json  package.zip  bundle.json  voucher.json  status.json",
+            "Try yourself:",
+            "  shuzheng verify {folder}/package.zip --trust {folder}/trust.json --offline",
+            "  python -m ledger.proof.verify {folder}/bundle.json --trust {folder}/trust.json --offline",
+            "  shuzheng node --home {home} &      then verify with --rpc and the address it prints",
+            "  shuzheng audit --home {home} --offline",
+        ):
+            click.echo(tr(template, home=home, folder=folder))
+
+    def party(self, session: Session, key: str) -> Party:
+        return parties.party_by_uscc(session, PARTIES[key][2])
+
+    def name_of(self, uscc: str) -> str:
+        return next((name for _, name, code in PARTIES.values() if code == uscc), uscc)
+
+
+def read_list(path: Path) -> list[dict[str, Any]]:
+    """A YAML list of mappings."""
+    return list(yaml.load(path.read_bytes(), Loader))  # noqa: S506 - a SafeLoader
+
+
+def failed_count(indicator: Mapping[str, Any]) -> int:
+    """How many of B failed."""
+    return int(indicator["a"] if indicator["inverse"] else indicator["b"] - indicator["a"])
+
+
+def quality_score(profile: Mapping[str, Any]) -> str:
+    """The GB/T 36344 score of a measured profile, all measured indicators weighing the same."""
+    figure = methods.run(
+        {
+            "inputs": {
+                "indicators": [
+                    {"a": i["a"], "b": i["b"], "code": i["code"], "weight": "1"}
+                    for i in profile["indicators"]
+                ]
+            },
+            "method": "quality",
+            "version": methods.describe("quality")["version"],
+        }
+    )
+    return f"{round(figure.value * 10000) / 10000:.4f}"
+
+
+def forgeries(folder: Path, scratch: Path) -> dict[str, tuple[str, bytes, Path | None]]:
+    """Copies of the demo's files with something changed: name → (what, bytes, trust file or None)."""
+    package = (folder / "package.zip").read_bytes()
+    bundle = parse((folder / "bundle.json").read_bytes())
+    voucher = parse((folder / "voucher.json").read_bytes())
+
+    def changed(document: Any, *path: Any, to: Any) -> bytes:
+        copy = json.loads(json.dumps(document))
+        place = copy
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = to
+        return canonical(copy)
+
+    hashes = list(bundle["inclusion"])
+    hashes[0] = ("0" if hashes[0][0] != "0" else "1") + hashes[0][1:]
+    files = bundles.read_zip(package)
+    table = bytearray(package)
+    table[10] ^= 1  # the time stamp of the first member: no file's content changes
+    trust = parse((folder / "trust.json").read_bytes())
+    other = json.loads(json.dumps(trust))
+    other["chain"]["genesis"] = "0x" + "11" * 32
+    (scratch / "other-chain-trust.json").write_bytes(canonical(other))
+    stranger = json.loads(json.dumps(trust))
+    stranger["credential_keys"][0]["did"] = (
+        "did:key:z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2"
+    )
+    (scratch / "other-issuer-trust.json").write_bytes(canonical(stranger))
+    note = bundle["checkpoint"].split("\n")
+    size = int(note[1])
+    grown = "\n".join([note[0], str(size + 1), *note[2:]])
+    revalued = json.loads(files["data/records/appraisal.json"])
+    revalued["payload"]["body"]["value_fen"] *= 10
+    return {
+        "voucher-title.json": (
+            "the voucher's title", changed(voucher, "credentialSubject", "title", to="别的产品"), None,
+        ),
+        "bundle-payload.json": (
+            "the rights in the bundle's record",
+            changed(bundle, "payload", "body", "rights", to=["holding", "use", "operating"]), None,
+        ),
+        "bundle-proof.json": (
+            "a hash of the inclusion proof", changed(bundle, "inclusion", to=hashes), None,
+        ),
+        "bundle-checkpoint.json": (
+            "the tree size in the checkpoint", changed(bundle, "checkpoint", to=grown), None,
+        ),
+        "bundle-discloses.json": (
+            "the holder's name in the disclosure",
+            changed(bundle, "disclosures", "holder_name", "value", to="别的公司"), None,
+        ),
+        "bundle-status.json": (
+            "the status list's term",
+            changed(bundle, "status", "validUntil", to="2099-01-01T00:00:00Z"), None,
+        ),
+        "bundle-spaces.json": (
+            "one space more in the file", (folder / "bundle.json").read_bytes() + b" ", None,
+        ),
+        "package-value.zip": (
+            "the appraised value in the package",
+            bundles.write_zip({**files, "data/records/appraisal.json": canonical(revalued)}), None,
+        ),
+        "package-extra.zip": (
+            "one more file in the package", bundles.write_zip({**files, "data/extra.txt": b"x"}), None,
+        ),
+        "package-table.zip": ("one bit between the files of the package", bytes(table), None),
+        "bundle-elsewhere.json": (
+            "the same bundle under the trust file of another chain", canonical(bundle),
+            scratch / "other-chain-trust.json",
+        ),
+        "bundle-stranger.json": (
+            "the same bundle under the trust file of another issuer", canonical(bundle),
+            scratch / "other-issuer-trust.json",
+        ),
+    }  # fmt: skip
