@@ -7,7 +7,6 @@ chain holds the statement's digest and the root over its salted lines, no amount
     line leaf = SHA-256(0x00 ‖ salt16 ‖ canonical line), so each payee can be given a proof of his line
 """
 
-import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -24,6 +23,7 @@ from ledger.calendar import local_date
 from ledger.chain import outbox
 from ledger.errors import Conflict, Invalid, Missing, NotAllowed
 from ledger.parties import Actor, Member, may, require_other, require_own, require_stranger
+from ledger.proof.bundle import row_hash
 from ledger.proof.encoding import canonical, digest_bytes, digest_text
 from ledger.proof.merkle import inclusion_proof, root
 from ledger.registration import Registration
@@ -375,20 +375,17 @@ def content(statement: Statement) -> dict[str, Any]:
     }
 
 
-def line_hash(line: Mapping[str, Any], salt: str) -> bytes:
-    """SHA-256(0x00 ‖ salt16 ‖ canonical line)."""
-    return hashlib.sha256(b"\x00" + bytes.fromhex(salt) + canonical(dict(line))).digest()
-
-
 def line_root(lines: Sequence[Mapping[str, Any]], salts: Sequence[str]) -> bytes:
     """The RFC 6962 root over the salted lines."""
-    return root([line_hash(line, salt) for line, salt in zip(lines, salts, strict=True)])
+    return root(
+        [row_hash(bytes.fromhex(salt), line) for line, salt in zip(lines, salts, strict=True)]
+    )
 
 
 def line_proofs(statement: Statement, party: str) -> list[dict[str, Any]]:
     """A payee's proof of each of his own lines; they reveal no other's."""
     pairs = list(zip(statement.lines, statement.line_salts, strict=True))
-    hashes = [line_hash(line, salt) for line, salt in pairs]
+    hashes = [row_hash(bytes.fromhex(salt), line) for line, salt in pairs]
     proofs = [
         {
             "inclusion": [h.hex() for h in inclusion_proof(hashes, index, len(hashes))],

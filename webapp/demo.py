@@ -15,8 +15,6 @@ from typing import Any
 
 import click
 import yaml
-from rich.console import Console
-from rich.progress import Progress
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -44,7 +42,7 @@ from ledger.registration import Application, Registration
 from valuation import methods
 from valuation.money import yuan
 from webapp import home as homes
-from webapp.cli import Loader, Run, main, read_document, with_home
+from webapp.cli import Loader, Run, main, progress_bar, read_document, with_home
 from webapp.cli.field import draft_appraisal, load_catalogue, submit_application
 from webapp.cli.house import demo_passphrase, make_home, running_node
 from webapp.cli.money import approval_request, approve_statement, grant_licence
@@ -153,7 +151,7 @@ class Story:
 
     def settle(self, now: datetime) -> None:
         """Let the worker seal, anchor and carry until nothing is open."""
-        with Progress(transient=True, console=Console(stderr=True)) as bar:
+        with progress_bar() as bar:
             bar.add_task(tr("sealing, anchoring, carrying to the chain"), total=None)
             self.worker.drain(lambda: now)
 
@@ -162,7 +160,7 @@ class Story:
     def house(self) -> None:
         self.head("The house: keys, a chain of its own, four contracts, the log")
         passphrase = demo_passphrase(self.path)
-        with Progress(transient=True, console=Console(stderr=True)) as bar:
+        with progress_bar() as bar:
             bar.add_task(tr("making keys, chain and contracts"), total=None)
             home = make_home(
                 self.path, passphrase, self.begin, organisation=PARTIES["registry"][1],

@@ -21,7 +21,8 @@ from webapp.home import STATUS_DAYS, Home, clock
 
 LANES = keys.CHAIN_ROLES
 SYSTEM = "system"
-ROUNDS_MAX = 400
+DRAIN_LIMIT_S = 180.0
+POLL_S = 0.2
 
 logger = structlog.get_logger()
 
@@ -73,8 +74,12 @@ class Worker:
         """Judge, sign and send the open acts of all lanes; whether any moved or is still open."""
         busy = False
         for lane, sender in self.senders.items():
+            with self.home.reading() as session:
+                moves = sender.plan(session, lane)
+            if not moves:
+                continue
             with self.home.deed(now) as session:
-                to_send = sender.prepare(session, lane, now)
+                to_send = outbox.apply(session, moves, now)
                 _note_anchors(session)
             for raw in to_send:
                 try:
@@ -82,35 +87,28 @@ class Worker:
                 except Conflict as error:
                     # The next round judges by the contract's state what became of it.
                     logger.warning("refused", lane=lane, cause=error.sentence)
-            busy = busy or bool(to_send)
+            busy = busy or any(move.changes for move in moves)
         with self.home.deed(now) as session:
             posted = revenue.post_effective(session, now, SYSTEM)
         return busy or bool(posted)
 
-    def drain(
-        self, now: Callable[[], datetime] = clock, on_round: Callable[[str], None] | None = None
-    ) -> None:
+    def drain(self, now: Callable[[], datetime] = clock, limit_s: float = DRAIN_LIMIT_S) -> None:
         """Work until everything recorded is anchored and every act is effective or an alarm."""
-        for _ in range(ROUNDS_MAX):
+        end = time.monotonic() + limit_s
+        while time.monotonic() < end:
             busy = self.carry(now())
             busy = self.publish_status(now()) or busy
             busy = self.seal(now()) or busy
             with self.home.reading() as session:
-                open_count = len(
-                    session.scalars(
-                        select(outbox.Act.id).where(outbox.Act.state.in_(("waiting", "sent")))
-                    ).all()
-                )
-            if on_round is not None:
-                on_round(f"{open_count}")
+                open_count = outbox.open_count(session)
             if not busy and open_count == 0:
                 return
             if not busy:
-                time.sleep(0.2)
+                time.sleep(POLL_S)
         raise ChainUnavailable(
-            "{count} acts are still not effective after {rounds} rounds: is the node making blocks?",
+            "{count} acts are still not effective after {limit} s: is the node making blocks?",
             count=open_count,
-            rounds=ROUNDS_MAX,
+            limit=limit_s,
         )
 
     def run(self, stop: Callable[[], bool], pause_s: float = 2) -> None:

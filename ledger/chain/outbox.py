@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, String, select
+from sqlalchemy import Index, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger.chain.gateway import Gateway
@@ -29,7 +29,9 @@ BATCH = 50
 ADDRESS_CHARS = 42
 # Where `version` stands in the struct that each contract's `get` returns; a test compares the ABI.
 VERSION_AT = {"VoucherRegistry": 2, "RevenueBook": 1, "CirculationRegistry": 4}
+ATTEMPTS_MAX = 5
 DONE, SEND, WAIT = "done", "send", "wait"  # judgements; any other is an alarm's text
+FORK = "FORK: the contract holds another root for size {size} than ours; stop and investigate"
 
 
 class Act(Base):
@@ -47,6 +49,7 @@ class Act(Base):
     subject_id: Mapped[str]
     subject_version: Mapped[int]
     state: Mapped[str]
+    attempts: Mapped[int]
     nonce: Mapped[int | None]
     raw: Mapped[str | None]
     transaction: Mapped[str | None]
@@ -83,7 +86,7 @@ def enqueue(
     act = Act(
         id=new_id(), lane=lane, contract=contract, function=function, arguments=list(arguments),
         key=key.hex(), expected_version=expected_version, subject_id=subject_id,
-        subject_version=subject_version, state="waiting", created_at=now,
+        subject_version=subject_version, state="waiting", attempts=0, created_at=now,
     )  # fmt: skip
     session.add(act)
     return act
@@ -123,6 +126,16 @@ def require_effective(session: Session, subject_id: str, what: str) -> Act | Non
     return acts[-1] if acts else None
 
 
+def open_count(session: Session) -> int:
+    """How many acts are neither effective nor alarms."""
+    return (
+        session.scalar(
+            select(func.count()).select_from(Act).where(Act.state.in_(("waiting", "sent")))
+        )
+        or 0
+    )
+
+
 def alarms(session: Session) -> list[Act]:
     """The acts that a person must look at."""
     return list(session.scalars(select(Act).where(Act.state == "alarm").order_by(Act.id)))
@@ -139,6 +152,16 @@ class Resolver:
     reason: Callable[[Session, str, int], bytes]
     proof: Callable[[Session, int, int], list[bytes]]
     root: Callable[[Session, int], bytes]
+
+
+@dataclass(frozen=True)
+class Move:
+    """What one look at the chain means for an act: how it was seen, what changes, what to send."""
+
+    act_id: str
+    seen: tuple[str, int | None]
+    changes: Mapping[str, Any]
+    raw: bytes | None = None
 
 
 class Sender:
@@ -158,66 +181,74 @@ class Sender:
         self.chain, self.deployment, self.address = chain, deployment, address
         self.resolver, self.sign = resolver, sign
 
-    def prepare(self, session: Session, lane: str, now: datetime) -> list[bytes]:
-        """Judge the lane's open acts and sign what has to be sent; returns the raw transactions.
+    def plan(self, session: Session, lane: str) -> list[Move]:
+        """Look at the chain and say what each open act of the lane needs; writes nothing.
 
-        The caller commits before it sends them, so that a crash in between sends the same bytes
-        again.
+        The chain may be slow: nobody waits for a lock meanwhile. `apply` stores the moves, and only
+        after that commit are the bytes sent, so that a crash in between sends the same bytes again.
         """
         acts = session.scalars(
             select(Act)
             .where(Act.lane == lane, Act.state.in_(("waiting", "sent")))
             .order_by(Act.id)
             .limit(BATCH)
-            .with_for_update(skip_locked=True)
         ).all()
         if not acts:
             return []
         in_flight = [act.nonce + 1 for act in acts if act.nonce is not None]
         next_nonce = max([self.chain.nonce(self.address, pending=True), *in_flight])
-        to_send: list[bytes] = []
+        moves: list[Move] = []
         for act in acts:
-            judgement = self._judge(session, act)
-            if judgement == DONE:
-                act.state, act.resolved_at = "effective", now
-            elif judgement == SEND and act.state == "sent":
-                raw = self._again(session, act)
-                to_send += [] if raw is None else [raw]
-            elif judgement == SEND:
-                act.nonce, next_nonce = next_nonce, next_nonce + 1
-                data = self.chain.encode(act.contract, act.function, *self._filled(session, act))
-                raw, act.transaction = self.sign(
-                    data,
-                    self.deployment.contracts[act.contract],
-                    act.nonce,
-                    GAS.get(act.function, GAS_DEFAULT),
-                )
-                act.raw, act.state = raw.hex(), "sent"
-                to_send.append(raw)
-            elif judgement != WAIT:
-                act.state, act.problem = "alarm", judgement
-        return to_send
+            move = self._look(session, act, next_nonce, list(acts))
+            if move is not None:
+                moves.append(move)
+                next_nonce += "nonce" in move.changes and move.raw is not None
+        return moves
 
-    def _again(self, session: Session, act: Act) -> bytes | None:
-        """The bytes of a sent act that the contract does not show yet, if they may still land."""
+    def _look(self, session: Session, act: Act, next_nonce: int, acts: list[Act]) -> Move | None:
+        seen = (act.state, act.nonce)
+        judgement, found = self._judge(session, act)
+        if judgement == DONE:
+            return Move(act.id, seen, {**found, "state": "effective"})
+        if judgement == WAIT:
+            return None
+        if judgement != SEND:
+            return Move(act.id, seen, {"problem": judgement, "state": "alarm"})
+        if act.state == "sent":
+            return self._again(session, act, seen)
+        if act.contract == "CheckpointAnchor" and not _is_next_anchor(act, acts):
+            return None
+        data = self.chain.encode(act.contract, act.function, *self._filled(session, act))
+        to = self.deployment.contracts[act.contract]
+        gas = GAS.get(act.function, GAS_DEFAULT)
+        raw, transaction = self.sign(data, to, next_nonce, gas)
+        changes = {
+            "nonce": next_nonce, "raw": raw.hex(), "state": "sent", "transaction": transaction,
+        }  # fmt: skip
+        return Move(act.id, seen, changes, raw)
+
+    def _again(self, session: Session, act: Act, seen: tuple[str, int | None]) -> Move:
+        """A sent act that the contract does not show: it may still land, or is judged anew."""
         assert act.transaction is not None
         assert act.nonce is not None
         assert act.raw is not None
-        raw = bytes.fromhex(act.raw)
+        anew = {
+            "attempts": act.attempts + 1, "nonce": None, "raw": None, "state": "waiting",
+            "transaction": None,
+        }  # fmt: skip
         receipt = self.chain.receipt(act.transaction)
         if receipt is not None and receipt["status"] == 0:
-            act.state = "alarm"
-            act.problem = (
-                f"the contract refused it: {self._why(session, act)}; mend the cause and retry"
-            )
-            return None
+            why = self._why(session, act)
+            if why is None and act.attempts < ATTEMPTS_MAX:
+                return Move(act.id, seen, anew)  # the cause has passed: another anchor came first
+            problem = f"the contract refused it ({why or 'repeatedly'}): mend the cause, then retry"
+            return Move(act.id, seen, {"problem": problem, "state": "alarm"})
         if receipt is None and self.chain.nonce(self.address, pending=False) > act.nonce:
-            # Another transaction took the nonce: ours can never land. Judged anew next time.
-            act.state, act.raw, act.transaction, act.nonce = "waiting", None, None, None
-            return None
-        return raw
+            return Move(act.id, seen, anew)  # another transaction took the nonce: ours cannot land
+        return Move(act.id, seen, {}, bytes.fromhex(act.raw))
 
-    def _why(self, session: Session, act: Act) -> str:
+    def _why(self, session: Session, act: Act) -> str | None:
+        """Why the contract would refuse the act now; None when it would not."""
         try:
             self.chain.simulate(
                 sender=self.address,
@@ -226,7 +257,7 @@ class Sender:
             )
         except LedgerError as error:
             return error.sentence
-        return "no reason found"
+        return None
 
     def _filled(self, session: Session, act: Act) -> list[Any]:
         return [self._fill(session, act, argument) for argument in act.arguments]
@@ -257,7 +288,8 @@ class Sender:
             return bytes.fromhex(argument[2:])
         return argument
 
-    def _judge(self, session: Session, act: Act) -> str:
+    def _judge(self, session: Session, act: Act) -> tuple[str, dict[str, Any]]:
+        """Whether the act is done (then where), is to be sent, has to wait, or what is wrong."""
         if act.contract == "CheckpointAnchor":
             return self._judge_anchor(session, act)
         address = self.deployment.contracts[act.contract]
@@ -266,19 +298,20 @@ class Sender:
             where.append(act.arguments[1])
         version = self.chain.call(act.contract, address, "get", *where)[VERSION_AT[act.contract]]
         if version == act.expected_version:
-            return SEND
+            return SEND, {}
         if version < act.expected_version:
-            return WAIT
-        event = self._event_of(session, act, address)
-        if event is None:
+            return WAIT, {}
+        found = self._event_of(session, act, address)
+        if found is None:
+            due = act.expected_version + 1
             return (
-                f"the chain stands at version {version}, our act would have made it "
-                f"{act.expected_version + 1}, and that step is not ours: find out who took it"
+                f"the chain stands at version {version}, our act would have made it {due}, and that "
+                "step is not ours: find out who took it",
+                {},
             )
-        act.block, act.transaction = event
-        return DONE
+        return DONE, found
 
-    def _event_of(self, session: Session, act: Act, address: str) -> tuple[int, str] | None:
+    def _event_of(self, session: Session, act: Act, address: str) -> dict[str, Any] | None:
         name, subject = "Changed", "id"
         if act.contract == "CirculationRegistry":
             name, subject = ("Granted" if act.function == "grant" else "Revoked"), "voucher"
@@ -288,31 +321,60 @@ class Sender:
             act.contract, address, name, self.deployment.block, **filters
         ):
             if event["args"]["version"] == act.expected_version + 1:
-                return int(event["block_number"]), str(event["transaction_hash"])
+                return _place(event)
         return None
 
-    def _judge_anchor(self, session: Session, act: Act) -> str:
+    def _judge_anchor(self, session: Session, act: Act) -> tuple[str, dict[str, Any]]:
         address = self.deployment.contracts[act.contract]
         size, root = int(act.arguments[0]), bytes.fromhex(act.key)
         held = self.chain.call(act.contract, address, "rootOf", size)
         if held == root:
-            event = self.chain.events(
+            events = self.chain.events(
                 act.contract, address, "Anchored", self.deployment.block, size=size
-            )[0]
-            act.block = int(event["block_number"])
-            act.transaction = str(event["transaction_hash"])
-            return DONE
-        if any(held):
-            return f"FORK: the contract holds another root for size {size}; stop and investigate"
-        latest_size, latest_root = self.chain.call(act.contract, address, "latest")
-        if latest_size < size:
-            if latest_size and self.resolver.root(session, latest_size) != latest_root:
-                return f"FORK: the contract's root at size {latest_size} is not ours; stop and investigate"
-            return SEND
-        # A larger size is anchored: ours is settled when that one is our own later history.
-        if self.resolver.root(session, latest_size) != latest_root:
-            return (
-                f"FORK: the contract's root at size {latest_size} is not ours; stop and investigate"
             )
-        act.problem = "superseded"
-        return DONE
+            return (DONE, _place(events[0])) if events else (WAIT, {})
+        if any(held):
+            return FORK.format(size=size), {}
+        latest_size, latest_root = self.chain.call(act.contract, address, "latest")
+        if latest_size and self.resolver.root(session, latest_size) != latest_root:
+            return FORK.format(size=latest_size), {}
+        if latest_size < size:
+            return SEND, {}
+        return DONE, {"problem": "superseded"}  # a later checkpoint of the same history is anchored
+
+
+def apply(session: Session, moves: Sequence[Move], now: datetime) -> list[bytes]:
+    """Store the moves; returns what to send after the commit. An act changed meanwhile is left alone."""
+    to_send = []
+    for move in moves:
+        act = session.scalars(
+            select(Act).where(Act.id == move.act_id).with_for_update(skip_locked=True)
+        ).first()
+        if act is None or (act.state, act.nonce) != move.seen:
+            continue
+        for name, value in move.changes.items():
+            setattr(act, name, value)
+        if act.state == "effective":
+            act.resolved_at = now
+        if move.raw is not None:
+            to_send.append(move.raw)
+    return to_send
+
+
+def retry(session: Session) -> int:
+    """Put every alarm back among the waiting, after a person mended the cause; returns how many."""
+    found = alarms(session)
+    for act in found:
+        act.state, act.problem, act.attempts = "waiting", None, 0
+        act.nonce = act.raw = act.transaction = None
+    return len(found)
+
+
+def _is_next_anchor(act: Act, acts: list[Act]) -> bool:
+    """Only the newest checkpoint is anchored, and one at a time: each proof begins at the last anchor."""
+    anchors = [other for other in acts if other.contract == "CheckpointAnchor"]
+    return act is anchors[-1] and all(other.state == "waiting" for other in anchors)
+
+
+def _place(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {"block": int(event["block_number"]), "transaction": str(event["transaction_hash"])}

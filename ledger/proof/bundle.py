@@ -50,6 +50,16 @@ def payload_digest(salt: bytes, payload: bytes) -> str:
     return digest_text(salt + payload)
 
 
+def row_hash(salt: bytes, row: Mapping[str, Any]) -> bytes:
+    """The leaf of a salted row (a statement's line, a batch record's event).
+
+    SHA-256(0x00 ‖ salt16 ‖ canonical row): a row can be proved without revealing its neighbours.
+    """
+    if len(salt) != 16:
+        raise Invalid("A salt has 16 bytes, not {length}.", length=len(salt))
+    return leaf_hash(salt + canonical(dict(row)))
+
+
 def entry_of(payload: Mapping[str, Any], digest: str) -> dict[str, Any]:
     """The public leaf of a payload: when, what kind, and the salted digest."""
     return {"at": payload["at"], "digest": digest, "kind": payload["kind"], "v": 1}

@@ -25,6 +25,7 @@ from ledger.errors import Invalid, ProofFailed
 from ledger.proof.encoding import unbase64
 
 ED25519 = b"\x01"
+TLOG_PROOF = "c2sp.org/tlog-proof@v1"
 SIZE_MAX = 2**63 - 1
 
 
@@ -180,3 +181,39 @@ def _check_name(name: str) -> None:
 def _check_text(text: str) -> None:
     if not text.endswith("\n") or any(ord(c) < 0x20 and c != "\n" for c in text):
         raise Invalid("A note's text ends with a newline and has no control characters.")
+
+
+def format_tlog_proof(leaf_index: int, inclusion: list[bytes], note: str, extra: bytes) -> str:
+    """An inclusion proof as C2SP tlog-proof text; `extra` is the entry it proves.
+
+    c2sp.org/tlog-proof@v1
+    extra <base64 of the entry>
+    index 7
+    <base64 hash>            one a line, from the leaf upwards
+                             (empty line)
+    <signed checkpoint>
+    """
+    lines = [
+        TLOG_PROOF,
+        f"extra {base64.b64encode(extra).decode()}",
+        f"index {leaf_index}",
+        *(base64.b64encode(value).decode() for value in inclusion),
+    ]
+    return "".join(line + "\n" for line in lines) + "\n" + note
+
+
+def parse_tlog_proof(text: str) -> tuple[int, list[bytes], str, bytes]:
+    """Index, hashes, note and extra of a C2SP tlog-proof; any other spelling raises Invalid."""
+    head, gap, note = text.partition("\n\n")
+    lines = head.split("\n")
+    if not gap or len(lines) < 3 or lines[0] != TLOG_PROOF:
+        raise Invalid("This is no C2SP tlog-proof of version 1.")
+    extra_text, index_text = lines[1].removeprefix("extra "), lines[2].removeprefix("index ")
+    if not (index_text.isascii() and index_text.isdigit() and len(index_text) < 20):
+        raise Invalid("The leaf index {index} is not a plain decimal.", index=repr(index_text))
+    parse_note(note)
+    hashes = [unbase64(line) for line in lines[3:]]
+    found = int(index_text), hashes, note, unbase64(extra_text)
+    if any(len(value) != 32 for value in hashes) or format_tlog_proof(*found) != text:
+        raise Invalid("This is no C2SP tlog-proof of version 1.")
+    return found

@@ -281,8 +281,9 @@ def _check_node(node: Node, trust: Trust, report: Report) -> bool:
     if (chain_id, genesis) != (trust.chain_id, trust.genesis):
         report.add(
             "chain", NOT_VALID,
-            "The node serves chain {found} ({genesis}); your trust file names chain {due}.",
-            found=chain_id, genesis=genesis, due=trust.chain_id,
+            "The node serves chain {found} with genesis {genesis}; your trust file names chain {due} "
+            "with genesis {due_genesis}.",
+            found=chain_id, genesis=genesis, due=trust.chain_id, due_genesis=trust.genesis,
         )  # fmt: skip
         return False
     report.add("chain", VALID, "The node serves the trusted chain {chain_id}.", chain_id=chain_id)

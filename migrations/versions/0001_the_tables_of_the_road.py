@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("subject_id", sa.Text(), nullable=False),
         sa.Column("subject_version", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
         sa.Column("nonce", sa.BigInteger(), nullable=True),
         sa.Column("raw", sa.Text(), nullable=True),
         sa.Column("transaction", sa.Text(), nullable=True),

@@ -15,6 +15,8 @@ import click
 import orjson
 import structlog
 import yaml
+from rich.console import Console
+from rich.progress import Progress
 from sqlalchemy.orm import Session
 
 from ledger.calendar import SHANGHAI
@@ -143,6 +145,11 @@ class Run:
             print_json(answer)
         else:
             click.echo(tr(template, **answer))
+
+
+def progress_bar() -> Progress:
+    """A progress bar on stderr, where a person looks; it goes when it is done."""
+    return Progress(transient=True, console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 def print_json(value: Any) -> None:

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -28,7 +26,17 @@ from ledger.proof.verify import read_file
 from ledger.registration import Application, Deposit
 from ledger.tabular import read_table
 from valuation.money import yuan
-from webapp.cli import Run, as_member, day, fields, main, print_json, read_document, with_home
+from webapp.cli import (
+    Run,
+    as_member,
+    day,
+    fields,
+    main,
+    print_json,
+    progress_bar,
+    read_document,
+    with_home,
+)
 from webapp.language import language, tr
 
 PROBLEMS_SHOWN = 20
@@ -271,7 +279,7 @@ def submit_application(
 
 def measure(data: Path, rules: Path) -> dict[str, Any]:
     """The quality profile of a file by its rule file, with a progress bar on stderr."""
-    with Progress(transient=True, console=Console(stderr=True)) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(tr("measuring {name}", name=data.name), total=None)
 
         def advance(_stage: str, done: int, total: int) -> None:

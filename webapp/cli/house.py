@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from ledger import log, parties
 from ledger.chain import keys, node, outbox
@@ -24,7 +22,7 @@ from ledger.errors import ChainUnavailable, Conflict, LedgerError
 from ledger.proof.checkpoint import verifier_key
 from ledger.supervision import Audit
 from webapp import home as homes
-from webapp.cli import Run, main, with_home
+from webapp.cli import Run, main, progress_bar, with_home
 from webapp.cli.proofs import open_worker
 from webapp.home import Home
 from webapp.language import tr
@@ -184,10 +182,16 @@ def _wait_for_node(path: Path, process: "subprocess.Popen[bytes]") -> str:
 
 @main.command("worker")
 @click.option("--once", is_flag=True, help="stop when nothing is left to do")
+@click.option(
+    "--retry", is_flag=True, help="try again what raised an alarm, after mending its cause"
+)
 @with_home
-def worker_command(run: Run, once: bool) -> None:
+def worker_command(run: Run, once: bool, retry: bool) -> None:
     """Seal, anchor and carry acts to the chain, until stopped (Ctrl-C) or, with --once, done."""
     worker = open_worker(run)
+    if retry:
+        with run.home.deed(run.now) as session:
+            outbox.retry(session)
     if once:
         worker.drain()
         with run.home.reading() as session:
@@ -250,7 +254,7 @@ def audit(run: Run, offline: bool) -> None:
     public = bytes.fromhex(keys.public_key(run.home.path / "keys", "log"))
     with (
         run.home.reading() as session,
-        Progress(transient=True, console=Console(stderr=True)) as bar,
+        progress_bar() as bar,
     ):
         task = bar.add_task(tr("auditing"), total=None)
         work = Audit(

@@ -13,6 +13,7 @@ from ledger.chain import keys
 from ledger.errors import Conflict, Invalid
 from ledger.parties import Actor
 from ledger.proof import verify as verifier
+from ledger.proof.checkpoint import format_tlog_proof
 from ledger.proof.encoding import canonical, instant, parse
 from ledger.registration import Application, Deposit, Registration
 from ledger.tabular import unpacking
@@ -45,15 +46,24 @@ def trust_export(run: Run, output: Path) -> None:
 @click.option("--withhold", is_flag=True, help="do not disclose the withheld fields")
 @with_home
 def voucher_bundle(run: Run, number: str, output: Path, withhold: bool) -> None:
-    """Write the proof bundle of an effective, anchored voucher."""
+    """Write the proof bundle of an effective, anchored voucher (FILE.json or FILE.tlog-proof)."""
     settings = run.home.config
     with run.home.reading() as session:
         found = vouchers.by_number(session, number)
         document = handoff.voucher_bundle(
             session, found, settings.deployment, disclose=not withhold
         )
-    keys.write_durably(output, canonical(document))
+    content = tlog_proof(document) if output.suffix == ".tlog-proof" else canonical(document)
+    keys.write_durably(output, content)
     run.say({"number": found.number, "path": str(output)}, "The bundle of {number} is {path}.")
+
+
+def tlog_proof(document: dict[str, Any]) -> bytes:
+    """The bundle's inclusion proof in C2SP's text form, with the entry as extra data."""
+    return format_tlog_proof(
+        document["leaf_index"], [bytes.fromhex(value) for value in document["inclusion"]],
+        document["checkpoint"], canonical(document["entry"]),
+    ).encode()  # fmt: skip
 
 
 @voucher.command("show")
