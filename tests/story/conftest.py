@@ -1,0 +1,69 @@
+"""A finished demo home on each database, made once by the real command in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+SHUZHENG = [sys.executable, "-c", "from webapp.cli import main; main()"]
+
+
+@dataclass
+class Demo:
+    """A demo home and how its commands are run."""
+
+    home: Path
+    environment: dict[str, str]
+    output: str
+
+    @property
+    def folder(self) -> Path:
+        return self.home / "demo"
+
+    def run(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        """A command of this home in its own process."""
+        return subprocess.run(
+            [*SHUZHENG, *arguments], capture_output=True, text=True, timeout=300, check=False,
+            env={**self.environment, **extra},
+        )  # fmt: skip
+
+    def at_home(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        return self.run(*arguments, "--home", str(self.home), **extra)
+
+    def audit(self) -> dict[str, Any]:
+        found = self.at_home("audit", "--offline", "--json")
+        return dict(json.loads(found.stdout))
+
+
+def environment(database_url: str | None = None) -> dict[str, str]:
+    """A clean environment: no passphrase, no node, English sentences."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SHUZHENG_", "CHAIN_"))}
+    kept.pop("DATABASE_URL", None)
+    return {
+        **kept,
+        "SHUZHENG_LANG": "en",
+        **({"DATABASE_URL": database_url} if database_url else {}),
+    }
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The finished story on SQLite and on PostgreSQL."""
+    home = tmp_path_factory.mktemp("demo") / "home"
+    url = None
+    if request.param == "postgresql":
+        uri = request.getfixturevalue("postgres")
+        with psycopg.connect(uri, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE story")
+        url = uri.replace("/postgres?", "/story?")
+    made = Demo(home, environment(url), "")
+    finished = made.at_home("demo")
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    made.output = finished.stdout
+    return made
