@@ -67,7 +67,7 @@ def test_verification_needs_no_database_and_no_node(demo: Demo, tmp_path: Path) 
         ("bundle.json", []),
         ("voucher.json", ["--status", "status.json"]),
     ):
-        for tool in (SHUZHENG + ["verify"], [sys.executable, "-m", "ledger.proof.verify"]):
+        for tool in ([*SHUZHENG, "verify"], [sys.executable, "-m", "ledger.proof.verify"]):
             done = subprocess.run(
                 [*tool, name, "--trust", "trust.json", "--offline", *more], cwd=tmp_path,
                 env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}, capture_output=True,
