@@ -157,7 +157,7 @@ def pack(
     *,
     deployment: Deployment,
     sample: bytes,
-    pricing: Mapping[str, Any],
+    pricing: Mapping[str, Any] | None,
 ) -> tuple[Package, dict[str, bytes]]:
     """Record a listing package; returns it with the files that it is made of, without proof.json.
 
@@ -178,7 +178,11 @@ def pack(
     application = session.get_one(Application, registration.application_id)
     data = _documents(session, voucher, registration, application, appraisal, deployment)
     data["sample.csv"] = sample
-    data["pricing.json"] = canonical(dict(pricing))
+    data["pricing.json"] = canonical(
+        {"appraisal": appraisal.number, "appraised_fen": appraisal.value_fen, "basis": "协议定价"}
+        if pricing is None
+        else dict(pricing)
+    )
     data["documents.json"] = canonical(
         {
             name: {"file": f"data/{file}", "digest": digest_text(data[file])}

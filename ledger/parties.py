@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from eth_utils.address import is_checksum_address
 from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from stdnum.cn import uscc as uscc_rule
 from stdnum.exceptions import ValidationError
 
 from ledger import log
+from ledger.chain import keys
 from ledger.errors import Conflict, Invalid, Missing, NotAllowed
 from ledger.store import Base, Evidence, new_id
 
@@ -199,8 +199,8 @@ def add_member(
             unknown=", ".join(unknown) or "-",
             roles=", ".join(ROLES),
         )
-    if signing_address is not None and not is_checksum_address(signing_address):
-        raise Invalid("{address} is not an address in checksum spelling.", address=signing_address)
+    if signing_address is not None:
+        keys.check_address(signing_address)
     account = session.scalar(select(Account).where(Account.login == login))
     if account is not None:
         found = session.get_one(Member, account.member_id)
@@ -228,6 +228,16 @@ def actor_by_login(session: Session, login: str) -> Actor:
         raise Missing("There is no member {login}.", login=login)
     member = session.get_one(Member, account.member_id)
     return Actor(member.id, member.party_id, frozenset(str(role) for role in member.roles))
+
+
+def logins_with(session: Session, role: str) -> list[str]:
+    """The logins of all members that have a role, in order."""
+    found = session.execute(
+        select(Account.login, Member.roles)
+        .join(Member, Member.id == Account.member_id)
+        .order_by(Account.login)
+    )
+    return [login for login, roles in found if role in roles]
 
 
 def party_by_uscc(session: Session, uscc: str) -> Party:

@@ -42,7 +42,7 @@ from ledger.registration import Application, Registration
 from valuation import methods
 from valuation.money import yuan
 from webapp import home as homes
-from webapp.cli import Loader, Run, main, progress_bar, read_document, with_home
+from webapp.cli import Loader, Run, main, print_json, progress_bar, read_document, with_home
 from webapp.cli.field import draft_appraisal, load_catalogue, submit_application
 from webapp.cli.house import demo_passphrase, make_home, running_node
 from webapp.cli.money import approval_request, approve_statement, grant_licence
@@ -134,10 +134,10 @@ class Story:
 
     def head(self, template: str) -> None:
         self.step_count += 1
-        click.echo(f"\n{self.step_count}. {tr(template)}")
+        click.echo(f"\n{self.step_count}. {tr(template)}", err=self.run.as_json)
 
     def line(self, template: str, **facts: Any) -> None:
-        click.echo("   " + tr(template, **facts))
+        click.echo("   " + tr(template, **facts), err=self.run.as_json)
 
     def at(self, days: int) -> datetime:
         """An instant of the story: `days` after its beginning, at ten in the morning."""
@@ -596,6 +596,11 @@ class Story:
                 raise AssertionError(f"{name} was not refused")
 
     def end(self) -> None:
+        if self.run.as_json:
+            names = ("bundle.json", "package.zip", "status.json", "trust.json", "voucher.json")
+            files = {name: str(self.folder / name) for name in names}
+            print_json({"files": files, "home": str(self.path), "voucher": self.voucher_number})
+            return
         click.echo()
         home = str(self.path)
         folder = str(self.folder)

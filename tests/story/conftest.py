@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-SHUZHENG = [sys.executable, "-c", "from webapp.cli import main; main()"]
+SHUZHENG = [sys.executable, "-m", "webapp"]
 
 
 @dataclass

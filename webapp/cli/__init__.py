@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from ledger.calendar import SHANGHAI
 from ledger.errors import Invalid, LedgerError
-from ledger.parties import Actor, actor_by_login
+from ledger.parties import Actor, actor_by_login, logins_with
 from ledger.proof.encoding import canonical, digest_text
 from ledger.proof.verify import read_file
 from ledger.store import recall, remember
@@ -76,6 +76,13 @@ def as_member(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--as", "login", required=True, help="the member who acts (login)")(command)
 
 
+def as_sole_member(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Like `as_member`, but `--as` may be left out where only one member has the role (`Run.sole`)."""
+    return click.option("--as", "login", help="the member who acts; needed where several may")(
+        command
+    )
+
+
 class refusals:  # noqa: N801 - reads as a block: `with refusals(as_json):`
     """Turn an expected refusal into its sentence and exit code 1; our own faults stay tracebacks."""
 
@@ -111,6 +118,21 @@ class Run:
         if self._passphrase_file is not None:
             return read_file(str(self._passphrase_file), 4096).decode().strip()
         return read_passphrase(self.home.path)
+
+    def sole(self, login: str | None, role: str) -> str:
+        """The login given, else the only one that has the role; several raise Invalid."""
+        if login is not None:
+            return login
+        _ = self.home.config
+        with self.home.reading() as session:
+            found = logins_with(session, role)
+        if len(found) != 1:
+            raise Invalid(
+                "Say who acts with --as: the role {role} is held by {logins}.",
+                role=role,
+                logins=", ".join(found) or "-",
+            )
+        return found[0]
 
     def deed(
         self, login: str, act: Callable[[Session, Actor], Mapping[str, Any]]

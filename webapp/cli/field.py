@@ -29,6 +29,7 @@ from valuation.money import yuan
 from webapp.cli import (
     Run,
     as_member,
+    as_sole_member,
     day,
     fields,
     main,
@@ -45,10 +46,11 @@ MATERIAL_BYTES_MAX = 128 * 1024 * 1024
 
 @main.command("deposit")
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
-@as_member
+@as_sole_member
 @with_home
-def deposit(run: Run, login: str, path: Path) -> None:
+def deposit(run: Run, login: str | None, path: Path) -> None:
     """Deposit evidence (存证): record that you have these bytes now."""
+    login = run.sole(login, "operator")
     data = read_file(str(path), MATERIAL_BYTES_MAX)
     if not data:
         raise Invalid("{path} is empty: there is nothing to deposit.", path=str(path))
@@ -76,13 +78,14 @@ def import_() -> None:
               help="say what a column is; FIELD empty leaves it out")  # fmt: skip
 @click.option("--skip-bad-rows", is_flag=True, help="store the good rows although some are bad")
 @click.option("--strict", is_flag=True, help="refuse unknown columns")
-@as_member
+@as_sole_member
 @with_home
 def import_catalogue(
-    run: Run, login: str, path: Path, encoding: str | None, sheet: str | None,
+    run: Run, login: str | None, path: Path, encoding: str | None, sheet: str | None,
     corrections: tuple[str, ...], skip_bad_rows: bool, strict: bool,
 ) -> None:  # fmt: skip
     """Import a catalogue of public data resources (XLSX, XLS, CSV) as one change set."""
+    login = run.sole(login, "registrar")
     answer, problems = load_catalogue(
         run, login, path, encoding=encoding, sheet=sheet, corrections=corrections,
         skip_bad_rows=skip_bad_rows, strict=strict,

@@ -37,10 +37,13 @@ NODE_START_S = 30
     "--administrator", default="admin", show_default=True, help="login of the first member"
 )
 @click.option("--organisation", default="数据登记机构", show_default=True)
-@click.option("--uscc", required=True, help="the registry's own social credit code")
+@click.option(
+    "--uscc", help="the registry's own social credit code; without it, nobody is entered yet"
+)
 @with_home
 def init(
-    run: Run, origin: str | None, checker: str | None, administrator: str, organisation: str, uscc: str
+    run: Run, origin: str | None, checker: str | None, administrator: str, organisation: str,
+    uscc: str | None,
 ) -> None:  # fmt: skip
     """Make a home: keys, chain, contracts, tables, and the first administrator."""
     made = make_home(
@@ -63,7 +66,7 @@ def make_home(
     passphrase: str,
     now: datetime,
     *,
-    uscc: str,
+    uscc: str | None,
     origin: str | None = None,
     checker: str | None = None,
     administrator: str = "admin",
@@ -71,7 +74,8 @@ def make_home(
     demo: bool = False,
 ) -> Home:
     """`init`, step by step: after a crash it goes on, on a finished home it changes nothing."""
-    parties.check_uscc(uscc)
+    if uscc is not None:
+        parties.check_uscc(uscc)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if (path / "config.json").exists():
         home = Home(path)
@@ -90,6 +94,8 @@ def make_home(
                 deployment = homes.deploy(path, gateway, addresses, passphrase)
         home = homes.finish_init(path, deployment, origin, now, demo=demo, embedded=not external)
     _ = home.config
+    if uscc is None:
+        return home
     with home.deed(now) as session:
         party = parties.add_party(
             session, "system", now, kind="public_institution", name=organisation, uscc=uscc
@@ -116,7 +122,7 @@ def node_command(run: Run, port: int, parent_pid: int | None) -> None:
 
     def ready(url: str) -> None:
         keys.write_durably(path / "node.json", {"pid": os.getpid(), "url": url})
-        click.echo(tr("The node of {path} listens on {url}.", path=str(path), url=url))
+        run.say({"path": str(path), "url": url}, "The node of {path} listens on {url}.")
 
     try:
         node.serve(
@@ -148,7 +154,7 @@ def running_node(path: Path) -> Iterator[str]:
         pass
     (path / "node.json").unlink(missing_ok=True)
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "webapp.cli.house", "node", "--home", str(path),
+        [sys.executable, "-m", "webapp", "node", "--home", str(path),
          "--parent-pid", str(os.getpid())],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
@@ -285,7 +291,3 @@ def demo_passphrase(path: Path) -> str:
         kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         keys.write_durably(kept, secrets.token_urlsafe(24).encode())
     return kept.read_text().strip()
-
-
-if __name__ == "__main__":
-    main()

@@ -278,19 +278,27 @@ def approval_request(run: Run, login: str, number: str) -> dict[str, Any]:
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--yes", is_flag=True, help="do not ask")
 @click.option("--passphrase-variable", default="SHUZHENG_KEY_PASSPHRASE", show_default=True)
-def sign(path: Path, keystore: Path, output: Path, yes: bool, passphrase_variable: str) -> None:
+@click.option("--json", "as_json", is_flag=True)
+def sign(
+    path: Path, keystore: Path, output: Path, yes: bool, passphrase_variable: str, as_json: bool
+) -> None:
     """Sign an approval request with your own key, on your own machine; needs no network."""
-    with refusals(False):
+    with refusals(as_json):
         request = parse(read_file(str(path), TEXT_BYTES_MAX), path.name)
         show_request(request)
         if not yes:
-            click.confirm(tr("Sign this statement?"), abort=True)
+            click.confirm(tr("Sign this statement?"), abort=True, err=True)
         passphrase = os.environ.get(passphrase_variable)
         if not passphrase:
             raise NotAuthenticated("No passphrase: set {name}.", name=passphrase_variable)
         approval = revenue.sign_request(request, keys.open_keystore(keystore, passphrase))
         keys.write_durably(output, canonical(approval))
-        click.echo(tr("Signed by {address}: {path}", address=approval["address"], path=str(output)))
+        if as_json:
+            print_json({"address": approval["address"], "path": str(output)})
+        else:
+            click.echo(
+                tr("Signed by {address}: {path}", address=approval["address"], path=str(output))
+            )
 
 
 def show_request(request: Any) -> None:

@@ -18,7 +18,7 @@ from ledger.proof.encoding import canonical, instant, parse
 from ledger.registration import Application, Deposit, Registration
 from ledger.tabular import unpacking
 from valuation import ValuationError, methods
-from webapp.cli import Run, as_member, main, print_json, read_document, with_home
+from webapp.cli import Run, as_sole_member, main, print_json, read_document, with_home
 from webapp.cli.field import voucher
 from webapp.language import translate
 from webapp.worker import Worker
@@ -119,16 +119,17 @@ def status_export(run: Run, output: Path) -> None:
 @main.command("package")
 @click.argument("number")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--pricing", required=True, type=click.Path(path_type=Path, dir_okay=False),
-              help="the pricing note (YAML)")  # fmt: skip
-@as_member
+@click.option("--pricing", type=click.Path(path_type=Path, dir_okay=False),
+              help="the pricing note (YAML); else “by agreement” beside the appraised value")  # fmt: skip
+@as_sole_member
 @with_home
-def package(run: Run, login: str, number: str, output: Path, pricing: Path) -> None:
+def package(run: Run, login: str | None, number: str, output: Path, pricing: Path | None) -> None:
     """Pack the listing package of a voucher (挂牌材料包), record it, wait for its anchor, write it."""
     settings = run.home.config
+    login = run.sole(login, "exchange")
+    document = None if pricing is None else read_document(pricing)
     worker = open_worker(run)
     worker.drain()
-    document = read_document(pricing)
 
     def act(session: Session, actor: Actor) -> dict[str, Any]:
         return {"packed": pack(run, session, actor, number, document)}
@@ -144,7 +145,7 @@ def package(run: Run, login: str, number: str, output: Path, pricing: Path) -> N
 
 
 def pack(
-    run: Run, session: Session, actor: Actor, number: str, pricing: dict[str, Any]
+    run: Run, session: Session, actor: Actor, number: str, pricing: dict[str, Any] | None
 ) -> tuple[handoff.Package, dict[str, bytes]]:
     """Record a package whose sample is the head of the first deposited file."""
     found = vouchers.by_number(session, number)

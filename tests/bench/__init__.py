@@ -1,0 +1,1 @@
+"""Figures, as ratios within one run: `make bench`. Never part of the tests; machines are noisy."""
