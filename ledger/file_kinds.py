@@ -71,7 +71,9 @@ def refuse(kind: str, name: str, **facts: Any) -> NoReturn:
     raise Invalid(_REFUSALS[kind], name=name, kind=kind, **facts)
 
 
-def refuse_size(name: str, limit: str, most: int, found: int | None = None, **facts: Any) -> NoReturn:
+def refuse_size(
+    name: str, limit: str, most: int, found: int | None = None, **facts: Any
+) -> NoReturn:
     """Raises Invalid with the limit that was passed."""
     raise Invalid(_LIMIT_SENTENCES[limit], name=name, limit=limit, most=most, found=found, **facts)
 
@@ -79,7 +81,9 @@ def refuse_size(name: str, limit: str, most: int, found: int | None = None, **fa
 # ---------------------------------------------------------------- loading
 
 
-def load(source: str | os.PathLike[str] | bytes, name: str | None, limits: Limits) -> tuple[bytes, str]:
+def load(
+    source: str | os.PathLike[str] | bytes, name: str | None, limits: Limits
+) -> tuple[bytes, str]:
     """(the bytes of a file, out of gzip or xz, and what messages call it)."""
     if isinstance(source, bytes):
         data, name = source, name or "文件"
@@ -131,7 +135,8 @@ def _unpacked(data: bytes, name: str, limits: Limits) -> bytes:
 
 BOM_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 WORKBOOK_MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
-_MAGIC: Final = (
+_Magic = tuple[tuple[bytes, str], ...]
+_MAGIC: Final[_Magic] = (
     (b"%PDF", "pdf"),
     (b"\x89PNG", "image"),
     (b"\xff\xd8\xff", "image"),
@@ -143,7 +148,7 @@ _MAGIC: Final = (
     (b"\x28\xb5\x2f\xfd", "archive"),
     (b"{\\rtf", "docx"),
 )
-_LETTERS: Final = ((b"BM", "image"), (b"BZh", "archive"))  # may also begin a header
+_LETTERS: Final[_Magic] = ((b"BM", "image"), (b"BZh", "archive"))  # may also begin a header
 
 
 def sniff(data: bytes) -> str:
@@ -155,7 +160,7 @@ def sniff(data: bytes) -> str:
         return "empty"
     if data.startswith(WORKBOOK_MAGIC):
         return _sniff_zip(data) if data.startswith(b"PK") else "xls"
-    for magic, kind in (*_MAGIC, *(_LETTERS if b"\x00" in data[:512] else ())):
+    for magic, kind in _MAGIC + _LETTERS if b"\x00" in data[:512] else _MAGIC:
         if data.startswith(magic):
             return kind
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":

@@ -16,6 +16,7 @@ from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal, latest_approved
 from ledger.chain.outbox import Deployment, require_effective
 from ledger.errors import Conflict, Missing
+from ledger.papers import voucher_pdf
 from ledger.parties import Actor, may, require_own
 from ledger.proof import bundle as bundles
 from ledger.proof import checkpoint as notes
@@ -243,6 +244,7 @@ def _documents(
     main = voucher_bundle(session, voucher, deployment)
     data["bundle.json"] = canonical(main)
     data["voucher.json"] = canonical(voucher.credential)
+    data["voucher.pdf"] = voucher_pdf(main)
     data["quality.json"] = canonical(application.quality)
     data["compliance.json"] = canonical(application.review["compliance"])
     data["undertaking.json"] = canonical(application.materials)

@@ -6,6 +6,7 @@ The applicant never decides on his own application; what is missing is named all
 are working days. The outcome of coding is a `Registration` with its result query code (登记结果查询码).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -27,6 +28,8 @@ ACCEPT_WORKING_DAYS = 3  # 26号 art. 10
 REVIEW_WORKING_DAYS = 20  # art. 11
 NOTICE_WORKING_DAYS = 10  # art. 12
 VALIDITY_YEARS = 3  # art. 15
+SERIAL_DIGITS = 6
+CODE = re.compile(r"[A-Z]{2}[0-9]{6}[0-9]{6}[0-9A-Z]")  # what, year and month, serial, check
 
 RIGHTS = {"holding": 1, "use": 2, "operating": 4}  # 持有权, 使用权, 经营权; the bits on chain
 OBJECTS = ("resource", "product")
@@ -318,13 +321,15 @@ def code(
 
     A product whose agreement runs three years or less lives as long as the agreement (art. 15).
     """
-    if application.notice and local_date(now).isoformat() <= application.notice["until"]["on"]:
+    _decide(session, actor, application, "code")
+    today = local_date(now)
+    if today.isoformat() <= application.notice["until"]["on"]:
         raise Conflict(
             "Application {number} is on notice until {until}; it can be coded from the next day.",
             number=application.number, until=application.notice["until"]["on"],
         )  # fmt: skip
-    _decide(session, actor, application, "code")
-    today = local_date(now)
+    if application.agreement_id != (agreement.id if agreement else None):
+        raise Invalid("Application {number} names another agreement.", number=application.number)
     until = years_after(today, VALIDITY_YEARS)
     if agreement is not None:
         require_in_force(agreement, today)
@@ -354,6 +359,8 @@ def coded(prefix: str, number: int) -> str:
     >>> coded("DJ202611", 1)
     'DJ202611-000001-5'
     """
+    if not 0 <= number < 10**SERIAL_DIGITS:
+        raise Conflict("The serial numbers of {prefix} are used up.", prefix=prefix)
     plain = f"{prefix}{number:06d}"
     return f"{prefix}-{number:06d}-{mod_37_36.calc_check_digit(plain)}"
 
@@ -361,9 +368,7 @@ def coded(prefix: str, number: int) -> str:
 def check_code(text: str) -> str:
     """The code in its one spelling; a mistyped one raises Invalid."""
     compact = text.strip().upper().replace("-", "").replace(" ", "")
-    if not (
-        compact.isascii() and compact.isalnum() and len(compact) > 7 and mod_37_36.is_valid(compact)
-    ):
+    if not CODE.fullmatch(compact) or not mod_37_36.is_valid(compact):
         raise Invalid("{code} is mistyped: its check character does not fit.", code=text)
     return f"{compact[:-7]}-{compact[-7:-1]}-{compact[-1]}"
 

@@ -12,15 +12,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from eth_account import Account
-from eth_account.messages import encode_typed_data
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import books, log
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
-from ledger.chain import outbox
+from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, Missing, NotAllowed
 from ledger.parties import Actor, Member, may, require_other, require_own, require_stranger
 from ledger.proof.bundle import row_hash
@@ -107,6 +105,10 @@ def agree_scheme(
 ) -> None:
     """The other side of the agreement agrees to the scheme: it binds from its day."""
     may(actor, "scheme.agree")
+    if scheme.agreement_id != agreement.id:
+        raise Invalid(
+            "The scheme belongs to another agreement than {number}.", number=agreement.number
+        )
     require_own(actor, agreement.implementer_id, f"Agreement {agreement.number}")
     require_stranger(actor, agreement.operator_id, [scheme.proposed_by], "the scheme")
     scheme.state = move("scheme", "agree", scheme.state)
@@ -221,28 +223,34 @@ def approval_request(
 
 
 def sign_request(request: Any, private_key: bytes) -> dict[str, Any]:
-    """The checker's signature over a request whose digest and line root fit its statement."""
+    """The checker's signature over a request whose digest and line root fit its statement.
+
+    Of the typed data only the contract's place, the statement's id, the nonce and the deadline are the
+    request's to say: the checker's key signs approvals, and nothing else under any name.
+    """
     try:
-        message = request["typed_data"]["message"]
-        statement = request["statement"]
+        typed, statement = request["typed_data"], request["statement"]
+        message, domain = typed["message"], typed["domain"]
+        due = _approval(
+            domain["chainId"], domain["verifyingContract"],
+            {name: message[name] for name in ("deadline", "digest", "id", "lineRoot", "nonce")},
+        )  # fmt: skip
         fits = (
-            message["digest"] == "0x" + digest_bytes(digest_text(canonical(statement))).hex()
+            canonical(typed) == canonical(due)
+            and message["digest"] == "0x" + digest_bytes(digest_text(canonical(statement))).hex()
             and message["lineRoot"]
             == "0x" + line_root(statement["lines"], statement["line_salts"]).hex()
             and statement["amount_fen"] == sum(line["amount_fen"] for line in statement["lines"])
         )
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         raise Invalid("This is no approval request.") from None
     if not fits:
         raise Invalid("The statement shown is not the one to be signed: do not sign it.")
-    signed = Account.sign_message(
-        encode_typed_data(full_message=request["typed_data"]), private_key
-    )
     return {
-        "address": Account.from_key(private_key).address,
+        "address": keys.address_of(private_key),
         "deadline": message["deadline"],
         "nonce": message["nonce"],
-        "signature": signed.signature.to_0x_hex(),
+        "signature": keys.sign_typed(typed, private_key),
         "statement": statement["number"],
         "type": "shuzheng/approval",
         "v": 1,
@@ -268,10 +276,8 @@ def approve(
         typed = _typed_data(
             statement, origin, deployment, int(approval["nonce"]), int(approval["deadline"])
         )
-        signer = Account.recover_message(
-            encode_typed_data(full_message=typed), signature=approval["signature"]
-        )
-    except (KeyError, TypeError, ValueError):
+        signer = keys.recover_typed(typed, approval["signature"])
+    except (KeyError, TypeError, ValueError, Invalid):
         raise Invalid(
             "This is no approval of statement {number}.", number=statement.number
         ) from None
@@ -467,6 +473,19 @@ def _typed_data(
     statement: Statement, origin: str, deployment: outbox.Deployment, nonce: int, deadline: int
 ) -> dict[str, Any]:
     """The typed data of `RevenueBook.approve`; a test compares its hash with the contract's."""
+    return _approval(
+        deployment.chain_id, deployment.contracts["RevenueBook"],
+        {
+            "deadline": deadline,
+            "digest": "0x" + digest_bytes(statement.digest).hex(),
+            "id": "0x" + log.digest_key(origin, statement.id).hex(),
+            "lineRoot": "0x" + statement.line_root,
+            "nonce": nonce,
+        },
+    )  # fmt: skip
+
+
+def _approval(chain_id: int, contract: str, message: Mapping[str, Any]) -> dict[str, Any]:
     fields = [
         ("id", "bytes32"), ("digest", "bytes32"), ("lineRoot", "bytes32"),
         ("approvalsRequired", "uint8"), ("reverses", "bytes32"), ("version", "uint24"),
@@ -478,18 +497,14 @@ def _typed_data(
     ]  # fmt: skip
     return {
         "domain": {
-            "chainId": deployment.chain_id,
+            "chainId": chain_id,
             "name": "Shuzheng RevenueBook",
-            "verifyingContract": deployment.contracts["RevenueBook"],
+            "verifyingContract": contract,
             "version": "1",
         },
         "message": {
+            **message,
             "approvalsRequired": APPROVALS_REQUIRED,
-            "deadline": deadline,
-            "digest": "0x" + digest_bytes(statement.digest).hex(),
-            "id": "0x" + log.digest_key(origin, statement.id).hex(),
-            "lineRoot": "0x" + statement.line_root,
-            "nonce": nonce,
             "reverses": "0x" + "00" * 32,
             "version": 1,
         },

@@ -6,13 +6,13 @@
 Each difference names the place, the field and both values. Nothing is mended here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from ledger import log, revenue, trading, vouchers
 from ledger.chain.gateway import Gateway
@@ -23,15 +23,18 @@ from ledger.proof.bundle import payload_digest, voucher_key
 from ledger.proof.checkpoint import VerifierKey, open_note, parse_checkpoint
 from ledger.proof.encoding import instant
 from ledger.proof.merkle import root
-from ledger.store import Evidence, canonical_fast
+from ledger.store import Base, Evidence, canonical_fast
 from ledger.vouchers import KINDS, rights_mask
 
 BATCH = 2000
 STATE_ON_CHAIN = {"valid": 1, "suspended": 2, "revoked": 3, "cancelled": 4, "superseded": 5}
 STATEMENT_ON_CHAIN = {"proposed": 1, "approved": 2, "posted": 2, "rejected": 3}
 PLEDGED, FROZEN = 1, 2
+FIRST = -(2**63)
+UNKNOWN = bytes(32)  # stands for the leaf hash of a record from which none can be derived
 
 Progress = Callable[[str, int, int], None]
+Row = TypeVar("Row", bound=Base)
 
 
 @dataclass(frozen=True)
@@ -85,19 +88,37 @@ class Audit:
             self.differences.append(Difference(place, field, known, derived))
 
     def _each_record(self) -> Iterator[log.Record]:
-        start = 0
+        start = FIRST  # not 0: a record before the first leaf is tampering too
         while True:
-            batch = self.session.scalars(
-                select(log.Record)
+            indexes = self.session.scalars(
+                select(log.Record.leaf_index)
                 .where(log.Record.leaf_index >= start)
                 .order_by(log.Record.leaf_index)
                 .limit(BATCH)
             ).all()
-            if not batch:
+            if not indexes:
                 return
-            yield from batch
-            start = batch[-1].leaf_index + 1
+            yield from self._readable(log.Record, log.Record.leaf_index, indexes)
+            start = indexes[-1] + 1
             self.session.expunge_all()
+
+    def _readable(
+        self, table: type[Row], key: InstrumentedAttribute[Any], values: Sequence[Any]
+    ) -> list[Row]:
+        """The rows with these keys, in their order; one that cannot even be read is a difference."""
+        if not values:
+            return []
+        wanted = select(table).order_by(key)
+        try:
+            return list(self.session.scalars(wanted.where(key.between(values[0], values[-1]))))
+        except (TypeError, ValueError):
+            rows: list[Row] = []
+        for value in values:
+            try:
+                rows += self.session.scalars(wanted.where(key == value))
+            except (TypeError, ValueError) as error:
+                self._compare(f"{table.__tablename__} {value}", "row", str(error), "a readable row")
+        return rows
 
     def _records(self) -> None:
         head = self.session.get(log.Head, 1)
@@ -108,11 +129,13 @@ class Audit:
             place = f"record {record.leaf_index}"
             self._compare(place, "leaf_index", record.leaf_index, self.record_count)
             self.record_count += 1
-            self.leaf_hashes.append(log.leaf_hash_of(record))
-            self._compare(
-                place, "digest", record.digest,
-                payload_digest(record.salt, log.payload_bytes(record)),
-            )  # fmt: skip
+            try:
+                self.leaf_hashes.append(log.leaf_hash_of(record))
+                digest = payload_digest(record.salt, log.payload_bytes(record))
+            except LedgerError as error:
+                self.leaf_hashes.append(UNKNOWN)
+                digest = error.sentence
+            self._compare(place, "digest", record.digest, digest)
             try:
                 payload = orjson.loads(record.payload)
                 spelled = canonical_fast(payload).decode()
@@ -120,6 +143,9 @@ class Audit:
                 self._compare(place, "payload", record.payload[:80], "canonical JSON")
                 continue
             self._compare(place, "payload", record.payload, spelled)
+            if type(payload) is not dict or type(payload.get("body")) is not dict:
+                self._compare(place, "payload", record.payload[:80], "an object with a body")
+                continue
             version, prev = digests.get(record.subject_id, (0, None))
             derived = {
                 "actor": record.actor,
@@ -136,10 +162,13 @@ class Audit:
                 self._compare(place, "at", record.at, f"not before {last_at}")
             last_at = record.at
             digests[record.subject_id] = (record.subject_version, record.digest)
-            self.last_body[record.subject_type, record.subject_id] = payload.get("body", {})
+            self.last_body[record.subject_type, record.subject_id] = payload["body"]
             if self.record_count % BATCH == 0:
                 self.on_progress("records", self.record_count, size)
         self._compare("log head", "tree_size", size, self.record_count)
+        if head is not None:
+            self._compare("log head", "origin", head.origin, self.origin)
+            self._compare("log head", "last_at", head.last_at, last_at or head.last_at)
 
     def _tiles(self) -> None:
         derived = tiling.grow({}, 0, self.leaf_hashes)
@@ -149,7 +178,8 @@ class Audit:
         }
         for tile in sorted(set(stored) | set(derived)):
             known, due = stored.get(tile, b""), derived.get(tile, b"")
-            self._compare(tiling.tile_path(tile), "hashes", known.hex(), due.hex())
+            place = tiling.tile_path(tile) if min(tile) >= 0 else f"tile {tile.level} {tile.n}"
+            self._compare(place, "hashes", known.hex(), due.hex())
 
     def _checkpoints(self) -> None:
         for checkpoint in self.session.scalars(
@@ -172,10 +202,10 @@ class Audit:
 
     def _tables(self) -> None:
         for table in evidence_tables():
-            seen = set()
-            for row in self.session.scalars(select(table)):
+            ids = self.session.scalars(select(table.id).order_by(table.id)).all()
+            seen = set(ids)
+            for row in self._readable(table, table.id, ids):
                 place = f"{table.__tablename__} {row.id}"
-                seen.add(row.id)
                 derived = self.last_body.get((table.subject_type, row.id))
                 if derived is None:
                     self._compare(place, "record", "a row", "no record")

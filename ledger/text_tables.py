@@ -131,7 +131,7 @@ def _line(data: bytes, error: UnicodeDecodeError) -> int:
 @cache
 def common_characters() -> frozenset[str]:
     """The first levels of GB 2312 and of Big5 with their punctuation, from Python's own codecs."""
-    found = set()
+    found: set[str] = set()
     for codec, leads, trails in (
         ("gb2312", (*range(0xB0, 0xD8), 0xA1, 0xA3), range(0xA1, 0xFF)),
         ("big5", (*range(0xA4, 0xC7), 0xA1, 0xA2), (*range(0x40, 0x7F), *range(0xA1, 0xFF))),

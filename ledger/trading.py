@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from eth_utils.address import is_checksum_address
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
 from ledger.agreements import Agreement, require_in_force
 from ledger.calendar import local_date
-from ledger.chain import outbox
+from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, Missing
 from ledger.parties import Actor, Party, may, require_own
 from ledger.proof.bundle import voucher_key
@@ -117,7 +116,7 @@ def grant(
         faults.append(f"use for {purpose} is free of charge (发改价格〔2025〕65号)")
     if not valid_from < valid_until <= voucher.valid_until:
         faults.append(f"the term must end by {instant(voucher.valid_until)}")
-    if not is_checksum_address(licensee_address) or int(licensee_address, 16) == 0:
+    if not keys.is_address_spelled(licensee_address):
         faults.append("the licensee's address is not in checksum spelling")
     if licensee.id == voucher.party_id:
         faults.append("seller and licensee are the same")
@@ -157,6 +156,11 @@ def revoke(
     """Revoke a licence; the ground must be stated."""
     may(actor, "licence.revoke")
     require_own(actor, voucher.party_id, f"Voucher {voucher.number}")
+    if licence.voucher_id != voucher.id:
+        raise Invalid(
+            "Order {order} was not sold under voucher {number}.",
+            order=licence.order_reference, number=voucher.number,
+        )  # fmt: skip
     if not reason.strip():
         raise Invalid("State the ground of the decision.")
     licence.state = move("licence", "revoke", licence.state)

@@ -11,13 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from eth_utils.address import is_checksum_address
 from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
 from ledger.calendar import local_date
-from ledger.chain import outbox
+from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, Missing
 from ledger.parties import Actor, Party, may
 from ledger.proof import credential as credentials
@@ -110,8 +109,7 @@ def issue(
         )  # fmt: skip
     if holder.id != registration.party_id:
         raise Invalid("The holder must be the subject of the registration.")
-    if not is_checksum_address(holder_address) or int(holder_address, 16) == 0:
-        raise Invalid("{address} is not an address in checksum spelling.", address=holder_address)
+    keys.check_address(holder_address)
     prefix = f"PZ{local_date(now):%Y%m}"
     number = coded(prefix, next_number(session, prefix))
     index = next_number(session, STATUS_SUBJECT) - 1

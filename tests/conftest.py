@@ -8,19 +8,35 @@ import itertools
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from ledger import agreements, catalogue, log, parties, registration
+from ledger import (
+    agreements,
+    appraisals,
+    catalogue,
+    log,
+    parties,
+    registration,
+    revenue,
+    trading,
+    vouchers,
+)
+from ledger.calendar import local_date, years_after
+from ledger.chain import keys, outbox
 from ledger.chain.outbox import Deployment
 from ledger.parties import Actor
 from ledger.proof.encoding import digest_text
+from ledger.registration import Registration
 from ledger.store import open_engine
 from webapp.home import Config, Home, migrate
 
@@ -42,7 +58,7 @@ PARTIES = {
     "treasury": ("public_body", "市财政局", "11000000DEM0000061"),
     "bank": ("enterprise", "城市商业银行", "91000000DEM000007U"),
 }
-CAST = {  # login: (party, role)
+CAST = {  # login: (party, roles)
     "admin": ("registry", "administrator"),
     "rita": ("registry", "registrar"),
     "rob": ("registry", "registrar"),
@@ -55,7 +71,12 @@ CAST = {  # login: (party, role)
     "carl": ("treasury", "finance_checker"),
     "gwen": ("bureau", "regulator"),
     "mallory": ("bank", "operator"),  # has the role, but of another organisation
+    "opal": ("operator", "operator"),  # olga's colleague
+    "otto": ("operator", "registrar"),  # of the applicant's own organisation
+    "pia": ("bank", "provider"),  # of another body
+    "max": ("treasury", "finance_maker finance_checker"),  # could be both hands, and may not
 }
+CHECKER_KEYS = {"carl": b"\x0a" * 32, "max": b"\x0b" * 32}  # on their own machines
 
 
 class Town:
@@ -66,17 +87,19 @@ class Town:
         self.parties: dict[str, str] = {}
         self.actors: dict[str, Actor] = {}
         with self.deed() as session:
-            log.open_log(session, ORIGIN, self.now)
+            log.open_log(session, home.config.origin, self.now)
         with self.deed() as session:
             for key, (kind, name, uscc) in PARTIES.items():
                 self.parties[key] = parties.add_party(
                     session, "system", self.now, kind=kind, name=name, uscc=uscc
                 ).id
-            for login, (party, role) in CAST.items():
+            for login, (party, roles) in CAST.items():
+                key = CHECKER_KEYS.get(login)
                 parties.add_member(
                     session, "system", self.now,
                     party=session.get_one(parties.Party, self.parties[party]), login=login,
-                    display_name=login.title(), roles=[role],
+                    display_name=login.title(), roles=roles.split(),
+                    signing_address=None if key is None else keys.address_of(key),
                 )  # fmt: skip
                 self.actors[login] = parties.actor_by_login(session, login)
 
@@ -136,7 +159,7 @@ class Town:
             "mode": "by_scene",
             "resource_ids": self.resources(),
             "title": "授权运营协议",
-            "until_on": self.now.date().replace(year=self.now.year + 4),
+            "until_on": years_after(self.now.date(), 4),
         }
         made = self.do("olga", agreements.propose, **{**facts, **changes})
         self.do("paul", agreements.sign, made)
@@ -180,9 +203,147 @@ class Town:
     def registration(self) -> registration.Registration:
         made = self.application("on_notice")
         self.later(days=21)
+        return self.do("rita", registration.code, made, self.get(agreements.Agreement, made))
+
+    def get(self, table: type[Any], row: Any) -> Any:
+        """The row of another table that `row` names, such as an application's agreement."""
         with self.reading() as session:
-            agreement = session.get_one(agreements.Agreement, made.agreement_id)
-        return self.do("rita", registration.code, made, agreement)
+            return session.get_one(table, getattr(row, table.subject_type + "_id"))
+
+    def voucher(self, registered: Registration | None = None) -> vouchers.Voucher:
+        return self.do(
+            "rita", vouchers.issue, registration=registered or self.registration(),
+            holder=self.party("operator"), holder_address=HOLDER, origin=ORIGIN,
+            key=Ed25519PrivateKey.from_private_bytes(b"\x07" * 32),
+        )  # fmt: skip
+
+    def change(self, verb: str, voucher: vouchers.Voucher, reason: str = "依法") -> None:
+        login = "gwen" if verb in ("freeze", "unfreeze") else "rita"
+        self.do(login, vouchers.change, voucher, verb, reason, ORIGIN)
+
+    def appraisal(self, registered: Registration) -> appraisals.Appraisal:
+        document = yaml.load((DEMO / "appraisal.yaml").read_bytes(), yaml.CSafeLoader)
+        facts = {**document, "base_on": local_date(self.now)}
+        return self.do("anna", appraisals.draft, registration=registered, **facts)
+
+    def licence_facts(self, voucher: vouchers.Voucher, **changes: Any) -> dict[str, Any]:
+        n = next(_count)
+        facts: dict[str, Any] = {
+            "agreement": None,
+            "licensee": self.party("bank"),
+            "licensee_address": f"0x{10**39 + n}",
+            "order_reference": f"XK-{n}",
+            "origin": ORIGIN,
+            "price_fen": 38_000_000,
+            "purpose": "industry",
+            "right": "use",
+            "terms": {"scene": "风险评估"},
+            "valid_from": self.now,
+            "valid_until": self.now + timedelta(days=365),
+            "voucher": voucher,
+        }
+        return {**facts, **changes}
+
+    def licence(self, voucher: vouchers.Voucher, **changes: Any) -> trading.Licence:
+        return self.do("olga", trading.grant, **self.licence_facts(voucher, **changes))
+
+    def payment(
+        self, licence: trading.Licence, amount_fen: int, reference: str = "BANK-1"
+    ) -> trading.Payment:
+        return self.do(
+            "mona", trading.record_payment, licence=licence, amount_fen=amount_fen,
+            received_on=local_date(self.now).isoformat(), reference=reference,
+        )  # fmt: skip
+
+    def scheme_document(self) -> dict[str, Any]:
+        """The demo's scheme, with our parties in it."""
+        text = (DEMO / "scheme.yaml").read_text()
+        for name, key in (
+            ("operator", "operator"), ("treasury", "treasury"), ("authority", "bureau"),
+            ("registry", "registry"),
+        ):  # fmt: skip
+            text = text.replace(f"{{{name}}}", PARTIES[key][2])
+        return dict(yaml.load(text, yaml.CSafeLoader))
+
+    def scheme(self, agreement: agreements.Agreement, document: Any = None) -> revenue.Scheme:
+        """A scheme agreed by both sides, from the agreement's first day."""
+        made = self.do(
+            "olga", revenue.propose_scheme, agreement, document or self.scheme_document(),
+            date.fromisoformat(agreement.from_on),
+        )  # fmt: skip
+        self.do("paul", revenue.agree_scheme, made, agreement)
+        return made
+
+    def sold(self) -> tuple[agreements.Agreement, trading.Licence]:
+        """An agreement with its scheme, and a licence sold under it."""
+        registered = self.registration()
+        agreement = self.get(agreements.Agreement, registered)
+        self.scheme(agreement)
+        return agreement, self.licence(self.voucher(registered))
+
+    def statement(self, state: str = "drafted", platform_cost_fen: int = 1000) -> revenue.Statement:
+        """A statement over yesterday's payment that has come as far as `state`."""
+        agreement, licence = self.sold()
+        return self.statement_over(
+            agreement, licence, state, facts={"platform_cost_fen": platform_cost_fen}
+        )
+
+    def statement_over(
+        self, agreement: agreements.Agreement, licence: trading.Licence, state: str = "drafted",
+        amount_fen: int = 100_003, facts: dict[str, int] | None = None,
+    ) -> revenue.Statement:  # fmt: skip
+        """The next statement: a payment comes in, the day ends, mona drafts, carl decides."""
+        day = local_date(self.now)
+        self.payment(licence, amount_fen, reference=f"BANK-{day}")
+        self.later(days=1)
+        made = self.do(
+            "mona", revenue.draft, agreement, from_on=day, until_on=day, facts=facts or {}
+        )
+        if state != "drafted":
+            self.do("mona", revenue.propose, made, ORIGIN)
+        if state == "rejected":
+            self.do("carl", revenue.reject, made, "有误", ORIGIN)
+        if state in ("approved", "posted"):
+            self.approve(made)
+        if state == "posted":
+            self.settle(made)
+            self.post()
+        return made
+
+    def approval(self, statement: revenue.Statement, login: str = "carl") -> dict[str, Any]:
+        """The checker's signed answer to the request, from his own machine."""
+        with self.reading() as session:
+            request = revenue.approval_request(
+                session.get_one(revenue.Statement, statement.id), ORIGIN,
+                self.home.config.deployment, 0, int(self.now.timestamp()) + 3600,
+            )  # fmt: skip
+        return revenue.sign_request(request, CHECKER_KEYS[login])
+
+    def approve(self, statement: revenue.Statement, login: str = "carl", /, **changes: Any) -> None:
+        approval = {**self.approval(statement, login), **changes}
+        self.do(
+            login, revenue.approve, statement, approval, ORIGIN, self.home.config.deployment
+        )  # fmt: skip
+
+    def settle(self, row: log.Evidence) -> None:
+        """What the worker and the chain would do: every act of the subject takes effect."""
+        with self.deed() as session:
+            acts = update(outbox.Act).where(outbox.Act.subject_id == row.id)
+            session.execute(acts.values(state="effective"))
+
+    def post(self) -> list[revenue.Statement]:
+        with self.deed() as session:
+            return revenue.post_effective(session, self.now, "system")
+
+    def seal(self) -> log.Checkpoint:
+        with self.deed() as session:
+            made = log.seal(session, self.now, LOG_KEY)
+            assert made is not None
+            return made
+
+
+LOG_KEY = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
+DEMO = Path(__file__).parent.parent / "data" / "demo"
 
 
 def compliance(**changes: dict[str, str]) -> dict[str, dict[str, str]]:
@@ -223,11 +384,14 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 _count = itertools.count()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A fresh, migrated database of each kind."""
-    if request.param == "sqlite":
-        path = tmp_path / "ledger.db"
+DATABASES = ("sqlite", "postgresql")
+
+
+@contextmanager
+def fresh_database(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """A fresh, migrated database of a kind; its URL."""
+    if kind == "sqlite":
+        path = folder / "ledger.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
@@ -240,11 +404,33 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh, migrated database of each kind."""
+    with fresh_database(request.param, request, tmp_path) as url:
+        yield url
+
+
 @pytest.fixture
 def town(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
     """A home without chain on a fresh database, with its cast."""
     monkeypatch.setenv("DATABASE_URL", database_url)
-    home = Home(tmp_path / "home")
+    yield from found_town(database_url, tmp_path)
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def village(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Town]:
+    """A town that a whole module shares, for tests that change nothing or each their own subject."""
+    folder = tmp_path_factory.mktemp("village")
+    with fresh_database(request.param, request, folder) as url:
+        yield from found_town(url, folder)
+
+
+def found_town(url: str, folder: Path) -> Iterator[Town]:
+    home = Home(folder / "home")
+    home.__dict__["engine"] = open_engine(url)
     home.__dict__["config"] = Config(
         origin=ORIGIN,
         deployment=Deployment(1337, "0x" + "ab" * 32, CONTRACTS, 0),

@@ -24,6 +24,7 @@ from ledger import (
     catalogue,
     handoff,
     log,
+    papers,
     parties,
     revenue,
     trading,
@@ -42,11 +43,13 @@ from ledger.registration import Application, Registration
 from valuation import methods
 from valuation.money import yuan
 from webapp import home as homes
-from webapp.cli import Loader, Run, main, print_json, progress_bar, read_document, with_home
+from webapp.cli import main
 from webapp.cli.field import draft_appraisal, load_catalogue, submit_application
 from webapp.cli.house import demo_passphrase, make_home, running_node
 from webapp.cli.money import approval_request, approve_statement, grant_licence
 from webapp.cli.proofs import open_worker, pack
+from webapp.cli.run import Loader, Run, print_json, progress_bar, read_document, with_home
+from webapp.cli.verify import unwrap
 from webapp.home import Home
 from webapp.language import language, tr, translate
 
@@ -540,8 +543,10 @@ class Story:
             found = vouchers.by_number(session, self.voucher_number)
             status = vouchers.current_status(session)
             assert status is not None
+            bundle = handoff.voucher_bundle(session, found, deployment)
             documents = {
-                "bundle.json": canonical(handoff.voucher_bundle(session, found, deployment)),
+                "bundle.json": canonical(bundle),
+                "voucher.pdf": papers.voucher_pdf(bundle),
                 "package.zip": handoff.finish(session, packed, files, deployment),
                 "status.json": canonical(status.list_credential),
                 "voucher.json": canonical(found.credential),
@@ -560,7 +565,7 @@ class Story:
 
     def verification(self, url: str) -> None:
         self.head("Verification by an outsider: trust file, no database; online and offline")
-        for name in ("package.zip", "bundle.json", "voucher.json"):
+        for name in ("package.zip", "voucher.pdf", "bundle.json", "voucher.json"):
             for rpc in (url, None):
                 report = self.verify(self.folder / name, rpc)
                 self.line("{name}, {way}: {verdict}, {steps} steps", name=name,
@@ -576,7 +581,7 @@ class Story:
         return verifier.run(
             str(path), str(trust or self.folder / "trust.json"),
             status_path=str(self.folder / "status.json") if path.name == "voucher.json" else None,
-            rpc=rpc, offline=rpc is None,
+            rpc=rpc, offline=rpc is None, unwrap=unwrap,
         )  # fmt: skip
 
     def tampering(self, url: str) -> None:
@@ -606,7 +611,7 @@ class Story:
         folder = str(self.folder)
         for template in (
             "Everything is in {home}; the files for outsiders are:",
-            "  {folder}/trust.json  package.zip  bundle.json  voucher.json  status.json",
+            "  {folder}/trust.json  package.zip  bundle.json  voucher.json  voucher.pdf  status.json",
             "Try yourself:",
             "  shuzheng verify {folder}/package.zip --trust {folder}/trust.json --offline",
             "  python -m ledger.proof.verify {folder}/bundle.json --trust {folder}/trust.json --offline",
@@ -668,6 +673,8 @@ def forgeries(folder: Path, scratch: Path) -> dict[str, tuple[str, bytes, Path |
     files = bundles.read_zip(package)
     table = bytearray(package)
     table[10] ^= 1  # the time stamp of the first member: no file's content changes
+    page = bytearray((folder / "voucher.pdf").read_bytes())
+    page[len(page) // 2] ^= 1
     trust = parse((folder / "trust.json").read_bytes())
     other = json.loads(json.dumps(trust))
     other["chain"]["genesis"] = "0x" + "11" * 32
@@ -715,6 +722,7 @@ def forgeries(folder: Path, scratch: Path) -> dict[str, tuple[str, bytes, Path |
             "one more file in the package", bundles.write_zip({**files, "data/extra.txt": b"x"}), None,
         ),
         "package-table.zip": ("one bit between the files of the package", bytes(table), None),
+        "voucher-page.pdf": ("one bit in the printed page", bytes(page), None),
         "bundle-elsewhere.json": (
             "the same bundle under the trust file of another chain", canonical(bundle),
             scratch / "other-chain-trust.json",

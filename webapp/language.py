@@ -5,14 +5,25 @@ finds it.
 """
 
 import os
+import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from babel.messages.pofile import read_po
 
 from ledger.errors import fill
 
 TRANSLATIONS = Path(__file__).parent / "translations"
+# Facts that are words of ours (states, verbs, roles, verdicts), not somebody's data; and facts that
+# are translated as a whole or not at all.
+WORD_FACTS = frozenset((
+    "allowed", "items", "kind", "machine", "needed", "role", "roles", "rung", "state", "verb",
+    "verdict", "what", "word",
+))  # fmt: skip
+WHOLE_FACTS = frozenset(("cause", "why"))
+WORD = re.compile(r"(?<![\w.])[A-Za-z]+(?:[_ ][A-Za-z]+)*(?![\w.])")
 
 
 def language() -> str:
@@ -31,11 +42,34 @@ def catalogue() -> dict[str, str]:
         }
 
 
+class Template(str):
+    """A Chinese template; what is filled in says its words in Chinese too (`in_words`)."""
+
+    def format_map(self, facts: Any, /) -> str:
+        return super().format_map(in_words(facts))
+
+
 def translate(template: str) -> str:
     """The template in the user's language."""
-    return catalogue().get(template, template) if language() == "zh" else template
+    return Template(catalogue().get(template, template)) if language() == "zh" else template
 
 
 def tr(template: str, /, **facts: object) -> str:
     """The sentence in the user's language."""
     return fill(translate(template), facts)
+
+
+def in_words(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts with every word of ours in Chinese; what has no translation stays as it is."""
+    known = catalogue()
+
+    def fact(name: str, value: Any) -> Any:
+        if isinstance(value, bool):
+            return known[str(value)]
+        if not isinstance(value, str):
+            return value
+        if name in WORD_FACTS:
+            return WORD.sub(lambda found: known.get(found[0].lower(), found[0]), value)
+        return known.get(value, value) if name in WHOLE_FACTS else value
+
+    return {name: fact(name, value) for name, value in facts.items()}

@@ -8,6 +8,7 @@ Ethereum keystores, each with its own passphrase.
 
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from eth_abi.exceptions import EncodingError
 from eth_account import Account
-from eth_utils.address import is_address, to_checksum_address
+from eth_account.messages import encode_typed_data
+from eth_keys.exceptions import BadSignature
+from eth_utils.address import is_address, is_checksum_address, to_checksum_address
 
 from ledger.errors import Conflict, Invalid, Missing, NotAuthenticated
 
@@ -28,6 +32,8 @@ CHAIN_ROLES = ("anchor", "registrar", "maker")
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**15, 8, 1
 PASSPHRASE_CHARS_MIN = 12
 CHECK = b"shuzheng keyring"
+SIGNATURE = re.compile("0x[0-9a-f]{128}(1b|1c)")
+CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # of secp256k1
 
 
 class Keyring:
@@ -132,6 +138,47 @@ def keystore_address(path: Path) -> str:
     if not is_address("0x" + address.removeprefix("0x")):
         raise Invalid("{path} is no Ethereum keystore.", path=str(path))
     return str(to_checksum_address("0x" + address.removeprefix("0x")))
+
+
+def is_address_spelled(text: Any) -> bool:
+    """Whether a text is an address in checksum spelling (EIP-55), other than the zero address."""
+    return bool(is_checksum_address(text)) and int(text, 16) != 0
+
+
+def check_address(text: Any) -> str:
+    """The address in checksum spelling, never the zero address; anything else raises Invalid."""
+    if not is_address_spelled(text):
+        raise Invalid("{address} is not an address in checksum spelling.", address=text)
+    return str(text)
+
+
+def address_of(private_key: bytes) -> str:
+    """The address of a private key, in checksum spelling."""
+    return str(Account.from_key(private_key).address)
+
+
+def sign_typed(typed_data: dict[str, Any], private_key: bytes) -> str:
+    """The signature over EIP-712 typed data, as 0x and 130 hex digits."""
+    signed = Account.sign_message(encode_typed_data(full_message=typed_data), private_key)
+    return str(signed.signature.to_0x_hex())
+
+
+def recover_typed(typed_data: dict[str, Any], signature: Any) -> str:
+    """The address that signed the typed data; raises Invalid.
+
+    Only the one form that the contracts accept counts as a signature: r ‖ s ‖ v in 0x and 130
+    lower-case hex digits, s in the lower half, v 27 or 28.
+    """
+    faulty = Invalid("{signature} is not a signature.", signature=str(signature)[:140])
+    if type(signature) is not str or not SIGNATURE.fullmatch(signature):
+        raise faulty
+    if int(signature[66:130], 16) > CURVE_ORDER // 2:
+        raise faulty
+    try:
+        message = encode_typed_data(full_message=typed_data)
+        return str(Account.recover_message(message, signature=signature))
+    except (TypeError, ValueError, BadSignature, EncodingError):
+        raise faulty from None
 
 
 def write_durably(path: Path, content: Any) -> None:

@@ -70,7 +70,7 @@ def check_bundle(bundle: Any) -> bytes:
 
     Raises Invalid for a wrong form and ProofFailed (step payload or entry) for a mismatch.
     """
-    if type(bundle) is not dict or bundle.get("type") != BUNDLE_TYPE or bundle.get("v") != 1:
+    if type(bundle) is not dict or bundle.get("type") != BUNDLE_TYPE or not is_one(bundle.get("v")):
         raise Invalid("This is no proof bundle of version 1.")
     if set(bundle) != BUNDLE_KEYS:
         raise Invalid(
@@ -78,6 +78,8 @@ def check_bundle(bundle: Any) -> bytes:
             count=len(BUNDLE_KEYS),
             odd=sorted(set(bundle) ^ BUNDLE_KEYS),
         )
+    if bundle["voucher"] is None and (bundle["status"] is not None or bundle["disclosures"] != {}):
+        raise Invalid("A bundle without voucher has neither status list nor disclosures.")
     payload, entry = bundle["payload"], bundle["entry"]
     if type(payload) is not dict or set(payload) != PAYLOAD_KEYS or payload["v"] != 1:
         raise Invalid("The bundle's payload is not a record of version 1.")
@@ -89,6 +91,11 @@ def check_bundle(bundle: Any) -> bytes:
     if entry != entry_of(payload, digest):
         raise ProofFailed("The entry says another time or kind than the record.", step="entry")
     return leaf_hash(canonical(entry))
+
+
+def is_one(value: Any) -> bool:
+    """Whether a value is the number 1; `true`, which equals 1 in Python, is not."""
+    return type(value) is int and value == 1
 
 
 def write_zip(files: Mapping[str, bytes]) -> bytes:
@@ -123,10 +130,14 @@ def read_zip(data: bytes) -> dict[str, bytes]:
         NotImplementedError,
         RuntimeError,
         OSError,
+        OverflowError,  # an offset beyond 2^63
     ) as e:
         raise Invalid("The package is not a ZIP we can read: {why}.", why=str(e)) from None
-    if any(name.startswith("/") or ".." in name.split("/") or "\\" in name for name in files):
+    if any({"", ".", ".."} & set(name.split("/")) or "\\" in name for name in files):
         raise Invalid("The package holds a file name that leaves its folder.")
+    # A line break in a name would let one manifest stand for two different sets of files.
+    if any(c < " " or c == "\x7f" for name in files for c in name):
+        raise Invalid("The package holds a file name with a control character.")
     if write_zip(files) != data:
         raise Invalid("The package is not in canonical form: a byte outside its files was changed.")
     return files

@@ -174,13 +174,18 @@ def _key_hash(name: str, public: bytes) -> bytes:
 
 
 def _check_name(name: str) -> None:
-    if not name or "+" in name or any(c.isspace() or ord(c) < 0x20 for c in name):
+    if not name or "+" in name or any(c.isspace() or _is_odd(c) for c in name):
         raise Invalid("{name} cannot be the name of a log or key.", name=repr(name))
 
 
 def _check_text(text: str) -> None:
-    if not text.endswith("\n") or any(ord(c) < 0x20 and c != "\n" for c in text):
+    if not text.endswith("\n") or any(_is_odd(c) and c != "\n" for c in text):
         raise Invalid("A note's text ends with a newline and has no control characters.")
+
+
+def _is_odd(c: str) -> bool:
+    """Whether a character is a control character or half of one (no UTF-8 spells it)."""
+    return c < " " or "\ud800" <= c <= "\udfff"
 
 
 def format_tlog_proof(leaf_index: int, inclusion: list[bytes], note: str, extra: bytes) -> str:

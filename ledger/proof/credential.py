@@ -171,11 +171,15 @@ def status_at(status_list: Any, index: int) -> int:
     try:
         encoded = status_list["credentialSubject"]["encodedList"]
         packed = base64.urlsafe_b64decode(encoded[1:] + "=" * (-len(encoded[1:]) % 4))
+        strict = base64.urlsafe_b64encode(packed).decode().rstrip("=") == encoded[1:]
         unpack = zlib.decompressobj(wbits=31)
         content = unpack.decompress(packed, STATUS_LIST_BYTES_MAX)
     except (KeyError, TypeError, ValueError, zlib.error):
         raise Invalid("The status list's bitstring cannot be read.") from None
-    if encoded[:1] != "u" or not unpack.eof or unpack.unconsumed_tail or unpack.unused_data:
+    if (
+        encoded[:1] != "u" or not strict
+        or not unpack.eof or unpack.unconsumed_tail or unpack.unused_data
+    ):  # fmt: skip
         raise Invalid("The status list's bitstring cannot be read.")
     if not 0 <= index < 2 * len(content):
         return 0

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,8 @@ from ledger.errors import Invalid
 
 INT_MAX = 2**53 - 1
 DEPTH_MAX = 64
+# A JSON string, or what is left of the text when it is never closed: each byte is looked at once.
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 def canonical(value: Any) -> bytes:
@@ -27,6 +30,7 @@ def canonical(value: Any) -> bytes:
 
 def parse(data: bytes, what: str = "The file") -> Any:
     """The value whose canonical spelling is `data`; any other spelling raises Invalid."""
+    check_nesting(data, what)
     try:
         value = json.loads(
             data.decode("utf-8", "strict"),
@@ -42,6 +46,24 @@ def parse(data: bytes, what: str = "The file") -> Any:
             what=what,
         )
     return value
+
+
+def check_nesting(data: bytes, what: str = "The file") -> None:
+    """Raise Invalid when JSON text is nested too deeply to be given to a parser that recurses.
+
+    Python's own limit is no help: the EVM's library raises it so far that the parser would overrun
+    the machine's stack and end the process.
+    """
+    if data.count(b"[") + data.count(b"{") <= DEPTH_MAX:
+        return
+    depth = 0
+    for bracket in STRING.sub(b"", data):
+        if bracket in b"[{":
+            depth += 1
+            if depth > DEPTH_MAX + 1:
+                raise Invalid("{what} is nested too deeply.", what=what)
+        elif bracket in b"]}":
+            depth -= 1
 
 
 def check_subset(value: Any, where: str = "$", depth: int = 0) -> None:
@@ -119,7 +141,7 @@ def instant(at: datetime) -> str:
     """A time as `YYYY-MM-DDTHH:MM:SSZ`, UTC, whole seconds."""
     if at.tzinfo is None:
         raise Invalid("A time without zone was given.")
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return at.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def parse_instant(text: Any) -> datetime:

@@ -14,9 +14,11 @@ Trust comes from the trust file alone; what a document says of itself is merely 
 """
 
 import argparse
+import http.client
 import json
 import os
 import sys
+import unicodedata
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -30,11 +32,20 @@ from ledger.proof import bundle as bundles
 from ledger.proof import credential as credentials
 from ledger.proof.checkpoint import Checkpoint, VerifierKey, open_note, parse_checkpoint
 from ledger.proof.checkpoint import parse_verifier_key as parse_vkey
-from ledger.proof.encoding import INT_MAX, canonical, instant, parse, parse_instant, unhex
+from ledger.proof.encoding import (
+    INT_MAX,
+    canonical,
+    check_nesting,
+    instant,
+    parse,
+    parse_instant,
+    unhex,
+)
 from ledger.proof.merkle import verify_inclusion
 
 VALID, NOT_VALID, CANNOT_TELL = 0, 1, 2
 VERDICTS = ("valid", "not valid", "cannot tell")
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories of what a reader does not see
 FILE_BYTES_MAX = bundles.PACKAGE_BYTES_MAX
 RPC_TIMEOUT_S = 15
 RPC_BYTES_MAX = 4 * 1024 * 1024
@@ -58,7 +69,11 @@ class Step:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def sentence(self, translate: Callable[[str], str] = str) -> str:
-        return fill(translate(self.template), dict(self.facts))
+        """What was found, on one line: a document's own text cannot move a terminal's cursor."""
+        return "".join(
+            c.encode("unicode_escape").decode() if unicodedata.category(c) in UNSEEN else c
+            for c in fill(translate(self.template), dict(self.facts))
+        )
 
 
 @dataclass
@@ -126,7 +141,7 @@ def parse_trust(data: bytes) -> Trust:
     """The trust file's content; raises Invalid."""
     document = parse(data, "The trust file")
     try:
-        if document["type"] != "shuzheng/trust" or document["v"] != 1:
+        if document["type"] != "shuzheng/trust" or not bundles.is_one(document["v"]):
             raise Invalid("This is no trust file of version 1.")
         chain, log = document["chain"], document["log"]
         trust = Trust(
@@ -158,6 +173,8 @@ def parse_trust(data: bytes) -> Trust:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise Invalid("The trust file lacks or misspells {field}.", field=str(error)) from None
+    if not {"CheckpointAnchor", "VoucherRegistry"} <= set(trust.contracts):
+        raise Invalid("The trust file lacks the address of CheckpointAnchor or VoucherRegistry.")
     if any(entry.key.name != trust.origin for entry in trust.log_keys):
         raise Invalid("A log key of the trust file has another name than the log's origin.")
     return trust
@@ -178,14 +195,21 @@ class Node:
         request = urllib.request.Request(  # noqa: S310 - http(s) only, checked above
             self.url, body.encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:  # noqa: S310
-            reply = json.loads(answer.read(RPC_BYTES_MAX))
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:  # noqa: S310
+                data = answer.read(RPC_BYTES_MAX)
+            check_nesting(data, "The node's answer")
+            reply = json.loads(data.decode())
+        except (http.client.HTTPException, Invalid) as error:
+            raise ValueError(f"this is no answer of a node: {error!r}") from None
         if type(reply) is not dict or "result" not in reply:
             raise ValueError("the node refused the question")
         return reply["result"]
 
     def call(self, address: str, data: str) -> bytes:
         result = self.ask("eth_call", {"to": address, "data": "0x" + data}, "latest")
+        if type(result) is not str or not result.startswith("0x"):
+            raise ValueError("the node's answer is no bytes")
         return bytes.fromhex(result[2:])
 
 
@@ -227,6 +251,12 @@ def verify(
                 _check_voucher(
                     document["voucher"], document["disclosures"], trust, node, lists, now, report
                 )
+            elif document["payload"]["subject"]["type"] == "voucher":
+                report.add(
+                    "voucher", CANNOT_TELL,
+                    "This is a record of a voucher, but the voucher is not in the bundle: nothing "
+                    "shows how it stands now.",
+                )  # fmt: skip
         if node is None and report.exit_code == VALID:
             report.add(
                 "chain", VALID,
@@ -296,6 +326,8 @@ def _check_package(
     manifest_digest = bundles.check_bag(files)
     report.add("package", VALID, "All {count} files are as listed.", count=len(files))
     _check_record(proof, trust, node, report)
+    if proof["voucher"] is not None:
+        raise Invalid("proof.json proves the package alone; the voucher is in data/bundle.json.")
     payload = proof["payload"]
     if payload["kind"] != "package.packed" or payload["body"]["tag_manifest"] != manifest_digest:
         raise ProofFailed("The record speaks of another package.", step="package")
@@ -371,7 +403,7 @@ def _compare_claims(document: Any, trust: Trust) -> None:
         "genesis": trust.genesis,
         "vouchers": trust.contracts["VoucherRegistry"],
     }
-    if claims != due:
+    if canonical(claims) != canonical(due):  # not `!=`: to Python, 1 equals true
         odd = sorted(k for k in due if type(claims) is not dict or claims.get(k) != due[k])
         raise ProofFailed(
             "The document speaks of another chain than your trust file: {odd}.",
@@ -572,15 +604,29 @@ def run(
     rpc: str | None = None,
     offline: bool = False,
     now: datetime | None = None,
+    unwrap: Callable[[bytes, Report], bytes] | None = None,
 ) -> Report:
-    """The report of one call at the command line."""
+    """The report of one call at the command line.
+
+    `unwrap` takes the bundle out of a printed voucher (PDF) and says in the report how it was found;
+    here, with the standard library alone, a PDF cannot be judged.
+    """
     report = Report()
     now = now or datetime.now(UTC)
     rpc = rpc or os.environ.get("CHAIN_RPC_URL")
     try:
         data = read_file(path)
+        if unwrap is not None:
+            data = unwrap(data, report)
     except LedgerError as error:
         report.add("form", NOT_VALID, error.template, **error.facts)
+        return report
+    if data[:5] == b"%PDF-":
+        report.add(
+            "form", CANNOT_TELL,
+            "A printed voucher (PDF) is checked with `shuzheng verify`; here, check the bundle.json "
+            "attached to it.",
+        )  # fmt: skip
         return report
     try:
         trust = None if trust_path is None else parse_trust(read_file(trust_path))
@@ -589,7 +635,9 @@ def run(
     except LedgerError as error:
         report.add("trust", CANNOT_TELL, error.template, **error.facts)
         return report
-    report = verify(data, trust, now=now, node=node, status=status)
+    found = verify(data, trust, now=now, node=node, status=status)
+    found.steps[:0] = report.steps
+    report = found
     if trust is not None and node is None and not offline:
         report.add(
             "chain", CANNOT_TELL,

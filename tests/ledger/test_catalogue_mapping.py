@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.catalogue_mapping import (
+from ledger.catalogue_mapping import FIELDS, apply, guess
+from ledger.catalogue_values import (
     CYCLES,
-    FIELDS,
-    apply,
-    guess,
     read_count,
     read_cycle,
     read_date,

@@ -13,9 +13,11 @@ import pytest
 import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stdnum import luhn
 
-from ledger import profiling
+from ledger import data_file, quality_rules
 from ledger.errors import Invalid
+from ledger.personal_data import mask_embedded
 from ledger.profiling import (
     INDICATORS,
     Check,
@@ -23,7 +25,6 @@ from ledger.profiling import (
     check_rules,
     dump_rules,
     load_rules,
-    mask_embedded,
     profile,
     propose_rules,
 )
@@ -181,7 +182,7 @@ def test_packing_and_streaming_change_no_number(
     (tmp_path / "s.csv.gz").write_bytes(gzip.compress(plain))
     (tmp_path / "s.csv.xz").write_bytes(lzma.compress(plain))
     packed = [profile(tmp_path / name, rules) for name in ("s.csv.gz", "s.csv.xz")]
-    monkeypatch.setattr(profiling, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(data_file, "IN_MEMORY_BYTES", 0)
     streamed = profile(DATA / "streets.csv", rules)
     for found in (*packed, streamed):
         assert found.checks == streets.checks
@@ -291,6 +292,13 @@ def test_a_missing_and_an_unexpected_column_are_faults_of_the_data(tmp_path: Pat
     assert [one.column for one in found.indicator("0102").examples] == ["c", "b"]
 
 
+def test_an_example_shows_a_small_number_in_digits(tmp_path: Path) -> None:
+    path = written(tmp_path, "d,v\n2024-01-01,0.000000001\n2024-01-02,0.0\n")
+    found = profile(path, {"version": 1, "cumulative": [{"columns": ["v"], "order": "d"}]})
+    (example,) = check(found, "cumulative[0].v").examples
+    assert (example.value, example.against) == ("0", "0.000000001")
+
+
 def test_dirty_cells_are_found(tmp_path: Path) -> None:
     path = written(tmp_path, "a,b\n锟斤拷,好\n 空,\ufffd\nN/A,null值\n好\x07,ok\n")
     found = profile(path, {"version": 1})
@@ -354,7 +362,7 @@ def test_a_header_alone_is_a_table_without_rows(tmp_path: Path) -> None:
 def test_a_file_that_is_no_table_is_refused(
     tmp_path: Path, data: bytes, word: str, in_memory: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(profiling, "IN_MEMORY_BYTES", in_memory)
+    monkeypatch.setattr(data_file, "IN_MEMORY_BYTES", in_memory)
     (tmp_path / "t.csv").write_bytes(data)
     with pytest.raises(Invalid, match=word):
         profile(tmp_path / "t.csv", {"version": 1})
@@ -405,7 +413,7 @@ def test_personal_data_are_found_by_content_and_header_and_never_shown(tmp_path:
         f"李四,{ID_NUMBER},无,,x,360426199101010073\n",
     )
     card = "622202020011223344"
-    digit = next(d for d in "0123456789" if profiling.luhn.is_valid(card + d))
+    digit = next(d for d in "0123456789" if luhn.is_valid(card + d))
     path.write_text(path.read_text("utf-8").replace("6222020200112233446", card + digit), "utf-8")
     rules = {
         "version": 1,
@@ -472,6 +480,11 @@ def test_what_is_no_rule_file_is_refused(rules: Any) -> None:
     assert faults(rules)
 
 
+def test_a_type_that_is_no_text_is_a_fault_like_any_other() -> None:
+    told = faults({"version": 1, "columns": {"a": {"type": ["date"], "format": "%Y"}}})
+    assert set(told) == {"columns.a.type", "columns.a.format"}
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [
@@ -497,7 +510,7 @@ def test_a_missing_rule_file_is_refused(tmp_path: Path) -> None:
         lambda inner: (
             st.lists(inner, max_size=3)
             | st.dictionaries(
-                st.sampled_from([*profiling._TOP, *profiling._COLUMN_KEYS, "by", "a"]),
+                st.sampled_from([*quality_rules._RULES, *quality_rules._COLUMN_RULE, "by", "a"]),
                 inner,
                 max_size=4,
             )

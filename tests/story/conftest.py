@@ -10,6 +10,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner, Result
+
+from webapp.cli import main
 
 SHUZHENG = [sys.executable, "-m", "webapp"]
 
@@ -36,8 +39,12 @@ class Demo:
     def at_home(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         return self.run(*arguments, "--home", str(self.home), **extra)
 
+    def invoke(self, *arguments: str) -> Result:
+        """A command in this process: faster, where no process of its own is needed."""
+        return CliRunner(env=self.environment).invoke(main, arguments, catch_exceptions=False)
+
     def audit(self) -> dict[str, Any]:
-        found = self.at_home("audit", "--offline", "--json")
+        found = self.invoke("audit", "--offline", "--json", "--home", str(self.home))
         return dict(json.loads(found.stdout))
 
 

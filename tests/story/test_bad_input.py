@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from tests.story.conftest import Demo
-from webapp.cli import main
 
 GOOD_ROWS = [
     ["編號", "資料名稱", "資料來源"],
@@ -20,15 +19,12 @@ SAYS = Callable[..., Result]
 
 
 @pytest.fixture
-def says(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> SAYS:
+def says(demo: Demo) -> SAYS:
     """A command in this process; it must be refused (exit 1) and leave the audit clean."""
-    for name, value in demo.environment.items():
-        if name in ("DATABASE_URL", "SHUZHENG_LANG"):
-            monkeypatch.setenv(name, value)
 
     def run(*arguments: str, ok: bool = False) -> Result:
         given = [*arguments, "--home", str(demo.home)]
-        result = CliRunner().invoke(main, given, catch_exceptions=False)
+        result = demo.invoke(*given)
         assert (result.exit_code == 0) == ok, result.output
         return result
 
@@ -192,16 +188,14 @@ class TestAPerson:
 
 class TestAPassphrase:
     def test_that_is_wrong(self, demo: Demo, says: SAYS, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("SHUZHENG_PASSPHRASE", "not the passphrase")
+        monkeypatch.setitem(demo.environment, "SHUZHENG_PASSPHRASE", "not the passphrase")
         assert "passphrase" in refused(demo, says, "seal")
 
     def test_that_is_missing(
         self, demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("SHUZHENG_PASSPHRASE", raising=False)
-        monkeypatch.setenv("SHUZHENG_LANG", "en")
-        given = ["init", "--home", str(tmp_path / "h"), "--uscc", "12000000DEM000001E"]
-        result = CliRunner().invoke(main, given)
+        result = demo.invoke("init", "--home", str(tmp_path / "h"), "--uscc", "12000000DEM000001E")
         assert result.exit_code == 1
         assert "SHUZHENG_PASSPHRASE" in result.output
 
@@ -211,7 +205,7 @@ class TestAChain:
         assert "shuzheng node" in refused(demo, says, "worker", "--once")
 
     def test_that_is_another(self, demo: Demo, says: SAYS, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("CHAIN_RPC_URL", "http://name:secret@127.0.0.1:9/key")
+        monkeypatch.setitem(demo.environment, "CHAIN_RPC_URL", "http://name:secret@127.0.0.1:9/key")
         said = refused(demo, says, "worker", "--once")
         assert "127.0.0.1:9" in said
         assert "secret" not in said
@@ -222,8 +216,8 @@ class TestADocument:
         trust = json.loads((demo.folder / "trust.json").read_bytes())
         trust["chain"]["genesis"] = "0x" + "11" * 32
         path = write(tmp_path / "t.json", json.dumps(trust, sort_keys=True, separators=(",", ":")))
-        done = demo.run("verify", str(demo.folder / "bundle.json"), "--trust", path, "--offline")
-        assert done.returncode == 1
+        done = demo.invoke("verify", str(demo.folder / "bundle.json"), "--trust", path, "--offline")
+        assert done.exit_code == 1
         assert "another chain" in done.stdout
 
     def test_that_brings_its_own_trust(self, demo: Demo, tmp_path: Path) -> None:
@@ -233,9 +227,9 @@ class TestADocument:
             tmp_path / "b.json",
             json.dumps(bundle, sort_keys=True, separators=(",", ":"), ensure_ascii=False),
         )
-        done = demo.run("verify", path, "--trust", str(demo.folder / "trust.json"), "--offline")
-        assert done.returncode == 1
-        assert demo.run("verify", path, "--offline").returncode == 2
+        done = demo.invoke("verify", path, "--trust", str(demo.folder / "trust.json"), "--offline")
+        assert done.exit_code == 1
+        assert demo.invoke("verify", path, "--offline").exit_code == 2
 
     def test_handed_out_too_early(self, demo: Demo, says: SAYS, tmp_path: Path) -> None:
         number = voucher_number(demo)
@@ -250,6 +244,6 @@ class TestADocument:
 
 
 def _yaml(path: Path) -> dict[str, object]:
-    from webapp.cli import read_document  # noqa: PLC0415
+    from webapp.cli.run import read_document  # noqa: PLC0415
 
     return read_document(path)

@@ -26,13 +26,13 @@ from ledger.proof.verify import read_file
 from ledger.registration import Application, Deposit
 from ledger.tabular import read_table
 from valuation.money import yuan
-from webapp.cli import (
+from webapp.cli import main
+from webapp.cli.run import (
     Run,
     as_member,
     as_sole_member,
     day,
     fields,
-    main,
     print_json,
     progress_bar,
     read_document,

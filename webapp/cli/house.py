@@ -22,8 +22,9 @@ from ledger.errors import ChainUnavailable, Conflict, LedgerError
 from ledger.proof.checkpoint import verifier_key
 from ledger.supervision import Audit
 from webapp import home as homes
-from webapp.cli import Run, main, progress_bar, with_home
+from webapp.cli import main
 from webapp.cli.proofs import open_worker
+from webapp.cli.run import Run, progress_bar, with_home
 from webapp.home import Home
 from webapp.language import tr
 

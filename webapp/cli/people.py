@@ -10,7 +10,8 @@ from ledger import parties
 from ledger.chain import keys
 from ledger.errors import NotAuthenticated
 from ledger.parties import Actor
-from webapp.cli import Run, as_member, main, with_home
+from webapp.cli import main
+from webapp.cli.run import Run, as_member, with_home
 
 
 @main.group()

@@ -1,26 +1,23 @@
 """What goes out, and how it is checked: trust file, bundles, packages, verification, history."""
 
 import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
-from ledger import handoff, log, vouchers
+from ledger import handoff, log, papers, vouchers
 from ledger.chain import keys
-from ledger.errors import Conflict, Invalid
+from ledger.errors import Conflict
 from ledger.parties import Actor
-from ledger.proof import verify as verifier
 from ledger.proof.checkpoint import format_tlog_proof
-from ledger.proof.encoding import canonical, instant, parse
+from ledger.proof.encoding import canonical, instant
 from ledger.registration import Application, Deposit, Registration
 from ledger.tabular import unpacking
-from valuation import ValuationError, methods
-from webapp.cli import Run, as_sole_member, main, print_json, read_document, with_home
+from webapp.cli import main
 from webapp.cli.field import voucher
-from webapp.language import translate
+from webapp.cli.run import Run, as_sole_member, print_json, read_document, with_home
 from webapp.worker import Worker
 
 SAMPLE_LINES = 21
@@ -56,6 +53,25 @@ def voucher_bundle(run: Run, number: str, output: Path, withhold: bool) -> None:
     content = tlog_proof(document) if output.suffix == ".tlog-proof" else canonical(document)
     keys.write_durably(output, content)
     run.say({"number": found.number, "path": str(output)}, "The bundle of {number} is {path}.")
+
+
+@voucher.command("pdf")
+@click.argument("number")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--withhold", is_flag=True, help="do not disclose the withheld fields")
+@with_home
+def voucher_pdf(run: Run, number: str, output: Path, withhold: bool) -> None:
+    """Print an effective, anchored voucher (PDF/A with QR code and the bundle attached)."""
+    settings = run.home.config
+    with run.home.reading() as session:
+        found = vouchers.by_number(session, number)
+        document = handoff.voucher_bundle(
+            session, found, settings.deployment, disclose=not withhold
+        )
+    keys.write_durably(output, papers.voucher_pdf(document))
+    run.say(
+        {"number": found.number, "path": str(output)}, "The printed voucher {number} is {path}."
+    )
 
 
 def tlog_proof(document: dict[str, Any]) -> bytes:
@@ -167,49 +183,3 @@ def head_of(data: bytes) -> bytes:
 def open_worker(run: Run) -> Worker:
     """The worker of this home, on its chain."""
     return Worker(run.home, run.home.keyring(run.passphrase()), run.home.gateway())
-
-
-@main.command("verify")
-@click.argument("path", metavar="FILE")
-@click.option("--trust", "trust_path", help="the trust file, got from the registry out of band")
-@click.option("--status", "status_path", help="a status list newer than the document's own")
-@click.option("--rpc", help="a chain node you trust")
-@click.option("--offline", is_flag=True, help="ask no node")
-@click.option("--recompute", is_flag=True, help="recompute the figures of a package's appraisal")
-@click.option("--json", "as_json", is_flag=True)
-def verify(
-    path: str, trust_path: str | None, status_path: str | None, rpc: str | None, offline: bool,
-    recompute: bool, as_json: bool,
-) -> None:  # fmt: skip
-    """Check a bundle, voucher or package without trusting us: no database, no web site.
-
-    Exits 0 valid, 1 not valid, 2 cannot tell.
-    """
-    report = verifier.run(path, trust_path, status_path=status_path, rpc=rpc, offline=offline)
-    if recompute and report.exit_code == verifier.VALID:
-        recompute_figures(path, report)
-    if as_json:
-        print_json(report.as_dict(translate))
-    else:
-        verifier.print_report(report, translate)
-    raise SystemExit(report.exit_code)
-
-
-def recompute_figures(path: str, report: verifier.Report) -> None:
-    """Recompute every figure of the package's appraisal from its inputs, to the fen."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            record = parse(archive.read("data/records/appraisal.json"))
-        body = record["payload"]["body"]
-        for name, figure in {**body["figures"], "conclusion": body["conclusion"]}.items():
-            value = methods.verify(figure).display()
-            report.add(
-                "figure", verifier.VALID, "The figure {method} recomputes to {value} yuan.",
-                method=name, value=value,
-            )  # fmt: skip
-    except (zipfile.BadZipFile, KeyError, OSError):
-        report.add("figure", verifier.CANNOT_TELL, "Only a package holds figures to recompute.")
-    except (ValuationError, Invalid) as error:
-        report.add(
-            "figure", verifier.NOT_VALID, "A figure does not recompute: {why}.", why=str(error)
-        )

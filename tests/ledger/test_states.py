@@ -1,0 +1,264 @@
+"""Every machine, every state, every verb: a legal move goes through its real verb, any other is refused.
+
+The cases are generated from `states.MOVES`. A verb that makes its subject is tried where there is none
+yet; all others in every state.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ledger import agreements, appraisals, log, registration, revenue, trading
+from ledger.errors import Conflict
+from ledger.states import MOVES, move
+from tests.conftest import ORIGIN, Town, compliance
+
+# Legal in the table, but nobody has written the verb yet: this list can only shrink.
+VERB_COMES_LATER = {
+    ("application", "object"),
+    ("application", "dismiss"),
+    ("application", "uphold"),
+    ("application", "withdraw"),
+    ("registration", "cancel"),
+    ("registration", "revoke"),
+    ("voucher", "supersede"),
+    ("agreement", "end"),
+}
+MAKERS = {
+    (machine, verb) for machine, verbs in MOVES.items() for verb in verbs if None in verbs[verb]
+}
+
+
+def states_of(machine: str) -> list[str]:
+    """All states of a machine, in the table's order."""
+    found = [state for verb in MOVES[machine].values() for pair in verb.items() for state in pair]
+    return [state for state in dict.fromkeys(found) if state is not None]
+
+
+# ---------------------------------------------------------------- the real verbs
+
+
+def resubmit(town: Town, row: Any) -> None:
+    town.do("olga", registration.submit, **town.application_facts(), resubmits=row)
+
+
+def code(town: Town, row: Any) -> None:
+    town.later(days=21)
+    town.do("rita", registration.code, row, town.get(agreements.Agreement, row))
+
+
+def agree(town: Town, row: Any) -> None:
+    town.do("paul", revenue.agree_scheme, row, town.get(agreements.Agreement, row))
+
+
+def revoke_licence(town: Town, row: Any) -> None:
+    town.do("olga", trading.revoke, row, town.get(trading.Voucher, row), "违约", ORIGIN)
+
+
+def post(town: Town, row: Any) -> None:
+    """`post_effective` passes over what it cannot post: here that is the refusal."""
+    town.settle(row)
+    if row.id not in {statement.id for statement in town.post()}:
+        raise Conflict("not posted")
+
+
+def voucher_verb(verb: str) -> Callable[[Town, Any], None]:
+    def change(town: Town, row: Any) -> None:
+        if verb == "unfreeze":
+            town.change("freeze", row)
+        town.change(verb, row)
+
+    return change
+
+
+VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
+    ("application", "submit"): resubmit,
+    ("application", "return"): lambda t, row: t.do("rita", registration.send_back, row, ["缺附件"]),
+    ("application", "refuse"): lambda t, row: t.do("rita", registration.refuse, row, "不属于范围"),
+    ("application", "accept"): lambda t, row: t.do("rita", registration.accept, row),
+    ("application", "reject"): lambda t, row: t.do("rita", registration.reject, row, "来源不合法"),
+    ("application", "pass"): lambda t, row: t.do(
+        "rita", registration.pass_review, row, formal="齐全", compliance=compliance()),
+    ("application", "notice"): lambda t, row: t.do("rita", registration.give_notice, row),
+    ("application", "code"): code,
+    **{
+        ("voucher", verb): voucher_verb(verb)
+        for verb in ("suspend", "resume", "revoke", "cancel", "freeze", "unfreeze")
+    },
+    ("agreement", "sign"): lambda t, row: t.do("paul", agreements.sign, row),
+    ("appraisal", "approve"): lambda t, row: t.do("abel", appraisals.approve, row),
+    ("appraisal", "reject"): lambda t, row: t.do("abel", appraisals.reject, row, "参数无据"),
+    ("licence", "revoke"): revoke_licence,
+    ("scheme", "agree"): agree,
+    ("statement", "propose"): lambda t, row: t.do("mona", revenue.propose, row, ORIGIN),
+    ("statement", "approve"): lambda t, row: t.approve(row),
+    ("statement", "reject"): lambda t, row: t.do("carl", revenue.reject, row, "有误", ORIGIN),
+    ("statement", "post"): post,
+}  # fmt: skip
+
+
+def propose_agreement(town: Town) -> Any:
+    facts = {
+        "elements": dict.fromkeys(agreements.ELEMENTS, "如约定"), "from_on": town.now.date(),
+        "implementer": town.party("bureau"), "mode": "whole", "resource_ids": town.resources(),
+        "title": "协议", "until_on": town.now.date(),
+    }  # fmt: skip
+    return town.do("olga", agreements.propose, **facts)
+
+
+def propose_scheme(town: Town) -> Any:
+    agreement = town.agreement()
+    return town.do(
+        "olga", revenue.propose_scheme, agreement, town.scheme_document(), town.now.date()
+    )
+
+
+MADE: dict[str, Callable[[Town], Any]] = {
+    "application": lambda t: t.application(),
+    "registration": lambda t: t.registration(),
+    "voucher": lambda t: t.voucher(),
+    "agreement": propose_agreement,
+    "appraisal": lambda t: t.appraisal(t.registration()),
+    "licence": lambda t: t.licence(t.voucher()),
+    "scheme": propose_scheme,
+    "statement": lambda t: t.statement(),
+}
+
+
+def in_state(town: Town, machine: str, state: str) -> Any:
+    """A fresh subject brought to a state by the shortest way of real verbs there is.
+
+    A state that only a verb of tomorrow reaches is written into the row: good enough to be refused.
+    """
+    way = way_to(machine, state)
+    row = MADE[machine](town)
+    if way is None:
+        with town.deed() as session:
+            table = type(row).__table__
+            session.execute(table.update().where(table.c.id == row.id).values(state=state))
+    for verb in way or []:
+        VERBS[machine, verb](town, row)
+    return now_of(town, row)
+
+
+def way_to(machine: str, state: str) -> list[str] | None:
+    start = next(
+        after for verb in MOVES[machine].values() for b, after in verb.items() if b is None
+    )
+    ways = {start: []}
+    frontier = [start]
+    while frontier:
+        here = frontier.pop(0)
+        for verb, moves in MOVES[machine].items():
+            after = moves.get(here)
+            if after is not None and after not in ways and (machine, verb) in VERBS:
+                ways[after] = [*ways[here], verb]
+                frontier.append(after)
+    return ways.get(state)
+
+
+def now_of(town: Town, row: Any) -> Any:
+    with town.reading() as session:
+        return session.get_one(type(row), row.id)
+
+
+def record_count(town: Town, row: Any) -> int:
+    with town.reading() as session:
+        return len(log.history(session, row.id))
+
+
+# ---------------------------------------------------------------- the cases
+
+CASES = [
+    (machine, state, verb)
+    for machine, verbs in MOVES.items()
+    for state in states_of(machine)
+    for verb in verbs
+    if (machine, verb) in VERBS
+]
+LEGAL = [case for case in CASES if case[1] in MOVES[case[0]][case[2]]]
+ILLEGAL = [case for case in CASES if case not in LEGAL]
+
+
+def test_every_verb_of_the_table_is_tried_or_is_said_to_come_later() -> None:
+    table = {(machine, verb) for machine, verbs in MOVES.items() for verb in verbs}
+    assert table == set(VERBS) | VERB_COMES_LATER | MAKERS
+    assert not set(VERBS) & VERB_COMES_LATER
+    assert set(MADE) == set(MOVES)
+    assert len(ILLEGAL) > 100
+
+
+@pytest.mark.parametrize("machine", MOVES)
+def test_the_table_s_moves_are_those_and_no_others(machine: str) -> None:
+    for verb, moves in MOVES[machine].items():
+        for state in (None, *states_of(machine), "nowhere"):
+            if state in moves:
+                assert move(machine, verb, state) == moves[state]
+                continue
+            with pytest.raises(Conflict) as refused:
+                move(machine, verb, state)
+            assert refused.value.facts["state"] == (state or "new")
+            assert refused.value.facts["verb"] == verb
+
+
+@pytest.mark.parametrize("machine", MOVES)
+def test_what_is_made_begins_in_its_first_state_with_one_record(
+    village: Town, machine: str
+) -> None:
+    row = MADE[machine](village)
+    maker = next(verb for m, verb in sorted(MAKERS) if m == machine)
+    made = now_of(village, row)
+    assert made.state == MOVES[machine][maker][None]
+    assert made.version == record_count(village, row) == 1
+
+
+@pytest.mark.parametrize(("machine", "state", "verb"), LEGAL)
+def test_a_legal_move_is_one_record_and_ends_in_its_state(
+    village: Town, machine: str, state: str, verb: str
+) -> None:
+    row = in_state(village, machine, state)
+    if verb == "unfreeze":
+        village.change("freeze", row)
+    before = record_count(village, row)
+    assert row.state == state
+    if verb == "unfreeze":
+        village.change("unfreeze", row)
+    else:
+        VERBS[machine, verb](village, row)
+    after = now_of(village, row)
+    assert after.state == MOVES[machine][verb][state]
+    assert record_count(village, row) == before + 1
+    with village.reading() as session:
+        last = log.history(session, row.id)[-1]
+        assert log.payload_of(last)["body"] == after.body()
+
+
+@pytest.fixture(scope="module")
+def stood(village: Town) -> dict[tuple[str, str], Any]:
+    """Subjects that stand in a state: a refusal changes nothing, so each serves many."""
+    return {}
+
+
+@pytest.mark.parametrize(("machine", "state", "verb"), ILLEGAL)
+def test_an_illegal_move_is_a_conflict_and_changes_nothing(
+    village: Town, stood: dict[tuple[str, str], Any], machine: str, state: str, verb: str
+) -> None:
+    if (machine, state) not in stood:
+        stood[machine, state] = in_state(village, machine, state)
+    row = stood[machine, state]
+    assert row.state == state
+    act: Callable[[Town, Any], Any] = VERBS[machine, verb]
+    if verb == "unfreeze":
+        act = lambda town, row: town.change("unfreeze", row)  # noqa: E731
+    if (machine, verb) == ("application", "submit"):
+        facts = village.application_facts()  # its own agreement and deposit are deeds of their own
+        act = lambda town, row: town.do(  # noqa: E731
+            "olga", registration.submit, **facts, resubmits=row
+        )
+    if verb == "post":
+        village.settle(row)
+    before = village.snapshot()
+    with pytest.raises(Conflict):
+        act(village, row)
+    assert village.snapshot() == before
