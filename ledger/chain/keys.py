@@ -94,8 +94,12 @@ def create_keyring(folder: Path, passphrase: str) -> Keyring:
 def open_keyring(folder: Path, passphrase: str) -> Keyring:
     """The home's keys; a wrong passphrase raises NotAuthenticated and changes nothing."""
     ring = _read_json(folder / "keyring.json")
-    secret = _derive(passphrase, bytes.fromhex(ring["salt"]))
-    _unseal(secret, "keyring", ring["check"])
+    try:
+        salt, check = bytes.fromhex(ring["salt"]), ring["check"]
+    except (KeyError, TypeError, ValueError):
+        raise Conflict("The key file of {role} is damaged.", role="keyring") from None
+    secret = _derive(passphrase, salt)
+    _unseal(secret, "keyring", check)
     return Keyring(folder, secret)
 
 
@@ -228,14 +232,17 @@ def _unseal(secret: bytes, role: str, sealed: dict[str, str]) -> bytes:
         )
     except InvalidTag:
         raise NotAuthenticated("The passphrase does not open this home's keys.") from None
-    except (KeyError, ValueError):
+    except (KeyError, TypeError, ValueError):
         raise Conflict("The key file of {role} is damaged.", role=role) from None
 
 
-def _read_json(path: Path) -> Any:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_bytes())
+        found = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise Missing("There is no key file {path}.", path=str(path)) from None
     except ValueError:
-        raise Invalid("{path} is not a key file.", path=str(path)) from None
+        found = None
+    if type(found) is not dict:
+        raise Invalid("{path} is not a key file.", path=str(path))
+    return found

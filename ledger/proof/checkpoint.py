@@ -216,7 +216,7 @@ def parse_tlog_proof(text: str) -> tuple[int, list[bytes], str, bytes]:
     extra_text, index_text = lines[1].removeprefix("extra "), lines[2].removeprefix("index ")
     if not (index_text.isascii() and index_text.isdigit() and len(index_text) < 20):
         raise Invalid("The leaf index {index} is not a plain decimal.", index=repr(index_text))
-    parse_note(note)
+    parse_checkpoint(parse_note(note)[0])
     hashes = [unbase64(line) for line in lines[3:]]
     found = int(index_text), hashes, note, unbase64(extra_text)
     if any(len(value) != 32 for value in hashes) or format_tlog_proof(*found) != text:

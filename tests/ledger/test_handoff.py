@@ -11,7 +11,7 @@ from ledger.proof import bundle as bundles
 from ledger.proof.bundle import check_bundle
 from ledger.proof.encoding import canonical, parse
 from ledger.proof.verify import parse_trust
-from tests.conftest import LOG_KEY, ORIGIN, START, Town
+from tests.conftest import CREDENTIAL_KEY, LOG_KEY, ORIGIN, START, Town
 
 PRICING = {"unit": "年许可", "price_yuan": "380000.00"}
 
@@ -23,13 +23,6 @@ def anchor(town: Town) -> None:
         log.note_anchor(session, checkpoint.tree_size, "0x" + "cd" * 32, 7)
 
 
-def publish(town: Town) -> None:
-    with town.deed() as session:
-        vouchers.publish_status(
-            session, town.now, town.now, origin=ORIGIN, key=LOG_KEY, actor_id="system"
-        )
-
-
 def ready(town: Town) -> vouchers.Voucher:
     """A voucher with everything that a package needs."""
     registered = town.registration()
@@ -37,7 +30,7 @@ def ready(town: Town) -> vouchers.Voucher:
     town.do("abel", appraisals.approve, appraisal)
     voucher = town.voucher(registered)
     town.settle(voucher)
-    publish(town)
+    town.publish_status()
     anchor(town)
     return voucher
 
@@ -62,7 +55,7 @@ def test_a_voucher_is_handed_over_only_when_effective_listed_and_anchored(town: 
     town.settle(voucher)
     with pytest.raises(Conflict, match=r"No status list"):
         bundle(town, voucher)
-    publish(town)
+    town.publish_status()
     with pytest.raises(Conflict, match=r"is recorded, not yet anchored"):
         bundle(town, voucher)
     town.seal()
@@ -91,7 +84,6 @@ def test_a_package_holds_every_document_of_a_listing_and_its_own_proof(town: Tow
     package, files = pack(town, voucher)
     for file in handoff.DOCUMENTS.values():
         assert f"data/{file}" in files
-    bundles.check_bag(files)
     deployment = town.home.config.deployment
     with town.reading() as session, pytest.raises(Conflict, match=r"not yet anchored"):
         handoff.finish(session, package, files, deployment)
@@ -100,6 +92,7 @@ def test_a_package_holds_every_document_of_a_listing_and_its_own_proof(town: Tow
         data = handoff.finish(session, package, files, deployment)
     found = bundles.read_zip(data)
     assert {name: body for name, body in found.items() if name != bundles.PROOF_NAME} == files
+    bundles.check_bag(found)
     proof = parse(found[bundles.PROOF_NAME])
     check_bundle(proof)
     assert proof["payload"]["body"]["tag_manifest"] == package.tag_manifest
@@ -144,7 +137,7 @@ def test_the_trust_file_says_what_a_verifier_must_have_beforehand(village: Town)
     public = LOG_KEY.public_key().public_bytes_raw()
     data = handoff.trust_file(
         village.home.config.deployment, origin=ORIGIN, log_public=public,
-        credential_public=public, since=START, embedded=True,
+        credential_public=CREDENTIAL_KEY.public_key().public_bytes_raw(), since=START, embedded=True,
     )  # fmt: skip
     trust = parse_trust(data)
     assert canonical(parse(data)) == data

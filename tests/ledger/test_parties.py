@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from ledger import (
@@ -23,7 +22,17 @@ from ledger import (
 from ledger.errors import Conflict, Invalid, Missing, NotAllowed
 from ledger.parties import MAY, ROLES, Actor
 from ledger.proof.encoding import digest_text
-from tests.conftest import CAST, CHECKER_KEYS, HOLDER, ORIGIN, PARTIES, START, Town, compliance
+from tests.conftest import (
+    CAST,
+    CHECKER_KEYS,
+    CREDENTIAL_KEY,
+    HOLDER,
+    ORIGIN,
+    PARTIES,
+    START,
+    Town,
+    compliance,
+)
 
 # In the table of roles, but nobody has written the verb yet: this list can only shrink.
 VERB_COMES_LATER = {"application.withdraw"}
@@ -42,7 +51,7 @@ def submit(town: Town, who: str, on: Any) -> Any:
 def issue(town: Town, who: str, on: Any) -> Any:
     return town.do(
         who, vouchers.issue, registration=on.registered, holder=town.party("operator"),
-        holder_address=HOLDER, origin=ORIGIN, key=Ed25519PrivateKey.from_private_bytes(b"\x07" * 32),
+        holder_address=HOLDER, origin=ORIGIN, key=CREDENTIAL_KEY,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
-from ledger import catalogue, handoff, log, registration, vouchers
+from ledger import catalogue, handoff, log, registration
 from ledger.proof import tiles as tiling
 from ledger.proof.bundle import payload_digest
 from ledger.proof.checkpoint import VerifierKey, verifier_key
@@ -38,10 +38,7 @@ def honest(village: Town) -> Town:
     voucher = t.voucher(registered)
     t.change("suspend", voucher)
     t.statement("rejected")
-    with t.deed() as session:
-        vouchers.publish_status(
-            session, t.now, t.now, origin=ORIGIN, key=LOG_KEY, actor_id="system"
-        )
+    t.publish_status()
     with t.deed() as session:
         _rows_for_the_rest(session, t)
     t.seal()

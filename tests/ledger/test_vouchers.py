@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -17,16 +16,15 @@ from ledger.proof import credential as credentials
 from ledger.proof.bundle import voucher_key
 from ledger.proof.encoding import canonical, digest_text, instant
 from ledger.vouchers import VERBS, Voucher
-from tests.conftest import HOLDER, ORIGIN, PARTIES, Town
+from tests.conftest import CREDENTIAL_KEY, HOLDER, ORIGIN, PARTIES, Town
 
-KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
-DID = credentials.did_key(KEY.public_key().public_bytes_raw())
+DID = credentials.did_key(CREDENTIAL_KEY.public_key().public_bytes_raw())
 
 
 def issue(town: Town, registered: registration.Registration, **changes: Any) -> Voucher:
     facts = {
         "registration": registered, "holder": town.party("operator"), "holder_address": HOLDER,
-        "origin": ORIGIN, "key": KEY,
+        "origin": ORIGIN, "key": CREDENTIAL_KEY,
     }  # fmt: skip
     return town.do("rita", vouchers.issue, **{**facts, **changes})
 
@@ -277,14 +275,6 @@ def test_there_are_no_other_verbs(village: Town, issued: Voucher) -> None:
 # ---------------------------------------------------------------- the status list
 
 
-def publish(town: Town, days: int = 7) -> vouchers.StatusList:
-    with town.deed() as session:
-        return vouchers.publish_status(
-            session, town.now, town.now + timedelta(days=days), origin=ORIGIN, key=KEY,
-            actor_id="system",
-        )  # fmt: skip
-
-
 def test_the_status_list_says_every_state(town: Town) -> None:
     words = ["valid", "suspended", "revoked", "cancelled", "superseded", "lapsed", "frozen"]
     made = {word: town.voucher() for word in words}
@@ -295,7 +285,7 @@ def test_the_status_list_says_every_state(town: Town) -> None:
     with town.deed() as session:
         set_raw(session, Voucher, made["superseded"], state="superseded")
         set_raw(session, Voucher, made["lapsed"], valid_until=town.now - timedelta(seconds=1))
-    published = publish(town)
+    published = town.publish_status()
     assert credentials.verify_proof(published.list_credential) == DID
     assert credentials.period(published.list_credential) == (
         town.now, town.now + timedelta(days=7),
@@ -313,10 +303,10 @@ def test_the_status_list_says_every_state(town: Town) -> None:
 
 def test_each_publication_is_a_record_of_one_list(town: Town) -> None:
     voucher = town.voucher()
-    first = publish(town)
+    first = town.publish_status()
     town.later(days=3)
     town.change("suspend", voucher)
-    second = publish(town)
+    second = town.publish_status()
     assert first.id == second.id
     with town.reading() as session:
         assert [r.kind for r in log.history(session, first.id)] == ["status.published"] * 2
@@ -327,7 +317,7 @@ def test_each_publication_is_a_record_of_one_list(town: Town) -> None:
 
 
 def test_a_list_without_vouchers_can_be_published(town: Town) -> None:
-    published = publish(town)
+    published = town.publish_status()
     assert credentials.status_at(published.list_credential, 0) == 0
 
 

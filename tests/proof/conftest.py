@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from ledger.proof.verify import Node
 from tests.proof.world import Chain, World, _Server, chain_server, serve
+
+# A slow machine is no fault of the code.
+settings.register_profile("proof", deadline=None)
+settings.load_profile("proof")
 
 
 @pytest.fixture(scope="session")

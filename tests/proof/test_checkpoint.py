@@ -275,3 +275,60 @@ def test_a_changed_note_is_refused_or_still_says_the_same_under_the_same_key(
     except LedgerError:
         return
     assert (text, signers) == (TEXT, [LOG_KEY])
+
+
+# C2SP tlog-proof
+
+PATH = [bytes([i]) * 32 for i in range(3)]
+PROOF = notes.format_tlog_proof(7, PATH, NOTE, b"entry")
+
+
+def test_a_tlog_proof_is_spelled_as_c2sp_says() -> None:
+    hashes = [base64.b64encode(value).decode() for value in PATH]
+    assert (
+        "\n".join(["c2sp.org/tlog-proof@v1", "extra ZW50cnk=", "index 7", *hashes, "", NOTE])
+        == PROOF
+    )
+
+
+@given(
+    st.integers(0, 2**62),
+    st.lists(st.binary(min_size=32, max_size=32), max_size=8),
+    st.binary(max_size=40),
+)
+def test_a_tlog_proof_is_read_back(index: int, path: list[bytes], extra: bytes) -> None:
+    text = notes.format_tlog_proof(index, path, NOTE, extra)
+    assert notes.parse_tlog_proof(text) == (index, path, NOTE, extra)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", NOTE, PROOF + "\n", PROOF[:-1], "\n" + PROOF, PROOF.replace("@v1", "@v2"),
+        PROOF.replace("index 7", "index 07"), PROOF.replace("index 7", "index -7"),
+        PROOF.replace("index 7", "index  7"), PROOF.replace("index 7", "index ７"),
+        PROOF.replace("index 7", "index " + "7" * 30), PROOF.replace("index 7\n", ""),
+        PROOF.replace("index 7", "7"), PROOF.replace("extra ZW50cnk=\n", ""),
+        PROOF.replace("ZW50cnk=", "ZW50cnk"), PROOF.replace("ZW50cnk=", "ZW50cnl="),
+        PROOF.replace(base64.b64encode(PATH[1]).decode(), "AQEB"),
+        PROOF.replace(base64.b64encode(PATH[1]).decode(), ""),
+        PROOF.replace("\n", "\r\n"), PROOF.replace("\n\n", "\n", 1), PROOF.replace("— ", "- "),
+    ],
+)  # fmt: skip
+def test_a_malformed_tlog_proof_is_refused(text: str) -> None:
+    assert text != PROOF
+    with pytest.raises(Invalid):
+        notes.parse_tlog_proof(text)
+
+
+@given(st.data())
+def test_a_changed_tlog_proof_is_refused_or_is_its_own_spelling(data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(PROOF)))
+    cut = data.draw(st.integers(0, 3))
+    put = data.draw(st.text(st.characters() | st.sampled_from("\n— +=A1"), max_size=4))
+    text = PROOF[:place] + put + PROOF[place + cut :]
+    try:
+        found = notes.parse_tlog_proof(text)
+    except Invalid:
+        return
+    assert notes.format_tlog_proof(*found) == text

@@ -166,6 +166,8 @@ def test_every_bit_of_a_signature_counts(voucher: dict[str, Any]) -> None:
         (("proof", "verificationMethod"), "did:key:z6Mk"),
         (("proof", "verificationMethod"), "did:web:registry.example#key-1"),
         (("proof", "verificationMethod"), ""),
+        (("@context",), [credentials.CONTEXT, "https://other.example"]),
+        (("@context",), credentials.CONTEXT),
         (("proof", "@context"), []),
         (("proof", "@context"), "https://www.w3.org/ns/credentials/v2"),
         (("proof", "@context"), ["https://other.example"]),

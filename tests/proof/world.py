@@ -81,8 +81,8 @@ class Registry:
         """Append a record; its leaf index."""
         index = len(self.leaves)
         payload = {
-            "actor": "clerk-1", "at": instant(at + self.late), "body": body, "kind": kind, "log": self.origin,
-            "on_behalf_of": None, "prev": None, "reason": None,
+            "actor": "clerk-1", "at": instant(at + self.late), "body": body, "kind": kind,
+            "log": self.origin, "on_behalf_of": None, "prev": None, "reason": None,
             "subject": {"id": subject_id, "type": subject_type}, "v": 1,
         }  # fmt: skip
         salt = secret(f"salt {index}")[:16]

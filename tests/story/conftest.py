@@ -1,5 +1,6 @@
-"""A finished demo home on each database, made once by the real command in a process of its own."""
+"""A finished demo home on each database, made for each file by the real command in its own process."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from webapp.cli import main
 
+_count = itertools.count()
 SHUZHENG = [sys.executable, "-m", "webapp"]
 
 
@@ -59,7 +61,7 @@ def environment(database_url: str | None = None) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The finished story on SQLite and on PostgreSQL."""
     home = tmp_path_factory.mktemp("demo") / "home"
@@ -67,8 +69,9 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if request.param == "postgresql":
         uri = request.getfixturevalue("postgres")
         with psycopg.connect(uri, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE story")
-        url = uri.replace("/postgres?", "/story?")
+            name = f"story_{next(_count)}"
+            connection.execute(f"CREATE DATABASE {name}")
+        url = uri.replace("/postgres?", f"/{name}?")
     made = Demo(home, environment(url), "")
     finished = made.at_home("demo")
     assert finished.returncode == 0, finished.stderr[-3000:]

@@ -55,7 +55,10 @@ def with_home(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(folder: Path, as_json: bool, passphrase_file: Path | None, **given: Any) -> None:
         with refusals(as_json):
             run = Run(folder, as_json, passphrase_file)
-            command(run, **given)
+            try:
+                command(run, **given)
+            finally:
+                run.home.close()
 
     return wrapped
 
