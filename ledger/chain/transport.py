@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import SplitResult, unquote
 
+import orjson
 from eth_utils.abi import collapse_if_tuple
 from eth_utils.crypto import keccak
 from web3 import Web3
@@ -116,7 +117,7 @@ class Provider(BaseProvider):
         if len(text) > ANSWER_MAX:
             raise self._unavailable("the answer is too large")
         try:
-            answer = json.loads(text)
+            answer = orjson.loads(text)
         except ValueError as error:
             cause = "it does not speak JSON-RPC"
             if response.status != 200:

@@ -45,6 +45,7 @@ from ledger.proof.merkle import verify_inclusion
 
 VALID, NOT_VALID, CANNOT_TELL = 0, 1, 2
 VERDICTS = ("valid", "not valid", "cannot tell")
+FINAL_WORDS = ("revoked", "cancelled", "superseded")  # what no later list can take back
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode categories of what a reader does not see
 FILE_BYTES_MAX = bundles.PACKAGE_BYTES_MAX
 RPC_TIMEOUT_S = 15
@@ -379,7 +380,9 @@ def _check_record(
     except (OSError, ValueError) as error:
         report.add("anchor", CANNOT_TELL, "The node failed to answer: {why}.", why=str(error))
         return
-    if held != checkpoint.root:
+    if held == checkpoint.root:
+        _check_anchoring(document["anchor"], checkpoint, trust, node, report)
+    else:
         raise ProofFailed(
             "The contract holds another root, or none, for size {size}: this history is not the "
             "anchored one.",
@@ -392,6 +395,33 @@ def _check_record(
             "The contract {contract} holds this checkpoint (size {size}).",
             contract=trust.contracts["CheckpointAnchor"], size=checkpoint.tree_size,
         )  # fmt: skip
+
+
+def _check_anchoring(
+    anchor: Any, checkpoint: Checkpoint, trust: Trust, node: Node, report: Report
+) -> None:
+    """The transaction and block that the document names are those that anchored its checkpoint."""
+    contract = trust.contracts["CheckpointAnchor"]
+    try:
+        receipt = node.ask("eth_getTransactionReceipt", anchor["transaction"])
+        fits = receipt is not None and any(
+            entry["address"].lower() == contract
+            and entry["topics"][1:3]
+            == [f"0x{checkpoint.tree_size:064x}", "0x" + checkpoint.root.hex()]
+            and int(entry["blockNumber"], 16) == anchor["block"]
+            for entry in receipt["logs"]
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        report.add("anchor", CANNOT_TELL, "The node failed to answer: {why}.", why=str(error))
+        return
+    if not fits:
+        raise ProofFailed(
+            "Transaction {transaction} in block {block}, which the document names, did not anchor "
+            "this checkpoint.",
+            step="anchor",
+            transaction=anchor["transaction"],
+            block=anchor["block"],
+        )
 
 
 def _compare_claims(document: Any, trust: Trust) -> None:
@@ -469,7 +499,7 @@ def _check_voucher(
     now: datetime,
     report: Report,
 ) -> None:
-    valid_from, valid_until = _check_issuer(voucher, trust)
+    valid_from, valid_until, _ = _check_issuer(voucher, trust)
     subject = voucher["credentialSubject"]
     number = subject["number"]
     if subject["log"] != trust.origin or "DataAssetVoucher" not in voucher["type"]:
@@ -497,19 +527,20 @@ def _check_voucher(
         _check_status(voucher, status_lists, trust, node, now, report)
 
 
-def _check_issuer(credential: Any, trust: Trust) -> tuple[datetime, datetime]:
+def _check_issuer(credential: Any, trust: Trust) -> tuple[datetime, datetime, datetime | None]:
+    """The credential's period, and the end of its key's: signed, and said to begin, in that time."""
     did = credentials.verify_proof(credential)
     signed_at = parse_created(credential)
-    if credential["issuer"] != did or not any(
-        key.did == did
-        and key.valid_from <= signed_at
-        and (key.valid_until is None or signed_at <= key.valid_until)
-        for key in trust.issuer_keys
-    ):
-        raise ProofFailed(
-            "The issuer {did} is not in your trust file.", step="trust", did=credential["issuer"]
-        )
-    return credentials.period(credential)
+    start, end = credentials.period(credential)
+    for key in trust.issuer_keys:
+        if key.did == did == credential["issuer"] and all(
+            key.valid_from <= at and (key.valid_until is None or at <= key.valid_until)
+            for at in (signed_at, start)
+        ):
+            return start, end, key.valid_until
+    raise ProofFailed(
+        "The issuer {did} is not in your trust file.", step="trust", did=credential["issuer"]
+    )
 
 
 def parse_created(credential: Any) -> datetime:
@@ -548,7 +579,9 @@ def _check_status(
         return
     opened = []
     for status_list in status_lists:
-        start, end = _check_issuer(status_list, trust)
+        start, end, retired_at = _check_issuer(status_list, trust)
+        # A retired key may have been stolen since and backdate: its lists end with it.
+        end = end if retired_at is None else min(end, retired_at)
         if "BitstringStatusListCredential" not in status_list["type"]:
             raise ProofFailed("What was given as status list is none.", step="status")
         opened.append((start, end, status_list))
@@ -561,8 +594,8 @@ def _check_status(
     word = credentials.status_word(
         credentials.status_at(status_list, int(entry["statusListIndex"]))
     )
-    facts = {"word": word, "at": status_list["validFrom"], "end": status_list["validUntil"]}
-    if word not in ("valid", "unlisted"):
+    facts = {"word": word, "at": status_list["validFrom"], "end": instant(end)}
+    if word in FINAL_WORDS:
         report.add("status", NOT_VALID, "The voucher is {word} as of {at}.", **facts)
     elif node is not None:
         report.add("status", VALID, "The status list of {at} says {word}.", **facts)
@@ -574,6 +607,8 @@ def _check_status(
         report.add("status", CANNOT_TELL,
                    "Unknown now: this clock is before the status list's date {at}.",
                    **facts)  # fmt: skip
+    elif word not in ("valid", "unlisted"):
+        report.add("status", NOT_VALID, "The voucher is {word} as of {at}.", **facts)
     elif word == "unlisted":
         report.add("status", CANNOT_TELL,
                    "The status list of {at} does not know this voucher yet; get a newer one.",

@@ -233,7 +233,9 @@ def issuer_until(world: World, since: str, until: str | None) -> bytes:
 
 def test_an_issuer_key_counts_only_in_its_own_time(world: World) -> None:
     signed, list_signed = instant(ISSUED), instant(LISTED)
-    assert check(world.bundle, issuer_until(world, signed, list_signed)).exit_code == VALID
+    assert check(world.bundle, issuer_until(world, signed, instant(NOW))).exit_code == VALID
+    retired = check(world.bundle, issuer_until(world, signed, list_signed))
+    assert verdict(retired) == (CANNOT_TELL, {"status": CANNOT_TELL})  # its lists end with it
     for since, until in (
         (signed, instant(LISTED - timedelta(seconds=1))),  # expired before the status list
         (signed, instant(ISSUED - timedelta(seconds=1))),

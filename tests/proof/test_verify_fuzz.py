@@ -17,13 +17,13 @@ from ledger.proof import bundle as bundles
 from ledger.proof.encoding import INT_MAX, canonical
 from ledger.proof.verify import Node, parse_trust
 from tests.proof.test_encoding import values
-from tests.proof.world import World, check
+from tests.proof.world import World, chain_server, check, serve
 
 Path = tuple[Any, ...]
 
-# What no key and no root covers, and why that does no harm.
+# What no key and no root covers offline; online the chain itself is asked for that transaction.
 HINTS = [
-    ("anchor", "block"),  # where to look on the chain; the verifier asks the contract itself
+    ("anchor", "block"),
     ("anchor", "transaction"),
 ]
 OLD = [None, True, False, 0, 1, -1, 2, INT_MAX, "", "a", "\x00", [], {}, [0], {"a": 0}, "0" * 64]
@@ -120,6 +120,18 @@ def test_the_hints_are_all_that_nothing_covers(world: World) -> None:
         value = 8 if path[-1] == "block" else "0x" + "11" * 32
         changed = put(world.document, path, value)
         assert check(canonical(changed), world.trust_file).exit_code == 0
+
+
+def test_a_changed_hint_is_refused_online(world: World) -> None:
+    server = chain_server()
+    server.chain = world.chain()
+    with serve(server) as url:
+        node = Node(url)
+        assert check(world.bundle, world.trust_file, node=node).exit_code == 0
+        for path in HINTS:
+            value = 8 if path[-1] == "block" else "0x" + "11" * 32
+            changed = put(world.document, path, value)
+            assert check(canonical(changed), world.trust_file, node=node).exit_code == 1
 
 
 @pytest.mark.parametrize("which", ["voucher", "status"])

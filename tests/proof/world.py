@@ -334,9 +334,23 @@ class Chain:
             return hex(self.chain_id)
         if method == "eth_getBlockByNumber" and params == ["0x0", False]:
             return {"hash": self.genesis, "number": "0x0"}
+        if method == "eth_getTransactionReceipt":
+            return self.receipt() if params == ["0x" + "77" * 32] else None
         if method == "eth_call" and params[1] == "latest":
             return "0x" + self.call(params[0]["to"], bytes.fromhex(params[0]["data"][2:])).hex()
         raise LookupError(method)
+
+    def receipt(self) -> dict[str, Any]:
+        """Of the one transaction by which this world anchored its checkpoints."""
+        logs = [
+            {
+                "address": CONTRACTS["CheckpointAnchor"],
+                "blockNumber": "0x7",
+                "topics": ["0x" + "00" * 32, f"0x{size:064x}", "0x" + root.hex()],
+            }
+            for size, root in self.roots.items()
+        ]
+        return {"blockNumber": "0x7", "logs": logs, "status": "0x1"}
 
     def call(self, address: str, data: bytes) -> bytes:
         chosen, words = data[:4].hex(), [data[i : i + 32] for i in range(4, len(data), 32)]
