@@ -22,10 +22,10 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
-from ledger import text_tables, workbook_safety
 from ledger.errors import Invalid
-from ledger.file_kinds import LIMITS, Limits, load, refuse, refuse_size, sniff, unpacking
-from ledger.text_tables import clean
+from ledger.tables import text_tables, workbook_safety
+from ledger.tables.file_kinds import LIMITS, Limits, load, refuse, refuse_size, sniff, unpacking
+from ledger.tables.text_tables import clean
 
 __all__ = [
     "Problem",

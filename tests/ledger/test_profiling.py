@@ -15,9 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stdnum import luhn
 
-from ledger import data_file, quality_rules
 from ledger.errors import Invalid
-from ledger.personal_data import mask_embedded
 from ledger.profiling import (
     INDICATORS,
     Check,
@@ -28,6 +26,9 @@ from ledger.profiling import (
     profile,
     propose_rules,
 )
+from ledger.quality import rules as quality_rules
+from ledger.quality.personal_data import mask_embedded
+from ledger.tables import data_file
 
 DATA = Path(__file__).parents[2] / "data"
 

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import Invalid
-from ledger.file_kinds import Limits, sniff
+from ledger.tables.file_kinds import Limits, sniff
+from ledger.tables.text_tables import clean, detect_encoding
 from ledger.tabular import read_table
-from ledger.text_tables import clean, detect_encoding
 
 DATA = Path(__file__).parents[2] / "data"
 TRADITIONAL = (

@@ -17,9 +17,9 @@ from typing import Any
 
 import polars as pl
 
-from ledger.data_file import ROW
-from ledger.quality_checks import Measuring
-from ledger.quality_rules import as_day
+from ledger.quality.checks import Measuring
+from ledger.quality.rules import as_day
+from ledger.tables.data_file import ROW
 
 
 def measure_times(work: Measuring, rows: int) -> None:

@@ -22,7 +22,7 @@ from functools import cache
 from typing import Final
 
 from ledger.errors import Invalid
-from ledger.file_kinds import BOM_16, Limits, refuse_size
+from ledger.tables.file_kinds import BOM_16, Limits, refuse_size
 
 # ---------------------------------------------------------------- encodings
 

@@ -15,7 +15,7 @@ import zlib
 from typing import Any, Final
 from xml.parsers import expat
 
-from ledger.file_kinds import BOM_16, Limits, refuse, refuse_size
+from ledger.tables.file_kinds import BOM_16, Limits, refuse, refuse_size
 
 # ---------------------------------------------------------------- XLSX
 

@@ -23,8 +23,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from ledger import file_kinds, tabular, text_tables
+from ledger import tabular
 from ledger.errors import Invalid
+from ledger.tables import file_kinds, text_tables
 
 IN_MEMORY_BYTES: Final = 256_000_000
 MOST_BYTES: Final = 20_000_000_000

@@ -41,8 +41,8 @@ from typing import Any, Final
 import polars as pl
 import yaml
 
-from ledger.data_file import TYPES
 from ledger.errors import Invalid
+from ledger.tables.data_file import TYPES
 
 OPERATORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt,
