@@ -164,7 +164,11 @@ def draft(
     before = dict(existing[-1].deficits_after) if existing else {}
     amount = sum(payment.net_fen for payment in payments)
     outcome = sharing.share(scheme.document, amount, facts, before)
-    lines = [line.to_dict() for line in outcome.lines]
+    # A line's steps tell the whole trail: they stand in the derivation, not in what a payee is given.
+    lines = [
+        {name: value for name, value in line.to_dict().items() if name != "steps"}
+        for line in outcome.lines
+    ]
     if sum(line["amount_fen"] for line in lines) != amount:
         raise AssertionError("the lines do not sum to the amount")
     salts = [secrets.token_hex(16) for _ in lines]
@@ -369,6 +373,7 @@ def content(statement: Statement) -> dict[str, Any]:
         "amount_fen": statement.amount_fen,
         "deficits_after": statement.deficits_after,
         "deficits_before": statement.deficits_before,
+        "derivation": statement.derivation,
         "facts": statement.facts,
         "from_on": statement.from_on,
         "line_salts": statement.line_salts,

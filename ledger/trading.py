@@ -20,7 +20,7 @@ from ledger.errors import Conflict, Invalid, Missing
 from ledger.parties import Actor, Party, may, require_own
 from ledger.proof.bundle import voucher_key
 from ledger.proof.encoding import canonical, digest_bytes, digest_text, instant
-from ledger.registration import RIGHTS
+from ledger.registration import RIGHTS, Registration
 from ledger.states import move
 from ledger.store import Evidence, new_id
 from ledger.vouchers import Voucher
@@ -74,7 +74,6 @@ def grant(
     now: datetime,
     *,
     voucher: Voucher,
-    agreement: Agreement | None,
     licensee: Party,
     licensee_address: str,
     right: str,
@@ -105,6 +104,8 @@ def grant(
             "Voucher {number} is {state}: nothing can be licensed under it.",
             number=voucher.number, state="frozen" if voucher.frozen else voucher.state,
         )  # fmt: skip
+    registration = session.get_one(Registration, voucher.registration_id)
+    agreement = session.get(Agreement, registration.agreement_id or "")
     if agreement is not None:
         require_in_force(agreement, local_date(now))
     faults = []
@@ -116,6 +117,8 @@ def grant(
         faults.append(f"use for {purpose} is free of charge (发改价格〔2025〕65号)")
     if not valid_from < valid_until <= voucher.valid_until:
         faults.append(f"the term must end by {instant(voucher.valid_until)}")
+    if agreement is not None and local_date(valid_until).isoformat() > agreement.until_on:
+        faults.append(f"the term must end with the agreement, on {agreement.until_on}")
     if not keys.is_address_spelled(licensee_address):
         faults.append("the licensee's address is not in checksum spelling")
     if licensee.id == voucher.party_id:

@@ -237,7 +237,6 @@ class Town:
     def licence_facts(self, voucher: vouchers.Voucher, **changes: Any) -> dict[str, Any]:
         n = next(_count)
         facts: dict[str, Any] = {
-            "agreement": None,
             "licensee": self.party("bank"),
             "licensee_address": f"0x{10**39 + n}",
             "order_reference": f"XK-{n}",

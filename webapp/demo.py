@@ -365,6 +365,8 @@ class Story:
     def move(
         self, now: datetime, state: str, act: Callable[[Session, Actor, Application], None]
     ) -> None:
+        """One decision of the registrar, unless the application is already beyond `state`."""
+
         def step(session: Session, actor: Actor) -> dict[str, Any]:
             found = registering.application_by_number(session, self.number)
             if found.state == state:
@@ -601,6 +603,7 @@ class Story:
                 raise AssertionError(f"{name} was not refused")
 
     def end(self) -> None:
+        """Say where everything is and what a newcomer may try; with --json, one document."""
         if self.run.as_json:
             names = ("bundle.json", "package.zip", "status.json", "trust.json", "voucher.json")
             files = {name: str(self.folder / name) for name in names}

@@ -22,7 +22,6 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from eth_utils.address import to_checksum_address
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
@@ -110,7 +109,11 @@ class Home:
 
     @contextmanager
     def _session(self, *, read_only: bool = False) -> Iterator[Session]:
-        engine = self.engine.execution_options(read_only=True) if read_only else self.engine
+        engine = self.engine
+        if read_only:  # all that one reading sees is of one moment, on PostgreSQL too
+            engine = engine.execution_options(read_only=True)
+            if engine.dialect.name == "postgresql":
+                engine = engine.execution_options(isolation_level="REPEATABLE READ")
         try:
             with Session(engine, expire_on_commit=False) as session:
                 head = session.get(log.Head, 1) if "config" in self.__dict__ else None
@@ -240,7 +243,7 @@ def make_keys(path: Path, passphrase: str, *, checker: str | None) -> dict[str, 
     if checker is None:
         own = os.environ.get("SHUZHENG_CHECKER_PASSPHRASE", passphrase)
         checker = _keystore(offline / "checker.json", own)
-    addresses["checker"] = to_checksum_address(checker)
+    addresses["checker"] = keys.check_address(checker)
     return addresses
 
 

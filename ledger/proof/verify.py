@@ -95,6 +95,7 @@ class Report:
         return CANNOT_TELL if CANNOT_TELL in outcomes or not outcomes else VALID
 
     def as_dict(self, translate: Callable[[str], str] = str) -> dict[str, Any]:
+        """The report as JSON values: exit code, verdict, and each step with its outcome in words."""
         return {
             "exit_code": self.exit_code,
             "kind": self.kind,

@@ -127,7 +127,9 @@ def test_a_statement_places_every_fen_by_the_scheme(town: Town) -> None:
     for party, amount in paid(made).items():
         assert abs(amount - due[party]) < 1
     again = share(town.scheme_document(), made.amount_fen, made.facts, made.deficits_before)
-    assert [line.to_dict() for line in again.lines] == made.lines
+    due = [{k: v for k, v in line.to_dict().items() if k != "steps"} for line in again.lines]
+    assert due == made.lines
+    assert again.derivation.to_dict() == made.derivation
     assert made.derivation == again.derivation.to_dict()
     assert made.digest == digest_text(canonical(revenue.content(made)))
     assert len(unhex(made.salt, 16)) == 16

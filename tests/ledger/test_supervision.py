@@ -261,6 +261,25 @@ def test_a_changed_checkpoint_is_reported(honest: Town, name: str) -> None:
         assert f"checkpoint {at}: {field}" in places(found)
 
 
+def test_a_payload_that_names_another_predecessor_is_reported_though_its_digest_fits(
+    honest: Town,
+) -> None:
+    engine = liar(honest.home.engine)
+    with engine.connect() as connection, Session(connection) as session:
+        record = session.query(log.Record).filter(log.Record.subject_version == 2).first()
+        prev = log.payload_of(record)["prev"]
+        record.payload = record.payload.replace(prev, "sha256:" + "0" * 64)
+        record.digest = payload_digest(record.salt, log.payload_bytes(record))
+        index = record.leaf_index
+        session.flush()
+        found = places(audit(honest, session))
+        session.rollback()
+        connection.rollback()
+    engine.dispose()
+    assert f"record {index}: prev" in found
+    assert f"record {index}: digest" not in found
+
+
 def test_a_rewritten_history_still_contradicts_the_signed_checkpoints(honest: Town) -> None:
     """Payload, digest, row and tiles all made to fit: the checkpoints signed before say no."""
 

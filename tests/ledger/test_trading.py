@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from ledger import log, trading, vouchers
+from ledger.agreements import Agreement
+from ledger.calendar import local_date
 from ledger.chain import outbox
 from ledger.errors import Conflict, Invalid, Missing
 from ledger.proof.bundle import voucher_key
@@ -105,16 +107,26 @@ def test_nothing_is_sold_under_a_voucher_that_is_not_valid(village: Town, verb: 
     assert "nothing can be licensed" in refused(village, other, Conflict)
 
 
-def test_nothing_is_sold_under_a_lapsed_voucher_or_an_ended_agreement(town: Town) -> None:
-    registered = town.registration()
-    voucher, agreement = town.voucher(registered), town.agreement()
+def test_nothing_is_sold_under_a_lapsed_voucher(town: Town) -> None:
+    voucher = town.voucher(town.registration())
     town.now = voucher.valid_until + timedelta(seconds=1)
     refused(town, voucher, Conflict)
-    town.now -= timedelta(days=900)
-    ended = town.agreement(until_on=town.now.date())
-    town.later(days=2)
-    assert "is outside" in refused(town, voucher, Invalid, agreement=ended)
-    assert town.licence(voucher, agreement=agreement).state == "granted"
+
+
+def test_nothing_is_sold_beyond_or_after_the_agreement(town: Town) -> None:
+    registered = town.registration()
+    voucher = town.voucher(registered)
+    with town.deed() as session:
+        agreement = session.get_one(Agreement, registered.agreement_id)
+        agreement.until_on = local_date(town.now + timedelta(days=100)).isoformat()
+        log.append(session, agreement, "agreement.shortened", "tester")
+    said = refused(town, voucher, Invalid, valid_until=town.now + timedelta(days=101))
+    assert "end with the agreement" in said
+    until = town.now + timedelta(days=100)
+    assert town.licence(voucher, valid_until=until).state == "granted"
+    town.later(days=101)
+    end = town.now + timedelta(days=1)
+    assert "is outside" in refused(town, voucher, Invalid, valid_until=end)
 
 
 def test_the_same_order_again_is_the_same_licence_and_another_sale_a_conflict(

@@ -241,6 +241,23 @@ def test_the_ledger_allows_of_each_verb_what_the_contract_allows(
         assert row.pledged == pledged
 
 
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("frozen", [False, True], ids=["loose", "frozen"])
+@pytest.mark.parametrize("state", ["revoked", "cancelled", "superseded"])
+def test_what_is_ended_stays_as_it_ended(
+    village: Town, issued: Voucher, state: str, frozen: bool, verb: str
+) -> None:
+    with undone(village) as session:
+        set_raw(session, Voucher, issued, state=state, frozen=frozen)
+        row = session.get_one(Voucher, issued.id)
+        login = "gwen" if verb in ("freeze", "unfreeze") else "rita"
+        with pytest.raises(Conflict):
+            vouchers.change(
+                session, village.actors[login], village.now, row, verb, "依法", ORIGIN
+            )  # fmt: skip
+        assert (row.state, row.frozen) == (state, frozen)
+
+
 def test_each_change_enqueues_one_act_at_the_version_before_it(town: Town) -> None:
     voucher = town.voucher()
     key = voucher_key(ORIGIN, voucher.number)

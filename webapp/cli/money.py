@@ -9,7 +9,6 @@ import click
 from sqlalchemy.orm import Session
 
 from ledger import agreements, parties, revenue, trading, vouchers
-from ledger.agreements import Agreement
 from ledger.calendar import end_of_day, start_of_day
 from ledger.chain import keys
 from ledger.errors import Invalid, NotAuthenticated
@@ -17,7 +16,6 @@ from ledger.log import digest_key
 from ledger.parties import Actor, Member
 from ledger.proof.encoding import canonical, parse
 from ledger.proof.verify import read_file
-from ledger.registration import Registration
 from ledger.vouchers import Voucher
 from valuation import money
 from webapp.cli import main
@@ -82,11 +80,9 @@ def grant_licence(
         document, "order licensee licensee_address right purpose terms from until price_yuan"
     )
     found = vouchers.by_number(session, number)
-    registration = session.get_one(Registration, found.registration_id)
     price_fen = money.fen(str(price), "price_yuan")
     made = trading.grant(
         session, actor, run.now, voucher=found,
-        agreement=session.get(Agreement, registration.agreement_id),
         licensee=parties.party_by_uscc(session, licensee), licensee_address=address, right=right,
         purpose=purpose, terms=terms, valid_from=start_of_day(day(start)),
         valid_until=end_of_day(day(until)), price_fen=price_fen, order_reference=str(order),

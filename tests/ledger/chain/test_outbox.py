@@ -206,13 +206,9 @@ def test_of_several_seals_only_the_newest_is_anchored_and_covers_all(site: Site)
 def test_a_refused_act_is_an_alarm_that_says_why_and_can_be_retried(site: Site) -> None:
     voucher = site.issue()
     site.worker().drain()
-    with site.reading() as session:
-        agreement = session.scalars(
-            select(agreements.Agreement).order_by(agreements.Agreement.id.desc())
-        ).first()
     site.send_past_us("registrar", "VoucherRegistry", "suspend", site.key(voucher), 1, b"\x05" * 32)
     licence = site.do(
-        "olga", trading.grant, voucher=voucher, agreement=agreement, licensee=site.party("bank"),
+        "olga", trading.grant, voucher=voucher, licensee=site.party("bank"),
         licensee_address="0x3333333333333333333333333333333333333333", right="use",
         purpose="industry", terms={"scene": "风险评估"}, valid_from=site.now,
         valid_until=site.now + timedelta(days=300), price_fen=100,
