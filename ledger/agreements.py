@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
 from ledger.calendar import years_after
-from ledger.errors import Invalid, Missing
+from ledger.errors import Faults, Invalid, Missing
 from ledger.parties import Actor, Party, may, require_own, require_stranger
 from ledger.states import move
 from ledger.store import Evidence, new_id, next_number
@@ -71,18 +71,18 @@ def propose(
 ) -> Agreement:
     """Put an agreement forward; every missing element and broken limit is named at once."""
     may(actor, "agreement.propose")
-    faults = [f"{key} ({zh})" for key, zh in ELEMENTS.items() if not elements.get(key, "").strip()]
-    faults += [f"unknown element {key}" for key in elements if key not in ELEMENTS]
+    faults = Faults()
+    faults.name_missing(ELEMENTS, elements)
     if mode not in MODES:
-        faults.append(f"mode must be one of {', '.join(MODES)}")
+        faults.name_fault("mode must be one of {choices}", choices=", ".join(MODES))
     if not from_on <= until_on <= years_after(from_on, TERM_YEARS_MAX):
-        faults.append(f"the term may last at most {TERM_YEARS_MAX} years")
+        faults.name_fault("the term may last at most {years} years", years=TERM_YEARS_MAX)
     if not resource_ids:
-        faults.append("no resource in scope")
+        faults.name_fault("no resource in scope")
     if implementer.id == actor.party_id:
-        faults.append("the implementing body and the operator are the same")
+        faults.name_fault("the implementing body and the operator are the same")
     if faults:
-        raise Invalid("The agreement lacks or breaks: {faults}.", faults="; ".join(faults))
+        raise Invalid("The agreement lacks or breaks: {faults}.", faults=faults)
     agreement = Agreement(
         id=new_id(), number=f"XY{from_on.year}-{next_number(session, f'XY{from_on.year}'):04d}",
         title=title, mode=mode, implementer_id=implementer.id, operator_id=actor.party_id,

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
 from ledger.calendar import local_date, years_after
-from ledger.errors import Conflict, Invalid, Missing
+from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.parties import Actor, may, require_other
 from ledger.registration import Registration
 from ledger.states import move
@@ -71,19 +71,18 @@ def draft(
     that a method refuses.
     """
     may(actor, "appraisal.draft")
-    faults = [
-        f"{key} ({zh})" for key, zh in DISCLOSURES.items() if not disclosures.get(key, "").strip()
-    ]
-    faults += [f"unknown disclosure {key}" for key in disclosures if key not in DISCLOSURES]
-    faults += [f"unknown approach {name}" for name in documents if name not in APPROACHES]
-    if not purpose.strip():
-        faults.append("the purpose")
+    faults = Faults()
+    faults.name_missing({"purpose": "评估目的"}, {"purpose": purpose})
+    faults.name_missing(DISCLOSURES, disclosures)
+    for name in documents:
+        if name not in APPROACHES:
+            faults.name_fault("unknown item {key}", key=name)
     if base_on > local_date(now):
-        faults.append("a base day that is not in the future")
+        faults.name_fault("the base day lies in the future")
     if sorted(weight.get("method", "") for weight in weights) != sorted(documents):
-        faults.append("one weight with its reason for each approach")
+        faults.name_fault("each approach needs one weight with its reason")
     if faults:
-        raise Invalid("The appraisal lacks: {faults}.", faults="; ".join(faults))
+        raise Invalid("The appraisal lacks: {faults}.", faults=faults)
     figures = {name: methods.run(documents[name]) for name in sorted(documents)}
     conclusion = reconciliation.reconcile(
         [(figures[w["method"]], w["weight"], w["reason"]) for w in weights]

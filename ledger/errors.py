@@ -5,7 +5,7 @@ means that we made a mistake; nobody catches it. The sentence is a template over
 can be translated: `Missing("There is no voucher {number}.", number="PZ…")`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -26,11 +26,53 @@ class LedgerError(Exception):
 
     def localized(self, translate: Callable[[str], str]) -> str:
         """The sentence in another language: `translate` maps the template."""
-        return fill(translate(self.template), self.facts)
+        facts = {
+            name: value.localized(translate) if isinstance(value, Faults) else value
+            for name, value in self.facts.items()
+        }
+        return fill(translate(self.template), facts)
 
     def as_dict(self) -> dict[str, Any]:
         """The refusal as RFC 9457 problem details, without transport fields."""
-        return {"code": self.code, "detail": self.sentence, "facts": self.facts}
+        facts = {
+            name: value.sentences(str) if isinstance(value, Faults) else value
+            for name, value in self.facts.items()
+        }
+        return {"code": self.code, "detail": self.sentence, "facts": facts}
+
+
+class Faults:
+    """Everything that is wrong with what was given, named at once: templates with their facts."""
+
+    def __init__(self) -> None:
+        self._named: list[tuple[str, dict[str, Any]]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._named)
+
+    def __str__(self) -> str:
+        return self.localized(str)
+
+    def name_fault(self, template: str, /, **facts: Any) -> None:
+        """One more fault."""
+        self._named.append((template, facts))
+
+    def name_missing(self, due: Mapping[str, str], given: Mapping[str, Any]) -> None:
+        """Each key of `due` (key → Chinese name) without text in `given`, and each unknown key."""
+        for key, zh in due.items():
+            if not str(given.get(key) or "").strip():
+                self.name_fault("{key} ({zh})", key=key, zh=zh)
+        for key in given:
+            if key not in due:
+                self.name_fault("unknown item {key}", key=key)
+
+    def sentences(self, translate: Callable[[str], str]) -> list[str]:
+        """Each fault in a language."""
+        return [fill(translate(template), facts) for template, facts in self._named]
+
+    def localized(self, translate: Callable[[str], str]) -> str:
+        """All faults in one line."""
+        return "; ".join(self.sentences(translate))
 
 
 def fill(template: str, facts: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from stdnum.iso7064 import mod_37_36
 from ledger import log
 from ledger.agreements import Agreement, require_in_force
 from ledger.calendar import end_of_day, local_date, working_days_after, years_after
-from ledger.errors import Conflict, Invalid, Missing
+from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.parties import Actor, may, require_own, require_stranger
 from ledger.proof.encoding import digest_bytes
 from ledger.states import move
@@ -155,30 +155,28 @@ def submit(
     operation stays within its agreement's scope (27号 art. 21).
     """
     may(actor, "application.submit")
-    faults = [
-        f"{key} ({zh})" for key, zh in MATERIALS.items() if not materials.get(key, "").strip()
-    ]
-    faults += [f"unknown material {key}" for key in materials if key not in MATERIALS]
-    faults += [
-        f"no {name}" for name, text in (("title", title), ("summary", summary)) if not text.strip()
-    ]
+    faults = Faults()
+    faults.name_missing({"title": "名称", "summary": "摘要"}, {"title": title, "summary": summary})
+    faults.name_missing(MATERIALS, materials)
     if object_kind not in OBJECTS:
-        faults.append(f"object must be one of {', '.join(OBJECTS)}")
+        faults.name_fault("object must be one of {choices}", choices=", ".join(OBJECTS))
     if not rights or any(right not in RIGHTS for right in rights):
-        faults.append(f"rights must be among {', '.join(RIGHTS)}")
+        faults.name_fault("rights must be among {choices}", choices=", ".join(RIGHTS))
     if not deposits:
-        faults.append("no evidence deposited (存证) before the application")
+        faults.name_fault("no evidence was deposited (存证) before the application")
     if not resource_ids:
-        faults.append("no catalogue resource named")
+        faults.name_fault("no catalogue resource is named")
     if object_kind == "product" and agreement is None:
-        faults.append("a product of public data needs its operation agreement (授权运营协议)")
+        faults.name_fault("a product of public data needs its operation agreement")
     if agreement is not None:
-        beyond = sorted(set(resource_ids) - set(agreement.resource_ids))
-        faults += [
-            f"resource {resource} is outside agreement {agreement.number}" for resource in beyond
-        ]
+        for resource in sorted(set(resource_ids) - set(agreement.resource_ids)):
+            faults.name_fault(
+                "resource {resource} is outside agreement {number}",
+                resource=resource,
+                number=agreement.number,
+            )
     if faults:
-        raise Invalid("The application lacks or breaks: {faults}.", faults="; ".join(faults))
+        raise Invalid("The application lacks or breaks: {faults}.", faults=faults)
     for made in deposits:
         require_own(actor, made.party_id, f"Deposit {made.name}")
     if agreement is not None:
@@ -259,16 +257,19 @@ def pass_review(
     `compliance` gives each item of COMPLIANCE_ITEMS a verdict, the evidence it rests on, and a finding.
     One failed item: reject instead.
     """
-    faults = [] if formal.strip() else ["the outcome of the formal review"]
+    faults = Faults()
+    faults.name_missing({"formal": "形式审核结论"}, {"formal": formal})
     for key, zh in COMPLIANCE_ITEMS.items():
         given = compliance.get(key, {})
         if set(given) != {"verdict", "evidence", "finding"} or given["verdict"] not in VERDICTS:
-            faults.append(f"{key} ({zh}): verdict, evidence and finding")
+            faults.name_fault("{key} ({zh}): verdict, evidence and finding", key=key, zh=zh)
         elif not given["evidence"].strip() or not given["finding"].strip():
-            faults.append(f"{key} ({zh}): its evidence or finding is empty")
-    faults += [f"unknown item {key}" for key in compliance if key not in COMPLIANCE_ITEMS]
+            faults.name_fault("{key} ({zh}): its evidence or finding is empty", key=key, zh=zh)
+    for key in compliance:
+        if key not in COMPLIANCE_ITEMS:
+            faults.name_fault("unknown item {key}", key=key)
     if faults:
-        raise Invalid("The review lacks: {faults}.", faults="; ".join(faults))
+        raise Invalid("The review lacks: {faults}.", faults=faults)
     failed = [key for key in COMPLIANCE_ITEMS if compliance[key]["verdict"] == "fail"]
     if failed:
         raise Conflict(

@@ -16,7 +16,7 @@ from ledger import log
 from ledger.agreements import Agreement, require_in_force
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
-from ledger.errors import Conflict, Invalid, Missing
+from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.parties import Actor, Party, may, require_own
 from ledger.proof.bundle import voucher_key
 from ledger.proof.encoding import canonical, digest_bytes, digest_text, instant
@@ -108,23 +108,25 @@ def grant(
     agreement = session.get(Agreement, registration.agreement_id or "")
     if agreement is not None:
         require_in_force(agreement, local_date(now))
-    faults = []
+    faults = Faults()
     if right not in voucher.rights:
-        faults.append(f"the voucher does not hold the right {right}")
+        faults.name_fault("the voucher does not hold the right {right}", right=right)
     if purpose not in PURPOSES:
-        faults.append(f"purpose must be one of {', '.join(PURPOSES)}")
+        faults.name_fault("purpose must be one of {choices}", choices=", ".join(PURPOSES))
     if purpose in PURPOSES[:2] and price_fen:
-        faults.append(f"use for {purpose} is free of charge (发改价格〔2025〕65号)")
+        faults.name_fault(
+            "use for {purpose} is free of charge (发改价格〔2025〕65号)", purpose=purpose
+        )
     if not valid_from < valid_until <= voucher.valid_until:
-        faults.append(f"the term must end by {instant(voucher.valid_until)}")
+        faults.name_fault("the term must end by {end}", end=instant(voucher.valid_until))
     if agreement is not None and local_date(valid_until).isoformat() > agreement.until_on:
-        faults.append(f"the term must end with the agreement, on {agreement.until_on}")
+        faults.name_fault("the term must end with the agreement, on {end}", end=agreement.until_on)
     if not keys.is_address_spelled(licensee_address):
-        faults.append("the licensee's address is not in checksum spelling")
+        faults.name_fault("the licensee's address is not in checksum spelling")
     if licensee.id == voucher.party_id:
-        faults.append("seller and licensee are the same")
+        faults.name_fault("seller and licensee are the same")
     if faults:
-        raise Invalid("The licence breaks: {faults}.", faults="; ".join(faults))
+        raise Invalid("The licence breaks: {faults}.", faults=faults)
     n = session.scalar(
         select(func.count()).select_from(Licence).where(Licence.voucher_id == voucher.id)
     )

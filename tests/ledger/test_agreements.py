@@ -60,7 +60,7 @@ def test_faults_of_different_kinds_are_told_together(village: Town) -> None:
         village, elements={"extra": "x"}, mode="?", resource_ids=[],
         implementer=village.party("operator"),
     )  # fmt: skip
-    for expected in ("scope (", "unknown element extra", "mode", "no resource", "are the same"):
+    for expected in ("scope (", "unknown item extra", "mode", "no resource", "are the same"):
         assert expected in faults
 
 

@@ -46,7 +46,7 @@ def test_all_that_a_report_must_disclose_is_asked_for_at_once(
     )  # fmt: skip
     for key, zh in DISCLOSURES.items():
         assert f"{key} ({zh})" in said
-    for other in ("unknown disclosure extra", "the purpose", "one weight", "not in the future"):
+    for other in ("unknown item extra", "purpose (", "one weight", "in the future"):
         assert other in said
 
 
@@ -58,7 +58,7 @@ def test_each_disclosure_is_needed(village: Town, registered: Registration, key:
 
 def test_an_unknown_approach_is_refused(village: Town, registered: Registration) -> None:
     documents = {**DOCUMENT["documents"], "guess": {}}
-    assert "unknown approach guess" in refused(village, Invalid, registered, documents=documents)
+    assert "unknown item guess" in refused(village, Invalid, registered, documents=documents)
 
 
 def test_what_a_method_refuses_is_no_appraisal(village: Town, registered: Registration) -> None:

@@ -120,10 +120,7 @@ def ready(village: Town) -> Any:
         "olga", revenue.propose_scheme, agreement, t.scheme_document(), t.now.date()
     )  # fmt: skip
     voucher = t.voucher()
-    facts = {
-        **t.licence_facts(voucher),
-        "agreement": None,
-    }
+    facts = t.licence_facts(voucher)
     appraisal = t.appraisal(registered)
     drafted, proposed = t.statement(), t.statement("proposed")
     on_notice = t.application("on_notice")

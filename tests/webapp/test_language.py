@@ -34,6 +34,7 @@ SINKS: dict[str, tuple[int, ...]] = {
     "add": (0, 2),
     "head": (0,),
     "line": (0,),
+    "name_fault": (0,),
     "say": (1,),
     "tr": (0,),
     "translate": (0,),
@@ -226,6 +227,7 @@ def messages() -> Found:
                         found.faults.append(f"{where}: cannot be followed: {unknown}")
     for text in _labels():
         found.ids.setdefault(text, "webapp/demo.py")
+    found.ids.setdefault("{key} ({zh})", "ledger/errors.py")  # Faults.name_missing
     for word in words():
         found.ids.setdefault(word, "a word")
     return found

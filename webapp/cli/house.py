@@ -1,5 +1,6 @@
 """Running the house: init, node, worker, seal, anchor, audit, demo."""
 
+import json
 import os
 import secrets
 import signal
@@ -29,6 +30,7 @@ from webapp.home import Home
 from webapp.language import tr
 
 NODE_START_S = 30
+ORPHAN_S = 10
 
 
 @main.command("init")
@@ -122,7 +124,8 @@ def node_command(run: Run, port: int, parent_pid: int | None) -> None:
         )
 
     def ready(url: str) -> None:
-        keys.write_durably(path / "node.json", {"pid": os.getpid(), "url": url})
+        known = {"parent_pid": parent_pid, "pid": os.getpid(), "url": url}
+        keys.write_durably(path / "node.json", known)
         run.say({"path": str(path), "url": url}, "The node of {path} listens on {url}.")
 
     try:
@@ -137,15 +140,16 @@ def node_command(run: Run, port: int, parent_pid: int | None) -> None:
 def _forget_node(path: Path) -> None:
     """Remove node.json if it is ours."""
     try:
-        if f'"pid": {os.getpid()},' in (path / "node.json").read_text():
+        if json.loads((path / "node.json").read_bytes())["pid"] == os.getpid():
             (path / "node.json").unlink()
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         pass
 
 
 @contextmanager
 def running_node(path: Path) -> Iterator[str]:
     """The home's node, running: one already there, else one of our own until the block ends."""
+    _await_orphan(path)
     try:
         url, token = homes.node_address(path)
         connect(url, token=token, timeout_s=2).identity()
@@ -172,6 +176,29 @@ def running_node(path: Path) -> Iterator[str]:
         process.stderr.close()
 
 
+def _await_orphan(path: Path) -> None:
+    """Wait for a node whose parent was killed to end, as it does within a moment: it is no node to use."""
+    for _ in range(ORPHAN_S * 20):
+        try:
+            known = json.loads((path / "node.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return
+        parent = known.get("parent_pid")
+        if parent is None or _lives(parent) or not _lives(known["pid"]):
+            return
+        time.sleep(0.05)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _wait_for_node(path: Path, process: "subprocess.Popen[bytes]") -> str:
     for _ in range(NODE_START_S * 20):
         if process.poll() is not None:
@@ -181,9 +208,11 @@ def _wait_for_node(path: Path, process: "subprocess.Popen[bytes]") -> str:
                 "The node did not start: {cause}", cause=said[-1] if said else process.returncode
             )
         try:
-            return homes.node_address(path)[0]
-        except ChainUnavailable:
-            time.sleep(0.05)
+            if json.loads((path / "node.json").read_bytes())["pid"] == process.pid:
+                return homes.node_address(path)[0]
+        except (FileNotFoundError, ValueError):
+            pass
+        time.sleep(0.05)
     raise ChainUnavailable("The node did not start within {limit} s.", limit=NODE_START_S)
 
 
