@@ -10,7 +10,7 @@ from ledger.parties import Actor
 from ledger.proof import bundle as bundles
 from ledger.proof.bundle import check_bundle
 from ledger.proof.encoding import canonical, parse
-from ledger.proof.verify import parse_trust
+from ledger.proof.trust import parse_trust
 from tests.conftest import CREDENTIAL_KEY, LOG_KEY, ORIGIN, START, Town
 
 PRICING = {"unit": "年许可", "price_yuan": "380000.00"}

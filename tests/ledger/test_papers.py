@@ -43,7 +43,8 @@ from ledger.proof import credential as credentials
 from ledger.proof.bundle import entry_of, payload_digest
 from ledger.proof.encoding import canonical, instant, parse
 from ledger.proof.merkle import inclusion_proof, leaf_hash, root
-from ledger.proof.verify import VALID, parse_trust, verify
+from ledger.proof.trust import parse_trust
+from ledger.proof.verify import VALID, verify
 
 REGISTRY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 LOG = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))

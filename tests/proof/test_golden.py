@@ -7,7 +7,8 @@ import pytest
 from ledger.proof import checkpoint as notes
 from ledger.proof.credential import status_at, verify_proof
 from ledger.proof.encoding import canonical, parse
-from ledger.proof.verify import parse_trust, verify
+from ledger.proof.trust import parse_trust
+from ledger.proof.verify import verify
 from ledger.registration import check_code
 from tests.proof import golden
 

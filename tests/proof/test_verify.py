@@ -19,7 +19,8 @@ from ledger.proof import checkpoint as notes
 from ledger.proof import verify as verifier
 from ledger.proof.credential import did_key
 from ledger.proof.encoding import canonical, instant
-from ledger.proof.verify import Node, Report, parse_trust
+from ledger.proof.trust import parse_trust
+from ledger.proof.verify import Node, Report
 from tests.proof.world import (
     CONTRACTS,
     ISSUED,

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from ledger.errors import Invalid
 from ledger.proof import bundle as bundles
 from ledger.proof.encoding import INT_MAX, canonical
-from ledger.proof.verify import Node, parse_trust
+from ledger.proof.trust import parse_trust
+from ledger.proof.verify import Node
 from tests.proof.test_encoding import values
 from tests.proof.world import World, chain_server, check, serve
 

@@ -22,7 +22,8 @@ from ledger.proof import checkpoint as notes
 from ledger.proof import credential as credentials
 from ledger.proof import merkle
 from ledger.proof.encoding import canonical, digest_text, instant
-from ledger.proof.verify import Node, Report, parse_trust, verify
+from ledger.proof.trust import parse_trust
+from ledger.proof.verify import Node, Report, verify
 
 ARTIFACTS = Path(__file__).parents[2] / "contracts" / "artifacts"
 ORIGIN = "registry.example/log"
