@@ -24,6 +24,7 @@ from ledger.registration import RIGHTS, Registration
 from ledger.states import move
 from ledger.store import Evidence, new_id
 from ledger.vouchers import Voucher
+from valuation.money import yuan
 
 VAT_PCT = 6  # 增值税, modern services; common knowledge of the profession, a parameter of the sale
 AMOUNT_FEN_MAX = 10**13
@@ -203,8 +204,8 @@ def record_payment(
     )
     if amount_fen == 0 or int(paid or 0) + amount_fen > licence.price_fen:
         raise Invalid(
-            "Paid so far {paid} fen of {price} fen: {amount} fen more does not fit.",
-            paid=int(paid or 0), price=licence.price_fen, amount=amount_fen,
+            "Paid so far {paid} yuan of {price} yuan: {amount} yuan more does not fit.",
+            paid=yuan(int(paid or 0)), price=yuan(licence.price_fen), amount=yuan(amount_fen),
         )  # fmt: skip
     # net = amount / 1.06, rounded half up, in whole numbers
     net_fen = (200 * amount_fen + 100 + VAT_PCT) // (2 * (100 + VAT_PCT))
