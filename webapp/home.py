@@ -23,7 +23,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from sqlalchemy import Engine
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -128,6 +128,12 @@ class Home:
                 "Somebody else changed this at the same moment; nothing was stored. Look again and "
                 "repeat if it is still wanted. ({cause})",
                 cause=type(error).__name__,
+            ) from error
+        except ProgrammingError as error:
+            raise Conflict(
+                "This database lacks tables of Shuzheng: run `shuzheng init` again, which brings them "
+                "up to date. ({cause})",
+                cause=str(error.orig).splitlines()[0],
             ) from error
         except OperationalError as error:
             raise Conflict(

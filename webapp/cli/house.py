@@ -83,6 +83,7 @@ def make_home(
     if (path / "config.json").exists():
         home = Home(path)
         home.keyring(passphrase)
+        homes.migrate(home.engine)
     else:
         addresses = homes.make_keys(path, passphrase, checker=checker)
         external = os.environ.get("CHAIN_RPC_URL")
