@@ -353,7 +353,7 @@ class Story:
                 session, actor, self.run.now, application,
                 session.get(Agreement, application.agreement_id),
             )  # fmt: skip
-            return {"code": made.code, "until": instant(made.valid_until)}
+            return {"code": made.code, "until": local_date(made.valid_until).isoformat()}
 
         answer = self.deed(self.coded_at, "wang", code)
         self.code = answer["code"]

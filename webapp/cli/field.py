@@ -19,6 +19,7 @@ from ledger import (
 )
 from ledger import registration as registering
 from ledger.agreements import Agreement
+from ledger.calendar import local_date
 from ledger.errors import Invalid
 from ledger.parties import Actor, Party
 from ledger.proof.encoding import digest_text, instant
@@ -372,7 +373,7 @@ def _notice(run: Run, session: Session, actor: Actor, found: Application) -> dic
 def _code(run: Run, session: Session, actor: Actor, found: Application) -> dict[str, Any]:
     agreed = session.get(Agreement, found.agreement_id) if found.agreement_id else None
     made = registering.code(session, actor, run.now, found, agreed)
-    return {"code": made.code, "until": instant(made.valid_until)}
+    return {"code": made.code, "until": local_date(made.valid_until).isoformat()}
 
 
 @application.command("show")
