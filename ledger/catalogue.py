@@ -67,11 +67,6 @@ def import_resources(
     same file twice changes nothing and returns the first import.
     """
     may(actor, "catalogue.import")
-    last = session.scalars(
-        select(CatalogueImport).order_by(CatalogueImport.id.desc()).limit(1)
-    ).first()
-    if last is not None and last.file_digest == file_digest and last.mapping == dict(mapping):
-        return last
     if not resources:
         raise Invalid("The file {name} holds no usable row.", name=file_name)
     known = {resource.code: resource for resource in session.scalars(select(Resource))}
@@ -94,6 +89,11 @@ def import_resources(
             resource.elements, resource.import_id = elements, import_id
             log.append(session, resource, "resource.changed", actor.member_id)
             changed += 1
+    last = session.scalars(
+        select(CatalogueImport).order_by(CatalogueImport.id.desc()).limit(1)
+    ).first()
+    if last is not None and not new and not changed and last.file_digest == file_digest:
+        return last
     given = {row["code"] for row in resources}
     outcome = CatalogueImport(
         id=import_id, file_name=file_name, file_digest=file_digest, mapping=dict(mapping),

@@ -20,13 +20,21 @@ from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, Missing, NotAllowed
-from ledger.parties import Actor, Member, may, require_other, require_own, require_stranger
+from ledger.parties import (
+    Actor,
+    Member,
+    may,
+    party_by_uscc,
+    require_other,
+    require_own,
+    require_stranger,
+)
 from ledger.proof.bundle import row_hash
 from ledger.proof.encoding import canonical, digest_bytes, digest_text
 from ledger.proof.merkle import inclusion_proof, root
 from ledger.registration import Registration
 from ledger.states import move
-from ledger.store import Evidence, new_id, next_number
+from ledger.store import Evidence, lock, new_id, next_number
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from valuation import sharing
@@ -84,11 +92,18 @@ def propose_scheme(
     """Put a scheme forward; one that loses or invents a fen is refused with all its faults."""
     may(actor, "scheme.propose")
     require_own(actor, agreement.operator_id, f"Agreement {agreement.number}")
-    sharing.check(dict(document))
+    for step in sharing.check(dict(document))["steps"]:
+        for share in step.get("shares", [step]):
+            party_by_uscc(session, share["party"])  # nobody's share is booked to nobody
     last = session.scalars(
         select(Scheme).where(Scheme.agreement_id == agreement.id).order_by(Scheme.edition.desc())
     ).first()
     if last is not None and last.document == dict(document):
+        if last.effective_from != effective_from.isoformat():
+            raise Conflict(
+                "Edition {edition} is this scheme from {day} on.",
+                edition=last.edition, day=last.effective_from,
+            )  # fmt: skip
         return last
     scheme = Scheme(
         id=new_id(), agreement_id=agreement.id, edition=last.edition + 1 if last else 1,
@@ -132,6 +147,7 @@ def draft(
     over a period not yet ended, is refused.
     """
     may(actor, "statement.draft")
+    lock(session, agreement)
     existing = session.scalars(
         select(Statement)
         .where(Statement.agreement_id == agreement.id, Statement.state != "rejected")
@@ -139,6 +155,12 @@ def draft(
     ).all()
     for statement in existing:
         if (statement.from_on, statement.until_on) == (from_on.isoformat(), until_on.isoformat()):
+            if statement.facts != dict(facts):
+                raise Conflict(
+                    "Statement {number} covers this period with other facts: propose it and have it "
+                    "rejected, then draft anew.",
+                    number=statement.number,
+                )
             return statement
         if statement.from_on <= until_on.isoformat() and from_on.isoformat() <= statement.until_on:
             raise Conflict(
@@ -155,7 +177,7 @@ def draft(
             "The period {start} to {end} has not ended.", start=str(from_on), end=str(until_on)
         )
     scheme = _scheme_on(session, agreement, from_on)
-    payments = _payments(session, agreement, from_on, until_on)
+    payments = _payments(session, agreement, until_on)
     if not payments:
         raise Missing(
             "No undistributed payment was received from {start} to {end}.",
@@ -314,6 +336,25 @@ def approve(
     )  # fmt: skip
 
 
+def reopen(session: Session, actor: Actor, now: datetime, statement: Statement) -> None:
+    """Take back an approval that the contract refused, so that the statement can be approved anew.
+
+    Only its maker, and only while the approval's act is an alarm: what is effective stays.
+    """
+    may(actor, "statement.propose")
+    if actor.member_id != statement.maker_id:
+        raise NotAllowed("Only the maker proposes statement {number}.", number=statement.number)
+    act = outbox.act_of(session, statement.id, statement.version)
+    if statement.state != "approved" or act is None or act.state != "alarm":
+        raise Conflict(
+            "Statement {number} has no approval that the chain refused.", number=statement.number
+        )
+    outbox.drop(act)
+    statement.state = move("statement", "reopen", statement.state)
+    statement.checker_id, statement.approval, statement.chain_version = None, {}, 1
+    log.append(session, statement, "statement.reopened", actor.member_id, reason=act.problem)
+
+
 def reject(
     session: Session, actor: Actor, now: datetime, statement: Statement, reason: str, origin: str
 ) -> None:
@@ -453,9 +494,8 @@ def _scheme_on(session: Session, agreement: Agreement, day: date) -> Scheme:
     return found
 
 
-def _payments(
-    session: Session, agreement: Agreement, from_on: date, until_on: date
-) -> list[Payment]:
+def _payments(session: Session, agreement: Agreement, until_on: date) -> list[Payment]:
+    """What was received by `until_on` and not distributed yet; late entries of earlier periods too."""
     return list(
         session.scalars(
             select(Payment)
@@ -465,7 +505,6 @@ def _payments(
             .where(
                 Registration.agreement_id == agreement.id,
                 Payment.statement_id.is_(None),
-                Payment.received_on >= from_on.isoformat(),
                 Payment.received_on <= until_on.isoformat(),
             )
             .order_by(Payment.id)

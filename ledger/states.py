@@ -67,6 +67,7 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "propose": {"drafted": "proposed"},
         "approve": {"proposed": "approved"},
         "reject": {"proposed": "rejected"},
+        "reopen": {"approved": "proposed"},  # the chain refused the approval
         "post": {"approved": "posted"},
     },
 }

@@ -27,7 +27,7 @@ from sqlalchemy import (
     insert,
     select,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import ArgumentError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, declared_attr, mapped_column
 from sqlalchemy.types import TypeDecorator
 from uuid6 import uuid7
@@ -143,7 +143,10 @@ def open_engine(url: str) -> Engine:
         return engine
     if url.startswith("postgresql+psycopg"):
         # One writer takes the log's head at a time; what it read before must still hold at commit.
-        return create_engine(url, pool_pre_ping=True)
+        try:
+            return create_engine(url, pool_pre_ping=True)
+        except (ArgumentError, ValueError):
+            raise Invalid("DATABASE_URL is not a database address.") from None
     raise Invalid("The database must be SQLite or PostgreSQL.")
 
 
@@ -158,6 +161,15 @@ def next_number(session: Session, prefix: str) -> int:
     number, found.next = found.next, found.next + 1
     session.flush()
     return number
+
+
+def lock(session: Session, row: Evidence) -> None:
+    """Hold a row until this deed ends, so that what was read of its neighbours stays true.
+
+    SQLite has one writer anyway; on PostgreSQL two deeds that check and then insert would both pass.
+    """
+    table = type(row)
+    session.execute(select(table.id).where(table.id == row.id).with_for_update())
 
 
 def recall(session: Session, key: str, request_digest: str) -> dict[str, Any] | None:
@@ -178,8 +190,8 @@ def recall(session: Session, key: str, request_digest: str) -> dict[str, Any] | 
 def remember(
     session: Session, key: str, request_digest: str, answer: Mapping[str, Any], now: datetime
 ) -> None:
-    """Keep the answer given under `key`, in the deed's own transaction."""
-    session.add(Answer(key=key, request_digest=request_digest, answer=dict(answer), at=now))
+    """Keep the answer given under `key`, in the deed's own transaction; a later one replaces it."""
+    session.merge(Answer(key=key, request_digest=request_digest, answer=dict(answer), at=now))
 
 
 def _as_json(value: Any) -> Any:

@@ -224,9 +224,12 @@ class Audit:
                 root(self.leaf_hashes[:latest_size]) if latest_size <= self.record_count else b""
             )
             self._compare(f"chain size {latest_size}", "root", latest_root.hex(), derived.hex())
-        settled = {
+        for act in self.session.scalars(select(Act).where(Act.state == "alarm")):
+            place = f"act {act.contract}.{act.function} {act.subject_id}"
+            self._compare(place, "state", act.problem, "effective")
+        settled = {  # what is on its way is not compared yet
             act.subject_id
-            for act in self.session.scalars(select(Act).where(Act.state != "effective"))
+            for act in self.session.scalars(select(Act).where(Act.state.in_(("waiting", "sent"))))
         }
         for voucher in self.session.scalars(select(vouchers.Voucher)):
             if voucher.id not in settled:

@@ -22,7 +22,7 @@ from ledger.proof.bundle import voucher_key
 from ledger.proof.encoding import canonical, digest_bytes, digest_text, instant
 from ledger.registration import RIGHTS, Registration
 from ledger.states import move
-from ledger.store import Evidence, new_id
+from ledger.store import Evidence, lock, new_id
 from ledger.vouchers import Voucher
 from valuation.money import yuan
 
@@ -94,9 +94,15 @@ def grant(
     require_own(actor, voucher.party_id, f"Voucher {voucher.number}")
     found = session.scalar(select(Licence).where(Licence.order_reference == order_reference))
     if found is not None:
-        if (found.voucher_id, found.licensee_id, found.price_fen) != (
-            voucher.id, licensee.id, price_fen,
-        ):  # fmt: skip
+        known = (
+            found.voucher_id, found.licensee_id, found.licensee_address, found.right, found.purpose,
+            found.terms, found.valid_from, found.valid_until, found.price_fen,
+        )  # fmt: skip
+        given = (
+            voucher.id, licensee.id, licensee_address, right, purpose, dict(terms),
+            valid_from.replace(microsecond=0), valid_until.replace(microsecond=0), price_fen,
+        )  # fmt: skip
+        if known != given:
             raise Conflict("Order {order} was another sale.", order=order_reference)
         return found
     _check_amount(price_fen, "price")
@@ -128,6 +134,7 @@ def grant(
         faults.name_fault("seller and licensee are the same")
     if faults:
         raise Invalid("The licence breaks: {faults}.", faults=faults)
+    lock(session, voucher)  # the running number is nobody else's
     n = session.scalar(
         select(func.count()).select_from(Licence).where(Licence.voucher_id == voucher.id)
     )
@@ -193,10 +200,15 @@ def record_payment(
     may(actor, "payment.record")
     found = session.scalar(select(Payment).where(Payment.reference == reference))
     if found is not None:
-        if (found.licence_id, found.amount_fen) != (licence.id, amount_fen):
+        if (found.licence_id, found.amount_fen, found.received_on) != (
+            licence.id, amount_fen, received_on,
+        ):  # fmt: skip
             raise Conflict("The reference {reference} was another payment.", reference=reference)
         return found
     _check_amount(amount_fen, "amount")
+    if received_on > local_date(now).isoformat():
+        raise Invalid("The day {day} lies in the future.", day=received_on)
+    lock(session, licence)  # the sum paid so far holds until this deed is done
     paid = session.scalar(
         select(func.coalesce(func.sum(Payment.amount_fen), 0)).where(
             Payment.licence_id == licence.id

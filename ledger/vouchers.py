@@ -24,7 +24,7 @@ from ledger.proof.bundle import voucher_key
 from ledger.proof.encoding import instant
 from ledger.registration import RIGHTS, Registration, check_code, coded
 from ledger.states import move
-from ledger.store import Base, Evidence, new_id, next_number
+from ledger.store import Base, Evidence, lock, new_id, next_number
 
 KINDS = {"registration": 1, "authorised_use": 2}  # 登记凭证, 授权使用凭证; the numbers on chain
 VERBS = ("suspend", "resume", "revoke", "cancel", "freeze", "unfreeze")
@@ -90,6 +90,7 @@ def issue(
     The voucher is recorded now and effective when the worker has carried it to the chain.
     """
     may(actor, "voucher.issue")
+    lock(session, registration)
     found = session.scalar(
         select(Voucher).where(
             Voucher.registration_id == registration.id, Voucher.state.in_(("valid", "suspended"))

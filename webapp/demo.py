@@ -88,12 +88,20 @@ def demo(run: Run, fresh: bool) -> None:
     """Do the main job on real data in a demo home, and tell each step."""
     path = run.home.path
     if fresh and path.exists():
-        if not (path / "demo" / "story.json").exists():
-            raise Conflict("{path} is not a demo home: it is not removed.", path=str(path))
+        require_demo(path)
         shutil.rmtree(path)
+    require_demo(path)
+    Story(run).tell()
+
+
+def require_demo(path: Path) -> None:
+    """Raise Conflict unless the folder is absent, empty, or a home that a demo began."""
+    if not path.exists() or not any(path.iterdir()):
+        return
+    if not (path / "demo" / "story.json").exists():
+        raise Conflict("{path} is not a demo home: the demo stays out of it.", path=str(path))
     if (path / "config.json").exists() and not Home(path).config.demo:
         raise Conflict("{path} is a real home: the demo stays out of it.", path=str(path))
-    Story(run).tell()
 
 
 class Story:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from ledger import log, revenue, vouchers
 from ledger.chain import keys, outbox
 from ledger.chain.gateway import Fees, Gateway
-from ledger.errors import ChainUnavailable, Conflict
+from ledger.errors import ChainUnavailable, Conflict, LedgerError
 from ledger.proof.encoding import digest_bytes
 from webapp.home import STATUS_DAYS, Home, clock
 
@@ -118,7 +118,9 @@ class Worker:
                 self.carry(clock())
                 self.publish_status(clock())
                 self.seal(clock())
-            except ChainUnavailable as error:
+            except (
+                LedgerError
+            ) as error:  # a node or database away, another worker faster: next round
                 logger.warning("waiting", cause=error.sentence)
             time.sleep(pause_s)
 

@@ -1,6 +1,6 @@
 """What must happen on chain: each act waits here from the transaction that caused it until it is effective.
 
-    waiting → sent → effective          alarm: a person must look
+    waiting → sent → effective          alarm: a person must look, then retry or drop it
 
 An act names the subject's record whose digest is its `reason` on chain, so the contract's event
 (subject, version, reason) identifies it for ever. Whether it still has to be sent is judged by the
@@ -368,6 +368,15 @@ def retry(session: Session) -> int:
         act.state, act.problem, act.attempts = "waiting", None, 0
         act.nonce = act.raw = act.transaction = None
     return len(found)
+
+
+def drop(act: Act) -> None:
+    """Give up an act that is an alarm: it never took effect and never will."""
+    if act.state != "alarm":
+        raise Conflict(
+            "Only an act in alarm can be given up, not one that is {state}.", state=act.state
+        )
+    act.state = "dropped"
 
 
 def _is_next_anchor(act: Act, acts: list[Act]) -> bool:

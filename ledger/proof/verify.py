@@ -70,10 +70,7 @@ class Step:
 
     def sentence(self, translate: Callable[[str], str] = str) -> str:
         """What was found, on one line: a document's own text cannot move a terminal's cursor."""
-        return "".join(
-            c.encode("unicode_escape").decode() if unicodedata.category(c) in UNSEEN else c
-            for c in fill(translate(self.template), dict(self.facts))
-        )
+        return visible(fill(translate(self.template), dict(self.facts)))
 
 
 @dataclass
@@ -604,6 +601,14 @@ def run(
             "No chain node was named: pass --rpc URL, or --offline to do without.",
         )  # fmt: skip
     return report
+
+
+def visible(text: str) -> str:
+    """The text with what a reader does not see (line breaks, ANSI, bidi marks) spelled out."""
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in UNSEEN else c
+        for c in text
+    )
 
 
 def print_report(report: Report, translate: Callable[[str], str] = str) -> None:

@@ -169,7 +169,9 @@ def resource() -> None:
 @with_home
 def resource_add(run: Run, login: str, path: Path) -> None:
     """List one resource by hand; FILE (YAML) has code, title, provider, elements."""
-    code, title, provider, elements = fields(read_document(path), "code title provider elements")
+    code, title, provider, elements = fields(
+        read_document(path), "code title provider elements:map"
+    )
 
     def act(session: Session, actor: Actor) -> dict[str, Any]:
         made = catalogue.add_resource(
@@ -193,7 +195,7 @@ def agreement_propose(run: Run, login: str, path: Path) -> None:
     """Propose an agreement (operator); FILE: title mode implementer resources from until elements."""
     document = read_document(path)
     title, mode, implementer, codes, start, end, elements = fields(
-        document, "title mode implementer resources from until elements"
+        document, "title mode implementer resources:list from until elements:map"
     )
 
     def act(session: Session, actor: Actor) -> dict[str, Any]:
@@ -251,9 +253,12 @@ def submit_application(
 ) -> dict[str, Any]:
     """Measure the quality of the application's files and submit it."""
     kind, title, summary, number, codes, rights, materials, data, mend = fields(
-        document, "object title summary agreement resources rights materials data", "resubmits"
+        document,
+        "object title summary agreement resources:list rights:list materials:map data:list",
+        "resubmits",
     )
-    profiles = [measure(folder / entry["file"], folder / entry["rules"]) for entry in data]
+    pairs = [fields(entry if isinstance(entry, dict) else {}, "file rules") for entry in data]
+    profiles = [measure(folder / file, folder / rules) for file, rules in pairs]
 
     def act(session: Session, actor: Actor) -> dict[str, Any]:
         deposits = []
@@ -278,7 +283,12 @@ def submit_application(
         )  # fmt: skip
         return {"due": made.deadlines["accept"]["on"], "number": made.number, "state": made.state}
 
-    return run.deed_once(login, "application.submit", document, act)
+    def still(session: Session, answer: dict[str, Any]) -> bool:
+        found = registering.application_by_number(session, answer["number"])
+        return found.state not in ("returned", "not_accepted", "withdrawn", "terminated")
+
+    data_digests = [[profile["digest"], profile["rules_digest"]] for profile in profiles]
+    return run.deed_once(login, "application.submit", [document, data_digests], act, still)
 
 
 def measure(data: Path, rules: Path) -> dict[str, Any]:
@@ -355,7 +365,7 @@ def _reject(run: Run, session: Session, actor: Actor, found: Application, reason
     click.option("--findings", required=True, type=click.Path(path_type=Path, dir_okay=False)),
 )  # fmt: skip
 def _review(run: Run, session: Session, actor: Actor, found: Application, findings: Path) -> None:
-    formal, compliance = fields(read_document(findings), "formal compliance")
+    formal, compliance = fields(read_document(findings), "formal compliance:map")
     registering.pass_review(session, actor, run.now, found, formal=formal, compliance=compliance)
 
 
@@ -457,7 +467,7 @@ def draft_appraisal(
 ) -> dict[str, Any]:
     """Draft from a document; what the command answers."""
     purpose, base_on, disclosures, documents, weights = fields(
-        document, "purpose base_on disclosures documents weights"
+        document, "purpose base_on disclosures:map documents:map weights:list"
     )
     made = appraisals.draft(
         session, actor, run.now, registration=registering.by_code(session, code), purpose=purpose,

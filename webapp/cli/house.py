@@ -80,6 +80,8 @@ def make_home(
     if uscc is not None:
         parties.check_uscc(uscc)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not demo and (path / "demo" / "story.json").exists():
+        raise Conflict("{path} is a demo home: give a real one another folder.", path=str(path))
     if (path / "config.json").exists():
         home = Home(path)
         home.keyring(passphrase)

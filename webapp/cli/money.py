@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 from ledger import agreements, parties, revenue, trading, vouchers
 from ledger.calendar import end_of_day, start_of_day
 from ledger.chain import keys
-from ledger.errors import Invalid, NotAuthenticated
+from ledger.errors import Conflict, Invalid, NotAuthenticated
 from ledger.log import digest_key
 from ledger.parties import Actor, Member
 from ledger.proof.encoding import canonical, parse
-from ledger.proof.verify import read_file
+from ledger.proof.verify import read_file, visible
 from ledger.vouchers import Voucher
 from valuation import money
 from webapp.cli import main
@@ -77,7 +77,7 @@ def grant_licence(
 ) -> dict[str, Any]:
     """Sell a licence from a document; what the command answers."""
     order, licensee, address, right, purpose, terms, start, until, price = fields(
-        document, "order licensee licensee_address right purpose terms from until price_yuan"
+        document, "order licensee licensee_address right purpose terms:map from until price_yuan"
     )
     found = vouchers.by_number(session, number)
     price_fen = money.fen(str(price), "price_yuan")
@@ -157,16 +157,29 @@ def scheme_propose(
     run.say(run.deed(login, act), "Edition {edition} of the scheme is {state}.")
 
 
+@scheme.command("show")
+@click.argument("agreement_number")
+@click.option("--edition", type=int, help="the newest if not given")
+@with_home
+def scheme_show(run: Run, agreement_number: str, edition: int | None) -> None:
+    """Show a scheme as proposed or agreed (JSON)."""
+    _ = run.home.config
+    with run.home.reading() as session:
+        found = agreements.by_number(session, agreement_number)
+        print_json(revenue.scheme_of(session, found, edition).body())
+
+
 @scheme.command("agree")
 @click.argument("agreement_number")
+@click.option("--edition", type=int, required=True, help="the edition you read (scheme show)")
 @as_member
 @with_home
-def scheme_agree(run: Run, login: str, agreement_number: str) -> None:
-    """Agree to the newest scheme for the implementing body (provider)."""
+def scheme_agree(run: Run, login: str, agreement_number: str, edition: int) -> None:
+    """Agree to an edition of the scheme for the implementing body (provider)."""
 
     def act(session: Session, actor: Actor) -> dict[str, Any]:
         found = agreements.by_number(session, agreement_number)
-        made = revenue.scheme_of(session, found)
+        made = revenue.scheme_of(session, found, edition)
         revenue.agree_scheme(session, actor, run.now, made, found)
         return {"agreement": agreement_number, "edition": made.edition, "state": made.state}
 
@@ -270,12 +283,19 @@ def approval_request(run: Run, login: str, number: str) -> dict[str, Any]:
 @main.command("sign")
 @click.argument("path", metavar="REQUEST", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--keystore", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--home", "_folder", hidden=True, help="accepted like everywhere; signing needs none")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--yes", is_flag=True, help="do not ask")
 @click.option("--passphrase-variable", default="SHUZHENG_KEY_PASSPHRASE", show_default=True)
 @click.option("--json", "as_json", is_flag=True)
 def sign(
-    path: Path, keystore: Path, output: Path, yes: bool, passphrase_variable: str, as_json: bool
+    path: Path,
+    keystore: Path,
+    output: Path,
+    yes: bool,
+    passphrase_variable: str,
+    as_json: bool,
+    _folder: str | None,
 ) -> None:
     """Sign an approval request with your own key, on your own machine; needs no network."""
     with refusals(as_json):
@@ -301,11 +321,12 @@ def show_request(request: Any) -> None:
     try:
         document = request["statement"]
         lines = [
-            (x["party"], x[language()], money.yuan(x["amount_fen"])) for x in document["lines"]
+            (visible(str(x["party"])), visible(str(x[language()])), money.yuan(x["amount_fen"]))
+            for x in document["lines"]
         ]
         head = {
-            "amount": money.yuan(document["amount_fen"]), "number": document["number"],
-            "start": document["from_on"], "until": document["until_on"],
+            "amount": money.yuan(document["amount_fen"]), "number": visible(str(document["number"])),
+            "start": visible(str(document["from_on"])), "until": visible(str(document["until_on"])),
         }  # fmt: skip
     except (KeyError, TypeError):
         raise Invalid("This is no approval request.") from None
@@ -322,6 +343,7 @@ def show_request(request: Any) -> None:
 def statement_approve(run: Run, login: str, number: str, signature: Path) -> None:
     """Hand in your signed approval (finance checker)."""
     approval = parse(read_file(str(signature), TEXT_BYTES_MAX), signature.name)
+    check_on_chain(run, login, number, approval)
 
     def act(session: Session, actor: Actor) -> dict[str, Any]:
         return approve_statement(run, session, actor, number, approval)
@@ -340,6 +362,51 @@ def approve_statement(
     settings = run.home.config
     revenue.approve(session, actor, run.now, found, approval, settings.origin, settings.deployment)
     return {"number": number, "state": found.state}
+
+
+def check_on_chain(run: Run, login: str, number: str, approval: Any) -> None:
+    """Raise Conflict or Invalid now for what the contract would refuse later."""
+    gateway, settings = run.home.gateway(), run.home.config
+    book = settings.deployment.contracts["RevenueBook"]
+    with run.home.reading() as session:
+        found = revenue.by_number(session, number)
+        actor = parties.actor_by_login(session, login)
+        address = session.get_one(Member, actor.member_id).signing_address
+    if address is None or not isinstance(approval, dict):
+        return  # the deed itself says what is wrong
+    role = gateway.call("RevenueBook", book, "CHECKER_ROLE")
+    if not gateway.call("RevenueBook", book, "hasRole", role, address):
+        raise Conflict(
+            "The contract does not know {address} as a checker: the administrator grants the role first.",
+            address=address,
+        )
+    nonce = gateway.call("RevenueBook", book, "nonces", address)
+    _, state, version = gateway.call(
+        "RevenueBook", book, "verify", digest_key(settings.origin, found.id),
+        bytes.fromhex(found.digest.removeprefix("sha256:")), bytes.fromhex(found.line_root),
+    )  # fmt: skip
+    if nonce != approval.get("nonce") or (found.state == "proposed" and version != 1):
+        raise Conflict(
+            "The chain is not where the signature says (nonce {nonce}, state {state}): let the worker "
+            "finish, then request and sign anew.",
+            nonce=nonce,
+            state=state,
+        )
+
+
+@statement.command("reopen")
+@click.argument("number")
+@as_member
+@with_home
+def statement_reopen(run: Run, login: str, number: str) -> None:
+    """Take back an approval that the chain refused, to have it approved anew (finance maker)."""
+
+    def act(session: Session, actor: Actor) -> dict[str, Any]:
+        found = revenue.by_number(session, number)
+        revenue.reopen(session, actor, run.now, found)
+        return {"number": number, "state": found.state}
+
+    run.say(run.deed(login, act), "Statement {number} is {state} again.")
 
 
 @statement.command("reject")

@@ -15,7 +15,7 @@ from rich.progress import Progress
 from sqlalchemy.orm import Session
 
 from ledger.calendar import SHANGHAI
-from ledger.errors import Invalid, LedgerError
+from ledger.errors import Faults, Invalid, LedgerError
 from ledger.parties import Actor, actor_by_login, logins_with
 from ledger.proof.encoding import canonical, digest_text
 from ledger.proof.verify import read_file
@@ -87,6 +87,10 @@ class refusals:  # noqa: N801 - reads as a block: `with refusals(as_json):`
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, ValuationError):
             error = Invalid("The calculation was refused: {cause}", cause=str(error))
+        if isinstance(error, OSError) and error.filename is not None:
+            error = Invalid(
+                "{path} cannot be read or written: {why}.", path=error.filename, why=error.strerror
+            )
         if not isinstance(error, LedgerError):
             return
         if self.as_json:
@@ -108,7 +112,7 @@ class Run:
 
     def passphrase(self) -> str:
         if self._passphrase_file is not None:
-            return read_file(str(self._passphrase_file), 4096).decode().strip()
+            return read_file(str(self._passphrase_file), 4096).decode("utf-8", "replace").strip()
         return read_passphrase(self.home.path)
 
     def sole(self, login: str | None, role: str) -> str:
@@ -140,15 +144,20 @@ class Run:
         verb: str,
         request: Any,
         act: Callable[[Session, Actor], Mapping[str, Any]],
+        still: Callable[[Session, dict[str, Any]], bool] = lambda _session, _answer: True,
     ) -> dict[str, Any]:
-        """The same request of the same member again is answered with the first answer."""
+        """The same request of the same member again is answered with the first answer.
+
+        Only while that is `still` how things stand: later, the same words are a new request.
+        """
         digest = digest_text(canonical([verb, login, request]))
 
         def once(session: Session, actor: Actor) -> Mapping[str, Any]:
             found = recall(session, f"{verb} {digest}", digest)
-            if found is None:
-                found = dict(act(session, actor))
-                remember(session, f"{verb} {digest}", digest, found, self.now)
+            if found is not None and still(session, found):
+                return found
+            found = dict(act(session, actor))
+            remember(session, f"{verb} {digest}", digest, found, self.now)
             return found
 
         return self.deed(login, once)
@@ -190,19 +199,28 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
+FORMS = {"": (str, int), "list": (list,), "map": (dict,)}
+
+
 def fields(document: Mapping[str, Any], needed: str, optional: str = "") -> list[Any]:
-    """The fields of a document in order; every missing or unknown one is named at once."""
-    wanted = needed.split()
-    allowed = [*wanted, *optional.split()]
-    missing = [name for name in wanted if name not in document]
-    unknown = [str(name) for name in document if name not in allowed]
-    if missing or unknown:
-        raise Invalid(
-            "The file lacks the fields {missing} and has the unknown fields {unknown}.",
-            missing=", ".join(missing) or "-",
-            unknown=", ".join(unknown) or "-",
-        )
-    return [document.get(name) for name in allowed]
+    """The fields of a document in order: `name` is a text, `name:list` and `name:map` are those.
+
+    Every missing, unknown or misshapen one is named at once.
+    """
+    due = dict(f"{name}:".split(":")[:2] for name in f"{needed} {optional}".split())
+    faults = Faults()
+    for name, form in due.items():
+        if name not in document:
+            if name in [one.split(":")[0] for one in needed.split()]:
+                faults.name_fault("the field {name} is missing", name=name)
+        elif not isinstance(document[name], FORMS[form]):
+            faults.name_fault("the field {name} must be a {form}", name=name, form=form or "text")
+    for name in document:
+        if name not in due:
+            faults.name_fault("unknown item {key}", key=name)
+    if faults:
+        raise Invalid("The file does not fit: {faults}.", faults=faults)
+    return [document.get(name) for name in due]
 
 
 def day(text: Any) -> date:
