@@ -190,8 +190,14 @@ def recall(session: Session, key: str, request_digest: str) -> dict[str, Any] | 
 def remember(
     session: Session, key: str, request_digest: str, answer: Mapping[str, Any], now: datetime
 ) -> None:
-    """Keep the answer given under `key`, in the deed's own transaction; a later one replaces it."""
-    session.merge(Answer(key=key, request_digest=request_digest, answer=dict(answer), at=now))
+    """Keep the answer given under `key`, in the deed's own transaction."""
+    session.add(Answer(key=key, request_digest=request_digest, answer=dict(answer), at=now))
+
+
+def forget(session: Session, key: str) -> None:
+    """Let go of an answer that things have moved beyond, so that the key serves a new request."""
+    session.delete(session.get_one(Answer, key))
+    session.flush()
 
 
 def _as_json(value: Any) -> Any:

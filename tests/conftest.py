@@ -332,11 +332,11 @@ class Town:
             login, revenue.approve, statement, approval, ORIGIN, self.home.config.deployment
         )  # fmt: skip
 
-    def settle(self, row: log.Evidence) -> None:
+    def settle(self, row: log.Evidence, state: str = "effective") -> None:
         """What the worker and the chain would do: every act of the subject takes effect."""
         with self.deed() as session:
             acts = update(outbox.Act).where(outbox.Act.subject_id == row.id)
-            session.execute(acts.values(state="effective"))
+            session.execute(acts.values(state=state))
 
     def post(self) -> list[revenue.Statement]:
         with self.deed() as session:

@@ -1,6 +1,7 @@
 """Revenue: every fen placed, payments shared out once, two persons and the checker's own key."""
 
 import copy
+import json
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -139,12 +140,51 @@ def test_a_statement_of_the_same_period_is_the_same_statement(town: Town) -> Non
     made = town.statement()
     agreement = town.get(agreements.Agreement, made)
     before = town.snapshot()
-    again = town.do(
-        "mona", revenue.draft, agreement, from_on=date.fromisoformat(made.from_on),
-        until_on=date.fromisoformat(made.until_on), facts={"platform_cost_fen": 1},
-    )  # fmt: skip
-    assert again.id == made.id
+
+    def again(**facts: int) -> revenue.Statement:
+        return town.do(
+            "mona", revenue.draft, agreement, from_on=date.fromisoformat(made.from_on),
+            until_on=date.fromisoformat(made.until_on), facts=facts,
+        )  # fmt: skip
+
+    assert again(platform_cost_fen=1000).id == made.id
+    with pytest.raises(Conflict, match="other facts"):
+        again(platform_cost_fen=1)
     assert town.snapshot() == before
+
+
+def test_a_payment_entered_late_is_distributed_by_the_next_statement(town: Town) -> None:
+    agreement, licence = town.sold()
+    costs = {"platform_cost_fen": 1000}
+    first = town.statement_over(agreement, licence, "posted", facts=costs)
+    late = town.payment(licence, 53, reference="LATE")
+    with town.deed() as session:
+        session.get_one(trading.Payment, late.id).received_on = first.from_on
+        log.append(session, session.get_one(trading.Payment, late.id), "payment.dated", "tester")
+    town.later(days=1)
+    second = town.statement_over(agreement, licence, facts=costs)
+    assert late.id in second.payment_ids
+    assert second.amount_fen == sum(line["amount_fen"] for line in second.lines)
+
+
+def test_an_approval_that_the_chain_refused_can_be_taken_back_and_given_anew(town: Town) -> None:
+    made = town.statement("approved")
+    with pytest.raises(Conflict, match="no approval that the chain refused"):
+        town.do("mona", revenue.reopen, made)
+    town.settle(made, "alarm")
+    with pytest.raises(NotAllowed):
+        town.do("max", revenue.reopen, made)
+    town.do("mona", revenue.reopen, made)
+    town.approve(made)
+    town.settle(made)
+    assert [statement.id for statement in town.post()] == [made.id]
+
+
+def test_nobody_s_share_is_booked_to_nobody(town: Town) -> None:
+    agreement = town.agreement()
+    document = json.loads(json.dumps(town.scheme_document()).replace("91000000DEM000003F", "91X"))
+    with pytest.raises((Missing, Invalid)):
+        town.do("olga", revenue.propose_scheme, agreement, document, town.now.date())
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 1), (1, 0), (1, 1)])

@@ -63,6 +63,13 @@ def post(town: Town, row: Any) -> None:
         raise Conflict("not posted")
 
 
+def reopen(town: Town, row: Any) -> None:
+    """The chain has refused the approval, where there is one."""
+    if now_of(town, row).state == "approved":
+        town.settle(row, "alarm")
+    town.do("mona", revenue.reopen, row)
+
+
 def voucher_verb(verb: str) -> Callable[[Town, Any], None]:
     def change(town: Town, row: Any) -> None:
         if verb == "unfreeze":
@@ -94,6 +101,7 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("statement", "propose"): lambda t, row: t.do("mona", revenue.propose, row, ORIGIN),
     ("statement", "approve"): lambda t, row: t.approve(row),
     ("statement", "reject"): lambda t, row: t.do("carl", revenue.reject, row, "有误", ORIGIN),
+    ("statement", "reopen"): reopen,
     ("statement", "post"): post,
 }  # fmt: skip
 

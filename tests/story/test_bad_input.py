@@ -211,6 +211,56 @@ class TestAChain:
         assert "secret" not in said
 
 
+class TestAFile:
+    """Files of the wrong shape, and folders that are not there."""
+
+    @pytest.mark.parametrize(
+        ("command", "document", "place"),
+        [
+            (("application", "submit"), {"data": ["a.csv"], "resources": 5}, "resources"),
+            (("agreement", "propose"), {"elements": [], "resources": "x"}, "elements"),
+            (("licence", "grant", "PZ202609-000001-6"), {"terms": "text"}, "terms"),
+            (("appraisal", "draft", "DJ202609-000001-E"), {"disclosures": []}, "disclosures"),
+        ],
+    )
+    def test_whose_fields_are_misshapen(
+        self, demo: Demo, says: SAYS, tmp_path: Path, command: tuple[str, ...],
+        document: dict[str, object], place: str,
+    ) -> None:  # fmt: skip
+        path = write(tmp_path / "f.yaml", json.dumps(document))
+        assert place in refused(demo, says, *command, path, "--as", "zhang")
+
+    def test_whose_folder_is_not_there(self, demo: Demo, says: SAYS, tmp_path: Path) -> None:
+        said = refused(demo, says, "trust", "export", "-o", str(tmp_path / "no" / "trust.json"))
+        assert "cannot be read or written" in said
+
+    def test_that_the_demo_would_have_to_remove(self, demo: Demo, tmp_path: Path) -> None:
+        (tmp_path / "precious.txt").write_text("mine")
+        for more in ([], ["--fresh"]):
+            result = demo.invoke("demo", "--home", str(tmp_path), *more)
+            assert result.exit_code == 1
+            assert "not a demo home" in result.output
+        assert (tmp_path / "precious.txt").read_text() == "mine"
+
+    def test_that_is_a_real_home_begun_as_a_demo(self, demo: Demo, tmp_path: Path) -> None:
+        (tmp_path / "demo").mkdir()
+        (tmp_path / "demo" / "story.json").write_text("{}")
+        demo.environment["SHUZHENG_PASSPHRASE"] = "correct horse battery"
+        try:
+            result = demo.invoke("init", "--home", str(tmp_path))
+        finally:
+            del demo.environment["SHUZHENG_PASSPHRASE"]
+        assert result.exit_code == 1
+        assert "demo home" in result.output
+
+    def test_that_says_money_came_in_the_future(self, demo: Demo, says: SAYS) -> None:
+        said = refused(
+            demo, says, "payment", "record", "XK-DEMO-0001", "--amount=1.00", "--on", "2199-01-01",
+            "--reference", "R-9", "--as", "wu",
+        )  # fmt: skip
+        assert "future" in said
+
+
 class TestADocument:
     def test_under_another_chain_s_trust_file(self, demo: Demo, tmp_path: Path) -> None:
         trust = json.loads((demo.folder / "trust.json").read_bytes())

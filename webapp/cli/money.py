@@ -365,15 +365,17 @@ def approve_statement(
 
 
 def check_on_chain(run: Run, login: str, number: str, approval: Any) -> None:
-    """Raise Conflict or Invalid now for what the contract would refuse later."""
-    gateway, settings = run.home.gateway(), run.home.config
-    book = settings.deployment.contracts["RevenueBook"]
+    """Raise Conflict now for what the contract would refuse later."""
+    settings = run.home.config
     with run.home.reading() as session:
-        found = revenue.by_number(session, number)
         actor = parties.actor_by_login(session, login)
+        parties.may(actor, "statement.approve")
+        found = revenue.by_number(session, number)
+        parties.require_other(actor, [found.maker_id], f"statement {number}")
         address = session.get_one(Member, actor.member_id).signing_address
     if address is None or not isinstance(approval, dict):
         return  # the deed itself says what is wrong
+    gateway, book = run.home.gateway(), settings.deployment.contracts["RevenueBook"]
     role = gateway.call("RevenueBook", book, "CHECKER_ROLE")
     if not gateway.call("RevenueBook", book, "hasRole", role, address):
         raise Conflict(

@@ -19,7 +19,7 @@ from ledger.errors import Faults, Invalid, LedgerError
 from ledger.parties import Actor, actor_by_login, logins_with
 from ledger.proof.encoding import canonical, digest_text
 from ledger.proof.verify import read_file
-from ledger.store import recall, remember
+from ledger.store import forget, recall, remember
 from valuation import ValuationError
 from webapp.home import Home, clock, read_passphrase
 from webapp.language import tr, translate
@@ -154,8 +154,10 @@ class Run:
 
         def once(session: Session, actor: Actor) -> Mapping[str, Any]:
             found = recall(session, f"{verb} {digest}", digest)
-            if found is not None and still(session, found):
-                return found
+            if found is not None:
+                if still(session, found):
+                    return found
+                forget(session, f"{verb} {digest}")
             found = dict(act(session, actor))
             remember(session, f"{verb} {digest}", digest, found, self.now)
             return found
