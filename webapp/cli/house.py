@@ -53,6 +53,14 @@ def init(
         run.home.path, run.passphrase(), run.now, origin=origin, checker=checker,
         administrator=administrator, organisation=organisation, uscc=uscc,
     )  # fmt: skip
+    if checker is None:
+        click.echo(
+            tr(
+                "Note: the checker's key was made here, so this machine could approve for him. In "
+                "earnest give --checker the address of a key he made himself (shuzheng key new)."
+            ),
+            err=True,
+        )
     run.say(
         {
             "home": str(made.path),
