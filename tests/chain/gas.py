@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.chain import rfc6962
 from tests.chain.stage import LATER, Stage, h
+from tests.proof import rfc9162
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "gas.json"
 
@@ -122,7 +122,7 @@ def _anchors(stage: Stage) -> dict[str, int]:
         ("32 hashes", (1 << 31) - 1, 1 << 31),
     ):
         contract = stage.deploy("CheckpointAnchor", stage.admin, stage.anchorer)
-        old_root, new_root, proof = rfc6962.invented(old_size, new_size)
+        old_root, new_root, proof = rfc9162.invented(old_size, new_size)
         first = contract.functions.anchor(old_size, old_root, [])
         found["CheckpointAnchor.anchor first"] = stage.gas(first, stage.anchorer)
         following = contract.functions.anchor(new_size, new_root, proof)

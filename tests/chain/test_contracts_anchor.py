@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from web3 import Web3
 
 from contracts import artifact
-from tests.chain import rfc6962
 from tests.chain.stage import Refused, Stage, h
+from tests.proof import rfc9162
 
 LARGEST = 2**64 - 1
 
@@ -58,18 +58,18 @@ def test_a_zero_root_is_not_anchored(stage: Stage, reverts: Callable[..., None])
 
 @pytest.mark.parametrize("size", [0, 1, 6, 7])
 def test_the_log_must_grow(stage: Stage, reverts: Callable[..., None], size: int) -> None:
-    leaves = rfc6962.leaves(7)
-    stage.do(anchor(stage, 7, rfc6962.mth(leaves)), stage.anchorer)
-    root = rfc6962.mth(leaves[: size or 1])
+    leaves = rfc9162.leaves(7)
+    stage.do(anchor(stage, 7, rfc9162.mth(leaves)), stage.anchorer)
+    root = rfc9162.mth(leaves[: size or 1])
     reverts(anchor(stage, size, root), stage.anchorer, "SizeNotLarger", 7, size)
 
 
 def test_every_anchored_root_stays_for_ever(stage: Stage) -> None:
-    leaves = rfc6962.leaves(20)
+    leaves = rfc9162.leaves(20)
     roots = {}
     for old, new in ((0, 1), (1, 2), (2, 7), (7, 8), (8, 9), (9, 20)):
-        proof = rfc6962.proof(old, leaves[:new]) if old else []
-        roots[new] = rfc6962.mth(leaves[:new])
+        proof = rfc9162.proof(old, leaves[:new]) if old else []
+        roots[new] = rfc9162.mth(leaves[:new])
         stage.do(anchor(stage, new, roots[new], proof), stage.anchorer)
         assert stage.anchor.functions.latest().call() == [new, roots[new]]
     for size in range(21):
@@ -77,11 +77,11 @@ def test_every_anchored_root_stays_for_ever(stage: Stage) -> None:
 
 
 def test_a_rewritten_history_is_refused(stage: Stage, reverts: Callable[..., None]) -> None:
-    honest, forged = rfc6962.leaves(9), rfc6962.leaves(12)
-    forged[3] = rfc6962.leaf(b"another record")
-    stage.do(anchor(stage, 9, rfc6962.mth(honest)), stage.anchorer)
-    call = anchor(stage, 12, rfc6962.mth(forged), rfc6962.proof(9, forged))
-    roots = rfc6962.mth(honest), rfc6962.mth(forged[:9])
+    honest, forged = rfc9162.leaves(9), rfc9162.leaves(12)
+    forged[3] = rfc9162.leaf(b"another record")
+    stage.do(anchor(stage, 9, rfc9162.mth(honest)), stage.anchorer)
+    call = anchor(stage, 12, rfc9162.mth(forged), rfc9162.proof(9, forged))
+    roots = rfc9162.mth(honest), rfc9162.mth(forged[:9])
     reverts(call, stage.anchorer, "OldRootMismatch", 9, *roots)
     assert stage.anchor.functions.latest().call() == [9, roots[0]]
 
@@ -89,10 +89,10 @@ def test_a_rewritten_history_is_refused(stage: Stage, reverts: Callable[..., Non
 def test_a_root_that_the_proof_does_not_reach_is_refused(
     stage: Stage, reverts: Callable[..., None]
 ) -> None:
-    leaves = rfc6962.leaves(12)
-    stage.do(anchor(stage, 9, rfc6962.mth(leaves[:9])), stage.anchorer)
-    call = anchor(stage, 12, h("another root"), rfc6962.proof(9, leaves))
-    reached = rfc6962.mth(leaves)
+    leaves = rfc9162.leaves(12)
+    stage.do(anchor(stage, 9, rfc9162.mth(leaves[:9])), stage.anchorer)
+    call = anchor(stage, 12, h("another root"), rfc9162.proof(9, leaves))
+    reached = rfc9162.mth(leaves)
     reverts(call, stage.anchorer, "NewRootMismatch", 12, h("another root"), reached)
 
 
@@ -100,9 +100,9 @@ def test_a_root_that_the_proof_does_not_reach_is_refused(
 def test_a_proof_too_short_or_too_long_is_named_so(
     stage: Stage, reverts: Callable[..., None], old: int, new: int
 ) -> None:
-    leaves = rfc6962.leaves(new)
-    proof, root = rfc6962.proof(old, leaves), rfc6962.mth(leaves)
-    stage.do(anchor(stage, old, rfc6962.mth(leaves[:old])), stage.anchorer)
+    leaves = rfc9162.leaves(new)
+    proof, root = rfc9162.proof(old, leaves), rfc9162.mth(leaves)
+    stage.do(anchor(stage, old, rfc9162.mth(leaves[:old])), stage.anchorer)
     n = len(proof)
     for length in range(n):
         call = anchor(stage, new, root, proof[:length])
@@ -113,39 +113,39 @@ def test_a_proof_too_short_or_too_long_is_named_so(
 
 
 def test_every_honest_pair_up_to_24_is_accepted(stage: Stage) -> None:
-    leaves = rfc6962.leaves(24)
+    leaves = rfc9162.leaves(24)
     for old in range(1, 24):
         snapshot = stage.tester.take_snapshot()
-        stage.do(anchor(stage, old, rfc6962.mth(leaves[:old])), stage.anchorer)
+        stage.do(anchor(stage, old, rfc9162.mth(leaves[:old])), stage.anchorer)
         for new in range(old + 1, 25):
-            proof = rfc6962.proof(old, leaves[:new])
-            call = anchor(stage, new, rfc6962.mth(leaves[:new]), proof)
+            proof = rfc9162.proof(old, leaves[:new])
+            call = anchor(stage, new, rfc9162.mth(leaves[:new]), proof)
             assert stage.refusal(call, stage.anchorer) is None, (old, new)
         stage.tester.revert_to_snapshot(snapshot)
 
 
 @pytest.mark.parametrize(("old", "new"), [(3, 7), (4, 7), (6, 8), (8, 9), (13, 21)])
 def test_a_mutated_proof_is_refused(stage: Stage, old: int, new: int) -> None:
-    leaves = rfc6962.leaves(new)
-    stage.do(anchor(stage, old, rfc6962.mth(leaves[:old])), stage.anchorer)
-    root = rfc6962.mth(leaves)
-    for wrong in mutations(rfc6962.proof(old, leaves)):
+    leaves = rfc9162.leaves(new)
+    stage.do(anchor(stage, old, rfc9162.mth(leaves[:old])), stage.anchorer)
+    root = rfc9162.mth(leaves)
+    for wrong in mutations(rfc9162.proof(old, leaves)):
         assert stage.refusal(anchor(stage, new, root, wrong), stage.anchorer) is not None, wrong
 
 
 def test_inclusion_is_answered_for_anchored_sizes_only(stage: Stage) -> None:
-    leaves = rfc6962.leaves(13)
-    stage.do(anchor(stage, 13, rfc6962.mth(leaves)), stage.anchorer)
+    leaves = rfc9162.leaves(13)
+    stage.do(anchor(stage, 13, rfc9162.mth(leaves)), stage.anchorer)
     includes = stage.anchor.functions.includes
     for index in range(13):
-        path = rfc6962.path(index, leaves)
+        path = rfc9162.path(index, leaves)
         assert includes(13, index, leaves[index], path).call()
         assert not includes(12, index, leaves[index], path).call()
         assert not includes(13, (index + 1) % 13, leaves[index], path).call()
         assert not includes(13, index, h("another leaf"), path).call()
         for wrong in mutations(path):
             assert not includes(13, index, leaves[index], wrong).call()
-    assert not includes(13, 13, leaves[12], rfc6962.path(12, leaves)).call()
+    assert not includes(13, 13, leaves[12], rfc9162.path(12, leaves)).call()
     assert not includes(0, 0, bytes(32), []).call()
     assert not includes(5, 0, bytes(32), []).call()
 
@@ -224,21 +224,21 @@ class FastAnchor:
 
 def compare_consistency(sizes: int) -> int:
     """Compare contract and recursion on every pair of sizes and every mutation; count trials."""
-    leaves = rfc6962.leaves(sizes)
-    roots = [bytes(32)] + [rfc6962.mth(leaves[:n]) for n in range(1, sizes + 1)]
+    leaves = rfc9162.leaves(sizes)
+    roots = [bytes(32)] + [rfc9162.mth(leaves[:n]) for n in range(1, sizes + 1)]
     contract = FastAnchor()
     trials = 0
     for old in range(1, sizes):
         before = contract.evm.snapshot()
         assert contract.anchor(old, roots[old], []) is None
         for new in range(old + 1, sizes + 1):
-            proof = rfc6962.proof(old, leaves[:new])
+            proof = rfc9162.proof(old, leaves[:new])
             assert contract.try_anchor(new, roots[new], proof) is None, (old, new)
             tries = [(new, roots[new], wrong) for wrong in mutations(proof)]
             tries += [(other, roots[new], proof) for other in range(old + 1, sizes + 2)]
             tries += [(new, roots[new - 1], proof), (new, roots[old], []), (new, roots[old], proof)]
             for size, root, tried in tries:
-                expected = rfc6962.is_consistent(old, size, roots[old], root, tried)
+                expected = rfc9162.is_consistent(old, size, roots[old], root, tried)
                 refused = contract.try_anchor(size, root, tried)
                 assert (refused is None) == expected, (old, size, tried)
                 trials += 1
@@ -248,21 +248,21 @@ def compare_consistency(sizes: int) -> int:
 
 def compare_inclusion(sizes: int) -> int:
     """Compare contract and recursion on every leaf of every size and mutation; count trials."""
-    leaves = rfc6962.leaves(sizes)
+    leaves = rfc9162.leaves(sizes)
     contract = FastAnchor()
     trials = 0
     for size in range(1, sizes + 1):
         before = contract.evm.snapshot()
-        root = rfc6962.mth(leaves[:size])
+        root = rfc9162.mth(leaves[:size])
         assert contract.anchor(size, root, []) is None
         for index in range(size):
-            path = rfc6962.path(index, leaves[:size])
+            path = rfc9162.path(index, leaves[:size])
             assert contract.includes(size, index, leaves[index], path), (size, index)
             tries = [(index, leaves[index], wrong) for wrong in mutations(path)]
             tries += [(other, leaves[index], path) for other in [*range(size + 2), LARGEST]]
             tries += [(index, leaves[index - 1], path), (index, root, [])]
             for claimed, leaf_hash, tried in tries:
-                expected = rfc6962.is_included(claimed, size, leaf_hash, root, tried)
+                expected = rfc9162.is_included(leaf_hash, claimed, size, tried, root)
                 assert contract.includes(size, claimed, leaf_hash, tried) == expected
                 trials += 1
         contract.evm.revert(before)
@@ -303,7 +303,7 @@ def test_logs_of_any_size_are_proved(one: int, other: int, place: int, bit: int)
     old, new = sorted((one, other))
     if old == new:
         return
-    old_root, new_root, proof = rfc6962.invented(old, new)
+    old_root, new_root, proof = rfc9162.invented(old, new)
     contract = FastAnchor()
     assert contract.anchor(old, old_root, []) is None
     wrong = [*proof]
@@ -322,9 +322,9 @@ def test_logs_of_any_size_are_proved(one: int, other: int, place: int, bit: int)
 
 def test_a_proof_binds_the_content_and_not_the_size() -> None:
     """The limit that the interface states: a proof can fit more than one size."""
-    leaves = rfc6962.leaves(8)
-    root, proof = rfc6962.mth(leaves), rfc6962.proof(4, leaves)
+    leaves = rfc9162.leaves(8)
+    root, proof = rfc9162.mth(leaves), rfc9162.proof(4, leaves)
     contract = FastAnchor()
-    contract.anchor(4, rfc6962.mth(leaves[:4]), [])
+    contract.anchor(4, rfc9162.mth(leaves[:4]), [])
     fitting = [size for size in range(5, 20) if contract.try_anchor(size, root, proof) is None]
     assert fitting == [5, 6, 7, 8]

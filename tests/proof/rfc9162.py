@@ -118,3 +118,26 @@ def is_consistent(m: int, n: int, old_root: bytes, new_root: bytes, given: list[
         )
     except MalformedError:
         return False
+
+
+def leaves(n: int, of: str = "log") -> list[bytes]:
+    """Return the hashes of n different leaves."""
+    return [leaf(f"{of} {i}".encode()) for i in range(n)]
+
+
+def proof_length(m: int, n: int, b: bool = True) -> int:
+    """Return the number of hashes in SUBPROOF(m, D[n], b)."""
+    if m == n:
+        return 0 if b else 1
+    k = largest_power_of_two_below(n)
+    return 1 + (proof_length(m, k, b) if m <= k else proof_length(m - k, n - k, False))
+
+
+def invented(m: int, n: int) -> tuple[bytes, bytes, list[bytes]]:
+    """Return (old root, new root, proof) of some log that grows from size m to size n.
+
+    Its leaves are unknown: the hashes of the proof are invented, and the roots follow from them.
+    """
+    given = [leaf(f"invented {i}".encode()) for i in range(proof_length(m, n))]
+    old, new = roots_from_subproof(m, n, True, leaf(b"invented old root"), given)
+    return old, new, given
