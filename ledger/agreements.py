@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger import log
 from ledger.calendar import years_after
 from ledger.errors import Faults, Invalid, Missing
-from ledger.parties import Actor, Party, may, require_own, require_stranger
+from ledger.parties import Actor, Party, may, require_other
 from ledger.states import move
 from ledger.store import Evidence, new_id, next_number
 
@@ -97,12 +97,16 @@ def propose(
 
 def sign(session: Session, actor: Actor, now: datetime, agreement: Agreement) -> None:
     """The implementing body signs what the operator proposed: the agreement is in force."""
-    may(actor, "agreement.sign")
-    require_own(actor, agreement.implementer_id, f"Agreement {agreement.number}")
-    require_stranger(actor, agreement.operator_id, [agreement.proposed_by], agreement.number)
+    may(actor, "agreement.sign", agreement.implementer_id, f"Agreement {agreement.number}")
+    require_other(actor, [agreement.proposed_by], agreement.number)
     agreement.state = move("agreement", "sign", agreement.state)
     agreement.signed_by = actor.member_id
     log.append(session, agreement, "agreement.signed", actor.member_id)
+
+
+def owners(agreement: Agreement) -> tuple[str, str]:
+    """Whose business an agreement is: both sides'."""
+    return agreement.implementer_id, agreement.operator_id
 
 
 def require_in_force(agreement: Agreement, on: date) -> None:

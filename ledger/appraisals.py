@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger import log
 from ledger.calendar import local_date, years_after
 from ledger.errors import Conflict, Faults, Invalid, Missing
-from ledger.parties import Actor, may, require_other
+from ledger.parties import Actor, may, party_of, require_other
 from ledger.registration import Registration
 from ledger.states import move
 from ledger.store import Evidence, new_id, next_number
@@ -113,8 +113,7 @@ def draft(
 
 def approve(session: Session, actor: Actor, now: datetime, appraisal: Appraisal) -> None:
     """A second appraiser approves, after every figure has been recomputed from its inputs."""
-    may(actor, "appraisal.approve")
-    require_other(actor, [appraisal.maker_id], f"appraisal {appraisal.number}")
+    _decide(session, actor, appraisal, "approve")
     for figure in (*appraisal.figures.values(), appraisal.conclusion):
         methods.verify(figure)
     if local_date(now).isoformat() > appraisal.valid_until_on:
@@ -128,13 +127,18 @@ def reject(
     session: Session, actor: Actor, now: datetime, appraisal: Appraisal, reason: str
 ) -> None:
     """A second appraiser rejects; the reason must be stated."""
-    may(actor, "appraisal.reject")
-    require_other(actor, [appraisal.maker_id], f"appraisal {appraisal.number}")
+    _decide(session, actor, appraisal, "reject")
     if not reason.strip():
         raise Invalid("A refusal must state its reasons.")
     appraisal.state = move("appraisal", "reject", appraisal.state)
     appraisal.reviewer_id = actor.member_id
     log.append(session, appraisal, "appraisal.rejected", actor.member_id, reason=reason)
+
+
+def owners(session: Session, appraisal: Appraisal) -> tuple[str, str]:
+    """Whose business an appraisal is: the registered subject's, and its maker's firm's."""
+    registration = session.get_one(Registration, appraisal.registration_id)
+    return registration.party_id, party_of(session, appraisal.maker_id)
 
 
 def latest_approved(session: Session, registration_id: str) -> Appraisal | None:
@@ -152,3 +156,9 @@ def by_number(session: Session, number: str) -> Appraisal:
     if found is None:
         raise Missing("There is no appraisal {number}.", number=number)
     return found
+
+
+def _decide(session: Session, actor: Actor, appraisal: Appraisal, verb: str) -> None:
+    what = f"appraisal {appraisal.number}"
+    may(actor, f"appraisal.{verb}", party_of(session, appraisal.maker_id), what)
+    require_other(actor, [appraisal.maker_id], what)

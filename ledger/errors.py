@@ -42,10 +42,13 @@ class LedgerError(Exception):
 
 
 class Faults:
-    """Everything that is wrong with what was given, named at once: templates with their facts."""
+    """Everything that is wrong with what was given, named at once: templates with their facts.
+
+    `at` is the place of a fault in what was given, `materials.scene`, so that a form can show it there.
+    """
 
     def __init__(self) -> None:
-        self._named: list[tuple[str, dict[str, Any]]] = []
+        self._named: list[tuple[str, dict[str, Any], str]] = []
 
     def __bool__(self) -> bool:
         return bool(self._named)
@@ -53,22 +56,32 @@ class Faults:
     def __str__(self) -> str:
         return self.localized(str)
 
-    def name_fault(self, template: str, /, **facts: Any) -> None:
+    def name_fault(self, template: str, /, at: str = "", **facts: Any) -> None:
         """One more fault."""
-        self._named.append((template, facts))
+        self._named.append((template, facts, at))
 
-    def name_missing(self, due: Mapping[str, str], given: Mapping[str, Any]) -> None:
+    def name_missing(
+        self, due: Mapping[str, str], given: Mapping[str, Any], at: str = ""
+    ) -> None:
         """Each key of `due` (key → Chinese name) without text in `given`, and each unknown key."""
+        place = f"{at}.{{}}" if at else "{}"
         for key, zh in due.items():
             if not str(given.get(key) or "").strip():
-                self.name_fault("{key} ({zh})", key=key, zh=zh)
+                self.name_fault("{key} ({zh})", place.format(key), key=key, zh=zh)
         for key in given:
             if key not in due:
-                self.name_fault("unknown item {key}", key=key)
+                self.name_fault("unknown item {key}", place.format(key), key=key)
 
     def sentences(self, translate: Callable[[str], str]) -> list[str]:
         """Each fault in a language."""
-        return [fill(translate(template), facts) for template, facts in self._named]
+        return [fill(translate(template), facts) for template, facts, _ in self._named]
+
+    def by_place(self, translate: Callable[[str], str]) -> dict[str, list[str]]:
+        """The faults in a language, by their place; those without one stand under ""."""
+        found: dict[str, list[str]] = {}
+        for template, facts, at in self._named:
+            found.setdefault(at, []).append(fill(translate(template), facts))
+        return found
 
     def localized(self, translate: Callable[[str], str]) -> str:
         """All faults in one line."""

@@ -17,7 +17,7 @@ from ledger.appraisals import Appraisal, latest_approved
 from ledger.chain.outbox import Deployment, require_effective
 from ledger.errors import Conflict, Missing
 from ledger.papers import voucher_pdf
-from ledger.parties import Actor, may, require_own
+from ledger.parties import Actor, may
 from ledger.proof import bundle as bundles
 from ledger.proof import checkpoint as notes
 from ledger.proof.credential import did_key
@@ -165,10 +165,8 @@ def pack(
     Packing again what has not changed returns the package recorded before. `finish` adds the proof once
     the record is anchored.
     """
-    may(actor, "package.pack")
+    may(actor, "package.pack", voucher.party_id, f"Voucher {voucher.number}")
     registration = session.get_one(Registration, voucher.registration_id)
-    if "operator" in actor.roles and "registrar" not in actor.roles:
-        require_own(actor, voucher.party_id, f"Voucher {voucher.number}")
     if voucher.state != "valid" or voucher.frozen:
         raise Conflict(
             "Voucher {number} is not valid: nothing is handed off.", number=voucher.number

@@ -28,6 +28,7 @@ from ledger.proof.merkle import leaf_hash
 from ledger.store import Base, Evidence, canonical_fast
 
 PENDING = "pending records"
+SEQUENCED = "sequenced"
 ROWS_A_STATEMENT = 500
 
 
@@ -192,7 +193,16 @@ def sequence(session: Session, now: datetime) -> int:
     head.tree_size += len(rows)
     head.last_at = at
     session.flush()
+    session.info.setdefault(SEQUENCED, []).extend(
+        {"at": instant(at), **{name: row[name] for name in ("digest", "kind", "leaf_index")}}
+        for row in rows
+    )
     return len(rows)
+
+
+def sequenced(session: Session) -> list[dict[str, Any]]:
+    """What this session has given a place in the log, in order: at, digest, kind, leaf_index."""
+    return list(session.info.get(SEQUENCED, ()))
 
 
 def pending_count(session: Session) -> int:

@@ -16,7 +16,7 @@ from stdnum.exceptions import ValidationError
 
 from ledger import log
 from ledger.chain import keys
-from ledger.errors import Conflict, Invalid, Missing, NotAllowed
+from ledger.errors import Conflict, Invalid, Missing, NotAllowed, NotAuthenticated
 from ledger.store import Base, Evidence, new_id
 
 KINDS = ("public_body", "public_institution", "enterprise", "other_organisation")
@@ -31,50 +31,115 @@ ROLES = (
     "finance_maker",  # 财务制单
     "finance_checker",  # 财务复核
     "regulator",  # 监管部门
+    "data_subject",  # 数据主体: has a space of its own (个人和法人数字空间)
 )
+PUBLIC = "public"  # whoever asks; given to nobody
+MEMBER = "member"  # whoever is signed in and has any role; given to nobody
 
-# Which role may do which verb. Whether it is his own organisation's business, and that nobody
-# decides on what he made, each verb checks itself with `require_own` and `require_other`.
-MAY: dict[str, frozenset[str]] = {
-    verb: frozenset(roles.split())
-    for verb, roles in {
-        "party.add": "administrator",
-        "member.add": "administrator",
-        "evidence.deposit": "operator",
-        "catalogue.import": "registrar",
-        "agreement.propose": "operator",
-        "agreement.sign": "provider",
-        "application.submit": "operator",
-        "application.withdraw": "operator",
-        "application.return": "registrar",
-        "application.refuse": "registrar",
-        "application.accept": "registrar",
-        "application.reject": "registrar",
-        "application.pass": "registrar",
-        "application.notice": "registrar",
-        "application.code": "registrar",
-        "voucher.issue": "registrar",
-        "voucher.suspend": "registrar",
-        "voucher.resume": "registrar",
-        "voucher.revoke": "registrar",
-        "voucher.cancel": "registrar",
-        "voucher.freeze": "regulator",
-        "voucher.unfreeze": "regulator",
-        "appraisal.draft": "appraiser",
-        "appraisal.approve": "appraiser",
-        "appraisal.reject": "appraiser",
-        "licence.grant": "operator",
-        "licence.revoke": "operator",
-        "payment.record": "finance_maker",
-        "scheme.propose": "operator",
-        "scheme.agree": "provider",
-        "statement.draft": "finance_maker",
-        "statement.propose": "finance_maker",
-        "statement.approve": "finance_checker",
-        "statement.reject": "finance_checker",
-        "package.pack": "operator exchange registrar",
+RELATIONS = ("own", "other", "any")
+
+# verb → role → relation: whether his organisation is one of the subject's owners, is none of them,
+# or it does not matter. The only table of who may do what; that nobody decides on what he made
+# himself, each verb sees to with `require_other`.
+MAY: dict[str, dict[str, str]] = {
+    verb: {role: relation for role, _, relation in (one.partition(":") for one in text.split())}
+    for verb, text in {
+        "party.add": "administrator:any",
+        "party.read": "member:any",
+        "member.add": "administrator:any",
+        "member.change": "administrator:any",
+        "member.reset": "administrator:any",  # a new one-time password
+        "member.read": "administrator:any regulator:any",
+        "evidence.deposit": "operator:own",
+        "evidence.read": "operator:own registrar:any regulator:any",
+        "catalogue.import": "registrar:any",
+        "catalogue.read": "registrar:any regulator:any",
+        "resource.read": "public:any",
+        "agreement.propose": "operator:own",
+        "agreement.sign": "provider:own",
+        "agreement.read": "operator:own provider:own registrar:any regulator:any finance_maker:any "
+        "finance_checker:any",
+        "application.submit": "operator:own",
+        "application.withdraw": "operator:own",
+        "application.return": "registrar:other",
+        "application.refuse": "registrar:other",
+        "application.accept": "registrar:other",
+        "application.reject": "registrar:other",
+        "application.pass": "registrar:other",
+        "application.notice": "registrar:other",
+        "application.code": "registrar:other",
+        "application.read": "operator:own registrar:any regulator:any",
+        "notice.read": "public:any",  # 公示
+        "registration.read": "public:any",
+        "voucher.issue": "registrar:other",
+        "voucher.suspend": "registrar:other",
+        "voucher.resume": "registrar:other",
+        "voucher.revoke": "registrar:other",
+        "voucher.cancel": "registrar:other",
+        "voucher.freeze": "regulator:other",
+        "voucher.unfreeze": "regulator:other",
+        "voucher.read": "operator:own registrar:any exchange:any regulator:any appraiser:any "
+        "finance_maker:any finance_checker:any",
+        "voucher.verify": "public:any",
+        "voucher.export": "operator:own registrar:any exchange:any",  # its bundle, its PDF
+        "appraisal.draft": "appraiser:any",
+        "appraisal.approve": "appraiser:own",  # a second person of the maker's firm
+        "appraisal.reject": "appraiser:own",
+        "appraisal.read": "appraiser:own operator:own registrar:any exchange:any regulator:any",
+        "licence.grant": "operator:own",
+        "licence.revoke": "operator:own",
+        "licence.read": "operator:own regulator:any finance_maker:any finance_checker:any",
+        "payment.record": "finance_maker:any",
+        "payment.read": "operator:own regulator:any finance_maker:any finance_checker:any",
+        "scheme.propose": "operator:own",
+        "scheme.agree": "provider:own",
+        "scheme.read": "operator:own provider:own regulator:any finance_maker:any "
+        "finance_checker:any",
+        "statement.draft": "finance_maker:any",
+        "statement.propose": "finance_maker:own",  # the maker's organisation; and only he himself
+        "statement.reopen": "finance_maker:own",
+        "statement.approve": "finance_checker:own",
+        "statement.reject": "finance_checker:own",
+        "statement.read": "operator:own provider:own regulator:any finance_maker:any "
+        "finance_checker:any",
+        "statement.proof": "member:own finance_maker:any finance_checker:any regulator:any",
+        "package.pack": "operator:own exchange:any registrar:any",
+        "log.read": "public:any",
+        "log.seal": "administrator:any",
+        "log.anchor": "administrator:any",
+        "trust.read": "public:any",
+        "status.read": "public:any",
+        "file.verify": "public:any",
+        "record.read": "regulator:any",
+        "outbox.read": "administrator:any regulator:any",
+        "outbox.retry": "administrator:any",
+        "audit.run": "administrator:any regulator:any",
+        "figure.compute": "member:any",
+        "job.read": "member:any",  # jobs and drafts are a person's: who may see them asks for him
+        "job.start": "member:any",
+        "draft.read": "operator:any",
+        "draft.save": "operator:any",
+        "draft.drop": "operator:any",
+        "token.create": "member:any",
+        "token.read": "member:any",
+        "token.revoke": "member:any",
+        "password.change": "member:any",
+        "session.read": "member:any",
+        "session.begin": "public:any",
+        "session.end": "public:any",
+        "page.read": "public:any",  # start page, help, language
+        "work.read": "member:any",  # what waits for me
     }.items()
 }
+_MISNAMED = [
+    f"{verb} {role}:{relation}"
+    for verb, relations in MAY.items()
+    for role, relation in relations.items()
+    if role not in {*ROLES, PUBLIC, MEMBER}
+    or relation not in RELATIONS
+    or (role == PUBLIC and relation != "any")  # who is not signed in has no organisation
+]
+assert not _MISNAMED, _MISNAMED
 
 
 class Party(Evidence):
@@ -116,38 +181,60 @@ class Actor:
     roles: frozenset[str]
 
 
-def may(actor: Actor, verb: str) -> None:
-    """Raise NotAllowed unless one of the actor's roles may do `verb`."""
-    if not actor.roles & MAY[verb]:
+NOBODY = Actor("", "", frozenset())  # who is not signed in
+
+
+def roles_of(actor: Actor) -> frozenset[str]:
+    """The actor's roles with the two that nobody is given; a member without roles no longer acts."""
+    if not actor.member_id or not actor.roles:
+        return frozenset({PUBLIC})
+    return actor.roles | {PUBLIC, MEMBER}
+
+
+def may(actor: Actor, verb: str, owners: str | Iterable[str] | None = None, what: str = "") -> None:
+    """Raise NotAuthenticated or NotAllowed unless the actor may do `verb` to what `owners` own.
+
+    Without owners (there is no subject yet, or it is not asked now) his role decides. `what` names
+    the subject in a refusal.
+    """
+    relations = MAY[verb]
+    roles = roles_of(actor)
+    held = {relation for role, relation in relations.items() if role in roles}
+    if not held:
+        if not actor.member_id:
+            raise NotAuthenticated("Sign in first.")
         raise NotAllowed(
             "This needs the role {needed}; you have {roles}.",
             verb=verb,
-            needed=" / ".join(sorted(MAY[verb])),
+            needed=" / ".join(sorted(relations)),
             roles=", ".join(sorted(actor.roles)) or "-",
         )
+    if owners is None or "any" in held:
+        return
+    own = actor.party_id in ({owners} if isinstance(owners, str) else set(owners))
+    if ("own" if own else "other") in held:
+        return
+    what = what or verb.partition(".")[0]
+    if own:
+        raise NotAllowed(
+            "{what} is your own organisation's; another one must decide on it.", what=what
+        )
+    raise NotAllowed("{what} belongs to another organisation, not to yours.", what=what)
 
 
-def require_own(actor: Actor, party_id: str, what: str) -> None:
-    """Raise NotAllowed unless `what` is the business of the actor's own organisation."""
-    if actor.party_id != party_id:
-        raise NotAllowed("{what} belongs to another organisation, not to yours.", what=what)
+def allowed(actor: Actor, verb: str, owners: str | Iterable[str] | None = None) -> bool:
+    """Whether `may` would let him."""
+    try:
+        may(actor, verb, owners)
+    except (NotAuthenticated, NotAllowed):
+        return False
+    return True
 
 
 def require_other(actor: Actor, maker_ids: Iterable[str | None], what: str) -> None:
     """Raise NotAllowed when the actor made himself what he is to decide on."""
     if actor.member_id in set(maker_ids):
         raise NotAllowed("You made {what} yourself; another person must decide on it.", what=what)
-
-
-def require_stranger(
-    actor: Actor, party_id: str, maker_ids: Iterable[str | None], what: str
-) -> None:
-    """Raise NotAllowed when the actor or his organisation made what he is to decide on."""
-    require_other(actor, maker_ids, what)
-    if actor.party_id == party_id:
-        raise NotAllowed(
-            "{what} is your own organisation's; another one must decide on it.", what=what
-        )
 
 
 def check_uscc(code: str) -> str:
@@ -191,14 +278,7 @@ def add_member(
     signing_address: str | None = None,
 ) -> Member:
     """Add a person to a party, once; a login taken by another is a Conflict."""
-    wanted = sorted(set(roles))
-    unknown = [role for role in wanted if role not in ROLES]
-    if unknown or not wanted:
-        raise Invalid(
-            "Unknown or no roles: {unknown}. Roles are {roles}.",
-            unknown=", ".join(unknown) or "-",
-            roles=", ".join(ROLES),
-        )
+    wanted = _known_roles(roles, at_least=1)
     if signing_address is not None:
         keys.check_address(signing_address)
     account = session.scalar(select(Account).where(Account.login == login))
@@ -212,8 +292,8 @@ def add_member(
             raise Conflict("The login {login} is taken.", login=login)
         return found
     member = Member(
-        id=new_id(), party_id=party.id, roles=list(wanted), signing_address=signing_address
-    )
+        id=new_id(), party_id=party.id, roles=wanted, signing_address=signing_address
+    )  # fmt: skip
     log.append(session, member, "member.added", actor_id)
     session.flush()
     session.add(Account(member_id=member.id, login=login, display_name=display_name))
@@ -221,12 +301,35 @@ def add_member(
     return member
 
 
+def change_member(
+    session: Session, actor: Actor, now: datetime, member: Member, roles: Iterable[str]
+) -> None:
+    """Set another member's roles; with none he no longer acts. The same roles again change nothing."""
+    may(actor, "member.change")
+    if actor.member_id == member.id:
+        raise NotAllowed("You cannot change your own roles; another administrator must.")
+    wanted = _known_roles(roles)
+    if wanted != member.roles:
+        member.roles = wanted
+        log.append(session, member, "member.changed", actor.member_id)
+
+
+def party_of(session: Session, member_id: str) -> str:
+    """The id of the organisation that a member acts for."""
+    return session.get_one(Member, member_id).party_id
+
+
 def actor_by_login(session: Session, login: str) -> Actor:
     """Who a login is; raises Missing."""
     account = session.scalar(select(Account).where(Account.login == login))
     if account is None:
         raise Missing("There is no member {login}.", login=login)
-    member = session.get_one(Member, account.member_id)
+    return actor_of(session, account.member_id)
+
+
+def actor_of(session: Session, member_id: str) -> Actor:
+    """A member as he may act now."""
+    member = session.get_one(Member, member_id)
     return Actor(member.id, member.party_id, frozenset(str(role) for role in member.roles))
 
 
@@ -246,3 +349,15 @@ def party_by_uscc(session: Session, uscc: str) -> Party:
     if found is None:
         raise Missing("There is no organisation {uscc}.", uscc=uscc)
     return found
+
+
+def _known_roles(roles: Iterable[str], at_least: int = 0) -> list[str]:
+    wanted = sorted(set(roles))
+    unknown = [role for role in wanted if role not in ROLES]
+    if unknown or len(wanted) < at_least:
+        raise Invalid(
+            "Unknown or no roles: {unknown}. Roles are {roles}.",
+            unknown=", ".join(unknown) or "-",
+            roles=", ".join(ROLES),
+        )
+    return wanted

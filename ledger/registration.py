@@ -19,7 +19,7 @@ from ledger import log
 from ledger.agreements import Agreement, require_in_force
 from ledger.calendar import end_of_day, local_date, working_days_after, years_after
 from ledger.errors import Conflict, Faults, Invalid, Missing
-from ledger.parties import Actor, may, require_own, require_stranger
+from ledger.parties import Actor, may, require_other
 from ledger.proof.encoding import digest_bytes
 from ledger.states import move
 from ledger.store import Evidence, new_id, next_number
@@ -178,9 +178,9 @@ def submit(
     if faults:
         raise Invalid("The application lacks or breaks: {faults}.", faults=faults)
     for made in deposits:
-        require_own(actor, made.party_id, f"Deposit {made.name}")
+        may(actor, "application.submit", made.party_id, f"Deposit {made.name}")
     if agreement is not None:
-        require_own(actor, agreement.operator_id, f"Agreement {agreement.number}")
+        may(actor, "application.submit", agreement.operator_id, f"Agreement {agreement.number}")
         require_in_force(agreement, local_date(now))
     facts = {
         "agreement_id": agreement.id if agreement else None,
@@ -196,7 +196,7 @@ def submit(
         "title": title.strip(),
     }
     if resubmits is not None:
-        require_own(actor, resubmits.party_id, f"Application {resubmits.number}")
+        may(actor, "application.submit", resubmits.party_id, f"Application {resubmits.number}")
         application = resubmits
         for name, value in facts.items():
             setattr(application, name, value)
@@ -285,6 +285,19 @@ def pass_review(
     }
     application.deadlines = {}
     log.append(session, application, "application.reviewed", actor.member_id)
+
+
+def withdraw(
+    session: Session, actor: Actor, now: datetime, application: Application, reason: str
+) -> None:
+    """The applicant takes his application back; the reason must be stated."""
+    _reasoned(reason)
+    may(
+        actor, "application.withdraw", application.party_id, f"application {application.number}"
+    )
+    application.state = move("application", "withdraw", application.state)
+    application.deadlines = {}
+    log.append(session, application, "application.withdrawn", actor.member_id, reason=reason)
 
 
 def reject(
@@ -391,10 +404,9 @@ def by_code(session: Session, text: str) -> Registration:
 
 
 def _decide(session: Session, actor: Actor, application: Application, verb: str) -> None:
-    may(actor, f"application.{verb}")
-    require_stranger(
-        actor, application.party_id, [application.applicant_id], f"application {application.number}"
-    )
+    what = f"application {application.number}"
+    may(actor, f"application.{verb}", application.party_id, what)
+    require_other(actor, [application.applicant_id], what)
     application.state = move("application", verb, application.state)
 
 

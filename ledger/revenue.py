@@ -15,20 +15,12 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import books, log
+from ledger import agreements, books, log
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, Missing, NotAllowed
-from ledger.parties import (
-    Actor,
-    Member,
-    may,
-    party_by_uscc,
-    require_other,
-    require_own,
-    require_stranger,
-)
+from ledger.parties import Actor, Member, may, party_by_uscc, party_of, require_other
 from ledger.proof.bundle import row_hash
 from ledger.proof.encoding import canonical, digest_bytes, digest_text
 from ledger.proof.merkle import inclusion_proof, root
@@ -90,8 +82,7 @@ def propose_scheme(
     effective_from: date,
 ) -> Scheme:  # fmt: skip
     """Put a scheme forward; one that loses or invents a fen is refused with all its faults."""
-    may(actor, "scheme.propose")
-    require_own(actor, agreement.operator_id, f"Agreement {agreement.number}")
+    may(actor, "scheme.propose", agreement.operator_id, f"Agreement {agreement.number}")
     for step in sharing.check(dict(document))["steps"]:
         for share in step.get("shares", [step]):
             party_by_uscc(session, share["party"])  # nobody's share is booked to nobody
@@ -124,8 +115,8 @@ def agree_scheme(
         raise Invalid(
             "The scheme belongs to another agreement than {number}.", number=agreement.number
         )
-    require_own(actor, agreement.implementer_id, f"Agreement {agreement.number}")
-    require_stranger(actor, agreement.operator_id, [scheme.proposed_by], "the scheme")
+    may(actor, "scheme.agree", agreement.implementer_id, f"Agreement {agreement.number}")
+    require_other(actor, [scheme.proposed_by], "the scheme")
     scheme.state = move("scheme", "agree", scheme.state)
     scheme.agreed_by = actor.member_id
     log.append(session, scheme, "scheme.agreed", actor.member_id)
@@ -219,9 +210,7 @@ def propose(
     session: Session, actor: Actor, now: datetime, statement: Statement, origin: str
 ) -> None:
     """The maker puts his statement before the checker; its digest goes to the chain."""
-    may(actor, "statement.propose")
-    if actor.member_id != statement.maker_id:
-        raise NotAllowed("Only the maker proposes statement {number}.", number=statement.number)
+    _require_maker(session, actor, statement, "propose")
     statement.state = move("statement", "propose", statement.state)
     statement.chain_version = 1
     log.append(session, statement, "statement.proposed", actor.member_id)
@@ -293,8 +282,7 @@ def approve(
     deployment: outbox.Deployment,
 ) -> None:
     """A second person approves with the signature of his own key; anything else is refused."""
-    may(actor, "statement.approve")
-    require_other(actor, [statement.maker_id], f"statement {statement.number}")
+    _decide(session, actor, statement, "approve")
     member = session.get_one(Member, actor.member_id)
     if member.signing_address is None:
         raise NotAllowed("You have no signing address: the administrator must enter it first.")
@@ -341,9 +329,7 @@ def reopen(session: Session, actor: Actor, now: datetime, statement: Statement) 
 
     Only its maker, and only while the approval's act is an alarm: what is effective stays.
     """
-    may(actor, "statement.propose")
-    if actor.member_id != statement.maker_id:
-        raise NotAllowed("Only the maker proposes statement {number}.", number=statement.number)
+    _require_maker(session, actor, statement, "reopen")
     act = outbox.act_of(session, statement.id, statement.version)
     if statement.state != "approved" or act is None or act.state != "alarm":
         raise Conflict(
@@ -359,8 +345,7 @@ def reject(
     session: Session, actor: Actor, now: datetime, statement: Statement, reason: str, origin: str
 ) -> None:
     """The checker sends the statement back; its payments are free for another one."""
-    may(actor, "statement.reject")
-    require_other(actor, [statement.maker_id], f"statement {statement.number}")
+    _decide(session, actor, statement, "reject")
     if not reason.strip():
         raise Invalid("State the ground of the decision.")
     statement.state = move("statement", "reject", statement.state)
@@ -456,6 +441,16 @@ def line_proofs(statement: Statement, party: str) -> list[dict[str, Any]]:
     return proofs
 
 
+def owners(session: Session, statement: Statement) -> tuple[str, str]:
+    """Whose business a statement is: both sides' of its agreement."""
+    return agreements.owners(session.get_one(Agreement, statement.agreement_id))
+
+
+def makers_party(session: Session, statement: Statement) -> str:
+    """The organisation whose second person decides on the statement."""
+    return party_of(session, statement.maker_id)
+
+
 def by_number(session: Session, number: str) -> Statement:
     """The statement with a number; raises Missing."""
     found = session.scalar(select(Statement).where(Statement.number == number))
@@ -473,6 +468,19 @@ def scheme_of(session: Session, agreement: Agreement, edition: int | None = None
     if found is None:
         raise Missing("Agreement {number} has no scheme.", number=agreement.number)
     return found
+
+
+def _require_maker(session: Session, actor: Actor, statement: Statement, verb: str) -> None:
+    what = f"statement {statement.number}"
+    may(actor, f"statement.{verb}", makers_party(session, statement), what)
+    if actor.member_id != statement.maker_id:
+        raise NotAllowed("Only the maker proposes statement {number}.", number=statement.number)
+
+
+def _decide(session: Session, actor: Actor, statement: Statement, verb: str) -> None:
+    what = f"statement {statement.number}"
+    may(actor, f"statement.{verb}", makers_party(session, statement), what)
+    require_other(actor, [statement.maker_id], what)
 
 
 def _scheme_on(session: Session, agreement: Agreement, day: date) -> Scheme:

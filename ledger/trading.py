@@ -17,7 +17,7 @@ from ledger.agreements import Agreement, require_in_force
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Faults, Invalid, Missing
-from ledger.parties import Actor, Party, may, require_own
+from ledger.parties import Actor, Party, may
 from ledger.proof.bundle import voucher_key
 from ledger.proof.encoding import canonical, digest_bytes, digest_text, instant
 from ledger.registration import RIGHTS, Registration
@@ -90,8 +90,7 @@ def grant(
 
     The price is VAT included. Use for public governance and benefit is free (65号).
     """
-    may(actor, "licence.grant")
-    require_own(actor, voucher.party_id, f"Voucher {voucher.number}")
+    may(actor, "licence.grant", voucher.party_id, f"Voucher {voucher.number}")
     found = session.scalar(select(Licence).where(Licence.order_reference == order_reference))
     if found is not None:
         known = (
@@ -167,8 +166,7 @@ def revoke(
     origin: str,
 ) -> None:  # fmt: skip
     """Revoke a licence; the ground must be stated."""
-    may(actor, "licence.revoke")
-    require_own(actor, voucher.party_id, f"Voucher {voucher.number}")
+    may(actor, "licence.revoke", voucher.party_id, f"Voucher {voucher.number}")
     if licence.voucher_id != voucher.id:
         raise Invalid(
             "Order {order} was not sold under voucher {number}.",
@@ -237,6 +235,11 @@ def licence_by_order(session: Session, order_reference: str) -> Licence:
     if found is None:
         raise Missing("There is no order {order}.", order=order_reference)
     return found
+
+
+def licence_owners(session: Session, licence: Licence) -> tuple[str, str]:
+    """Whose business a licence is: the seller's and the licensee's."""
+    return session.get_one(Voucher, licence.voucher_id).party_id, licence.licensee_id
 
 
 def _check_amount(amount_fen: int, what: str) -> None:

@@ -89,7 +89,7 @@ def issue(
 
     The voucher is recorded now and effective when the worker has carried it to the chain.
     """
-    may(actor, "voucher.issue")
+    may(actor, "voucher.issue", registration.party_id, f"Registration {registration.code}")
     lock(session, registration)
     found = session.scalar(
         select(Voucher).where(
@@ -190,7 +190,7 @@ def change(
     """Suspend, resume, revoke, cancel, freeze or unfreeze a voucher; the ground must be stated."""
     if verb not in VERBS:
         raise Invalid("A voucher can be made to {verbs}.", verbs=", ".join(VERBS))
-    may(actor, f"voucher.{verb}")
+    may(actor, f"voucher.{verb}", voucher.party_id, f"Voucher {voucher.number}")
     if not reason.strip():
         raise Invalid("State the ground of the decision.")
     if voucher.frozen and verb not in ("unfreeze", "suspend", "revoke"):

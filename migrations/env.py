@@ -17,13 +17,17 @@ from ledger import (
 )
 from ledger.chain import outbox
 from ledger.store import Base
+from webapp import accounts, drafts, jobs
 
 NOUNS = (
+    accounts,
     agreements,
     appraisals,
     books,
     catalogue,
+    drafts,
     handoff,
+    jobs,
     log,
     outbox,
     parties,

@@ -161,6 +161,10 @@ class Home:
             )  # fmt: skip
         return gateway
 
+    def node_url(self) -> str:
+        """Where this installation's chain node answers readers."""
+        return self._node()[0]
+
     def _node(self) -> tuple[str, str | None]:
         external = os.environ.get("CHAIN_RPC_URL")
         if external:

@@ -1,12 +1,13 @@
 """Both languages: English templates are the message ids, the Chinese stand in `translations/`.
 
-The language is zh unless SHUZHENG_LANG=en. A template without translation stays English; a test
-finds it.
+The language is the request's on the site (`speak`), else zh unless SHUZHENG_LANG=en. A template without
+translation stays English; a test finds it.
 """
 
 import os
 import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,20 @@ WHOLE_FACTS = frozenset(("cause", "why"))
 WORD = re.compile(r"(?<![\w.])[A-Za-z]+(?:[_ ][A-Za-z]+)*(?![\w.])")
 
 
+LANGUAGES = {"zh": "中文", "en": "English"}
+_SPOKEN: ContextVar[str | None] = ContextVar("spoken", default=None)
+
+
+def speak(code: str | None) -> None:
+    """Use a language for what is said next in this request or thread; None: the usual one."""
+    _SPOKEN.set(code if code in LANGUAGES else None)
+
+
 def language() -> str:
     """`zh` or `en`."""
+    spoken = _SPOKEN.get()
+    if spoken is not None:
+        return spoken
     return "en" if os.environ.get("SHUZHENG_LANG", "zh").lower().startswith("en") else "zh"
 
 

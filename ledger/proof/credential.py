@@ -76,12 +76,15 @@ def public_of(did: Any) -> bytes:
 
 
 def sign(document: Mapping[str, Any], private: Ed25519PrivateKey, at: datetime) -> dict[str, Any]:
-    """The document with its proof; its issuer must be the did:key of `private`."""
+    """The document with its proof; its issuer must be the did:key of `private`.
+
+    The proof repeats the document's `@context`, if it has one (§3.3.1).
+    """
     did = did_key(private.public_key().public_bytes_raw())
     if "proof" in document or document.get("issuer") != did:
         raise Invalid("Only an unsigned document of this issuer can be signed.")
     options = {
-        "@context": document["@context"],
+        **{key: value for key, value in document.items() if key == "@context"},
         "created": instant(at),
         "cryptosuite": "eddsa-jcs-2022",
         "proofPurpose": "assertionMethod",

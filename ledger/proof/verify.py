@@ -9,6 +9,7 @@ What is checked, in this order; the first four need no network:
  5. status     the signed status list: valid, suspended, revoked, …, as of its date
  6. chain      a node you name: it is the trusted chain, it holds the checkpoint and the voucher
 
+A submission receipt is checked for its form and its signature, which is all that a promise has.
 Trust comes from the trust file alone; what a document says of itself is merely compared. Exit codes:
 0 valid, 1 not valid, 2 cannot tell.
 """
@@ -30,6 +31,7 @@ from typing import Any
 from ledger.errors import Invalid, LedgerError, ProofFailed, fill
 from ledger.proof import bundle as bundles
 from ledger.proof import credential as credentials
+from ledger.proof import receipt as receipts
 from ledger.proof.checkpoint import Checkpoint, open_note, parse_checkpoint
 from ledger.proof.encoding import (
     canonical,
@@ -50,7 +52,8 @@ FILE_BYTES_MAX = bundles.PACKAGE_BYTES_MAX
 RPC_TIMEOUT_S = 15
 RPC_BYTES_MAX = 4 * 1024 * 1024
 
-# Selectors of the two contract views asked here; a test compares them with the artifacts.
+# Selectors of the contract views asked here; a test compares them with the artifacts.
+LATEST = "52bfe789"  # CheckpointAnchor.latest()
 ROOT_OF = "9d7384d9"  # CheckpointAnchor.rootOf(uint64)
 VERIFY_VOUCHER = "5868ac0c"  # VoucherRegistry.verify(bytes32,bytes32,uint40)
 CHAIN_VERDICTS = (
@@ -144,7 +147,7 @@ def verify(
     node: Node | None = None,
     status: bytes | None = None,
 ) -> Report:
-    """The report on a bundle, voucher or package; never raises for what the document holds.
+    """The report on a bundle, voucher, receipt or package; never raises for what the document holds.
 
     `node` None means offline. `status` is a status list got separately; the newest one counts.
     """
@@ -160,6 +163,9 @@ def verify(
             return report
         if node is not None and not _check_node(node, trust, report):
             node = None
+        if report.kind == "receipt":
+            _check_receipt(document, trust, node, report)
+            return report
         given = [] if status is None else [parse(status, "The status list")]
         if files:
             _check_package(files, document, trust, node, report)
@@ -213,8 +219,11 @@ def _read(data: bytes, report: Report) -> tuple[dict[str, bytes], Any]:
     else:
         document = parse(data, "The document")
         if type(document) is not dict:
-            raise Invalid("The document is neither a bundle, a voucher nor a package.")
-        report.kind = "voucher" if "credentialSubject" in document else "bundle"
+            raise Invalid("The document is neither a bundle, a voucher, a receipt nor a package.")
+        if document.get("type") == receipts.RECEIPT_TYPE:
+            report.kind = "receipt"
+        else:
+            report.kind = "voucher" if "credentialSubject" in document else "bundle"
     report.add("form", VALID, "The {kind} is in its one canonical form.", kind=report.kind)
     return files, document
 
@@ -241,6 +250,44 @@ def _check_node(node: Node, trust: Trust, report: Report) -> bool:
         return False
     report.add("chain", VALID, "The node serves the trusted chain {chain_id}.", chain_id=chain_id)
     return True
+
+
+def _check_receipt(receipt: Any, trust: Trust, node: Node | None, report: Report) -> None:
+    receipts.check(receipt, trust)
+    first, last = (receipt["records"][place]["leaf_index"] for place in (0, -1))
+    report.add(
+        "signature", VALID,
+        "The receipt is signed by the registry's key {did}.", did=receipt["issuer"],
+    )  # fmt: skip
+    report.add(
+        "promise", VALID,
+        "{count} records promised at leaf {first} to {last}; issued {at}. This is a promise, not yet a "
+        "proof of inclusion.",
+        count=len(receipt["records"]), first=first, last=last, at=receipt["issued_at"],
+    )  # fmt: skip
+    if node is None:
+        return
+    try:
+        answer = node.call(trust.contracts["CheckpointAnchor"], LATEST)
+        if len(answer) != 64:
+            raise ValueError("this is no size and root")
+    except (OSError, ValueError) as error:
+        report.add("anchored", CANNOT_TELL, "The node failed to answer: {why}.", why=str(error))
+        return
+    size = int.from_bytes(answer[:32])
+    if size > last:
+        report.add(
+            "anchored", VALID,
+            "The log has been anchored at size {size}, beyond leaf {last}: ask for the record's bundle "
+            "to see that it is under it; a receipt alone does not prove inclusion.",
+            size=size, last=last,
+        )  # fmt: skip
+    else:
+        report.add(
+            "anchored", VALID,
+            "The log has been anchored at size {size}, which does not yet cover leaf {last}.",
+            size=size, last=last,
+        )  # fmt: skip
 
 
 def _check_package(
@@ -595,7 +642,7 @@ def run(
     found = verify(data, trust, now=now, node=node, status=status)
     found.steps[:0] = report.steps
     report = found
-    if trust is not None and node is None and not offline:
+    if trust is not None and node is None and not offline and report.kind != "receipt":
         report.add(
             "chain", CANNOT_TELL,
             "No chain node was named: pass --rpc URL, or --offline to do without.",
@@ -622,7 +669,7 @@ def print_report(report: Report, translate: Callable[[str], str] = str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m ledger.proof.verify")
-    parser.add_argument("file", help="a bundle, voucher or package")
+    parser.add_argument("file", help="a bundle, voucher, receipt or package")
     parser.add_argument("--trust", help="the trust file, got from the registry out of band")
     parser.add_argument("--status", help="a status list newer than the document's own")
     parser.add_argument("--rpc", help="a chain node you trust; also CHAIN_RPC_URL")

@@ -1,10 +1,13 @@
 """Who may do what: the role, his own organisation's business, and never on what he made himself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from sqlalchemy import select
 
 from ledger import (
@@ -19,13 +22,21 @@ from ledger import (
     trading,
     vouchers,
 )
-from ledger.errors import Conflict, Invalid, Missing, NotAllowed
-from ledger.parties import MAY, ROLES, Actor
+from ledger.chain import keys
+from ledger.errors import (
+    Conflict,
+    Invalid,
+    Missing,
+    NotAllowed,
+    NotAuthenticated,
+)
+from ledger.parties import MAY, MEMBER, NOBODY, PUBLIC, ROLES, Actor
 from ledger.proof.encoding import digest_text
 from tests.conftest import (
     CAST,
     CHECKER_KEYS,
     CREDENTIAL_KEY,
+    DEMO,
     HOLDER,
     ORIGIN,
     PARTIES,
@@ -36,6 +47,14 @@ from tests.conftest import (
 
 # In the table of roles, but nobody has written the verb yet: this list can only shrink.
 VERB_COMES_LATER = {"application.withdraw"}
+# Questions, and deeds of the site: no room of the ledger asks `may` for them.
+WITHOUT_A_ROOM = {
+    *(verb for verb in MAY if verb.endswith(".read")),
+    "audit.run", "draft.drop", "draft.save", "figure.compute", "file.verify", "job.start",
+    "log.anchor", "log.seal", "member.reset", "outbox.retry", "password.change", "session.begin",
+    "session.end", "statement.proof", "token.create", "token.revoke", "voucher.export",
+    "voucher.verify",
+}  # fmt: skip
 
 Do = Callable[[Town, str, Any], Any]  # (town, login, the subjects that stand ready)
 
@@ -56,8 +75,7 @@ def issue(town: Town, who: str, on: Any) -> Any:
 
 
 def approve_statement(town: Town, who: str, on: Any) -> Any:
-    signer = who if who in CHECKER_KEYS else "carl"
-    approval = town.approval(on.proposed, signer)
+    approval = town.approval(on.proposed, who if who in CHECKER_KEYS else "carl")
     town.do(who, revenue.approve, on.proposed, approval, ORIGIN, town.home.config.deployment)
 
 
@@ -66,8 +84,11 @@ def propose_agreement(town: Town, who: str, on: Any) -> Any:
 
 
 VERBS: dict[str, Do] = {
+    # These two serve `init` too, as "system": who calls them asks before.
     "party.add": lambda t, who, on: parties.may(t.actors[who], "party.add"),
     "member.add": lambda t, who, on: parties.may(t.actors[who], "member.add"),
+    "member.change": lambda t, who, on: t.do(
+        who, parties.change_member, on.member, ["regulator"]),
     "evidence.deposit": lambda t, who, on: t.deposit(who, who.encode()),
     "catalogue.import": lambda t, who, on: t.do(
         who, catalogue.import_resources, resources=[{"code": "1", "title": "一", "provider": None}],
@@ -96,16 +117,81 @@ VERBS: dict[str, Do] = {
         who, trading.record_payment, licence=on.licence, amount_fen=1, received_on="2026-03-02",
         reference=who),
     "scheme.propose": lambda t, who, on: t.do(
-        who, revenue.propose_scheme, on.agreement, t.scheme_document(), START.date()),
+        who, revenue.propose_scheme, on.agreement, t.scheme_document(),
+        date.fromisoformat(on.scheme.effective_from)),
     "scheme.agree": lambda t, who, on: t.do(who, revenue.agree_scheme, on.scheme, on.agreement),
     "statement.draft": lambda t, who, on: t.do(
         who, revenue.draft, on.agreement, from_on=START.date(), until_on=START.date(), facts={}),
     "statement.propose": lambda t, who, on: t.do(who, revenue.propose, on.drafted, ORIGIN),
+    "statement.reopen": lambda t, who, on: t.do(who, revenue.reopen, on.proposed),
     "statement.approve": approve_statement,
     "statement.reject": lambda t, who, on: t.do(who, revenue.reject, on.proposed, "x", ORIGIN),
     "package.pack": lambda t, who, on: t.do(
         who, handoff.pack, on.voucher, deployment=t.home.config.deployment, sample=b"", pricing={}),
 }  # fmt: skip
+
+
+# Whose business the subject is that stands ready for a verb; the others' subject is who asks.
+OWNER = {
+    "agreement.sign": "bureau",
+    "licence.grant": "operator",
+    "licence.revoke": "operator",
+    "package.pack": "operator",
+    "scheme.agree": "bureau",
+    "scheme.propose": "operator",
+    **{verb: "operator" for verb in VERBS if verb.partition(".")[0] in ("application", "voucher")},
+    **dict.fromkeys(("appraisal.approve", "appraisal.reject"), "firm"),
+    **{f"statement.{act}": "treasury" for act in ("propose", "reopen", "approve", "reject")},
+}
+STRANGER = "bank"
+# Who made what stands ready: it is his alone to carry on, or another's to decide on.
+MAKER = {
+    "agreement.sign": "olga",
+    "appraisal.approve": "anna",
+    "appraisal.reject": "anna",
+    "member.change": "newt",  # the administrator of himself
+    "scheme.agree": "olga",
+    **{f"statement.{act}": "mona" for act in ("propose", "reopen", "approve", "reject")},
+    **{verb: "olga" for verb in VERBS if verb.startswith("application.")},
+}
+ONLY_THE_MAKER = {"statement.propose", "statement.reopen"}
+DECISIONS = sorted(set(MAKER) - ONLY_THE_MAKER - {"application.submit"})
+# What stands ready is not in the state for these, or not on a chain: who may is told that.
+OUT_OF_STATE = {
+    "package.pack", "statement.draft", "statement.reopen", "voucher.resume", "voucher.unfreeze",
+}  # fmt: skip
+
+
+class Undone(Exception):
+    """Ends a rehearsed deed."""
+
+
+class Rehearsal(Town):
+    """A town in which every deed is done and then undone."""
+
+    def __init__(self, town: Town) -> None:
+        self.__dict__ = {**town.__dict__, "actors": dict(town.actors)}
+
+    @contextmanager
+    def deed(self) -> Iterator[Any]:
+        with suppress(Undone), super().deed() as session:
+            yield session
+            raise Undone
+
+
+def may_do(town: Town, verb: str, login: str, on: Any) -> bool:
+    """Whether the room lets him do it: it is done, or cannot be done now by anybody."""
+    try:
+        VERBS[verb](town, login, on)
+    except NotAllowed:
+        return False
+    except (Conflict, Missing):
+        assert verb in OUT_OF_STATE
+    return True
+
+
+def person_of(role: str, party: str) -> str:
+    return f"{role} at {party}"
 
 
 @pytest.fixture(scope="module")
@@ -125,16 +211,40 @@ def ready(village: Town) -> Any:
     drafted, proposed = t.statement(), t.statement("proposed")
     on_notice = t.application("on_notice")
     t.later(days=21)
+    populate(t)
+    with t.reading() as session:
+        newt = session.get_one(parties.Member, t.actors["newt"].member_id)
     return SimpleNamespace(
         agreement=agreement, agreement_facts=agreement_facts(t), appraisal=appraisal,
         appraisal_facts={
-            "registration": registered, "purpose": "参考", "base_on": t.now.date(),
-            "disclosures": appraisal.disclosures, "documents": {}, "weights": [],
+            **yaml.load((DEMO / "appraisal.yaml").read_bytes(), yaml.CSafeLoader),
+            "registration": registered, "base_on": t.now.date(),
         },
         drafted=drafted, facts=t.application_facts(), licence=t.licence(voucher),
-        licence_facts=facts, on_notice=on_notice, proposed=proposed, registered=registered,
+        licence_facts=facts, member=newt, on_notice=on_notice, proposed=proposed, registered=registered,
         scheme=scheme, unsigned=unsigned, voucher=voucher, **applications,
     )  # fmt: skip
+
+
+def populate(town: Town) -> None:
+    """One person of each role in every organisation that owns something, and in one that does not."""
+    with town.deed() as session:
+        for party in (*sorted(set(OWNER.values())), STRANGER):
+            house = session.get_one(parties.Party, town.parties[party])
+            for role in ROLES:
+                login = person_of(role, party)
+                parties.add_member(
+                    session, "system", town.now, party=house, login=login, display_name=login,
+                    roles=[role],
+                    signing_address=keys.address_of(CHECKER_KEYS["carl"]),
+                )  # fmt: skip
+                town.actors[login] = parties.actor_by_login(session, login)
+        bank = session.get_one(parties.Party, town.parties[STRANGER])
+        parties.add_member(
+            session, "system", town.now, party=bank, login="newt", display_name="新人",
+            roles=["administrator"],
+        )  # fmt: skip
+        town.actors["newt"] = parties.actor_by_login(session, "newt")
 
 
 def agreement_facts(town: Town) -> dict[str, Any]:
@@ -145,65 +255,135 @@ def agreement_facts(town: Town) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def refused(town: Town, verb: str, login: str, on: Any) -> None:
-    """The verb is NotAllowed for that person, and nothing changed."""
-    before = town.snapshot()
-    with pytest.raises(NotAllowed):
-        VERBS[verb](town, login, on)
-    assert town.snapshot() == before, f"{login} was refused {verb}, and yet something changed"
-
-
 # ---------------------------------------------------------------- the role
 
 
 def test_every_verb_of_the_table_is_tried_or_is_said_to_come_later() -> None:
-    assert set(MAY) == set(VERBS) | VERB_COMES_LATER
-    assert not set(VERBS) & VERB_COMES_LATER
+    assert set(MAY) == set(VERBS) | VERB_COMES_LATER | WITHOUT_A_ROOM
+    assert not set(VERBS) & (VERB_COMES_LATER | WITHOUT_A_ROOM)
 
 
-def test_the_table_names_known_roles_and_every_role_may_something() -> None:
-    assert {role for roles in MAY.values() for role in roles} == set(ROLES)
+def test_every_role_may_something() -> None:
+    named = {role for roles in MAY.values() for role in roles}
+    # A data subject may what every member may, until there is the space of its own.
+    assert named - {PUBLIC, MEMBER} == set(ROLES) - {"data_subject"}
 
 
+@pytest.mark.parametrize("relation", ["own", "other"])
 @pytest.mark.parametrize("verb", VERBS)
-def test_nobody_without_the_role_may(village: Town, ready: Any, verb: str) -> None:
-    outsiders = [login for login in CAST if not village.actors[login].roles & MAY[verb]]
-    assert outsiders
-    before = village.snapshot()
-    for login in outsiders:
-        with pytest.raises(NotAllowed):
-            VERBS[verb](village, login, ready)
+def test_a_room_lets_in_whom_the_table_names(
+    village: Town, ready: Any, verb: str, relation: str
+) -> None:
+    """Every role, once of the owner's organisation and once of another; what is done is undone."""
+    town, before = Rehearsal(village), village.snapshot()
+    owner = OWNER.get(verb)
+    house = (owner or "operator") if relation == "own" else STRANGER
+    fits = ("any", relation if owner else "own")  # what he makes is his own, wherever he is
+    expected = {role: MAY[verb].get(role) in fits and verb not in ONLY_THE_MAKER for role in ROLES}
+    found = {role: may_do(town, verb, person_of(role, house), ready) for role in ROLES}
+    assert found == expected
     assert village.snapshot() == before
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_of_the_cast_is_let_in_as_the_table_says(village: Town, ready: Any, verb: str) -> None:
+    """People have one role or two, and some made what the verb is about."""
+    town, before = Rehearsal(village), village.snapshot()
+    for login in CAST:
+        actor = village.actors[login]
+        owner = OWNER.get(verb)
+        expected = parties.allowed(actor, verb, owner and village.parties[owner])
+        if verb in DECISIONS:
+            expected = expected and login != MAKER[verb]
+        elif verb in ONLY_THE_MAKER:
+            expected = expected and login == MAKER[verb]
+        assert may_do(town, verb, login, ready) == expected, login
+    assert village.snapshot() == before
+
+
+# ---------------------------------------------------------------- the relation
+
+OWN, OTHER = "house", "street"
+
+
 @pytest.mark.parametrize("verb", sorted(MAY))
-def test_a_person_without_any_role_may_nothing(verb: str) -> None:
-    with pytest.raises(NotAllowed) as refusal:
-        parties.may(Actor("m", "p", frozenset()), verb)
-    assert refusal.value.facts["verb"] == verb
-    assert refusal.value.facts["needed"]
+def test_a_role_counts_by_its_relation_to_the_owners(verb: str) -> None:
+    for role in ROLES:
+        relations = {
+            relation
+            for one, relation in MAY[verb].items()
+            if one in (role, MEMBER, PUBLIC)  # each member is these too
+        }
+        actor = Actor("m", OWN, frozenset({role}))
+        own, other = bool(relations & {"own", "any"}), bool(relations & {"other", "any"})
+        assert parties.allowed(actor, verb) == bool(relations)
+        assert parties.allowed(actor, verb, OWN) == own
+        assert parties.allowed(actor, verb, OTHER) == other
+        assert parties.allowed(actor, verb, (OTHER, OWN)) == own
+        assert parties.allowed(actor, verb, iter([OTHER, "lane"])) == other
+        assert parties.allowed(actor, verb, []) == other
 
 
-# ---------------------------------------------------------------- his own organisation's business
+@pytest.mark.parametrize("verb", sorted(MAY))
+def test_who_is_not_signed_in_may_what_is_public_and_no_more(verb: str) -> None:
+    roleless = Actor("m", OWN, frozenset())
+    for owners in (None, OWN, ""):  # "" is where nobody belongs
+        if PUBLIC in MAY[verb]:
+            parties.may(NOBODY, verb, owners)
+            parties.may(roleless, verb, owners)
+            continue
+        with pytest.raises(NotAuthenticated, match=r"Sign in first\."):
+            parties.may(NOBODY, verb, owners)
+        with pytest.raises(NotAllowed, match=r"This needs the role .+; you have -\.") as refusal:
+            parties.may(roleless, verb, owners)
+        assert refusal.value.facts["verb"] == verb
 
 
 @pytest.mark.parametrize(
-    ("verb", "login"),
+    ("verb", "role", "owner", "sentence"),
     [
-        ("agreement.sign", "pia"),
-        ("application.submit", "mallory"),
-        ("licence.grant", "mallory"),
-        ("licence.revoke", "mallory"),
-        ("package.pack", "mallory"),
-        ("scheme.agree", "pia"),
-        ("scheme.propose", "mallory"),
+        ("scheme.agree", "provider", OTHER, "SCHEME belongs to another organisation, not to yours."),
+        ("application.accept", "registrar", OWN,
+         "SCHEME is your own organisation's; another one must decide on it."),
+        ("application.accept", "operator", OWN, "This needs the role registrar; you have operator."),
     ],
-)
-def test_the_role_of_another_organisation_does_not_do(
-    village: Town, ready: Any, verb: str, login: str
-) -> None:
-    assert village.actors[login].roles & MAY[verb]
-    refused(village, verb, login, ready)
+)  # fmt: skip
+def test_a_refusal_says_why(verb: str, role: str, owner: str, sentence: str) -> None:
+    actor = Actor("m", OWN, frozenset({role}))
+    with pytest.raises(NotAllowed) as refusal:
+        parties.may(actor, verb, owner, "SCHEME")
+    assert refusal.value.sentence == sentence
+    with pytest.raises(NotAllowed) as refusal:
+        parties.may(actor, verb, owner)  # not told what it is, it says its noun
+    assert refusal.value.sentence == sentence.replace("SCHEME", verb.partition(".")[0])
+
+
+def test_roles_without_a_person_are_nobody_s() -> None:
+    with pytest.raises(NotAuthenticated):
+        parties.may(Actor("", OWN, frozenset(ROLES)), "application.accept", OTHER)
+
+
+def test_nobody_is_given_the_roles_that_everybody_has() -> None:
+    assert not {PUBLIC, MEMBER} & set(ROLES)
+
+
+def test_each_noun_knows_its_owners(village: Town, ready: Any) -> None:
+    house = village.parties
+    with village.reading() as session:
+        seen = [
+            agreements.owners(ready.agreement),
+            revenue.owners(session, ready.proposed),
+            trading.licence_owners(session, ready.licence),
+            appraisals.owners(session, ready.appraisal),
+            (revenue.makers_party(session, ready.proposed),),
+        ]
+    assert seen == [
+        (house["bureau"], house["operator"]),
+        (house["bureau"], house["operator"]),
+        (house["operator"], house["bank"]),
+        (house["operator"], house["firm"]),
+        (house["treasury"],),
+    ]
 
 
 def test_evidence_of_another_organisation_cannot_be_used(town: Town) -> None:
@@ -211,6 +391,15 @@ def test_evidence_of_another_organisation_cannot_be_used(town: Town) -> None:
     before = town.snapshot()
     with pytest.raises(NotAllowed, match=r"another organisation"):
         town.do("olga", registration.submit, **facts)
+    assert town.snapshot() == before
+
+
+def test_the_agreement_of_another_organisation_cannot_be_used(town: Town) -> None:
+    theirs = town.deposit("mallory")
+    facts = {**town.application_facts(), "deposits": [theirs]}
+    before = town.snapshot()
+    with pytest.raises(NotAllowed, match=r"Agreement .* belongs to another organisation"):
+        town.do("mallory", registration.submit, **facts)
     assert town.snapshot() == before
 
 
@@ -222,11 +411,12 @@ def test_another_organisation_cannot_resubmit_what_was_returned(town: Town) -> N
     )
     town.do("paul", agreements.sign, theirs)
     facts = town.application_facts(town.get(agreements.Agreement, made))
+    theirs_too = town.deposit("mallory")
     before = town.snapshot()
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowed, match=r"Application .* another organisation"):
         town.do(
             "mallory", registration.submit,
-            **{**facts, "agreement": theirs, "deposits": facts["deposits"], "resubmits": made},
+            **{**facts, "agreement": theirs, "deposits": [theirs_too], "resubmits": made},
         )  # fmt: skip
     assert town.snapshot() == before
 
@@ -254,14 +444,36 @@ def test_a_scheme_cannot_be_agreed_in_the_name_of_another_agreement(town: Town) 
 # ---------------------------------------------------------------- two persons
 
 
-@pytest.mark.parametrize(
-    "verb", [verb for verb in VERBS if verb.startswith("application.") and "registrar" in MAY[verb]]
-)
-@pytest.mark.parametrize("login", ["olga", "otto"])
-def test_neither_the_applicant_nor_a_registrar_of_his_house_decides_on_an_application(
-    village: Town, ready: Any, verb: str, login: str
-) -> None:
-    refused(village, verb, login, ready)
+@pytest.mark.parametrize("verb", DECISIONS)
+def test_nobody_decides_on_what_he_made_himself(village: Town, ready: Any, verb: str) -> None:
+    """Not even with every role and in an organisation that fits: who made it is excluded as a person.
+
+    Vouchers are not in the list: the registrar who issued one may also change it.
+    """
+    town, before = Rehearsal(village), village.snapshot()
+    owner = village.parties[OWNER.get(verb, "operator")]
+    own = "own" in MAY[verb].values()
+    maker = Actor(
+        village.actors[MAKER[verb]].member_id,
+        owner if own else village.parties["registry"],
+        frozenset(ROLES),
+    )
+    assert parties.allowed(maker, verb, owner)
+    town.actors[MAKER[verb]] = maker
+    with pytest.raises(NotAllowed, match=r"yourself|your own roles"):
+        VERBS[verb](town, MAKER[verb], ready)
+    another = Actor(village.actors["rob"].member_id, maker.party_id, maker.roles)
+    if verb != "statement.approve":  # rob has no key to sign with
+        town.actors["rob"] = another
+        assert may_do(town, verb, "rob", ready)
+    assert village.snapshot() == before
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if "other" in MAY[verb].values()])
+def test_a_decision_is_not_the_own_organisation_s(village: Town, ready: Any, verb: str) -> None:
+    (role,) = MAY[verb]
+    with pytest.raises(NotAllowed, match=r"your own organisation's"):
+        VERBS[verb](Rehearsal(village), person_of(role, "operator"), ready)
 
 
 def test_a_registrar_who_became_the_applicant_s_hand_does_not_decide(town: Town) -> None:
@@ -271,13 +483,6 @@ def test_a_registrar_who_became_the_applicant_s_hand_does_not_decide(town: Town)
     town.actors["olga"] = Actor(olga.member_id, town.parties["registry"], frozenset({"registrar"}))
     with pytest.raises(NotAllowed, match=r"yourself"):
         town.do("olga", registration.accept, made)
-
-
-@pytest.mark.parametrize("verb", ["appraisal.approve", "appraisal.reject"])
-def test_an_appraiser_does_not_decide_on_his_own_appraisal(
-    village: Town, ready: Any, verb: str
-) -> None:
-    refused(village, verb, "anna", ready)
 
 
 @pytest.mark.parametrize("act", ["approve", "reject"])
@@ -388,6 +593,34 @@ def test_a_member_that_cannot_be_is_refused(
     with pytest.raises(refusal):
         join(village, **changes)
     assert village.snapshot() == before
+
+
+def test_an_administrator_changes_what_a_member_may(town: Town) -> None:
+    made = join(town)
+    town.do("admin", parties.change_member, made, ["registrar", "operator", "registrar"])
+    before = town.snapshot()
+    town.do("admin", parties.change_member, made, ["operator", "registrar"])
+    assert town.snapshot() == before, "the same roles again are no deed"
+    town.do("admin", parties.change_member, made, [])
+    with town.reading() as session:
+        actor = parties.actor_by_login(session, "newt")
+        records = log.history(session, made.id)
+        kinds = [record.kind for record in records]
+        roles = [log.payload_of(record)["body"]["roles"] for record in records]
+    assert kinds == ["member.added", "member.changed", "member.changed"]
+    assert roles == [["operator"], ["operator", "registrar"], []]
+    assert {verb for verb in MAY if parties.allowed(actor, verb)} == {
+        verb for verb in MAY if PUBLIC in MAY[verb]
+    }
+
+
+def test_a_member_is_not_given_a_role_that_is_not_to_give(town: Town) -> None:
+    made = join(town)
+    before = town.snapshot()
+    for role in ("king", PUBLIC, MEMBER):
+        with pytest.raises(Invalid, match=role):
+            town.do("admin", parties.change_member, made, ["operator", role])
+    assert town.snapshot() == before
 
 
 def test_a_party_is_found_by_its_code_in_any_spelling_of_it(village: Town) -> None:

@@ -26,8 +26,9 @@ from ledger.chain.outbox import Deployment
 from ledger.parties import Actor
 from ledger.proof import bundle as bundles
 from ledger.proof import checkpoint as notes
+from ledger.proof import receipt as receipts
 from ledger.proof.credential import credential_digest
-from ledger.proof.encoding import canonical, digest_text
+from ledger.proof.encoding import canonical, digest_text, instant
 from ledger.proof.merkle import leaf_hash
 from ledger.registration import Registration, coded
 from ledger.store import Base
@@ -88,6 +89,16 @@ def anchor(session: Session, now: datetime, block: int) -> log.Checkpoint:
     log.note_anchor(session, sealed.tree_size, "0x" + f"{block:02x}" * 32, block)
     session.commit()
     return sealed
+
+
+def placed(record: log.Record) -> dict[str, Any]:
+    """A record as a receipt names it."""
+    return {
+        "at": instant(record.at),
+        "digest": record.digest,
+        "kind": record.kind,
+        "leaf_index": record.leaf_index,
+    }
 
 
 def registration() -> Registration:
@@ -154,6 +165,12 @@ def _formats(session: Session) -> dict[str, bytes]:
         DEPLOYMENT, origin=ORIGIN, log_public=LOG_KEY.public_key().public_bytes_raw(),
         credential_public=CREDENTIAL_KEY.public_key().public_bytes_raw(), since=NOW, embedded=True,
     )  # fmt: skip
+    receipt = receipts.make(
+        ORIGIN,
+        [placed(log.record_of(session, registered.id, 1)), placed(record)],
+        CREDENTIAL_KEY,
+        NOW,
+    )
     entry = canonical(bundle["entry"])
     line_salt = "0f" * 16
     digests = {
@@ -186,6 +203,7 @@ def _formats(session: Session) -> dict[str, bytes]:
             record.leaf_index, log.inclusion(session, record.leaf_index, sealed.tree_size),
             sealed.note, entry,
         ).encode(),
+        "receipt.json": canonical(receipt),
         "status.json": canonical(published.list_credential),
         "trust.json": trust,
         "vkey.txt": (

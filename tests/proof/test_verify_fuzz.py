@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from ledger.errors import Invalid
 from ledger.proof import bundle as bundles
-from ledger.proof.encoding import INT_MAX, canonical
+from ledger.proof.encoding import INT_MAX, canonical, instant
+from ledger.proof.receipt import make
 from ledger.proof.trust import parse_trust
 from ledger.proof.verify import Node
 from tests.proof.test_encoding import values
-from tests.proof.world import World, chain_server, check, serve
+from tests.proof.world import ISSUED, World, chain_server, check, serve
 
 Path = tuple[Any, ...]
 
@@ -150,6 +151,18 @@ def test_no_value_of_a_voucher_or_status_list_can_be_replaced_or_taken_out(
             assert report.exit_code != 0, path
 
 
+def test_no_value_of_a_receipt_can_be_replaced_or_taken_out(world: World) -> None:
+    registry = world.registry
+    record = {"at": instant(ISSUED), "digest": "sha256:" + "ab" * 32, "kind": "resource.listed"}
+    records = [{**record, "leaf_index": index} for index in (3, 4)]
+    document = make(registry.origin, records, registry.credential_key, ISSUED)
+    assert check(canonical(document), world.trust_file).exit_code == 0
+    for path in paths(document):
+        for other in [put(document, path, v) for v in OLD] + rearranged(document, path):
+            if canonical(other) != canonical(document):
+                assert check(canonical(other), world.trust_file).exit_code == 1, path
+
+
 def test_no_value_of_the_trust_file_can_be_replaced_so_that_reading_it_crashes(
     world: World,
 ) -> None:
@@ -193,6 +206,8 @@ def test_random_json_gets_a_verdict_that_is_not_valid(world: World, value: Any) 
     assert check(canonical(bundle), world.trust_file).exit_code == 1
     voucher = {"credentialSubject": value, "proof": value}
     assert check(canonical(voucher), world.trust_file, status=world.status).exit_code == 1
+    receipt = {"proof": value, "records": value, "type": "shuzheng/receipt", "v": 1}
+    assert check(canonical(receipt), world.trust_file).exit_code == 1
 
 
 @shared

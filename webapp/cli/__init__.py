@@ -23,6 +23,8 @@ PLACES = {
     **dict.fromkeys(("value", "share"), "webapp.cli.figures"),
     **dict.fromkeys(("voucher", "trust", "status", "history", "package"), "webapp.cli.proofs"),
     "verify": "webapp.cli.verify",
+    "serve": "webapp.serve",
+    "site": "webapp.serve",
     "demo": "webapp.demo",
 }
 

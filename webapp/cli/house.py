@@ -1,11 +1,9 @@
 """Running the house: init, node, worker, seal, anchor, audit, demo."""
 
-import json
 import os
 import secrets
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 
 from ledger import log, parties
 from ledger.chain import keys, node, outbox
@@ -23,14 +22,18 @@ from ledger.errors import ChainUnavailable, Conflict, LedgerError
 from ledger.proof.checkpoint import verifier_key
 from ledger.supervision import Audit
 from webapp import home as homes
+from webapp import serve
 from webapp.cli import main
 from webapp.cli.proofs import open_worker
 from webapp.cli.run import Run, progress_bar, with_home
 from webapp.home import Home
 from webapp.language import tr
+from webapp.worker import Worker
 
 NODE_START_S = 30
-ORPHAN_S = 10
+CHAIN_LOOK_S = 0.25
+
+logger = structlog.get_logger()
 
 
 @main.command("init")
@@ -134,6 +137,9 @@ def node_command(run: Run, port: int, parent_pid: int | None) -> None:
             "{path} has no embedded chain: run `shuzheng init --home {path}` first.", path=str(path)
         )
 
+    if parent_pid is not None:
+        serve.end_with(parent_pid)
+
     def ready(url: str) -> None:
         known = {"parent_pid": parent_pid, "pid": os.getpid(), "url": url}
         keys.write_durably(path / "node.json", known)
@@ -150,17 +156,14 @@ def node_command(run: Run, port: int, parent_pid: int | None) -> None:
 
 def _forget_node(path: Path) -> None:
     """Remove node.json if it is ours."""
-    try:
-        if json.loads((path / "node.json").read_bytes())["pid"] == os.getpid():
-            (path / "node.json").unlink()
-    except (FileNotFoundError, ValueError):
-        pass
+    if serve.known_node(path).get("pid") == os.getpid():
+        (path / "node.json").unlink(missing_ok=True)
 
 
 @contextmanager
 def running_node(path: Path) -> Iterator[str]:
     """The home's node, running: one already there, else one of our own until the block ends."""
-    _await_orphan(path)
+    serve.await_orphan(path)
     try:
         url, token = homes.node_address(path)
         connect(url, token=token, timeout_s=2).identity()
@@ -169,45 +172,13 @@ def running_node(path: Path) -> Iterator[str]:
     except LedgerError:
         pass
     (path / "node.json").unlink(missing_ok=True)
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "webapp", "node", "--home", str(path),
-         "--parent-pid", str(os.getpid())],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    process = serve.spawn("node", path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         yield _wait_for_node(path, process)
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        serve.end(process)
         assert process.stderr is not None
         process.stderr.close()
-
-
-def _await_orphan(path: Path) -> None:
-    """Wait for a node whose parent was killed to end, as it does within a moment: it is no node to use."""
-    for _ in range(ORPHAN_S * 20):
-        try:
-            known = json.loads((path / "node.json").read_bytes())
-        except (FileNotFoundError, ValueError):
-            return
-        parent = known.get("parent_pid")
-        if parent is None or _lives(parent) or not _lives(known["pid"]):
-            return
-        time.sleep(0.05)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _wait_for_node(path: Path, process: "subprocess.Popen[bytes]") -> str:
@@ -218,11 +189,8 @@ def _wait_for_node(path: Path, process: "subprocess.Popen[bytes]") -> str:
             raise ChainUnavailable(
                 "The node did not start: {cause}", cause=said[-1] if said else process.returncode
             )
-        try:
-            if json.loads((path / "node.json").read_bytes())["pid"] == process.pid:
-                return homes.node_address(path)[0]
-        except (FileNotFoundError, ValueError):
-            pass
+        if serve.known_node(path).get("pid") == process.pid:
+            return homes.node_address(path)[0]
         time.sleep(0.05)
     raise ChainUnavailable("The node did not start within {limit} s.", limit=NODE_START_S)
 
@@ -232,10 +200,16 @@ def _wait_for_node(path: Path, process: "subprocess.Popen[bytes]") -> str:
 @click.option(
     "--retry", is_flag=True, help="try again what raised an alarm, after mending its cause"
 )
+@click.option("--parent-pid", type=int, help="end when this process is gone")
 @with_home
-def worker_command(run: Run, once: bool, retry: bool) -> None:
+def worker_command(run: Run, once: bool, retry: bool, parent_pid: int | None) -> None:
     """Seal, anchor and carry acts to the chain, until stopped (Ctrl-C) or, with --once, done."""
-    worker = open_worker(run)
+    if parent_pid is not None:
+        serve.end_with(parent_pid)
+    stop = threading.Event()
+    worker = open_worker(run) if parent_pid is None else _open_when_it_answers(run, stop)
+    if worker is None:
+        return
     if retry:
         with run.home.deed(run.now) as session:
             outbox.retry(session)
@@ -251,10 +225,28 @@ def worker_command(run: Run, once: bool, retry: bool) -> None:
         if found:
             raise SystemExit(1)
         return
-    stop = threading.Event()
+    _heed_signals(stop)
+    worker.run(stop.is_set)
+
+
+def _heed_signals(stop: threading.Event) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    worker.run(stop.is_set)
+
+
+def _open_when_it_answers(run: Run, stop: threading.Event) -> Worker | None:
+    """The worker of this home, once its chain's node, which was begun beside it, answers."""
+    _heed_signals(stop)
+    keyring = run.home.keyring(run.passphrase())
+    tries = 0
+    while not stop.wait(CHAIN_LOOK_S if tries else 0):
+        try:
+            return Worker(run.home, keyring, run.home.gateway())
+        except ChainUnavailable as error:
+            tries += 1
+            if tries % 40 == 0:
+                logger.warning("waiting", cause=error.sentence)
+    return None
 
 
 @main.command("seal")

@@ -1,0 +1,94 @@
+"""Routes that are not made from the deeds: one's jobs and their files, verification of a file, the docs."""
+
+from typing import Any
+
+from flask import Response, render_template, request
+from flask_smorest import Blueprint
+
+from ledger.errors import Missing
+from webapp import door, jobs
+from webapp.api.problems import problem_answers
+from webapp.api.respond import JSON, reply, send
+from webapp.api.schemas import JobAnswer, JobsAnswer
+from webapp.deeds import File
+from webapp.deeds.background import facts
+from webapp.deeds.proofs import VerifyAnswer, verify_bytes
+from webapp.intake import read_upload
+from webapp.language import translate
+
+VERIFY_BYTES_MAX = 64 * 1024 * 1024
+JOBS_TOLD = 50
+UPLOAD = {"multipart/form-data": {"schema": {
+    "type": "object", "required": ["file"],
+    "properties": {"file": {"type": "string", "format": "binary"}},
+}}}  # fmt: skip
+
+
+def enter(blueprint: Blueprint) -> None:
+    """Enter the routes."""
+    told: dict[str, Any]
+    for path, name, view, method, told in (
+        ("/jobs", "job_list", my_jobs, "GET", _json("My jobs", JobsAnswer)),
+        ("/jobs/<job_id>", "job_read", my_job, "GET", _json("A job", JobAnswer)),
+        ("/jobs/<job_id>/file", "job_file", my_file, "GET",
+         {"200": {"description": "The file a job made", "content": {
+             "*/*": {"schema": {"type": "string", "format": "binary"}}}}}),
+        ("/verify", "file_verify", verify, "POST", _json("The report", VerifyAnswer)),
+    ):  # fmt: skip
+        more = {"requestBody": {"required": True, "content": UPLOAD}} if method == "POST" else {}
+        documented = blueprint.doc(
+            summary=view.__doc__, operationId=name, tags=["House"],
+            responses={**told, **problem_answers()}, **more,
+        )(view)  # fmt: skip
+        blueprint.route(path, methods=[method], endpoint=name)(documented)
+
+
+@door.guard("job.read")
+def my_jobs() -> Response:
+    """My jobs, the newest first"""
+    with door.the_desk().home.reading() as session:
+        found = jobs.jobs_of(session, door.actor().member_id, JOBS_TOLD)
+        return reply({"items": [facts(job) for job in found]})
+
+
+@door.guard("job.read")
+def my_job(job_id: str) -> Response:
+    """How far a job is, and its outcome"""
+    with door.the_desk().home.reading() as session:
+        return reply(facts(jobs.job_of(session, job_id, door.actor().member_id)))
+
+
+@door.guard("job.read")
+def my_file(job_id: str) -> Response:
+    """The file a job made"""
+    return send(file_of(job_id))
+
+
+def file_of(job_id: str) -> File:
+    """The file that a job of one's own made; raises Missing."""
+    desk = door.the_desk()
+    with desk.home.reading() as session:
+        found = jobs.job_of(session, job_id, door.actor().member_id)
+    answer = (found.answer or {}).get("answer") or {}
+    if found.verb != "package.pack" or "digest" not in answer:
+        raise Missing("The job {id} made no file.", id=job_id)
+    return File(desk.home.material(answer["digest"]), "application/zip", answer["name"])
+
+
+@door.guard("file.verify")
+def verify() -> Response:
+    """Check a bundle, voucher, package, receipt or printed voucher"""
+    name, data = read_upload(request.files.get("file"), limit=VERIFY_BYTES_MAX)
+    desk = door.the_desk()
+    with desk.home.reading() as session:
+        return reply(verify_bytes(desk, session, data, name).as_dict(translate))
+
+
+@door.guard("page.read")
+def docs() -> str:
+    """The API's document for people."""
+    return render_template("api/docs.html")
+
+
+def _json(description: str, schema: Any) -> dict[str, Any]:
+    return {"200": {"description": description, "content": {JSON: {"schema": schema}}}}

@@ -1,0 +1,35 @@
+"""Answers of the API: JSON with an ETag where it shows a version, and files."""
+
+from typing import Any
+
+import orjson
+from flask import Response
+
+from webapp.deeds import Done, File
+
+JSON = "application/json"
+
+
+def reply(value: Any, status: int = 200, version: int | None = None) -> Response:
+    """A JSON answer, with its ETag when it shows a version of something."""
+    answer = Response(orjson.dumps(value, default=str), status, content_type=JSON)
+    if version is not None:
+        answer.headers["ETag"] = f'"{version}"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def send(file: File) -> Response:
+    """A file as an answer, to be stored rather than shown."""
+    answer = Response(file.content, content_type=file.media_type)
+    answer.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def answer_of(done: Done, status: int) -> Response:
+    """What a deed answers: its facts and the signed receipt."""
+    made = reply({"answer": done.answer, "receipt": done.receipt}, status)
+    if done.again:
+        made.headers["Idempotent-Replayed"] = "true"
+    return made

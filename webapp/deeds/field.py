@@ -1,0 +1,426 @@
+"""The deeds of the field before there is a voucher: evidence, catalogue, agreements, applications."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from marshmallow import fields
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger import agreements, catalogue, parties
+from ledger import registration as registering
+from ledger.agreements import Agreement
+from ledger.calendar import local_date
+from ledger.catalogue import CatalogueImport, Resource
+from ledger.errors import Invalid
+from ledger.parties import Actor
+from ledger.proof.encoding import instant
+from ledger.registration import Application, Deposit, Registration
+from webapp.deeds import Deed, Desk, Report, deed
+from webapp.deeds.answers import lists, shows
+from webapp.deeds.forms import Body, document, group, rows, terms, text, texts
+from webapp.deeds.forms import day as day_field
+
+OBJECTS = {"resource": "Resource", "product": "Product or service"}
+RIGHTS = {
+    "holding": "Right to hold", "use": "Right to use", "operating": "Right to operate",
+}  # fmt: skip
+MODES = {
+    "whole": "Authorised as a whole", "by_field": "Authorised by field",
+    "by_scene": "Authorised by scene",
+}  # fmt: skip
+VERDICTS = {"pass": "Pass", "not_applicable": "Not applicable", "fail": "Fail"}
+ELEMENTS = {
+    "scope": "Scope of resources", "term": "Term", "products": "Products and services",
+    "platform": "Technical platform", "ownership": "Ownership of assets",
+    "disclosure": "Disclosure", "accounting_sharing": "Accounting and revenue sharing",
+    "security": "Security and risk", "evaluation_exit": "Evaluation and exit",
+    "breach": "Breach", "dispute": "Disputes", "change_end": "Change and end",
+    "other": "Other matters",
+}  # fmt: skip
+MATERIALS = {
+    "subject": "The applicant", "lawful_source": "Lawful source", "resource": "The data resource",
+    "evidence": "Evidence deposited", "product": "Product and service", "scene": "Scenes of use",
+    "security_risk": "Security risk assessment",
+}  # fmt: skip
+COMPLIANCE = {
+    "lawful_source": "Lawful source", "personal_information": "Personal information",
+    "important_data": "Important and core data", "authorisation": "Authorisation",
+    "agreement_scope": "Within the agreement's scope", "security_assessment": "Security assessment",
+}  # fmt: skip
+RULES_MAX = 200_000
+DIGEST = r"\Asha256:[0-9a-f]{64}\Z"
+
+
+class ReasonBody(Body):
+    """A decision that must state its ground."""
+
+    reason = text("Ground", area=True, hint="as it is told to those concerned")
+
+
+class DepositBody(Body):
+    """A file that was handed in; its bytes are kept already."""
+
+    name = text("File name", most=200)
+    digest = text("Digest", most=71, pattern=DIGEST, example="digest sha256:…")
+    size_bytes = fields.Integer(required=True, metadata={"title": "Bytes", "hint": ""})
+
+
+class ImportBody(Body):
+    """A catalogue to be imported, by the digest of the file handed in."""
+
+    name = text("File name", most=200)
+    digest = text("Digest", most=71, pattern=DIGEST, example="digest sha256:…")
+    encoding = text("Encoding", most=20, required=False, blank=True,
+                    hint="if the guess is wrong: utf-8, gbk, big5")  # fmt: skip
+    sheet = text("Sheet", most=100, required=False, blank=True, hint="if not the first")
+    corrections = texts("Columns", least=0, hint="HEADER=FIELD, one a line; FIELD empty leaves out")
+    skip_bad_rows = fields.Boolean(
+        load_default=False,
+        metadata={"title": "Store the good rows although some are bad", "hint": ""},
+    )
+    strict = fields.Boolean(
+        load_default=False, metadata={"title": "Refuse unknown columns", "hint": ""}
+    )
+
+
+class ResourceBody(Body):
+    """A resource listed by hand."""
+
+    code = text("Resource code", most=64)
+    title = text("Title", most=200)
+    provider = text("Provider", most=200)
+    elements = document("Elements", hint="one a line, name: value", required=False)
+
+
+AgreementElements = terms("AgreementElements", agreements.ELEMENTS, ELEMENTS)
+Materials = terms("Materials", registering.MATERIALS, MATERIALS)
+
+
+class AgreementBody(Body):
+    """An operation agreement 授权运营协议 as proposed."""
+
+    title = text("Title", most=200)
+    mode = text("Mode of authorisation", choices=MODES)
+    implementer = text("Implementing body", most=18, source="implementers",
+                       hint="its social credit code")  # fmt: skip
+    resources = texts("Resources", source="resources", hint="catalogue codes")
+    from_on = day_field("First day")
+    until_on = day_field("Last day", hint="at most five years")
+    elements = group("The thirteen elements", AgreementElements)
+
+
+class DataBody(Body):
+    """A deposited file with the rules its quality is measured by."""
+
+    digest = text("Deposited file", most=71, pattern=DIGEST, example="digest sha256:…",
+                  source="deposits")  # fmt: skip
+    rules = text("Rules of its quality (YAML)", most=RULES_MAX, required=False, blank=True, area=True,
+                 hint="left empty, rules are proposed from the file itself")  # fmt: skip
+
+
+class ApplicationBody(Body):
+    """A first registration 首次登记."""
+
+    object = text("What is registered", choices=OBJECTS)
+    title = text("Title", most=200)
+    summary = text("Summary", area=True)
+    agreement = text("Operation agreement", most=40, required=False, blank=True,
+                     source="agreements")  # fmt: skip
+    resources = texts("Resources", source="resources")
+    rights = texts("Rights", choices=RIGHTS)
+    materials = group("Materials", Materials)
+    data = rows("Data files", DataBody)
+    resubmits = text("Mends the returned application", most=40, required=False, blank=True)
+
+
+class FindingBody(Body):
+    """What the registrar found on one item of the compliance review."""
+
+    verdict = text("Verdict", choices=VERDICTS)
+    evidence = text("Evidence", area=True, required=False, blank=True)
+    finding = text("Finding", area=True, required=False, blank=True)
+
+
+ComplianceBody = type(
+    "ComplianceBody", (Body,), {key: group(label, FindingBody) for key, label in COMPLIANCE.items()}
+)
+
+
+class ReviewBody(Body):
+    """Formal and compliance review 形式审核、合规性审查."""
+
+    formal = text("Formal review", area=True)
+    compliance = group("Compliance review", ComplianceBody)
+
+
+class ReturnBody(Body):
+    """What is missing, all at once 一次性告知."""
+
+    missing = texts("What is missing", hint="one a line, all at once")
+
+
+@deed("evidence.deposit", "/deposits", "Deposit evidence", "Deposited at {at}: {digest}.",
+      body=DepositBody, upload=True)  # fmt: skip
+def deposit(
+    desk: Desk, session: Session, actor: Actor, name: str, digest: str, size_bytes: int
+) -> dict[str, Any]:
+    if not size_bytes:
+        raise Invalid("{path} is empty: there is nothing to deposit.", path=name)
+    made = registering.deposit(
+        session, actor, desk.now, name=name, digest=digest, size_bytes=size_bytes
+    )
+    return {"at": instant(made.deposited_at), "digest": made.digest, "id": made.id}
+
+
+def _read_catalogue(
+    desk: Desk, report: Report, _actor: Actor, *, name: str, digest: str, encoding: str = "",
+    sheet: str = "", corrections: tuple[str, ...] = (), skip_bad_rows: bool = False,
+    strict: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """The rows of a catalogue, read, mapped and checked; every bad row at once."""
+    from ledger import catalogue_mapping  # noqa: PLC0415 - reads spreadsheets, only here
+    from ledger.tabular import read_table  # noqa: PLC0415
+
+    report("read", 0, 0)
+    table = read_table(
+        desk.home.material(digest), name, encoding=encoding or None, sheet=sheet or None
+    )
+    mapping = catalogue_mapping.guess(table.header)
+    for correction in corrections:
+        header, _, field = correction.partition("=")
+        if header not in table.header:
+            raise Invalid("There is no column {header}.", header=header)
+        mapping = mapping.with_field(table.header.index(header), field or None)
+    resources, problems = catalogue_mapping.apply(table, mapping, strict=strict)
+    bad = [problem for problem in problems if problem.severity == "error"]
+    if bad and not skip_bad_rows:
+        raise Invalid(
+            "{count} rows cannot be used; nothing was stored. Mend them, or say --skip-bad-rows.",
+            count=len({problem.row for problem in bad}), problems=[p.as_dict() for p in bad],
+        )  # fmt: skip
+    report("store", 0, len(resources))
+    return {"mapping": mapping.as_dict(), "problems": problems, "resources": resources}
+
+
+@deed("catalogue.import", "/catalogue-imports", "Import a catalogue",
+      "{rows} rows read: {new} new, {changed} changed, {unchanged} unchanged, {absent} no longer "
+      "in the file; {notices} notices.",
+      body=ImportBody, upload=True, long=True, prepare=_read_catalogue)  # fmt: skip
+def import_catalogue(
+    desk: Desk, session: Session, actor: Actor, *, name: str, digest: str,
+    resources: list[Any], problems: list[Any], mapping: dict[str, Any], **_options: Any,
+) -> dict[str, Any]:  # fmt: skip
+    made = catalogue.import_resources(
+        session, actor, desk.now, resources=resources,
+        notices=[problem.as_dict() for problem in problems], mapping=mapping, file_name=name,
+        file_digest=digest,
+    )  # fmt: skip
+    return _import_facts(made)
+
+
+def _import_facts(made: CatalogueImport) -> dict[str, Any]:
+    return {
+        "absent": made.absent_count, "changed": made.changed_count, "id": made.id,
+        "new": made.new_count, "notices": len(made.notices), "rows": made.row_count,
+        "unchanged": made.unchanged_count,
+    }  # fmt: skip
+
+
+@deed("catalogue.import", "/resources", "List a resource", "Resource {code} ({title}) is listed.",
+      name="resource.add", body=ResourceBody)  # fmt: skip
+def add_resource(
+    desk: Desk, session: Session, actor: Actor, *, code: str, title: str, provider: str,
+    elements: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    made = catalogue.add_resource(
+        session, actor, desk.now, code=code, title=title, provider=provider, elements=elements or {}
+    )
+    return {"code": made.code, "title": made.title}
+
+
+@deed("agreement.propose", "/agreements", "Propose an agreement",
+      "Agreement {number} is proposed; the implementing body signs it next.",
+      body=AgreementBody)  # fmt: skip
+def propose_agreement(
+    desk: Desk, session: Session, actor: Actor, *, implementer: str, resources: list[str],
+    from_on: date, until_on: date, **more: Any,
+) -> dict[str, Any]:  # fmt: skip
+    made = agreements.propose(
+        session, actor, desk.now, implementer=parties.party_by_uscc(session, implementer),
+        resource_ids=_resource_ids(session, resources), from_on=from_on, until_on=until_on, **more,
+    )  # fmt: skip
+    return {"number": made.number, "state": made.state}
+
+
+def _resource_ids(session: Session, codes: list[str]) -> list[str]:
+    return [catalogue.resource_by_code(session, code).id for code in codes]
+
+
+@deed("agreement.sign", "/agreements/<agreement_number>/sign", "Sign",
+      "Agreement {number} is in force.", changes=True,
+      owners=lambda _s, row: (row.implementer_id,))  # fmt: skip
+def sign_agreement(desk: Desk, session: Session, actor: Actor, found: Agreement) -> dict[str, Any]:
+    agreements.sign(session, actor, desk.now, found)
+    return {"number": found.number, "state": found.state}
+
+
+def _measure(
+    desk: Desk, report: Report, actor: Actor, *, data: list[dict[str, str]], **_: Any
+) -> dict[str, Any]:
+    """The quality of the application's files, measured from their bytes."""
+    with desk.home.reading() as session:
+        names = {entry["digest"]: _deposit(session, actor, entry["digest"]).name for entry in data}
+    return {
+        "quality": [
+            measure(desk, names[entry["digest"]], entry["digest"], entry.get("rules", ""), report)
+            for entry in data
+        ]
+    }
+
+
+def _deposit(session: Session, actor: Actor, digest: str) -> Deposit:
+    found = session.scalar(
+        select(Deposit).where(Deposit.party_id == actor.party_id, Deposit.digest == digest)
+    )
+    if found is None:
+        raise Invalid(
+            "{name} was not deposited by your organisation: run `shuzheng deposit` first.",
+            name=digest,
+        )
+    return found
+
+
+def measure(desk: Desk, name: str, digest: str, rules: str, report: Report) -> dict[str, Any]:
+    """The quality profile of a deposited file under rules (YAML text), or under proposed ones."""
+    from ledger import profiling  # noqa: PLC0415 - polars, only where data are measured
+    from ledger.quality.draft import propose_rules  # noqa: PLC0415
+    from ledger.quality.rules import load_rules  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="measure-") as folder:
+        # The profile tells a file's kind by its content, and its name as it was deposited.
+        path = Path(folder) / (Path(name).name or "data")
+        path.write_bytes(desk.home.material(digest))
+        checked = load_rules(rules + "\n") if rules.strip() else propose_rules(path)
+        return profiling.profile(
+            path, checked, on_progress=lambda _step, done, total: report(name, done, total)
+        ).to_dict()
+
+
+def _still_open(session: Session, answer: dict[str, Any]) -> bool:
+    found = registering.application_by_number(session, answer["number"])
+    return found.state not in ("returned", "not_accepted", "withdrawn", "terminated")
+
+
+@deed("application.submit", "/applications", "Apply for registration",
+      "Application {number} is submitted; acceptance is due by {due}.", body=ApplicationBody,
+      long=True, prepare=_measure, still=_still_open)  # fmt: skip
+def submit(
+    desk: Desk, session: Session, actor: Actor, *, agreement: str = "", resources: list[str],
+    data: list[dict[str, str]], resubmits: str = "", quality: list[Any], **more: Any,
+) -> dict[str, Any]:  # fmt: skip
+    made = registering.submit(
+        session, actor, desk.now, object_kind=more.pop("object"),
+        agreement=agreements.by_number(session, agreement) if agreement else None,
+        resource_ids=_resource_ids(session, resources),
+        deposits=[_deposit(session, actor, entry["digest"]) for entry in data], quality=quality,
+        resubmits=registering.application_by_number(session, resubmits) if resubmits else None,
+        **more,
+    )  # fmt: skip
+    return {"due": made.deadlines["accept"]["on"], "number": made.number, "state": made.state}
+
+
+def _decision(
+    verb: str, path: str, title: str, says: str, **more: Any
+) -> Callable[[Callable[..., Any]], Deed]:
+    """A deed on an application; it answers number and state and what `act` adds."""
+
+    def enter(act: Callable[..., Any]) -> Deed:
+        def whole(
+            desk: Desk, session: Session, actor: Actor, found: Application, **body: Any
+        ) -> dict[str, Any]:
+            added = act(desk, session, actor, found, **body) or {}
+            return {"number": found.number, "state": found.state, **added}
+
+        return deed(verb, f"/applications/<application_number>/{path}", title, says, changes=True,
+                    **more)(whole)  # fmt: skip
+
+    return enter
+
+
+@_decision("application.accept", "accept", "Accept", "Application {number} is accepted.")
+def accept(desk: Desk, session: Session, actor: Actor, found: Application) -> None:
+    registering.accept(session, actor, desk.now, found)
+
+
+@_decision("application.return", "return", "Return for completion",
+           "Application {number} is returned.", body=ReturnBody)  # fmt: skip
+def send_back(
+    desk: Desk, session: Session, actor: Actor, found: Application, missing: list[str]
+) -> None:
+    registering.send_back(session, actor, desk.now, found, missing)
+
+
+@_decision("application.refuse", "refuse", "Do not accept", "Application {number} is refused.",
+           body=ReasonBody)  # fmt: skip
+def refuse(desk: Desk, session: Session, actor: Actor, found: Application, reason: str) -> None:
+    registering.refuse(session, actor, desk.now, found, reason)
+
+
+@_decision("application.reject", "reject", "Reject after review",
+           "Application {number} is rejected.", body=ReasonBody)  # fmt: skip
+def reject(desk: Desk, session: Session, actor: Actor, found: Application, reason: str) -> None:
+    registering.reject(session, actor, desk.now, found, reason)
+
+
+@_decision("application.pass", "review", "Pass the review",
+           "Application {number} has passed formal and compliance review.", body=ReviewBody)  # fmt: skip
+def review(
+    desk: Desk, session: Session, actor: Actor, found: Application, formal: str,
+    compliance: dict[str, Any],
+) -> None:  # fmt: skip
+    whole = {key: {"evidence": "", "finding": "", **item} for key, item in compliance.items()}
+    registering.pass_review(session, actor, desk.now, found, formal=formal, compliance=whole)
+
+
+@_decision("application.notice", "notice", "Give public notice",
+           "Application {number} is on notice until {until}.")  # fmt: skip
+def give_notice(desk: Desk, session: Session, actor: Actor, found: Application) -> dict[str, Any]:
+    registering.give_notice(session, actor, desk.now, found)
+    return {"until": found.notice["until"]["on"]}
+
+
+@_decision("application.code", "code", "Code", "Registered under {code}, valid until {until}.")
+def code(desk: Desk, session: Session, actor: Actor, found: Application) -> dict[str, Any]:
+    agreed = session.get(Agreement, found.agreement_id) if found.agreement_id else None
+    made = registering.code(session, actor, desk.now, found, agreed)
+    return {"code": made.code, "until": local_date(made.valid_until).isoformat()}
+
+
+@_decision("application.withdraw", "withdraw", "Withdraw", "Application {number} is withdrawn.",
+           body=ReasonBody)  # fmt: skip
+def withdraw(desk: Desk, session: Session, actor: Actor, found: Application, reason: str) -> None:
+    registering.withdraw(session, actor, desk.now, found, reason)
+
+
+list_deposits = lists("evidence", "/deposits", "Deposits", "name digest size_bytes deposited_at",
+                      (Deposit.name, Deposit.digest))  # fmt: skip
+show_deposit = shows("evidence", "/deposits/<deposit_id>", "Deposit")
+list_resources = lists("resource", "/resources", "Catalogue", "code title provider state",
+                       (Resource.title, Resource.code, Resource.provider, Resource.elements))  # fmt: skip
+show_resource = shows("resource", "/resources/<path:resource_code>", "Resource")
+list_agreements = lists("agreement", "/agreements", "Agreements",
+                        "number title mode from_on until_on state",
+                        (Agreement.number, Agreement.title))  # fmt: skip
+show_agreement = shows("agreement", "/agreements/<agreement_number>", "Agreement")
+list_applications = lists("application", "/applications", "Applications",
+                          "number type object title state deadlines",
+                          (Application.number, Application.title))  # fmt: skip
+show_application = shows("application", "/applications/<application_number>", "Application")
+list_registrations = lists("registration", "/registrations", "Registrations",
+                           "code object title summary rights valid_from valid_until state",
+                           (Registration.code, Registration.title))  # fmt: skip
+show_registration = shows("registration", "/registrations/<registration_code>", "Registration")

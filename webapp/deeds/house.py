@@ -1,0 +1,160 @@
+"""Running the house, and the bare calculations: seal, anchor, audit, alarms; value and share."""
+
+from typing import Any
+
+from marshmallow import Schema, fields
+from sqlalchemy.orm import Session
+
+from ledger import log
+from ledger.chain import keys, outbox
+from ledger.errors import Conflict, Invalid
+from ledger.parties import Actor
+from ledger.proof.checkpoint import verifier_key
+from valuation import ValuationError, methods, sharing
+from webapp.deeds import Desk, Report, deed, question
+from webapp.deeds.forms import Body, document, text
+from webapp.deeds.proofs import settled
+
+DIFFERENCES_TOLD = 200
+
+
+class Empty(Body):
+    """Nothing is to be said."""
+
+
+class AuditBody(Body):
+    """Whether the chain is asked as well."""
+
+    offline = fields.Boolean(
+        load_default=False, metadata={"title": "Do not compare with the chain", "hint": ""}
+    )
+
+
+class ValueBody(Body):
+    """A method's inputs."""
+
+    inputs = document("Inputs", hint="as the method asks")
+    version = text("Version of the method", most=10, required=False, blank=True)
+
+
+class ShareBody(Body):
+    """A scheme and the amount to be shared by it."""
+
+    scheme = document("Scheme")
+    amount_yuan = text("Amount (yuan)", most=20, required=False, blank=True)
+    amount_fen = fields.Integer(metadata={"title": "Amount (fen)", "hint": ""})
+    facts = document("Facts (fen)", required=False)
+    deficits = document("Deficits carried over", required=False)
+
+
+class FigureAnswer(Schema):
+    """A figure with its derivation."""
+
+    class Meta:
+        unknown = "include"
+
+
+class AlarmAnswer(Schema):
+    """An act on chain that a person must look at."""
+
+    contract = fields.String(required=True)
+    function = fields.String(required=True)
+    id = fields.String(required=True)
+    problem = fields.String(required=True, allow_none=True)
+    subject_id = fields.String(required=True)
+
+
+class AlarmsAnswer(Schema):
+    """All alarms, and how many acts are still open."""
+
+    items = fields.List(fields.Nested(AlarmAnswer), required=True)
+    open = fields.Integer(required=True)
+
+
+@deed("log.seal", "/log/seal", "Seal", "Sealed at size {size}, root {root}.", body=Empty,
+      records=False)  # fmt: skip
+def seal(desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
+    made = log.seal(session, desk.now, desk.keyring.signer("log"))
+    if made is None:
+        raise Conflict("The log is empty: there is nothing to seal.")
+    outbox.enqueue_anchor(session, desk.now, made.tree_size, bytes.fromhex(made.root))
+    return {"note": made.note, "root": made.root, "size": made.tree_size}
+
+
+@deed("log.anchor", "/log/anchor", "Anchor",
+      "Anchored at size {size} in block {block} ({transaction}).", body=Empty, long=True,
+      records=False, prepare=settled)  # fmt: skip
+def anchor(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
+    found = log.last_anchored(session)
+    if found is None:
+        raise Conflict("Nothing is anchored yet; see the alarms of `shuzheng worker --once`.")
+    return {
+        "block": found.anchor_block, "root": found.root, "size": found.tree_size,
+        "transaction": found.anchor_transaction,
+    }  # fmt: skip
+
+
+def _audited(desk: Desk, report: Report, _actor: Actor, *, offline: bool) -> dict[str, Any]:
+    from ledger.supervision import Audit  # noqa: PLC0415 - only where one audits
+
+    gateway = None if offline else desk.gateway()
+    public = bytes.fromhex(keys.public_key(desk.home.path / "keys", "log"))
+    with desk.home.reading() as session:
+        work = Audit(session, desk.origin, [verifier_key(desk.origin, public)], desk.deployment,
+                     gateway, report)  # fmt: skip
+        found = work.run()
+    return {"found": [one.as_dict() for one in found], "records": work.record_count}
+
+
+@deed("audit.run", "/audits", "Audit", "{records} records audited, {count} differences.",
+      body=AuditBody, long=True, records=False, prepare=_audited)  # fmt: skip
+def audit(
+    _desk: Desk, _session: Session, _actor: Actor, *, offline: bool, found: list[Any], records: int
+) -> dict[str, Any]:
+    told = [{name: str(value) for name, value in one.items()} for one in found[:DIFFERENCES_TOLD]]
+    return {"count": len(found), "differences": told, "offline": offline, "records": records}
+
+
+@deed("outbox.retry", "/outbox/retry", "Try the alarms again",
+      "{count} acts are waiting again.", body=Empty, records=False)  # fmt: skip
+def retry(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
+    return {"count": outbox.retry(session)}
+
+
+@question("outbox.read", "/outbox/alarms", "Alarms", answer=AlarmsAnswer)
+def alarms(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
+    return {
+        "items": [
+            {
+                "contract": act.contract, "function": act.function, "id": act.id,
+                "problem": act.problem, "subject_id": act.subject_id,
+            }
+            for act in outbox.alarms(session)
+        ],
+        "open": outbox.open_count(session),
+    }  # fmt: skip
+
+
+@question("figure.compute", "/figures/value/<method>", "Compute a value", name="figure.value",
+          query=ValueBody, answer=FigureAnswer, method="POST")  # fmt: skip
+def value(
+    _desk: Desk, _session: Session, _actor: Actor, method: str, *, inputs: dict[str, Any],
+    version: str = "",
+) -> dict[str, Any]:  # fmt: skip
+    if method not in methods.METHODS:
+        raise Invalid("Unknown method {method}: one of {methods}.", method=method,
+                      methods=", ".join(sorted(methods.METHODS)))  # fmt: skip
+    try:
+        wanted = version or methods.describe(method)["version"]
+        return methods.run({"inputs": inputs, "method": method, "version": wanted}).to_dict()
+    except ValuationError as error:
+        raise Invalid("The calculation was refused: {cause}", cause=str(error)) from error
+
+
+@question("figure.compute", "/figures/share", "Share an amount", name="figure.share",
+          query=ShareBody, answer=FigureAnswer, method="POST")  # fmt: skip
+def share(_desk: Desk, _session: Session, _actor: Actor, **given: Any) -> dict[str, Any]:
+    try:
+        return sharing.run({name: value for name, value in given.items() if value != ""}).to_dict()
+    except ValuationError as error:
+        raise Invalid("The calculation was refused: {cause}", cause=str(error)) from error

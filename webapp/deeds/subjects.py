@@ -1,0 +1,180 @@
+"""What a path names: how each subject is found, whose it is, and which of them a person sees."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, cast, false, or_, select
+from sqlalchemy.orm import Session
+
+from ledger import (
+    agreements,
+    appraisals,
+    catalogue,
+    log,
+    parties,
+    registration,
+    revenue,
+    trading,
+    vouchers,
+)
+from ledger.agreements import Agreement
+from ledger.appraisals import Appraisal
+from ledger.errors import Missing
+from ledger.parties import Account, Actor, Member, Party
+from ledger.registration import Application, Deposit, Registration
+from ledger.revenue import Scheme, Statement
+from ledger.store import Evidence
+from ledger.trading import Licence, Payment
+from ledger.vouchers import Voucher
+
+Owners = Callable[[Session, Any], Iterable[str]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A kind of thing a path can name. `mine(party)` selects the rows of an organisation."""
+
+    noun: str
+    model: type[Evidence]
+    find: Callable[[Session, str], Any]
+    owners: Owners
+    mine: Callable[[str], ColumnElement[bool]]
+    number: Callable[[Any], str]
+    key: str = ""
+
+
+def _through(column: Any, model: type[Evidence], where: ColumnElement[bool]) -> ColumnElement[bool]:
+    return column.in_(select(model.id).where(where))  # type: ignore[no-any-return]
+
+
+def _agreement_of(party: str) -> ColumnElement[bool]:
+    return or_(Agreement.operator_id == party, Agreement.implementer_id == party)
+
+
+def _licence_of(party: str) -> ColumnElement[bool]:
+    return or_(
+        Licence.licensee_id == party,
+        _through(Licence.voucher_id, Voucher, Voucher.party_id == party),
+    )
+
+
+def _appraisal_of(party: str) -> ColumnElement[bool]:
+    return or_(
+        _through(Appraisal.registration_id, Registration, Registration.party_id == party),
+        _through(Appraisal.maker_id, Member, Member.party_id == party),
+    )
+
+
+def member_by_login(session: Session, login: str) -> Member:
+    """The member with a login; raises Missing."""
+    found = session.scalar(
+        select(Member).join(Account, Account.member_id == Member.id).where(Account.login == login)
+    )
+    if found is None:
+        raise Missing("There is no member {login}.", login=login)
+    return found
+
+
+def payment_by_reference(session: Session, reference: str) -> Payment:
+    """The payment with a bank reference; raises Missing."""
+    found = session.scalar(select(Payment).where(Payment.reference == reference))
+    if found is None:
+        raise Missing("There is no payment {reference}.", reference=reference)
+    return found
+
+
+def deposit_by_digest(session: Session, text: str) -> Deposit:
+    """The deposit with an id; raises Missing."""
+    found = session.get(Deposit, text)
+    if found is None:
+        raise Missing("There is no deposit {id}.", id=text)
+    return found
+
+
+def scheme_by_id(session: Session, scheme_id: str) -> Scheme:
+    """The scheme with an id; raises Missing."""
+    found = session.get(Scheme, scheme_id)
+    if found is None:
+        raise Missing("There is no scheme {id}.", id=scheme_id)
+    return found
+
+
+def _agreement(session: Session, scheme: Scheme) -> Agreement:
+    return session.get_one(Agreement, scheme.agreement_id)
+
+
+SUBJECTS = {
+    subject.key: subject
+    for subject in (
+        Subject("party", Party, parties.party_by_uscc, lambda _s, row: (row.id,),
+                lambda party: Party.id == party, lambda row: row.uscc, "uscc"),
+        Subject("member", Member, member_by_login, lambda _s, row: (row.party_id,),
+                lambda party: Member.party_id == party, lambda row: row.id, "login"),
+        Subject("evidence", Deposit, deposit_by_digest, lambda _s, row: (row.party_id,),
+                lambda party: Deposit.party_id == party, lambda row: row.id, "deposit_id"),
+        Subject("resource", catalogue.Resource, catalogue.resource_by_code, lambda _s, _row: (),
+                lambda _party: false(), lambda row: row.code, "resource_code"),
+        Subject("agreement", Agreement, agreements.by_number,
+                lambda _s, row: (row.operator_id, row.implementer_id), _agreement_of,
+                lambda row: row.number, "agreement_number"),
+        Subject("application", Application, registration.application_by_number,
+                lambda _s, row: (row.party_id,), lambda party: Application.party_id == party,
+                lambda row: row.number, "application_number"),
+        Subject("registration", Registration, registration.by_code, lambda _s, row: (row.party_id,),
+                lambda party: Registration.party_id == party, lambda row: row.code,
+                "registration_code"),
+        Subject("voucher", Voucher, vouchers.by_number, lambda _s, row: (row.party_id,),
+                lambda party: Voucher.party_id == party, lambda row: row.number, "voucher_number"),
+        Subject("appraisal", Appraisal, appraisals.by_number, appraisals.owners, _appraisal_of,
+                lambda row: row.number, "appraisal_number"),
+        Subject("licence", Licence, trading.licence_by_order, trading.licence_owners, _licence_of,
+                lambda row: row.order_reference, "order"),
+        Subject("payment", Payment, payment_by_reference,
+                lambda s, row: trading.licence_owners(s, s.get_one(Licence, row.licence_id)),
+                lambda party: _through(Payment.licence_id, Licence, _licence_of(party)),
+                lambda row: row.reference, "reference"),
+        Subject("scheme", Scheme, scheme_by_id,
+                lambda s, row: agreements.owners(_agreement(s, row)),
+                lambda party: _through(Scheme.agreement_id, Agreement, _agreement_of(party)),
+                lambda row: row.id, "scheme_id"),
+        Subject("statement", Statement, revenue.by_number, revenue.owners,
+                lambda party: _through(Statement.agreement_id, Agreement, _agreement_of(party)),
+                lambda row: row.number, "statement_number"),
+    )
+}  # fmt: skip
+BY_NOUN = {subject.noun: subject for subject in SUBJECTS.values()}
+
+
+def visible(actor: Actor, noun: str) -> ColumnElement[bool] | None:
+    """Which rows of a noun the actor may read: None for all, a condition for those of his own."""
+    relations = {
+        relation
+        for role, relation in parties.MAY[f"{noun}.read"].items()
+        if role in parties.roles_of(actor)
+    }
+    if "any" in relations:
+        return None
+    subject = BY_NOUN[noun]
+    if relations == {"other"}:
+        return ~subject.mine(actor.party_id)
+    return subject.mine(actor.party_id) if relations else false()
+
+
+def matching(model: type[Evidence], words: str, *columns: Any) -> ColumnElement[bool]:
+    """Rows in which every word of `words` stands in one of the columns, whatever its case."""
+    found: list[ColumnElement[bool]] = []
+    for word in words.split()[:8]:
+        plain = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        found.append(
+            or_(*(cast(column, String).ilike(f"%{plain}%", escape="\\") for column in columns))
+        )
+    whole = found[0] if found else model.id.is_not(None)
+    for one in found[1:]:
+        whole = whole & one
+    return whole
+
+
+def rung_of(session: Session, row: Evidence) -> str:
+    """How far the last record of a row has climbed."""
+    return log.rung(session, log.record_of(session, row.id, row.version))

@@ -1,0 +1,108 @@
+"""A deed's body as a form: what a template shows of each field, made from the body's schema."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from marshmallow import Schema, fields
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger.agreements import Agreement
+from ledger.parties import Actor, Party
+from ledger.registration import Deposit
+from webapp.language import tr
+
+BLANK_ROWS = 1
+Choices = Callable[[str], list[tuple[str, str]]]
+
+
+@dataclass
+class FormField:
+    """One field of a form. `at` is its place in the body; `rows` are a group's or a list's own fields."""
+
+    at: str
+    label: str
+    hint: str
+    kind: str
+    required: bool
+    value: Any
+    choices: list[tuple[str, str]]
+    errors: list[str]
+    rows: list[list["FormField"]] = field(default_factory=list)
+
+
+def fields_of(
+    schema: type[Schema], values: Mapping[str, Any], errors: Mapping[str, list[str]], choices: Choices,
+    prefix: str = "",
+) -> list[FormField]:  # fmt: skip
+    """The fields of a body with their values and what is wrong with each."""
+    made = []
+    for name, one in schema().fields.items():
+        told, at = one.metadata, f"{prefix}{name}"
+        kind, value = _kind(one), values.get(name)
+        offered = [(v, tr(label)) for v, label in told.get("choices", {}).items()]
+        if not offered and told.get("source"):
+            offered = choices(str(told["source"]))
+            kind = "select" if offered and kind == "text" else kind
+        rows: list[list[FormField]] = []
+        if kind == "group":
+            rows = [fields_of(type(one.schema), value or {}, errors, choices, f"{at}.")]  # type: ignore[attr-defined]
+        elif kind == "rows":
+            given = list(value or []) or [{}] * BLANK_ROWS
+            rows = [
+                fields_of(type(one.inner.schema), row, errors, choices, f"{at}.{n}.")  # type: ignore[attr-defined]
+                for n, row in enumerate(given)
+            ]
+        elif kind == "document" and isinstance(value, Mapping):
+            value = yaml.safe_dump(dict(value), allow_unicode=True, sort_keys=False)
+        hint = str(told.get("hint", ""))
+        made.append(FormField(
+            at, tr(str(told.get("title") or name)), tr(hint) if hint else "", kind, bool(one.required),
+            value, offered, list(errors.get(at, [])), rows,
+        ))  # fmt: skip
+    return made
+
+
+def _kind(one: Any) -> str:
+    told = one.metadata
+    if told.get("kind") == "list":
+        return "checks" if told.get("choices") else "lines"
+    if told.get("kind"):
+        return str(told["kind"])
+    if isinstance(one, fields.Boolean):
+        return "bool"
+    if isinstance(one, fields.Integer):
+        return "number"
+    if told.get("choices"):
+        return "select"
+    return "area" if told.get("area") else "text"
+
+
+def choices_for(session: Session, actor: Actor) -> Choices:
+    """What a field offers from the data: `source` of its schema → values with their labels."""
+
+    def offered(source: str) -> list[tuple[str, str]]:
+        if source in ("parties", "implementers"):
+            query = select(Party).order_by(Party.name)
+            if source == "implementers":
+                query = query.where(Party.kind == "public_body")
+            return [(p.uscc, f"{p.name} {p.uscc}") for p in session.scalars(query)]
+        if source == "agreements":
+            mine = select(Agreement).where(
+                Agreement.operator_id == actor.party_id, Agreement.state == "in_force"
+            )
+            return [(a.number, f"{a.number} {a.title}") for a in session.scalars(mine)]
+        if source == "deposits":
+            own = (
+                select(Deposit)
+                .where(Deposit.party_id == actor.party_id)
+                .order_by(Deposit.id.desc())
+            )
+            return [
+                (d.digest, f"{d.name} ({d.digest[7:15]}…)") for d in session.scalars(own.limit(100))
+            ]
+        return []
+
+    return offered

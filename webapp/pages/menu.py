@@ -1,0 +1,56 @@
+"""The menu: which pages stand in it, in groups, for whoever may read them."""
+
+from collections.abc import Container
+
+from flask import url_for
+
+from ledger.parties import Actor, allowed
+
+# group → (endpoint, what a visitor must be allowed to read, title)
+GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "": (
+        ("work_read", "work.read", "My work"),
+        ("resource_list", "resource.read", "Catalogue"),
+    ),
+    "Registration": (
+        ("agreement_list", "agreement.read", "Agreements"),
+        ("evidence_list", "evidence.read", "Deposits"),
+        ("application_list", "application.read", "Applications"),
+        ("registration_list", "registration.read", "Registrations"),
+        ("notices", "notice.read", "Public notices"),
+    ),
+    "Vouchers and value": (
+        ("voucher_list", "voucher.read", "Vouchers"),
+        ("appraisal_list", "appraisal.read", "Appraisals"),
+    ),
+    "Trade and revenue": (
+        ("licence_list", "licence.read", "Licences"),
+        ("payment_list", "payment.read", "Payments"),
+        ("statement_list", "statement.read", "Statements"),
+    ),
+    "House": (
+        ("party_list", "party.read", "Organisations"),
+        ("member_list", "member.read", "Members"),
+        ("house", "outbox.read", "State of the house"),
+        ("permissions", "page.read", "Who may do what"),
+        ("api_docs", "page.read", "API"),
+    ),
+    " ": (
+        ("log_read", "log.read", "Log"),
+        ("verify", "file.verify", "Verify"),
+    ),
+}
+
+
+def menu(actor: Actor, endpoints: Container[str]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The groups this visitor sees: title, and its pages as address and title."""
+    made = []
+    for group, places in GROUPS.items():
+        seen = [
+            (url_for(endpoint), title)
+            for endpoint, verb, title in places
+            if endpoint in endpoints and allowed(actor, verb)
+        ]
+        if seen:
+            made.append((group.strip(), seen))
+    return made

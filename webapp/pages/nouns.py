@@ -1,0 +1,269 @@
+"""The list, the page and the forms of every noun, made from the deeds and questions."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from flask import Flask, flash, render_template, request, url_for
+from flask_limiter import Limiter
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger.errors import LedgerError, NotAuthenticated
+from ledger.parties import Actor, Party, allowed
+from ledger.states import MOVES
+from ledger.store import Evidence
+from webapp import door
+from webapp.deeds import DEEDS, QUESTIONS, Deed, Question
+from webapp.deeds.background import start
+from webapp.deeds.forms import faults_by_place
+from webapp.deeds.subjects import BY_NOUN, SUBJECTS
+from webapp.intake import keep_upload, read_form
+from webapp.language import tr, translate
+from webapp.pages.forms import choices_for, fields_of
+from webapp.pages.show import redirect
+
+# What a list shows of each noun: column → heading. The first one leads to the page.
+COLUMNS: dict[str, dict[str, str]] = {
+    "party": {"name": "Name", "uscc": "Social credit code", "kind": "Kind", "state": "State"},
+    "evidence": {"name": "File name", "digest": "Digest", "size_bytes": "Bytes",
+                 "deposited_at": "Deposited at"},
+    "resource": {"title": "Title", "code": "Resource code", "provider": "Provider", "state": "State"},
+    "agreement": {"number": "Number", "title": "Title", "mode": "Mode of authorisation",
+                  "from_on": "First day", "until_on": "Last day", "state": "State"},
+    "application": {"number": "Number", "title": "Title", "object": "What is registered",
+                    "state": "State", "deadlines": "Due"},
+    "registration": {"code": "Registration code", "title": "Title", "rights": "Rights",
+                     "valid_until": "Valid until", "state": "State"},
+    "voucher": {"number": "Number", "kind": "Kind", "rights": "Rights",
+                "valid_until": "Valid until", "state": "State"},
+    "appraisal": {"number": "Number", "purpose": "Purpose", "base_on": "Base day",
+                  "value_fen": "Value (yuan)", "state": "State"},
+    "licence": {"order_reference": "Order reference", "right": "Right", "purpose": "Purpose of use",
+                "valid_until": "Valid until", "price_fen": "Price (yuan)", "state": "State"},
+    "payment": {"reference": "Bank's reference", "received_on": "Received on",
+                "amount_fen": "Amount (yuan)", "net_fen": "Net (yuan)", "vat_fen": "VAT (yuan)"},
+    "scheme": {"edition": "Edition", "effective_from": "First day it binds", "state": "State"},
+    "statement": {"number": "Number", "from_on": "First day", "until_on": "Last day",
+                  "amount_fen": "Amount (yuan)", "state": "State"},
+}  # fmt: skip
+# Deeds whose forms have pages of their own.
+SPECIAL = {"password.change", "token.create", "token.revoke", "application.submit",
+           "statement.approve"}  # fmt: skip
+# Deeds that start from a list, with nothing in their path.
+LISTED = {"party": ("party.add",), "evidence": ("evidence.deposit",),
+          "resource": ("catalogue.import", "resource.add"), "agreement": ("agreement.propose",),
+          "application": ("application.submit",)}  # fmt: skip
+
+
+def enter(app: Flask, _limiter: Limiter) -> None:
+    """Enter the routes of every noun that has no page of its own."""
+    known = set(app.view_functions)
+    for question in QUESTIONS.values():
+        if _name(question) in known:
+            continue
+        if question.listed:
+            _enter(app, question, _list_view(question), ["GET"])
+        elif question.name.endswith(".read") and question.noun in BY_NOUN and question.keys:
+            _enter(app, question, _subject_view(question), ["GET"])
+    for deed in DEEDS.values():
+        if deed.name not in SPECIAL and _name(deed) not in known:
+            _enter(app, deed, _deed_view(deed), ["GET", "POST"])
+
+
+def _name(thing: Deed | Question) -> str:
+    return thing.name.replace(".", "_")
+
+
+def _enter(app: Flask, thing: Any, view: Any, methods: list[str]) -> None:
+    # Where a list has the path that makes one more, the form stands under /new.
+    listed = isinstance(thing, Deed) and any(q.path == thing.path for q in QUESTIONS.values())
+    path = f"{thing.path}/new" if listed else thing.path
+    app.add_url_rule(path, _name(thing), door.guard(thing)(view), methods=methods)
+
+
+def _list_view(question: Question) -> Any:
+    def view(**keys: str) -> str:
+        asked = {name: value for name, value in request.args.items() if value}
+        found = door.the_desk().ask(question, door.who, keys, asked)
+        return render_template(
+            [f"{question.noun}_list.html", "list.html"], question=question, found=found, keys=keys,
+            columns=COLUMNS[question.noun], asked=asked, noun=question.noun,
+            offers=[DEEDS[name] for name in LISTED.get(question.noun, ())
+                    if allowed(door.actor(), DEEDS[name].verb)],
+        )  # fmt: skip
+
+    return view
+
+
+def _subject_view(question: Question) -> Any:
+    def view(**keys: str) -> str:
+        desk = door.the_desk()
+        shown = desk.ask(question, door.who, keys, {})
+        with desk.home.reading() as session:
+            row = question.subjects(session, keys)[-1]
+            return render_template(
+                [f"{question.noun}.html", "subject.html"], question=question, shown=shown, keys=keys,
+                noun=question.noun, columns=COLUMNS.get(question.noun, {}), row=row,
+                **_list_of(question.noun),
+                offers=offers(session, door.actor(), row, keys), names=party_names(session),
+                **EXTRA.get(question.noun, lambda _s, _r: {})(session, row),
+            )  # fmt: skip
+
+    return view
+
+
+def address_of(noun: str, row: Mapping[str, Any]) -> str:
+    """The page of a row of a list."""
+    key = {"evidence": "id", "licence": "order_reference", "scheme": "id"}.get(noun)
+    key = key or next(name for name in ("number", "code", "uscc", "reference") if name in row)
+    return page_of(noun, row[key])
+
+
+def page_of(noun: str, number: str) -> str:
+    """The page of one subject of a noun."""
+    return address(f"{noun}_read", {BY_NOUN[noun].key: number})
+
+
+def address(endpoint: str, keys: Mapping[str, Any]) -> str:
+    """The address of an endpoint."""
+    return url_for(endpoint, **dict(keys))
+
+
+# What a noun's page needs besides its row: noun → function of session and row.
+EXTRA: dict[str, Any] = {}
+
+
+def extra(noun: str) -> Any:
+    """Enter what a noun's page needs besides its row."""
+
+    def enter_one(act: Any) -> Any:
+        EXTRA[noun] = act
+        return act
+
+    return enter_one
+
+
+def offers(
+    session: Session, actor: Actor, row: Evidence, keys: Mapping[str, str]
+) -> list[tuple[Deed, str]]:
+    """What this person can do with this row as it stands, each with its address."""
+    made = []
+    for deed in DEEDS.values():
+        if not deed.keys or SUBJECTS.get(deed.keys[-1]) is None:
+            continue
+        if SUBJECTS[deed.keys[-1]].model is not type(row) or not set(deed.keys) <= set(keys):
+            continue
+        owners = deed.owners_of(session, [row])
+        if not allowed(actor, deed.verb, owners):
+            continue
+        moves = MOVES.get(deed.noun, {}).get(deed.move)
+        if deed.changes and moves is not None and getattr(row, "state", None) not in moves:
+            continue
+        if deed.name == "voucher.freeze" and getattr(row, "frozen", False):
+            continue
+        if deed.name == "voucher.unfreeze" and not getattr(row, "frozen", False):
+            continue
+        made.append((deed, address(_name(deed), {k: keys[k] for k in deed.keys})))
+    return made
+
+
+def party_names(session: Session) -> dict[str, str]:
+    """The names of all organisations by id and by code."""
+    found = session.execute(select(Party.id, Party.uscc, Party.name)).all()
+    return {key: name for party_id, uscc, name in found for key in (party_id, uscc)}
+
+
+def _list_of(noun: str) -> dict[str, str]:
+    """The list a page belongs to, if the reader may see it."""
+    question = QUESTIONS.get(f"{noun}.list")
+    if question is None or question.keys or not allowed(door.actor(), question.verb):
+        return {}
+    return {"list_address": url_for(_name(question)), "list_title": question.title}
+
+
+def _deed_view(deed: Deed) -> Any:
+    def view(**keys: str) -> Any:
+        if request.method == "GET":
+            return deed_page(deed, keys, request.args.to_dict(), {}, None)
+        return submit(deed, keys)
+
+    return view
+
+
+def deed_page(
+    deed: Deed, keys: Mapping[str, str], values: Mapping[str, Any], errors: Mapping[str, list[str]],
+    refusal: str | None, *, key: str | None = None, seen: int | None = None,
+) -> str:  # fmt: skip
+    """The form of a deed, with what was filled in and what is wrong with it."""
+    desk = door.the_desk()
+    with desk.home.reading() as session:
+        found = deed.subjects(session, keys)
+        row = found[-1] if found and isinstance(found[-1], Evidence) else None
+        form = fields_of(deed.body, values, errors, choices_for(session, door.actor()))
+        return render_template(
+            [f"deed_{_name(deed)}.html", "deed.html"], deed=deed, keys=keys, row=row,
+            fields=[one for one in form if not _from_upload(deed, one.at)], errors=errors,
+            refusal=refusal, key=key or uuid4().hex, back=back_to(deed, keys),
+            seen=seen if seen is not None else (row.version if row is not None else ""),
+        )  # fmt: skip
+
+
+def _from_upload(deed: Deed, at: str) -> bool:
+    return deed.upload and at in ("name", "digest", "size_bytes")
+
+
+def submit(deed: Deed, keys: Mapping[str, str]) -> Any:
+    """Do what a form asks; a refusal shows the form again with everything that was filled in."""
+    desk = door.the_desk()
+    values: dict[str, Any] = {}
+    key = request.form.get("idempotency") or uuid4().hex
+    seen = request.form.get("seen", "")
+    version = int(seen) if seen.isdecimal() and deed.changes else None
+    try:
+        values = read_form(deed.body, request.form)
+        if deed.upload:
+            stored = keep_upload(desk.home, request.files.get("file"))
+            values |= {n: v for n, v in stored.items() if n in deed.body().fields}
+        if deed.long:
+            job = start(desk, deed, door.who, keys, values, key)
+            return redirect(url_for("job_page", job_id=job.id))
+        done = desk.do(deed, door.who, keys, values, key=key, seen=version)
+    except NotAuthenticated:
+        raise
+    except LedgerError as error:
+        fresh = None if error.code == "stale" else version
+        page = deed_page(
+            deed, keys, values, faults_by_place(error, translate), error.localized(translate),
+            key=None if error.code in ("stale", "conflict") else key, seen=fresh,
+        )  # fmt: skip
+        return page, error.http_status
+    flash(tr(deed.says, **done.answer), "success")
+    return redirect(after(deed, keys, done.answer))
+
+
+def back_to(deed: Deed, keys: Mapping[str, str]) -> str:
+    """Where the form came from: the page of its subject, or the list of its noun."""
+    for name in reversed(deed.keys):
+        subject = SUBJECTS.get(name)
+        if subject is not None and f"{subject.noun}.read" in QUESTIONS:
+            return page_of(subject.noun, keys[name])
+    for noun, names in LISTED.items():
+        if deed.name in names:
+            return url_for(f"{noun}_list")
+    return url_for("work_read")
+
+
+def after(deed: Deed, keys: Mapping[str, str], answer: Mapping[str, Any]) -> str:
+    """Where a done deed leads: the page of what it made, else back."""
+    subject = BY_NOUN.get(deed.noun)
+    made = None
+    if subject is not None and not deed.changes:
+        names = {"number", "code", "order", "uscc", "reference", "id"}
+        made = next((str(answer[n]) for n in ("number", "code", "order", "reference", "id", "uscc")
+                     if n in answer and n in names), None)  # fmt: skip
+    if made is not None and subject is not None and f"{subject.noun}.read" in QUESTIONS:
+        return page_of(subject.noun, made)
+    if deed.noun == "application" and answer.get("code"):
+        return page_of("registration", str(answer["code"]))
+    return back_to(deed, keys)

@@ -1,0 +1,162 @@
+"""Signing in and out, the language, and what a member keeps for himself: password, tokens."""
+
+from typing import Any
+from uuid import uuid4
+
+from flask import Flask, flash, render_template, request, session, url_for
+from flask_limiter import Limiter
+from flask_login import login_user, logout_user
+
+from ledger.errors import Invalid, LedgerError, NotAuthenticated
+from webapp import accounts, door
+from webapp.deeds.all import people
+from webapp.deeds.forms import faults_by_place
+from webapp.intake import read_form
+from webapp.language import LANGUAGES, tr, translate
+from webapp.pages.forms import fields_of
+from webapp.pages.show import redirect
+
+SIGN_IN_RATE = "30 per minute"
+YEAR_S = 365 * 24 * 3600
+
+
+def enter(app: Flask, limiter: Limiter) -> None:
+    """Enter the routes."""
+    app.add_url_rule("/sign-in", "sign_in", limiter.limit(SIGN_IN_RATE, methods=["POST"])(sign_in),
+                     methods=["GET", "POST"])  # fmt: skip
+    app.add_url_rule("/sign-out", "sign_out", sign_out, methods=["POST"])
+    app.add_url_rule("/language/<code>", "set_language", set_language, methods=["POST"])
+    app.add_url_rule("/password", "password_change", password, methods=["GET", "POST"])
+    app.add_url_rule("/tokens", "token_read", tokens, methods=["GET", "POST"])
+    app.add_url_rule("/tokens/<token_id>/revoke", "token_revoke", revoke, methods=["POST"])
+    app.add_url_rule("/members", "member_list", members)
+
+
+@door.guard("session.begin")
+def sign_in() -> Any:
+    """The sign-in form; a good one begins a session."""
+    if request.method == "GET":
+        return render_template("sign_in.html", refusal=None, login="")
+    desk = door.the_desk()
+    login, given = request.form.get("login", "").strip(), request.form.get("password", "")
+    with desk.home.deed(desk.now) as db:  # the attempt is counted before it is tried
+        attempt = accounts.begin_attempt(db, login, desk.now)
+    attempt.check(given)  # slow on purpose, and outside any transaction
+    try:
+        with desk.home.deed(desk.now) as db:
+            known = accounts.finish_attempt(db, attempt, desk.now)
+            visitor = door.Visitor(db, known.member_id)
+    except NotAuthenticated as error:
+        page = render_template("sign_in.html", refusal=error.localized(translate), login=login)
+        return page, error.http_status
+    begin(visitor)
+    return redirect(_next())
+
+
+def begin(visitor: door.Visitor) -> None:
+    """Begin a session; nothing of an earlier one is kept but where he wanted to go."""
+    wanted = session.get("next")
+    session.clear()
+    session.permanent = True
+    login_user(visitor)
+    if wanted:
+        session["next"] = wanted
+
+
+def _next() -> str:
+    """Where the visitor wanted to go, if that is a page of this site."""
+    wanted = str(session.pop("next", ""))
+    own = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
+    return wanted if own else url_for("work_read")
+
+
+@door.guard("session.end")
+def sign_out() -> Any:
+    """End the session."""
+    logout_user()
+    session.clear()
+    return redirect(url_for("start"))
+
+
+@door.guard("page.read")
+def set_language(code: str) -> Any:
+    """Say the language of the pages."""
+    back = request.form.get("back", "/")
+    own = back.startswith("/") and not back.startswith(("//", "/\\"))
+    answer = redirect(back if own else "/")
+    if code in LANGUAGES:
+        answer.set_cookie("lang", code, max_age=YEAR_S, httponly=True, samesite="Lax")
+    return answer
+
+
+@door.guard("password.change")
+def password() -> Any:
+    """Change one's password."""
+    errors: dict[str, list[str]] = {}
+    refusal = None
+    if request.method == "POST":
+        again = request.form.get("again", "")
+        values = read_form(people.PasswordBody, request.form)
+        desk = door.the_desk()
+        try:
+            if again != request.form.get("new", ""):
+                errors = {"again": [tr("The two are not the same.")]}
+                raise Invalid("The new password and its repetition are not the same.")
+            desk.do(people.change_password, door.who, {}, values)
+            with desk.home.reading() as db:
+                known = door.visitor()
+                assert known is not None
+                fresh = door.Visitor(db, known.actor.member_id)
+            begin(fresh)
+            flash(tr(people.change_password.says), "success")
+            return redirect(url_for("work_read"))
+        except LedgerError as error:
+            errors |= faults_by_place(error, translate)
+            refusal = error.localized(translate)
+    known = door.visitor()
+    page = render_template(
+        "password.html",
+        errors=errors,
+        refusal=refusal,
+        must=known is not None and known.must_change,
+    )
+    return page, 200 if refusal is None else 400
+
+
+@door.guard("token.read")
+def tokens() -> Any:
+    """One's API tokens; POST makes one and shows it, once."""
+    desk = door.the_desk()
+    values: dict[str, Any] = {"days": 90}
+    errors: dict[str, list[str]] = {}
+    refusal, secret = None, None
+    if request.method == "POST":
+        try:
+            values = read_form(people.TokenBody, request.form)
+            key = request.form.get("idempotency") or uuid4().hex
+            done = desk.do(people.create_token, door.who, {}, values, key=key)
+            secret, values = done.answer.get("secret"), {"days": 90}
+        except LedgerError as error:
+            errors, refusal = faults_by_place(error, translate), error.localized(translate)
+    found = desk.ask(people.tokens, door.who, {}, {})
+    form = fields_of(people.TokenBody, values, errors, lambda _: [])
+    page = render_template(
+        "tokens.html", found=found, fields=form, refusal=refusal, secret=secret, key=uuid4().hex,
+        errors=errors,
+    )  # fmt: skip
+    return page, 200 if refusal is None else 400
+
+
+@door.guard(people.revoke_token)
+def revoke(token_id: str) -> Any:
+    """Revoke one of one's tokens."""
+    done = door.the_desk().do(people.revoke_token, door.who, {"token_id": token_id}, {})
+    flash(tr(people.revoke_token.says, **done.answer), "success")
+    return redirect(url_for("token_read"))
+
+
+@door.guard(people.members)
+def members() -> str:
+    """All members, for the administrator."""
+    found = door.the_desk().ask(people.members, door.who, {}, {})
+    return render_template("members.html", found=found)
