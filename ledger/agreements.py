@@ -72,15 +72,17 @@ def propose(
     """Put an agreement forward; every missing element and broken limit is named at once."""
     may(actor, "agreement.propose")
     faults = Faults()
-    faults.name_missing(ELEMENTS, elements)
+    faults.name_missing(ELEMENTS, elements, at="elements")
     if mode not in MODES:
-        faults.name_fault("mode must be one of {choices}", choices=", ".join(MODES))
+        faults.name_fault("mode must be one of {choices}", at="mode", choices=", ".join(MODES))
     if not from_on <= until_on <= years_after(from_on, TERM_YEARS_MAX):
-        faults.name_fault("the term may last at most {years} years", years=TERM_YEARS_MAX)
+        faults.name_fault(
+            "the term may last at most {years} years", at="until_on", years=TERM_YEARS_MAX
+        )
     if not resource_ids:
-        faults.name_fault("no resource in scope")
+        faults.name_fault("no resource in scope", at="resources")
     if implementer.id == actor.party_id:
-        faults.name_fault("the implementing body and the operator are the same")
+        faults.name_fault("the implementing body and the operator are the same", at="implementer")
     if faults:
         raise Invalid("The agreement lacks or breaks: {faults}.", faults=faults)
     agreement = Agreement(

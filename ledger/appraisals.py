@@ -13,12 +13,14 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
 from ledger.calendar import local_date, years_after
-from ledger.errors import Conflict, Faults, Invalid, Missing
+from ledger.errors import Conflict, Faults, Invalid, Missing, ProofFailed
 from ledger.parties import Actor, may, party_of, require_other
 from ledger.registration import Registration
 from ledger.states import move
 from ledger.store import Evidence, new_id, next_number
-from valuation import methods, reconciliation
+from valuation import InputError, methods, reconciliation
+from valuation.money import amount_fen
+from valuation.worksheet import Figure
 
 APPROACHES = ("cost", "income", "market")
 DISCLOSURES = {  # what the report must disclose; from memory, to be verified (rules/valuation_methods)
@@ -73,20 +75,21 @@ def draft(
     may(actor, "appraisal.draft")
     faults = Faults()
     faults.name_missing({"purpose": "评估目的"}, {"purpose": purpose})
-    faults.name_missing(DISCLOSURES, disclosures)
+    faults.name_missing(DISCLOSURES, disclosures, "disclosures")
     for name in documents:
         if name not in APPROACHES:
-            faults.name_fault("unknown item {key}", key=name)
+            faults.name_fault("unknown item {key}", at="documents", key=name)
     if base_on > local_date(now):
-        faults.name_fault("the base day lies in the future")
+        faults.name_fault("the base day lies in the future", at="base_on")
     if sorted(weight.get("method", "") for weight in weights) != sorted(documents):
-        faults.name_fault("each approach needs one weight with its reason")
+        faults.name_fault("each approach needs one weight with its reason", at="weights")
     if faults:
         raise Invalid("The appraisal lacks: {faults}.", faults=faults)
-    figures = {name: methods.run(documents[name]) for name in sorted(documents)}
+    figures = {name: _figure(name, documents[name]) for name in sorted(documents)}
     conclusion = reconciliation.reconcile(
         [(figures[w["method"]], w["weight"], w["reason"]) for w in weights]
     )
+    value_fen = amount_fen(conclusion.value_fen, "value")  # no larger than a record can hold
     body = {name: figure.to_dict() for name, figure in figures.items()}
     found = session.scalars(
         select(Appraisal).where(
@@ -103,7 +106,7 @@ def draft(
         id=new_id(), number=f"PG{year}-{next_number(session, f'PG{year}'):04d}",
         registration_id=registration.id, purpose=purpose, base_on=base_on.isoformat(),
         valid_until_on=years_after(base_on, 1).isoformat(), disclosures=dict(disclosures),
-        figures=body, conclusion=conclusion.to_dict(), value_fen=int(conclusion.value),
+        figures=body, conclusion=conclusion.to_dict(), value_fen=value_fen,
         maker_id=actor.member_id, reviewer_id=None, state=move("appraisal", "draft", None),
     )  # fmt: skip
     log.append(session, appraisal, "appraisal.drafted", actor.member_id)
@@ -114,8 +117,7 @@ def draft(
 def approve(session: Session, actor: Actor, now: datetime, appraisal: Appraisal) -> None:
     """A second appraiser approves, after every figure has been recomputed from its inputs."""
     _decide(session, actor, appraisal, "approve")
-    for figure in (*appraisal.figures.values(), appraisal.conclusion):
-        methods.verify(figure)
+    recompute(appraisal)
     if local_date(now).isoformat() > appraisal.valid_until_on:
         raise Conflict("Appraisal {number} is older than a year.", number=appraisal.number)
     appraisal.state = move("appraisal", "approve", appraisal.state)
@@ -133,6 +135,22 @@ def reject(
     appraisal.state = move("appraisal", "reject", appraisal.state)
     appraisal.reviewer_id = actor.member_id
     log.append(session, appraisal, "appraisal.rejected", actor.member_id, reason=reason)
+
+
+def recompute(appraisal: Appraisal) -> int:
+    """How many steps agree when every figure is computed once more from its inputs.
+
+    Raises ValuationError naming what differs, ProofFailed where the value is not the conclusion's.
+    """
+    figures = [
+        methods.verify(figure) for figure in (*appraisal.figures.values(), appraisal.conclusion)
+    ]
+    if figures[-1].value_fen != appraisal.value_fen:
+        raise ProofFailed(
+            "Appraisal {number} does not recompute: {step} differs.", number=appraisal.number,
+            step="value_fen",
+        )  # fmt: skip
+    return sum(len(figure.steps) for figure in figures)
 
 
 def owners(session: Session, appraisal: Appraisal) -> tuple[str, str]:
@@ -156,6 +174,15 @@ def by_number(session: Session, number: str) -> Appraisal:
     if found is None:
         raise Missing("There is no appraisal {number}.", number=number)
     return found
+
+
+def _figure(name: str, document: Mapping[str, Any]) -> Figure:
+    """The figure of one approach; what is wrong with its inputs is named with the approach."""
+    try:
+        return methods.run(document)
+    except InputError as error:
+        places = [(f"{name}.{where}" if where else name, what) for where, what in error.problems]
+        raise InputError.of(places) from None
 
 
 def _decide(session: Session, actor: Actor, appraisal: Appraisal, verb: str) -> None:

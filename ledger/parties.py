@@ -124,6 +124,7 @@ MAY: dict[str, dict[str, str]] = {
         "token.read": "member:any",
         "token.revoke": "member:any",
         "password.change": "member:any",
+        "identity.link": "member:any",  # to a single sign-on
         "session.read": "member:any",
         "session.begin": "public:any",
         "session.end": "public:any",

@@ -18,6 +18,7 @@ from stdnum.iso7064 import mod_37_36
 from ledger import log
 from ledger.agreements import Agreement, require_in_force
 from ledger.calendar import end_of_day, local_date, working_days_after, years_after
+from ledger.catalogue import Resource
 from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.parties import Actor, may, require_other
 from ledger.proof.encoding import digest_bytes
@@ -155,26 +156,10 @@ def submit(
     operation stays within its agreement's scope (27号 art. 21).
     """
     may(actor, "application.submit")
-    faults = Faults()
-    faults.name_missing({"title": "名称", "summary": "摘要"}, {"title": title, "summary": summary})
-    faults.name_missing(MATERIALS, materials)
-    if object_kind not in OBJECTS:
-        faults.name_fault("object must be one of {choices}", choices=", ".join(OBJECTS))
-    if not rights or any(right not in RIGHTS for right in rights):
-        faults.name_fault("rights must be among {choices}", choices=", ".join(RIGHTS))
-    if not deposits:
-        faults.name_fault("no evidence was deposited (存证) before the application")
-    if not resource_ids:
-        faults.name_fault("no catalogue resource is named")
-    if object_kind == "product" and agreement is None:
-        faults.name_fault("a product of public data needs its operation agreement")
-    if agreement is not None:
-        for resource in sorted(set(resource_ids) - set(agreement.resource_ids)):
-            faults.name_fault(
-                "resource {resource} is outside agreement {number}",
-                resource=resource,
-                number=agreement.number,
-            )
+    faults = faults_in(
+        session, object_kind=object_kind, title=title, summary=summary, agreement=agreement,
+        resource_ids=resource_ids, deposits=deposits, rights=rights, materials=materials,
+    )  # fmt: skip
     if faults:
         raise Invalid("The application lacks or breaks: {faults}.", faults=faults)
     for made in deposits:
@@ -209,6 +194,44 @@ def submit(
     log.append(session, application, "application.submitted", actor.member_id)
     session.flush()
     return application
+
+
+def faults_in(
+    session: Session,
+    *,
+    object_kind: str,
+    title: str,
+    summary: str,
+    agreement: Agreement | None,
+    resource_ids: Sequence[str],
+    deposits: Sequence[Deposit],
+    rights: Sequence[str],
+    materials: Mapping[str, str],
+) -> Faults:
+    """Everything that an application lacks or breaks, each with its place in what was given."""
+    faults = Faults()
+    faults.name_missing({"title": "名称", "summary": "摘要"}, {"title": title, "summary": summary})
+    faults.name_missing(MATERIALS, materials, at="materials")
+    if object_kind not in OBJECTS:
+        faults.name_fault(
+            "object must be one of {choices}", at="object", choices=", ".join(OBJECTS)
+        )
+    if not rights or any(right not in RIGHTS for right in rights):
+        faults.name_fault("rights must be among {choices}", at="rights", choices=", ".join(RIGHTS))
+    if not deposits:
+        faults.name_fault("no evidence was deposited (存证) before the application", at="data")
+    if not resource_ids:
+        faults.name_fault("no catalogue resource is named", at="resources")
+    if object_kind == "product" and agreement is None:
+        faults.name_fault("a product of public data needs its operation agreement", at="agreement")
+    if agreement is not None:
+        for resource_id in sorted(set(resource_ids) - set(agreement.resource_ids)):
+            known = session.get(Resource, resource_id)
+            faults.name_fault(
+                "resource {resource} is outside agreement {number}", at="resources",
+                resource=resource_id if known is None else known.code, number=agreement.number,
+            )  # fmt: skip
+    return faults
 
 
 def send_back(
@@ -262,12 +285,20 @@ def pass_review(
     for key, zh in COMPLIANCE_ITEMS.items():
         given = compliance.get(key, {})
         if set(given) != {"verdict", "evidence", "finding"} or given["verdict"] not in VERDICTS:
-            faults.name_fault("{key} ({zh}): verdict, evidence and finding", key=key, zh=zh)
+            faults.name_fault(
+                "{key} ({zh}): verdict, evidence and finding",
+                at=f"compliance.{key}",
+                key=key,
+                zh=zh,
+            )
         elif not given["evidence"].strip() or not given["finding"].strip():
-            faults.name_fault("{key} ({zh}): its evidence or finding is empty", key=key, zh=zh)
+            faults.name_fault(
+                "{key} ({zh}): its evidence or finding is empty", at=f"compliance.{key}", key=key,
+                zh=zh,
+            )  # fmt: skip
     for key in compliance:
         if key not in COMPLIANCE_ITEMS:
-            faults.name_fault("unknown item {key}", key=key)
+            faults.name_fault("unknown item {key}", at=f"compliance.{key}", key=key)
     if faults:
         raise Invalid("The review lacks: {faults}.", faults=faults)
     failed = [key for key in COMPLIANCE_ITEMS if compliance[key]["verdict"] == "fail"]
@@ -292,9 +323,7 @@ def withdraw(
 ) -> None:
     """The applicant takes his application back; the reason must be stated."""
     _reasoned(reason)
-    may(
-        actor, "application.withdraw", application.party_id, f"application {application.number}"
-    )
+    may(actor, "application.withdraw", application.party_id, f"application {application.number}")
     application.state = move("application", "withdraw", application.state)
     application.deadlines = {}
     log.append(session, application, "application.withdrawn", actor.member_id, reason=reason)

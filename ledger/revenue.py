@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, select
+from sqlalchemy import BigInteger, ForeignKey, Select, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import agreements, books, log
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
-from ledger.errors import Conflict, Invalid, Missing, NotAllowed
+from ledger.errors import Conflict, Faults, Invalid, Missing, NotAllowed, ProofFailed
 from ledger.parties import Actor, Member, may, party_by_uscc, party_of, require_other
 from ledger.proof.bundle import row_hash
 from ledger.proof.encoding import canonical, digest_bytes, digest_text
@@ -164,11 +164,14 @@ def draft(
                 number=statement.number, state=statement.state,
             )  # fmt: skip
     if not from_on <= until_on < local_date(now):
-        raise Invalid(
-            "The period {start} to {end} has not ended.", start=str(from_on), end=str(until_on)
-        )
-    scheme = _scheme_on(session, agreement, from_on)
-    payments = _payments(session, agreement, until_on)
+        faults = Faults()
+        faults.name_fault(
+            "the period {start} to {end} has not ended", at="until_on",
+            start=str(from_on), end=str(until_on),
+        )  # fmt: skip
+        raise Invalid("The statement cannot be drafted: {faults}.", faults=faults)
+    scheme = scheme_on(session, agreement, from_on)
+    payments = list(session.scalars(undistributed(agreement, until_on).with_for_update(of=Payment)))
     if not payments:
         raise Missing(
             "No undistributed payment was received from {start} to {end}.",
@@ -177,11 +180,7 @@ def draft(
     before = dict(existing[-1].deficits_after) if existing else {}
     amount = sum(payment.net_fen for payment in payments)
     outcome = sharing.share(scheme.document, amount, facts, before)
-    # A line's steps tell the whole trail: they stand in the derivation, not in what a payee is given.
-    lines = [
-        {name: value for name, value in line.to_dict().items() if name != "steps"}
-        for line in outcome.lines
-    ]
+    lines = _lines(outcome)
     if sum(line["amount_fen"] for line in lines) != amount:
         raise AssertionError("the lines do not sum to the amount")
     salts = [secrets.token_hex(16) for _ in lines]
@@ -192,7 +191,7 @@ def draft(
         until_on=until_on.isoformat(), amount_fen=amount, payment_ids=[p.id for p in payments],
         facts=dict(facts), lines=lines, derivation=outcome.derivation.to_dict(),
         line_salts=salts, deficits_before=before,
-        deficits_after={k: str(v) for k, v in sorted(outcome.deficits_after.items())},
+        deficits_after=_deficits(outcome),
         salt=secrets.token_hex(16), digest="", line_root=line_root(lines, salts).hex(),
         maker_id=actor.member_id, checker_id=None, approval={}, chain_version=0,
         state=move("statement", "draft", None),
@@ -470,6 +469,18 @@ def scheme_of(session: Session, agreement: Agreement, edition: int | None = None
     return found
 
 
+def _lines(outcome: sharing.Distribution) -> list[dict[str, Any]]:
+    """The lines as recorded; their steps tell the whole trail and stand in the derivation, not here."""
+    return [
+        {name: value for name, value in line.to_dict().items() if name != "steps"}
+        for line in outcome.lines
+    ]
+
+
+def _deficits(outcome: sharing.Distribution) -> dict[str, str]:
+    return {party: str(value) for party, value in sorted(outcome.deficits_after.items())}
+
+
 def _require_maker(session: Session, actor: Actor, statement: Statement, verb: str) -> None:
     what = f"statement {statement.number}"
     may(actor, f"statement.{verb}", makers_party(session, statement), what)
@@ -483,7 +494,8 @@ def _decide(session: Session, actor: Actor, statement: Statement, verb: str) -> 
     require_other(actor, [statement.maker_id], what)
 
 
-def _scheme_on(session: Session, agreement: Agreement, day: date) -> Scheme:
+def scheme_on(session: Session, agreement: Agreement, day: date) -> Scheme:
+    """The agreed edition that binds on a day; raises Missing."""
     found = session.scalars(
         select(Scheme)
         .where(
@@ -502,23 +514,50 @@ def _scheme_on(session: Session, agreement: Agreement, day: date) -> Scheme:
     return found
 
 
-def _payments(session: Session, agreement: Agreement, until_on: date) -> list[Payment]:
+def undistributed(agreement: Agreement, until_on: date) -> Select[Payment]:
     """What was received by `until_on` and not distributed yet; late entries of earlier periods too."""
-    return list(
-        session.scalars(
-            select(Payment)
-            .join(Licence, Licence.id == Payment.licence_id)
-            .join(Voucher, Voucher.id == Licence.voucher_id)
-            .join(Registration, Registration.id == Voucher.registration_id)
-            .where(
-                Registration.agreement_id == agreement.id,
-                Payment.statement_id.is_(None),
-                Payment.received_on <= until_on.isoformat(),
-            )
-            .order_by(Payment.id)
-            .with_for_update(of=Payment)
+    return (
+        select(Payment)
+        .join(Licence, Licence.id == Payment.licence_id)
+        .join(Voucher, Voucher.id == Licence.voucher_id)
+        .join(Registration, Registration.id == Voucher.registration_id)
+        .where(
+            Registration.agreement_id == agreement.id,
+            Payment.statement_id.is_(None),
+            Payment.received_on <= until_on.isoformat(),
         )
+        .order_by(Payment.id)
     )
+
+
+def previous(
+    session: Session, agreement: Agreement, before_on: str | None = None
+) -> Statement | None:
+    """The agreement's last statement that stands, or the last one that ended before a day."""
+    wanted = select(Statement).where(
+        Statement.agreement_id == agreement.id, Statement.state != "rejected"
+    )
+    if before_on is not None:
+        wanted = wanted.where(Statement.until_on < before_on)
+    return session.scalars(wanted.order_by(Statement.until_on.desc())).first()
+
+
+def recompute(statement: Statement, scheme: Scheme) -> sharing.Distribution:
+    """The distribution once more from what is recorded; raises ProofFailed where a part differs."""
+    again = sharing.share(
+        scheme.document, statement.amount_fen, statement.facts, statement.deficits_before
+    )
+    for part, known, given in (
+        ("lines", statement.lines, _lines(again)),
+        ("derivation", statement.derivation, again.derivation.to_dict()),
+        ("deficits_after", statement.deficits_after, _deficits(again)),
+    ):
+        if known != given:
+            raise ProofFailed(
+                "Statement {number} does not recompute: {step} differs.", number=statement.number,
+                step=part,
+            )  # fmt: skip
+    return again
 
 
 def _typed_data(

@@ -19,7 +19,7 @@ from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.parties import Actor, Party, may
 from ledger.proof.bundle import voucher_key
-from ledger.proof.encoding import canonical, digest_bytes, digest_text, instant
+from ledger.proof.encoding import canonical, digest_bytes, digest_text
 from ledger.registration import RIGHTS, Registration
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id
@@ -116,21 +116,31 @@ def grant(
         require_in_force(agreement, local_date(now))
     faults = Faults()
     if right not in voucher.rights:
-        faults.name_fault("the voucher does not hold the right {right}", right=right)
+        faults.name_fault("the voucher does not hold the right {right}", at="right", right=right)
     if purpose not in PURPOSES:
-        faults.name_fault("purpose must be one of {choices}", choices=", ".join(PURPOSES))
+        choices = ", ".join(PURPOSES)
+        faults.name_fault("purpose must be one of {choices}", at="purpose", choices=choices)
     if purpose in PURPOSES[:2] and price_fen:
         faults.name_fault(
-            "use for {purpose} is free of charge (发改价格〔2025〕65号)", purpose=purpose
+            "use for {purpose} is free of charge (发改价格〔2025〕65号)",
+            at="price_yuan",
+            purpose=purpose,
         )
-    if not valid_from < valid_until <= voucher.valid_until:
-        faults.name_fault("the term must end by {end}", end=instant(voucher.valid_until))
+    if not valid_from < valid_until:
+        faults.name_fault("the term ends before it begins", at="until_on")
+    if valid_until > voucher.valid_until:
+        end = local_date(voucher.valid_until).isoformat()
+        faults.name_fault("the term must end by {end}", at="until_on", end=end)
     if agreement is not None and local_date(valid_until).isoformat() > agreement.until_on:
-        faults.name_fault("the term must end with the agreement, on {end}", end=agreement.until_on)
+        faults.name_fault(
+            "the term must end with the agreement, on {end}", at="until_on", end=agreement.until_on
+        )
     if not keys.is_address_spelled(licensee_address):
-        faults.name_fault("the licensee's address is not in checksum spelling")
+        faults.name_fault(
+            "the licensee's address is not in checksum spelling", at="licensee_address"
+        )
     if licensee.id == voucher.party_id:
-        faults.name_fault("seller and licensee are the same")
+        faults.name_fault("seller and licensee are the same", at="licensee")
     if faults:
         raise Invalid("The licence breaks: {faults}.", faults=faults)
     lock(session, voucher)  # the running number is nobody else's

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -35,21 +34,24 @@ from ledger.agreements import Agreement
 from ledger.calendar import local_date, start_of_day, years_after
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, LedgerError
-from ledger.parties import Actor, Party
+from ledger.parties import Account, Actor, Party
 from ledger.proof import bundle as bundles
 from ledger.proof import verify as verifier
 from ledger.proof.encoding import canonical, digest_text, instant, parse, parse_instant
 from ledger.registration import Application, Registration
 from valuation import methods
 from valuation.money import yuan
+from webapp import accounts
 from webapp import home as homes
 from webapp.cli import main
-from webapp.cli.field import draft_appraisal, load_catalogue, submit_application
+from webapp.cli.field import load_catalogue, submit_application
 from webapp.cli.house import demo_passphrase, make_home, running_node
-from webapp.cli.money import approval_request, approve_statement, grant_licence
-from webapp.cli.proofs import open_worker, pack
-from webapp.cli.run import Loader, Run, print_json, progress_bar, read_document, with_home
+from webapp.cli.money import grant_licence
+from webapp.cli.proofs import open_worker, pack_package
+from webapp.cli.run import Run, print_json, progress_bar, read_document, with_home
 from webapp.cli.verify import unwrap
+from webapp.deeds.all import circulation
+from webapp.documents import read_text
 from webapp.home import Home
 from webapp.language import language, tr, translate
 
@@ -78,6 +80,8 @@ MEMBERS = {
     "zhou": ("exchange", "周挂牌", ["exchange"]),
     "wu": ("treasury", "吴制单", ["finance_maker"]),
     "zheng": ("treasury", "郑复核", ["finance_checker"]),
+    "feng": ("authority", "冯监管", ["regulator"]),
+    "chen": ("bank", "陈主体", ["data_subject"]),
 }
 
 
@@ -158,7 +162,8 @@ class Story:
         self, now: datetime, login: str, act: Callable[[Session, Actor], Mapping[str, Any]]
     ) -> dict[str, Any]:
         self.run.now = now
-        return self.run.deed(login, act)
+        with self.run.home.deed(now) as session:
+            return dict(act(session, parties.actor_by_login(session, login)))
 
     def settle(self, now: datetime) -> None:
         """Let the worker seal, anchor and carry until nothing is open."""
@@ -197,6 +202,7 @@ class Story:
             return {}
 
         self.deed(self.begin, "admin", people)
+        self.accounts(home)
         settings = home.config
         self.line("The log is {origin}, the chain {chain_id} with genesis {genesis}.",
                   origin=settings.origin, chain_id=settings.deployment.chain_id,
@@ -209,6 +215,20 @@ class Story:
         keys.write_durably(self.folder / "trust.json", home.trust())
         self.line("The trust file {path} is what a verifier gets once, out of band.",
                   path=str(self.folder / "trust.json"))  # fmt: skip
+
+    def accounts(self, home: Home) -> None:
+        """Let everybody sign in at the site with one password, which stands in the demo's folder."""
+        kept = self.folder / "accounts.json"
+        if not kept.exists():
+            roles = {"admin": ["administrator"], **{k: v[2] for k, v in MEMBERS.items()}}
+            password = accounts.one_time_password()
+            keys.write_durably(kept, {"password": password, "roles": roles})
+        hashed = accounts.hash_password(json.loads(kept.read_bytes())["password"])
+        with home.deed(self.begin) as session:
+            for account in session.scalars(select(Account)):
+                known = accounts.sign_in_of(session, account.member_id)
+                if known.password_hash is None:
+                    accounts.store_password(session, account.member_id, hashed, self.begin)
 
     def deposit(self) -> None:
         self.head("Evidence deposit (存证): the operator shows what it has, before applying")
@@ -236,10 +256,10 @@ class Story:
         self.line(
             "{rows} rows read, {new} resources listed, {notices} notices about odd cells.", **answer
         )
-        repeated = [p for p in problems if p.code == "title_repeated"]
+        repeated = [p for p in problems if p["code"] == "title_repeated"]
         for problem in (repeated or problems)[:1]:
-            self.line("for instance row {row}, column {column}: {value}", row=problem.row,
-                      column=problem.column, value=problem.value)  # fmt: skip
+            self.line("for instance row {row}, column {column}: {value}", **{
+                k: problem[k] for k in ("row", "column", "value")})  # fmt: skip
 
         def act(session: Session, actor: Actor) -> dict[str, Any]:
             for entry in read_list(DATA / "demo" / "resources.yaml"):
@@ -422,11 +442,10 @@ class Story:
         self.head("Appraisal (价值评估): cost, income and market, every figure with its steps")
         document = read_document(DATA / "demo" / "appraisal.yaml")
         document["base_on"] = local_date(self.issued_at).isoformat()
-
-        def draft(session: Session, actor: Actor) -> dict[str, Any]:
-            return draft_appraisal(self.run, session, actor, self.code, document)
-
-        answer = self.deed(self.issued_at + timedelta(days=1), "sun", draft)
+        self.run.now = self.issued_at + timedelta(days=1)
+        answer = self.run.do(
+            circulation.draft_appraisal, "sun", document, registration_code=self.code
+        )
 
         def approve(session: Session, actor: Actor) -> dict[str, Any]:
             found = appraisals.by_number(session, answer["number"])
@@ -456,8 +475,8 @@ class Story:
             "licensee_address": address,
             "until": (years_after(local_date(sold_at), 1) - timedelta(days=1)).isoformat(),
         }  # fmt: skip
-        answer = self.deed(sold_at, "zhang", lambda session, actor: grant_licence(
-            self.run, session, actor, self.voucher_number, document))  # fmt: skip
+        self.run.now = sold_at
+        answer = grant_licence(self.run, "zhang", self.voucher_number, document)
         self.paid_on = local_date(sold_at) + timedelta(days=3)
 
         def pay(session: Session, actor: Actor) -> dict[str, Any]:
@@ -524,14 +543,18 @@ class Story:
         self.settle(self.today)
         if answer["state"] in ("drafted", "proposed"):
             self.run.now = homes.clock()
-            request = approval_request(self.run, "zheng", self.statement_number)
+            request = self.run.ask(
+                circulation.approval_request, "zheng", statement_number=self.statement_number
+            )
             keys.write_durably(self.folder / "approval-request.json", canonical(request))
             key = keys.open_keystore(
                 self.path / "offline" / "checker.json", demo_passphrase(self.path)
             )
             approval = revenue.sign_request(request, key)
-            self.deed(homes.clock(), "zheng", lambda session, actor: approve_statement(
-                self.run, session, actor, self.statement_number, approval))  # fmt: skip
+            self.run.do(
+                circulation.approve_statement, "zheng", {"approval": approval},
+                statement_number=self.statement_number,
+            )  # fmt: skip
         self.settle(homes.clock())
         with self.run.home.reading() as session:
             made = revenue.by_number(session, self.statement_number)
@@ -544,10 +567,7 @@ class Story:
         pricing = read_document(DATA / "demo" / "pricing.yaml")
         self.run.now = homes.clock()
         self.worker.publish_status(homes.clock(), force=self.status_is_old())
-        self.settle(homes.clock())
-        packed, files = self.run.deed("zhou", lambda session, actor: {
-            "packed": pack(self.run, session, actor, self.voucher_number, pricing)})["packed"]  # fmt: skip
-        self.settle(homes.clock())
+        packed = pack_package(self.run, "zhou", self.voucher_number, pricing)
         deployment = self.run.home.config.deployment
         with self.run.home.reading() as session:
             found = vouchers.by_number(session, self.voucher_number)
@@ -557,14 +577,14 @@ class Story:
             documents = {
                 "bundle.json": canonical(bundle),
                 "voucher.pdf": papers.voucher_pdf(bundle),
-                "package.zip": handoff.finish(session, packed, files, deployment),
+                "package.zip": self.run.home.material(packed["digest"]),
                 "status.json": canonical(status.list_credential),
                 "voucher.json": canonical(found.credential),
             }
         for name, data in documents.items():
             keys.write_durably(self.folder / name, data)
         self.line("{count} files in {path}, among them {documents} documents of the listing.",
-                  count=len(files) + 1, path=str(self.folder / "package.zip"),
+                  count=packed["files"], path=str(self.folder / "package.zip"),
                   documents=len(handoff.DOCUMENTS))  # fmt: skip
 
     def status_is_old(self) -> bool:
@@ -615,7 +635,10 @@ class Story:
         if self.run.as_json:
             names = ("bundle.json", "package.zip", "status.json", "trust.json", "voucher.json")
             files = {name: str(self.folder / name) for name in names}
-            print_json({"files": files, "home": str(self.path), "voucher": self.voucher_number})
+            print_json({
+                "accounts": json.loads((self.folder / "accounts.json").read_bytes()), "files": files,
+                "home": str(self.path), "voucher": self.voucher_number,
+            })  # fmt: skip
             return
         click.echo()
         home = str(self.path)
@@ -628,8 +651,12 @@ class Story:
             "  python -m ledger.proof.verify {folder}/bundle.json --trust {folder}/trust.json --offline",
             "  shuzheng node --home {home} &      then verify with --rpc and the address it prints",
             "  shuzheng audit --home {home} --offline",
+            "  shuzheng serve --home {home}      the site; these may sign in, all with one password:",
         ):
             click.echo(tr(template, home=home, folder=folder))
+        known = json.loads((self.folder / "accounts.json").read_bytes())
+        for login, roles in known["roles"].items():
+            click.echo(f"    {login:8} {known['password']}  {', '.join(map(translate, roles))}")
 
     def party(self, session: Session, key: str) -> Party:
         return parties.party_by_uscc(session, PARTIES[key][2])
@@ -640,7 +667,7 @@ class Story:
 
 def read_list(path: Path) -> list[dict[str, Any]]:
     """A YAML list of mappings."""
-    return list(yaml.load(path.read_bytes(), Loader))  # noqa: S506 - a SafeLoader
+    return list(read_text(path.read_text("utf-8")))
 
 
 def failed_count(indicator: Mapping[str, Any]) -> int:

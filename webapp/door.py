@@ -16,7 +16,7 @@ from werkzeug.exceptions import NotFound
 
 from ledger import parties
 from ledger.errors import NotAllowed, NotAuthenticated
-from ledger.parties import NOBODY, Account, Actor, Member, Party, may
+from ledger.parties import NOBODY, Account, Actor, Member, Party, allowed, may
 from webapp import accounts
 from webapp.deeds import Deed, Desk, Question, Thing
 
@@ -110,16 +110,31 @@ def check() -> None:
         raise NotAuthenticated("The token is unknown, expired or revoked.")
     may(asks, thing.verb)
     if known is not None and known.scopes is not None:
-        wanted = thing.noun if isinstance(thing, Deed) else "read"
-        if wanted not in known.scopes or thing.verb.startswith(("token.", "password.")):
-            raise NotAllowed(
-                "This token is for {scopes}, not for {wanted}.",
-                scopes=", ".join(sorted(known.scopes)), wanted=wanted,
-            )  # fmt: skip
+        _check_scopes(known.scopes, thing)
+    elif known is not None and known.must_change and is_api():  # the pages lead him there
+        if thing.verb != "password.change" and not allowed(NOBODY, thing.verb):
+            raise NotAllowed("Change the one-time password first.")
     keys = cast(dict[str, str], request.view_args or {})
     if isinstance(thing, Deed | Question) and thing.keys and set(thing.keys) <= set(keys):
         with the_desk().home.reading() as session:
             thing.authorise(session, asks, thing.subjects(session, keys))
+
+
+def is_api() -> bool:
+    """Whether a program asks: it is refused by problem details, and speaks as it says itself."""
+    return request.path.startswith("/api/v")
+
+
+def _check_scopes(scopes: frozenset[str], thing: Thing) -> None:
+    """Raise NotAllowed unless a token of these scopes is for this; it opens the API only."""
+    if not is_api():
+        raise NotAllowed("An API token opens the API only; sign in to see the pages.")
+    wanted = thing.noun if isinstance(thing, Deed) else "read"
+    if wanted not in scopes or thing.verb.startswith(("token.", "password.")):
+        raise NotAllowed(
+            "This token is for {scopes}, not for {wanted}.",
+            scopes=", ".join(sorted(scopes)), wanted=wanted,
+        )  # fmt: skip
 
 
 def _by_session(text: str) -> Visitor | None:

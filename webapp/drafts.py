@@ -1,4 +1,9 @@
-"""What a person began to fill in and has not handed in: seen by nobody else, promised to nobody."""
+"""What a person began to fill in and has not handed in: seen by nobody else, promised to nobody.
+
+A draft that is handed in keeps, in its data under "key", the key that its job was started with, and lives
+on: if the job fails, the person goes on with it. Once the job is done a draft is shown nowhere any more,
+and its row goes the next time its owner opens it or begins another one.
+"""
 
 import re
 from datetime import datetime
@@ -9,7 +14,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger.errors import Conflict, Invalid, Missing
 from ledger.parties import Member
-from ledger.store import Base, canonical_fast, lock, new_id
+from ledger.store import Answer, Base, canonical_fast, lock, new_id
+from webapp.jobs import Job
 
 DRAFTS_MAX = 50
 BYTES_MAX = 256 * 1024
@@ -72,9 +78,32 @@ def draft_of(session: Session, member_id: str, draft_id: str) -> Draft:
 
 
 def drafts_of(session: Session, member_id: str) -> list[Draft]:
-    """A member's drafts, the one he worked on last first."""
+    """A member's drafts, the one he worked on last first; none that has become what it was for."""
     wanted = select(Draft).where(Draft.member_id == member_id)
-    return list(session.scalars(wanted.order_by(Draft.updated_at.desc(), Draft.id.desc())))
+    found = session.scalars(wanted.order_by(Draft.updated_at.desc(), Draft.id.desc()))
+    return [draft for draft in found if not is_done(session, draft)]
+
+
+def job_of(session: Session, draft: Draft) -> Job | None:
+    """The job that a draft was last handed in with, or None."""
+    key = draft.data.get("key")
+    answer = session.get(Answer, f"{draft.member_id} {key}") if key else None
+    return session.get(Job, answer.answer["job"]) if answer is not None else None
+
+
+def is_done(session: Session, draft: Draft) -> bool:
+    """Whether the draft's job is done, so that nobody needs the draft any more."""
+    job = job_of(session, draft)
+    return job is not None and job.state == "done"
+
+
+def draft_of_job(session: Session, member_id: str, job_id: str) -> Draft | None:
+    """The draft that a job was started from, while there is one to go back to."""
+    for draft in drafts_of(session, member_id):
+        job = job_of(session, draft)
+        if job is not None and job.id == job_id:
+            return draft
+    return None
 
 
 def drop(session: Session, member_id: str, draft_id: str) -> None:
@@ -85,6 +114,10 @@ def drop(session: Session, member_id: str, draft_id: str) -> None:
 
 def _begin(session: Session, member_id: str, kind: str) -> Draft:
     lock(session, session.get_one(Member, member_id))  # two at once cannot both be the fiftieth
+    for draft in session.scalars(select(Draft).where(Draft.member_id == member_id)).all():
+        if is_done(session, draft):
+            session.delete(draft)
+    session.flush()
     count = select(func.count()).where(Draft.member_id == member_id)
     if session.scalars(count).one() >= DRAFTS_MAX:
         raise Conflict("You have {most} drafts already: drop one of them.", most=DRAFTS_MAX)

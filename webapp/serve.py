@@ -234,7 +234,7 @@ def only_one(path: Path) -> Iterator[int]:
     What a killed `serve` left behind has it too, for a moment: that is waited for.
     """
     handle = os.open(path / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    until_s = time.monotonic() + ORPHAN_S
+    until_s, has_waited = time.monotonic() + ORPHAN_S, False
     try:
         while True:
             try:
@@ -247,7 +247,10 @@ def only_one(path: Path) -> Iterator[int]:
                         "The home {path} is served already, by the process {pid}.",
                         path=str(path), pid=pid,
                     ) from None  # fmt: skip
+            has_waited = True
             time.sleep(TICK_S / 2)
+        if has_waited:
+            time.sleep(TICK_S)  # a process that ends lets go of its socket a moment after its lock
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield handle

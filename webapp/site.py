@@ -73,6 +73,7 @@ def create_app(place: Path | Desk) -> Flask:
         "MAX_CONTENT_LENGTH": UPLOAD_BYTES_MAX + FORM_OVERHEAD,
         "MAX_FORM_MEMORY_SIZE": 4 * FORM_OVERHEAD,
         "PERMANENT_SESSION_LIFETIME": timedelta(hours=door.SESSION_HOURS),
+        "RATELIMIT_HEADERS_ENABLED": True,
         "RATELIMIT_STORAGE_URI": "memory://",
         "SECRET_KEY": site_secret(path),
         "SESSION_COOKIE_HTTPONLY": True,
@@ -115,8 +116,9 @@ def site_secret(path: Path) -> str:
 
 
 def _choose_language() -> None:
+    """A person chooses by the cookie, a program (also one that fetches the document) by a header."""
     chosen = request.cookies.get("lang")
-    if request.path.startswith("/api/"):
+    if request.path.startswith("/api/") and (door.is_api() or chosen is None):
         chosen = request.accept_languages.best_match(list(LANGUAGES)) or chosen
     speak(chosen)
 

@@ -21,7 +21,7 @@ EXPECTED_RECORDS = {
     "application.noticed": 1, "application.registered": 1, "application.reviewed": 1,
     "application.submitted": 1, "appraisal.approved": 1, "appraisal.drafted": 1,
     "catalogue.imported": 1, "entry.posted": 1, "evidence.deposited": 2, "licence.granted": 1,
-    "member.added": 9, "package.packed": 1, "party.added": 7, "payment.assigned": 1,
+    "member.added": 11, "package.packed": 1, "party.added": 7, "payment.assigned": 1,
     "payment.recorded": 1, "registration.coded": 1, "resource.listed": 1431, "scheme.agreed": 1,
     "scheme.proposed": 1, "statement.approved": 1, "statement.drafted": 1, "statement.posted": 1,
     "statement.proposed": 1, "voucher.issued": 1,

@@ -4,6 +4,7 @@ Routes, their documentation (OpenAPI 3.1) and their guards are made from the sam
 can be forgotten; uploads, jobs and verification by file stand in `webapp.api.more`.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,18 +13,21 @@ from flask import Flask, Response, request
 from flask_smorest import Api, Blueprint
 
 from ledger.errors import Invalid
+from ledger.proof.encoding import check_nesting
 from webapp import door
 from webapp.api import more
-from webapp.api.problems import PreconditionRequired, UnsupportedMedia, problem_answers
-from webapp.api.respond import JSON, answer_of, reply, send
-from webapp.api.schemas import KEY_PATTERN, DeedAnswer, JobAnswer
+from webapp.api.problems import PreconditionRequired, UnsupportedMedia, enter_problems, problems_of
+from webapp.api.respond import JSON, MULTIPART, REPLAYED, answer_of, reply, send
+from webapp.api.schemas import KEY_PATTERN, DeedAnswer, JobAnswer, who_may
 from webapp.deeds import DEEDS, QUESTIONS, Deed, File, Question, Thing
-from webapp.deeds.background import facts, start
+from webapp.deeds.background import begin, facts
 from webapp.intake import keep_upload, read_form
 
 PREFIX = "/api/v1"
 IDEMPOTENCY = re.compile(KEY_PATTERN)
 ETAG = re.compile(r'\A(?:W/)?"([0-9]{1,15})"\Z')
+JSON_BYTES_MAX = 4 * 1024 * 1024
+UPLOADED = ("name", "digest", "size_bytes")  # what the file itself says
 NOUNS = {
     "party": "Organisations", "member": "Members", "token": "API tokens", "evidence": "Evidence",
     "catalogue": "Catalogue", "resource": "Catalogue", "agreement": "Agreements",
@@ -31,6 +35,62 @@ NOUNS = {
     "appraisal": "Appraisals", "licence": "Licences", "payment": "Payments", "scheme": "Schemes",
     "statement": "Statements", "package": "Packages", "log": "Log", "figure": "Figures",
 }  # fmt: skip
+# What a path's keys mean, in the document; the keys of `SUBJECTS` are all here, a test sees to it.
+KEYS = {
+    "agreement_number": "Number of the agreement, such as XY2026-0001",
+    "application_number": "Number of the application, such as SQ2026-000001",
+    "appraisal_number": "Number of the appraisal, such as PG2026-0001",
+    "deposit_id": "Id of the deposit",
+    "job_id": "Id of the job",
+    "login": "Login of the member",
+    "method": "Method of valuation",
+    "number": "Number of the voucher, such as PZ202611-000001-5",
+    "order": "Order reference of the licence",
+    "reference": "Bank's reference of the payment",
+    "registration_code": "Registration code, such as DJ202611-000001-5",
+    "resource_code": "Resource code of the catalogue; a slash in it may be written %2F",
+    "scheme_id": "Id of the scheme",
+    "statement_number": "Number of the statement",
+    "subject_id": "Id of any subject of the log",
+    "token_id": "Id of the token",
+    "uscc": "Unified social credit code, 18 characters",
+    "voucher_number": "Number of the voucher, such as PZ202611-000001-5",
+}
+INTRODUCTION = """\
+Sign in with an API token (`Authorization: Bearer sz_…`, made on the page API tokens), or use the session \
+of the pages.
+
+- A write carries `Idempotency-Key`: the same key and request give the first answer again \
+(`Idempotent-Replayed: true`), another request under it is 409.
+- A change of something that is there carries `If-Match` with the ETag it was read with: none is 428, an \
+old one 412.
+- A list takes `limit` (1 to 200) and `after`, the cursor `next` of the page before.
+- A refusal is `application/problem+json` with `code`, `detail`, `facts`, and `errors` by field. It speaks \
+the language of `Accept-Language` (zh, en).
+- Every deed answers with a signed receipt of what was recorded. Long work answers 202 with a job.
+- Amounts are texts in yuan, or whole numbers of fen; never floating point.
+"""
+IDEMPOTENCY_KEY = {
+    "in": "header", "name": "Idempotency-Key", "required": True,
+    "description": "A key of your own for this write: 8 to 128 letters, digits, . _ -",
+    "schema": {"type": "string", "pattern": f"^{KEY_PATTERN}$"},
+}  # fmt: skip
+IF_MATCH = {
+    "in": "header", "name": "If-Match", "required": True,
+    "description": "The ETag of what you saw, such as \"3\" with its quotes",
+    "schema": {"type": "string", "pattern": '^"[0-9]{1,15}"$'},
+}  # fmt: skip
+ETAG_HEADER = {"ETag": {"description": "The version, for If-Match", "schema": {"type": "string"}}}
+REPLAYED_HEADER = {REPLAYED: {
+    "description": "true when this is the answer given before", "schema": {"type": "string"},
+}}  # fmt: skip
+LOCATION_HEADER = {"Location": {"description": "The job", "schema": {"type": "string"}}}
+
+
+class Document(Api):  # type: ignore[misc]  # flask-smorest is untyped
+    """The API's document; each refusal is documented where it can occur, so there is no default."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
 
 
 def set_up(app: Flask) -> None:
@@ -39,8 +99,14 @@ def set_up(app: Flask) -> None:
         "API_TITLE": "数证 Shuzheng", "API_VERSION": "v1", "OPENAPI_VERSION": "3.1.0",
         "OPENAPI_URL_PREFIX": "/api", "OPENAPI_JSON_PATH": "openapi.json",
     }  # fmt: skip
-    api = Api(app, spec_kwargs={"servers": [{"url": "/"}], "security": [{"token": []}]})
+    api = Document(app, spec_kwargs={
+        "info": {"description": INTRODUCTION}, "servers": [{"url": "/"}],
+        "tags": [{"name": name} for name in dict.fromkeys((*NOUNS.values(), "House"))],
+        "security": [{"token": []}],
+    })  # fmt: skip
     api.spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
+    api.ma_plugin.converter.add_attribute_function(_as_documented)
+    enter_problems(api.spec)
     blueprint = Blueprint("api", __name__, url_prefix=PREFIX, description="")
     for question in QUESTIONS.values():
         _enter_question(blueprint, question)
@@ -48,19 +114,61 @@ def set_up(app: Flask) -> None:
         _enter_deed(blueprint, deed)
     more.enter(blueprint)
     api.register_blueprint(blueprint)
+    for path, operations in api.spec._paths.items():
+        for key in re.findall(r"{([a-z_]+)}", path):
+            _describe(operations, key)
+
+
+def _describe(operations: Mapping[str, Any], key: str) -> None:
+    for parameter in operations.get("parameters", ()):
+        if parameter["name"] == key:
+            parameter["description"] = KEYS[key]
+
+
+def _as_documented(_self: Any, field: Any, ret: dict[str, Any]) -> dict[str, Any]:
+    """What apispec cannot know: patterns as other languages spell them, and our hints."""
+    ret.pop("example", None)  # ours says the form in a sentence
+    if "enum" in ret:
+        ret.pop("minLength", None), ret.pop("maxLength", None)
+    if "pattern" in ret:
+        ret["pattern"] = ret["pattern"].replace(r"\A", "^").replace(r"\Z", "$")
+    hint = str(field.metadata.get("hint", ""))
+    if hint and not hint.startswith("one a line"):  # that is how a page's form is filled in
+        ret["description"] = f"{field.metadata['title']}: {hint}"
+    return {}
 
 
 def read_json() -> Mapping[str, Any]:
-    """The request's body as a mapping; floats stay the text they were written as."""
-    if not request.data:
+    """The request's body as a mapping; a number with a point stays the text it was written as."""
+    request.max_content_length = JSON_BYTES_MAX
+    data = request.get_data(parse_form_data=False)
+    if not data:
         return {}
     if request.mimetype != JSON:
         raise UnsupportedMedia("The body must be {wanted}, not {given}.", wanted=JSON,
                                given=request.mimetype or "-")  # fmt: skip
-    value = request.get_json(silent=True)
+    check_nesting(data, "The body")
+    try:
+        value = json.loads(
+            data.decode(), parse_float=str, parse_constant=_no_constant,
+            object_pairs_hook=_no_duplicates,
+        )  # fmt: skip
+    except (ValueError, RecursionError) as error:
+        raise Invalid("The body is not JSON we accept: {why}.", why=str(error)) from None
     if not isinstance(value, Mapping):
         raise Invalid("The body must be a JSON object.")
     return value
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
 
 
 def idempotency_key() -> str:
@@ -93,15 +201,25 @@ def _enter_question(blueprint: Blueprint, question: Question) -> None:
         return reply(found, version=found.get("version"))
 
     parameters: list[Any] = []
-    body: dict[str, Any] = {}
-    if question.method == "POST":
-        body["requestBody"] = {"content": {JSON: {"schema": question.query}}, "required": True}
-    else:
+    more: dict[str, Any] = {}
+    posted = question.method == "POST"
+    if posted:
+        more["requestBody"] = {"content": {JSON: {"schema": question.query}}, "required": True}
+    elif question.query().fields:
         parameters.append({"in": "query", "schema": question.query})
-    content = {JSON: {"schema": question.answer}} if question.answer else {"*/*": {
-        "schema": {"type": "string", "format": "binary"}}}  # fmt: skip
-    _route(blueprint, question, view, question.method, parameters,
-           {"200": {"description": question.title, "content": content}}, body)  # fmt: skip
+    answer: dict[str, Any] = {"description": question.title}
+    if question.answer is None:
+        answer["content"] = {question.media_type: {"schema": {}}}
+    else:
+        answer["content"] = {JSON: {"schema": question.answer}}
+        if "version" in question.answer().fields:
+            answer["headers"] = ETAG_HEADER
+    refusals = problems_of(
+        names=bool(question.keys) or question.answer is None, body=posted, chain=question.asks_chain
+    )
+    _route(
+        blueprint, question, view, question.method, parameters, {"200": answer, **refusals}, more
+    )
 
 
 def _enter_deed(blueprint: Blueprint, deed: Deed) -> None:
@@ -111,50 +229,51 @@ def _enter_deed(blueprint: Blueprint, deed: Deed) -> None:
         key = idempotency_key()
         seen = seen_version() if deed.changes else None
         desk = door.the_desk()
-        if deed.upload:
-            given = request.files.get("file")
-            stored = keep_upload(desk.home, given)
-            body: Mapping[str, Any] = {
-                **read_form(deed.body, request.form),
-                **{n: v for n, v in stored.items() if n in deed.body().fields},
-            }
-        else:
-            body = read_json()
+        body = _handed_in(deed) if deed.upload else read_json()
         if deed.long:
-            made = facts(start(desk, deed, door.who, keys, body, key))
-            answer = reply(made, 202)
-            answer.headers["Location"] = f"{PREFIX}/jobs/{made['id']}"
+            job, known = begin(desk, deed, door.who, keys, body, key)
+            answer = reply(facts(job), 202)
+            answer.headers["Location"] = f"{PREFIX}/jobs/{job.id}"
+            if known:
+                answer.headers[REPLAYED] = "true"
             return answer
         return answer_of(desk.do(deed, door.who, keys, body, key=key, seen=seen), status)
 
-    parameters: list[Any] = [
-        {"in": "header", "name": "Idempotency-Key", "required": True,
-         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{8,128}$"}}
-    ]  # fmt: skip
-    if deed.changes:
-        parameters.append(
-            {"in": "header", "name": "If-Match", "required": True,
-             "schema": {"type": "string", "pattern": '^"[0-9]{1,15}"$'}}
-        )  # fmt: skip
+    parameters = [IDEMPOTENCY_KEY, *([IF_MATCH] if deed.changes else [])]
     body: dict[str, Any] = {"required": True, "content": {JSON: {"schema": deed.body}}}
     if deed.upload:
-        options = [n for n in deed.body().fields if n not in ("name", "digest", "size_bytes")]
-        body["content"] = {"multipart/form-data": {"schema": {
-            "type": "object", "required": ["file"],
+        options = [n for n in deed.body().fields if n not in UPLOADED]
+        body["content"] = {MULTIPART: {"schema": {
+            "type": "object", "required": ["file"], "additionalProperties": False,
             "properties": {"file": {"type": "string", "format": "binary"},
                            **{n: {"type": "string"} for n in options}},
         }}}  # fmt: skip
     elif not deed.body().fields:
         body = {}
-    answers: dict[str, Any] = {
-        str(status): {"description": deed.says, "content": {JSON: {"schema": DeedAnswer}}}
-    }
+    answers: dict[str, Any] = {str(status): {
+        "description": deed.says, "content": {JSON: {"schema": DeedAnswer}},
+        "headers": REPLAYED_HEADER,
+    }}  # fmt: skip
     if deed.long:
-        answers = {"202": {"description": "The job that does it",
-                           "content": {JSON: {"schema": JobAnswer}}}}  # fmt: skip
-    _route(
-        blueprint, deed, view, "POST", parameters, answers, {"requestBody": body} if body else {}
-    )
+        answers = {"202": {
+            "description": "The job that does it", "content": {JSON: {"schema": JobAnswer}},
+            "headers": {**LOCATION_HEADER, **REPLAYED_HEADER},
+        }}  # fmt: skip
+    refusals = problems_of(names=True, body=True, changes=deed.changes, chain=deed.asks_chain)
+    _route(blueprint, deed, view, "POST", parameters, {**answers, **refusals},
+           {"requestBody": body} if body else {})  # fmt: skip
+
+
+def _handed_in(deed: Deed) -> Mapping[str, Any]:
+    """The body of a deed that takes a file: the form's fields, and what the file is."""
+    if request.mimetype != MULTIPART:
+        raise UnsupportedMedia("The body must be {wanted}, not {given}.", wanted=MULTIPART,
+                               given=request.mimetype or "-")  # fmt: skip
+    stored = keep_upload(door.the_desk().home, request.files.get("file"))
+    return {
+        **read_form(deed.body, request.form),
+        **{name: value for name, value in stored.items() if name in deed.body().fields},
+    }
 
 
 def _route(
@@ -165,8 +284,7 @@ def _route(
     view.__doc__ = thing.title
     marked = door.guard(thing)(view)
     documented = blueprint.doc(
-        summary=thing.title, parameters=parameters, responses={**answers, **problem_answers()},
-        operationId=thing.name, description=f"`{thing.verb}`",
-        tags=[NOUNS.get(thing.noun, "House")], **more,
+        summary=thing.title, parameters=parameters, responses=answers, operationId=thing.name,
+        tags=[NOUNS.get(thing.noun, "House")], **who_may(thing.verb), **more,
     )(marked)  # fmt: skip
     blueprint.route(thing.path, methods=[method], endpoint=view.__name__)(documented)

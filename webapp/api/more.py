@@ -7,9 +7,9 @@ from flask_smorest import Blueprint
 
 from ledger.errors import Missing
 from webapp import door, jobs
-from webapp.api.problems import problem_answers
-from webapp.api.respond import JSON, reply, send
-from webapp.api.schemas import JobAnswer, JobsAnswer
+from webapp.api.problems import problems_of
+from webapp.api.respond import JSON, MULTIPART, reply, send
+from webapp.api.schemas import JobAnswer, JobsAnswer, who_may
 from webapp.deeds import File
 from webapp.deeds.background import facts
 from webapp.deeds.proofs import VerifyAnswer, verify_bytes
@@ -18,8 +18,9 @@ from webapp.language import translate
 
 VERIFY_BYTES_MAX = 64 * 1024 * 1024
 JOBS_TOLD = 50
-UPLOAD = {"multipart/form-data": {"schema": {
-    "type": "object", "required": ["file"],
+ZIP = "application/zip"
+UPLOAD = {MULTIPART: {"schema": {
+    "type": "object", "required": ["file"], "additionalProperties": False,
     "properties": {"file": {"type": "string", "format": "binary"}},
 }}}  # fmt: skip
 
@@ -28,19 +29,22 @@ def enter(blueprint: Blueprint) -> None:
     """Enter the routes."""
     told: dict[str, Any]
     for path, name, view, method, told in (
-        ("/jobs", "job_list", my_jobs, "GET", _json("My jobs", JobsAnswer)),
-        ("/jobs/<job_id>", "job_read", my_job, "GET", _json("A job", JobAnswer)),
-        ("/jobs/<job_id>/file", "job_file", my_file, "GET",
-         {"200": {"description": "The file a job made", "content": {
-             "*/*": {"schema": {"type": "string", "format": "binary"}}}}}),
-        ("/verify", "file_verify", verify, "POST", _json("The report", VerifyAnswer)),
+        ("/jobs", "job.list", my_jobs, "GET", _json("My jobs", JobsAnswer)),
+        ("/jobs/<job_id>", "job.read", my_job, "GET", _json("A job", JobAnswer)),
+        ("/jobs/<job_id>/file", "job.file", my_file, "GET",
+         {"200": {"description": "The file a job made", "content": {ZIP: {"schema": {}}}}}),
+        ("/verify", "file.verify", verify, "POST", _json("The report", VerifyAnswer)),
     ):  # fmt: skip
-        more = {"requestBody": {"required": True, "content": UPLOAD}} if method == "POST" else {}
+        more: dict[str, Any] = {}
+        posted = method == "POST"
+        if posted:
+            more["requestBody"] = {"required": True, "content": UPLOAD}
         documented = blueprint.doc(
             summary=view.__doc__, operationId=name, tags=["House"],
-            responses={**told, **problem_answers()}, **more,
+            responses={**told, **problems_of(names="<" in path, body=posted)}, **more,
+            **who_may(view.guarding.verb),
         )(view)  # fmt: skip
-        blueprint.route(path, methods=[method], endpoint=name)(documented)
+        blueprint.route(path, methods=[method], endpoint=name.replace(".", "_"))(documented)
 
 
 @door.guard("job.read")
@@ -72,7 +76,7 @@ def file_of(job_id: str) -> File:
     answer = (found.answer or {}).get("answer") or {}
     if found.verb != "package.pack" or "digest" not in answer:
         raise Missing("The job {id} made no file.", id=job_id)
-    return File(desk.home.material(answer["digest"]), "application/zip", answer["name"])
+    return File(desk.home.material(answer["digest"]), ZIP, answer["name"])
 
 
 @door.guard("file.verify")

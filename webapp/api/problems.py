@@ -2,12 +2,13 @@
 
 from typing import Any
 
-import orjson
+from apispec import APISpec
 from flask import Response, request
 from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException
 
 from ledger.errors import Invalid, LedgerError
+from webapp.api.respond import dump
 from webapp.deeds.forms import faults_by_place
 from webapp.language import tr, translate
 
@@ -56,14 +57,24 @@ class Problem(Schema):
     instance = fields.String(required=True)
 
 
-def problem_answers() -> dict[str, Any]:
-    """The documentation of every refusal."""
-    return {
-        str(status): {
+def enter_problems(spec: APISpec) -> None:
+    """Enter every refusal in the document, once."""
+    for status, title in STATUSES.items():
+        spec.components.response(f"Refused{status}", {
             "description": title, "content": {MEDIA_TYPE: {"schema": Problem}},
-        }
-        for status, title in STATUSES.items()
-    }  # fmt: skip
+        })  # fmt: skip
+
+
+def problems_of(*, names: bool = False, body: bool = False, changes: bool = False,
+                chain: bool = False) -> dict[str, str]:  # fmt: skip
+    """The refusals of an operation: of all, and of one that names things, has a body, and so on.
+
+    401 and 403 are documented for public operations too: a wrong token is refused everywhere; 409 for
+    all, because a busy database is one.
+    """
+    statuses = [400, 401, 403, 409, 429, 500]
+    statuses += [404] * names + [413, 415] * body + [412, 428] * changes + [502, 503] * chain
+    return {str(status): f"Refused{status}" for status in sorted(statuses)}
 
 
 def of_refusal(error: LedgerError) -> Response:
@@ -102,6 +113,6 @@ def _problem(
         "type": f"urn:shuzheng:problem:{code}",
     }  # fmt: skip
     return Response(
-        orjson.dumps(body, default=str), status, content_type=MEDIA_TYPE,
+        dump(body), status, content_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store"},
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """Answers of the API: JSON with an ETag where it shows a version, and files."""
 
+import json
 from typing import Any
 
 import orjson
@@ -8,11 +9,21 @@ from flask import Response
 from webapp.deeds import Done, File
 
 JSON = "application/json"
+MULTIPART = "multipart/form-data"
+REPLAYED = "Idempotent-Replayed"
+
+
+def dump(value: Any) -> bytes:
+    """A value as JSON, also with whole numbers beyond 64 bits and half characters, unlike orjson."""
+    try:
+        return orjson.dumps(value, default=str)
+    except TypeError:
+        return json.dumps(value, default=str, allow_nan=False).encode()
 
 
 def reply(value: Any, status: int = 200, version: int | None = None) -> Response:
     """A JSON answer, with its ETag when it shows a version of something."""
-    answer = Response(orjson.dumps(value, default=str), status, content_type=JSON)
+    answer = Response(dump(value), status, content_type=JSON)
     if version is not None:
         answer.headers["ETag"] = f'"{version}"'
     answer.headers["Cache-Control"] = "no-store"
@@ -31,5 +42,5 @@ def answer_of(done: Done, status: int) -> Response:
     """What a deed answers: its facts and the signed receipt."""
     made = reply({"answer": done.answer, "receipt": done.receipt}, status)
     if done.again:
-        made.headers["Idempotent-Replayed"] = "true"
+        made.headers[REPLAYED] = "true"
     return made

@@ -1,6 +1,10 @@
-"""The forms of answers that all routes share."""
+"""The forms of answers that all routes share, and how the document says who may."""
+
+from typing import Any
 
 from marshmallow import Schema, fields
+
+from ledger.parties import MAY, PUBLIC
 
 KEY_PATTERN = r"[A-Za-z0-9._-]{8,128}"
 
@@ -32,3 +36,12 @@ class JobsAnswer(Schema):
     """One's own latest jobs."""
 
     items = fields.List(fields.Nested(JobAnswer), required=True)
+
+
+def who_may(verb: str) -> dict[str, Any]:
+    """What the document says of an operation's verb: which roles have it, and whether one signs in."""
+    relations = ", ".join(f"{role} ({relation})" for role, relation in MAY[verb].items())
+    told: dict[str, Any] = {"description": f"`{verb}`: {relations}"}
+    if PUBLIC in MAY[verb]:
+        told["security"] = [{}, {"token": []}]
+    return told

@@ -1,45 +1,29 @@
 """The verbs of the field: deposit, catalogue, agreement, application, voucher, appraisal."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from ledger import (
-    agreements,
-    appraisals,
-    catalogue,
-    catalogue_mapping,
-    parties,
-    profiling,
-    vouchers,
-)
-from ledger import registration as registering
-from ledger.agreements import Agreement
-from ledger.calendar import local_date
-from ledger.errors import Invalid
-from ledger.parties import Actor, Party
-from ledger.proof.encoding import digest_text, instant
+from ledger.catalogue import CatalogueImport
+from ledger.proof.encoding import digest_text
 from ledger.proof.verify import read_file
-from ledger.registration import Application, Deposit
-from ledger.tabular import read_table
-from valuation.money import yuan
+from ledger.vouchers import VERBS
 from webapp.cli import main
 from webapp.cli.run import (
     Run,
     as_member,
     as_sole_member,
-    day,
-    fields,
     print_json,
-    progress_bar,
+    problem_text,
     read_document,
+    renamed,
     with_home,
 )
-from webapp.language import language, tr
+from webapp.deeds import Deed
+from webapp.deeds.all import circulation, field
+from webapp.language import tr
 
 PROBLEMS_SHOWN = 20
 MATERIAL_BYTES_MAX = 128 * 1024 * 1024
@@ -51,19 +35,18 @@ MATERIAL_BYTES_MAX = 128 * 1024 * 1024
 @with_home
 def deposit(run: Run, login: str | None, path: Path) -> None:
     """Deposit evidence (存证): record that you have these bytes now."""
-    login = run.sole(login, "operator")
+    answer = deposit_file(run, run.sole(login, "operator"), path)
+    run.say(answer, field.deposit.says)
+
+
+def deposit_file(run: Run, login: str, path: Path) -> dict[str, Any]:
+    """Deposit a file; its bytes are durable before the record is."""
+    _ = run.home.config
     data = read_file(str(path), MATERIAL_BYTES_MAX)
-    if not data:
-        raise Invalid("{path} is empty: there is nothing to deposit.", path=str(path))
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        made = registering.deposit(
-            session, actor, run.now, name=path.name, digest=digest_text(data), size_bytes=len(data)
-        )
-        run.home.store_material(data)  # durable before the record is
-        return {"at": instant(made.deposited_at), "digest": made.digest, "id": made.id}
-
-    run.say(run.deed(login, act), "Deposited at {at}: {digest}.")
+    if data:
+        run.home.store_material(data)
+    body = {"digest": digest_text(data), "name": path.name, "size_bytes": len(data)}
+    return run.do(field.deposit, login, body)
 
 
 @main.group("import")
@@ -86,76 +69,28 @@ def import_catalogue(
     corrections: tuple[str, ...], skip_bad_rows: bool, strict: bool,
 ) -> None:  # fmt: skip
     """Import a catalogue of public data resources (XLSX, XLS, CSV) as one change set."""
-    login = run.sole(login, "registrar")
-    answer, problems = load_catalogue(
-        run, login, path, encoding=encoding, sheet=sheet, corrections=corrections,
-        skip_bad_rows=skip_bad_rows, strict=strict,
+    answer, notices = load_catalogue(
+        run, run.sole(login, "registrar"), path, encoding=encoding or "", sheet=sheet or "",
+        corrections=corrections, skip_bad_rows=skip_bad_rows, strict=strict,
     )  # fmt: skip
     if not run.as_json:
-        for problem in problems[:PROBLEMS_SHOWN]:
-            click.echo(f"  {_problem_text(problem)}", err=True)
-        if len(problems) > PROBLEMS_SHOWN:
-            click.echo(tr("  … and {n} more notices.", n=len(problems) - PROBLEMS_SHOWN), err=True)
-    run.say(
-        answer,
-        "{rows} rows read: {new} new, {changed} changed, {unchanged} unchanged, {absent} no longer "
-        "in the file; {notices} notices.",
-    )
+        for notice in notices[:PROBLEMS_SHOWN]:
+            click.echo(f"  {problem_text(notice)}", err=True)
+        if len(notices) > PROBLEMS_SHOWN:
+            click.echo(tr("  … and {n} more notices.", n=len(notices) - PROBLEMS_SHOWN), err=True)
+    run.say(answer, field.import_catalogue.says)
 
 
 def load_catalogue(
-    run: Run, login: str, path: Path, *, encoding: str | None = None, sheet: str | None = None,
-    corrections: tuple[str, ...] = (), skip_bad_rows: bool = False, strict: bool = False,
-) -> tuple[dict[str, Any], list[catalogue_mapping.Problem]]:  # fmt: skip
-    """Read, map, check and import a catalogue; every bad row at once."""
-    data = read_file(str(path), MATERIAL_BYTES_MAX)
-    table = read_table(data, path.name, encoding=encoding, sheet=sheet)
-    mapping = catalogue_mapping.guess(table.header)
-    for correction in corrections:
-        header, _, name = correction.partition("=")
-        if header not in table.header:
-            raise Invalid("There is no column {header}.", header=header)
-        mapping = mapping.with_field(table.header.index(header), name or None)
-    resources, problems = catalogue_mapping.apply(table, mapping, strict=strict)
-    bad = [problem for problem in problems if problem.severity == "error"]
-    if bad and not skip_bad_rows:
-        raise Invalid(
-            "{count} rows cannot be used; nothing was stored. Mend them, or say --skip-bad-rows.",
-            count=len({problem.row for problem in bad}),
-            problems=[_problem_text(problem) for problem in bad],
-        )
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        made = catalogue.import_resources(
-            session, actor, run.now, resources=resources,
-            notices=[problem.as_dict() for problem in problems], mapping=mapping.as_dict(),
-            file_name=path.name, file_digest=digest_text(data),
-        )  # fmt: skip
-        return {
-            "absent": made.absent_count, "changed": made.changed_count, "id": made.id,
-            "new": made.new_count, "notices": len(made.notices), "rows": made.row_count,
-            "unchanged": made.unchanged_count,
-        }  # fmt: skip
-
-    return run.deed(login, act), problems
-
-
-def _problem_text(problem: catalogue_mapping.Problem) -> str:
-    place = ", ".join(
-        part
-        for part in (
-            problem.sheet,
-            tr("row {n}", n=problem.row) if problem.row else None,
-            problem.column,
-        )
-        if part
-    )
-    return f"{place}: {tr_problem(problem)}"
-
-
-def tr_problem(problem: catalogue_mapping.Problem) -> str:
-    """The problem's reason in the user's language."""
-    return problem.reason_zh if language() == "zh" else problem.reason_en
+    run: Run, login: str, path: Path, *, corrections: Sequence[str] = (), **options: Any
+) -> tuple[dict[str, Any], list[Any]]:
+    """Read, map, check and import a catalogue; what the deed answers, and the notices."""
+    _ = run.home.config
+    digest = run.home.store_material(read_file(str(path), MATERIAL_BYTES_MAX))
+    body = {"corrections": list(corrections), "digest": digest, "name": path.name, **options}
+    answer = run.do(field.import_catalogue, login, body)
+    with run.home.reading() as session:
+        return answer, session.get_one(CatalogueImport, answer["id"]).notices
 
 
 @main.group()
@@ -169,17 +104,7 @@ def resource() -> None:
 @with_home
 def resource_add(run: Run, login: str, path: Path) -> None:
     """List one resource by hand; FILE (YAML) has code, title, provider, elements."""
-    code, title, provider, elements = fields(
-        read_document(path), "code title provider elements:map"
-    )
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        made = catalogue.add_resource(
-            session, actor, run.now, code=code, title=title, provider=provider, elements=elements
-        )
-        return {"code": made.code, "title": made.title}
-
-    run.say(run.deed(login, act), "Resource {code} ({title}) is listed.")
+    run.say(run.do(field.add_resource, login, read_document(path)), field.add_resource.says)
 
 
 @main.group()
@@ -193,24 +118,8 @@ def agreement() -> None:
 @with_home
 def agreement_propose(run: Run, login: str, path: Path) -> None:
     """Propose an agreement (operator); FILE: title mode implementer resources from until elements."""
-    document = read_document(path)
-    title, mode, implementer, codes, start, end, elements = fields(
-        document, "title mode implementer resources:list from until elements:map"
-    )
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        made = agreements.propose(
-            session, actor, run.now, title=title, mode=mode,
-            implementer=parties.party_by_uscc(session, implementer),
-            resource_ids=[catalogue.resource_by_code(session, str(c)).id for c in codes],
-            elements=elements, from_on=day(start), until_on=day(end),
-        )  # fmt: skip
-        return {"number": made.number, "state": made.state}
-
-    run.say(
-        run.deed_once(login, "agreement.propose", document, act),
-        "Agreement {number} is proposed; the implementing body signs it next.",
-    )
+    body = renamed(read_document(path), **{"from": "from_on", "until": "until_on"})
+    run.say(run.do(field.propose_agreement, login, body, once=True), field.propose_agreement.says)
 
 
 @agreement.command("sign")
@@ -219,13 +128,8 @@ def agreement_propose(run: Run, login: str, path: Path) -> None:
 @with_home
 def agreement_sign(run: Run, login: str, number: str) -> None:
     """Sign an agreement for the implementing body (provider)."""
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        found = agreements.by_number(session, number)
-        agreements.sign(session, actor, run.now, found)
-        return {"number": number, "state": found.state}
-
-    run.say(run.deed(login, act), "Agreement {number} is in force.")
+    answer = run.do(field.sign_agreement, login, agreement_number=number)
+    run.say(answer, field.sign_agreement.says)
 
 
 @main.group()
@@ -243,147 +147,62 @@ def application_submit(run: Run, login: str, path: Path) -> None:
     FILE: object title summary agreement resources rights materials data; data lists the deposited
     files with their rule files, from which quality is measured now.
     """
-    document = read_document(path)
-    answer = submit_application(run, login, document, path.parent)
-    run.say(answer, "Application {number} is submitted; acceptance is due by {due}.")
+    run.say(submit_application(run, login, read_document(path), path.parent), field.submit.says)
 
 
 def submit_application(
     run: Run, login: str, document: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
-    """Measure the quality of the application's files and submit it."""
-    kind, title, summary, number, codes, rights, materials, data, mend = fields(
-        document,
-        "object title summary agreement resources:list rights:list materials:map data:list",
-        "resubmits",
-    )
-    pairs = [fields(entry if isinstance(entry, dict) else {}, "file rules") for entry in data]
-    profiles = [measure(folder / file, folder / rules) for file, rules in pairs]
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        deposits = []
-        for profile in profiles:
-            found = session.scalar(
-                select(Deposit).where(
-                    Deposit.party_id == actor.party_id, Deposit.digest == profile["digest"]
-                )
-            )
-            if found is None:
-                raise Invalid(
-                    "{name} was not deposited by your organisation: run `shuzheng deposit` first.",
-                    name=profile["name"],
-                )
-            deposits.append(found)
-        made = registering.submit(
-            session, actor, run.now, object_kind=kind, title=title, summary=summary,
-            agreement=agreements.by_number(session, number) if number else None,
-            resource_ids=[catalogue.resource_by_code(session, str(c)).id for c in codes],
-            deposits=deposits, rights=rights, materials=materials, quality=profiles,
-            resubmits=registering.application_by_number(session, mend) if mend else None,
-        )  # fmt: skip
-        return {"due": made.deadlines["accept"]["on"], "number": made.number, "state": made.state}
-
-    def still(session: Session, answer: dict[str, Any]) -> bool:
-        found = registering.application_by_number(session, answer["number"])
-        return found.state not in ("returned", "not_accepted", "withdrawn", "terminated")
-
-    data_digests = [[profile["digest"], profile["rules_digest"]] for profile in profiles]
-    return run.deed_once(login, "application.submit", [document, data_digests], act, still)
+    """Measure the quality of the application's files and submit it; files are named from `folder`."""
+    data = document.get("data")
+    if isinstance(data, list):
+        document = {**document, "data": [_named(folder, entry) for entry in data]}
+    return run.do(field.submit, login, document, once=True)
 
 
-def measure(data: Path, rules: Path) -> dict[str, Any]:
-    """The quality profile of a file by its rule file, with a progress bar on stderr."""
-    with progress_bar() as bar:
-        task = bar.add_task(tr("measuring {name}", name=data.name), total=None)
-
-        def advance(_stage: str, done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        checked = profiling.load_rules(rules)
-        return profiling.profile(data, checked, on_progress=advance).to_dict()
-
-
-def _application_verb(
-    name: str, help_text: str, template: str, *options: Any
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A command that moves an application by one verb."""
-
-    def decorate(act: Callable[..., Any]) -> Callable[..., Any]:
-        @application.command(name, help=help_text)
-        @click.argument("number")
-        @as_member
-        @with_home
-        def command(run: Run, login: str, number: str, **given: Any) -> None:
-            def deed(session: Session, actor: Actor) -> dict[str, Any]:
-                found = registering.application_by_number(session, number)
-                more = act(run, session, actor, found, **given) or {}
-                return {"number": number, "state": found.state, **more}
-
-            run.say(run.deed(login, deed), template)
-
-        for option in options:
-            option(command)
-        return act
-
-    return decorate
+def _named(folder: Path, entry: Any) -> Any:
+    """A file and its rules as the deed wants them: the file's digest, the rules' text."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
+        return entry
+    told = renamed(entry, file="digest")
+    told["digest"] = digest_text(read_file(str(folder / entry["file"]), MATERIAL_BYTES_MAX))
+    if isinstance(entry.get("rules"), str):
+        rules = read_file(str(folder / entry["rules"]), field.RULES_MAX)
+        told["rules"] = rules.decode("utf-8-sig", "replace")
+    return told
 
 
-_reason = click.option("--reason", required=True, help="the ground, as stated to the applicant")
+def _application_verb(name: str, deed: Deed, help_text: str, *options: Any) -> None:
+    """A command that moves an application by one deed."""
+
+    @application.command(name, help=help_text)
+    @click.argument("number")
+    @as_member
+    @with_home
+    def command(run: Run, login: str, number: str, **given: Any) -> None:
+        body = read_document(given["findings"]) if "findings" in given else {
+            key: list(value) if isinstance(value, tuple) else value for key, value in given.items()
+        }  # fmt: skip
+        run.say(run.do(deed, login, body, application_number=number), deed.says)
+
+    for option in options:
+        option(command)
 
 
-@_application_verb("accept", "Accept (受理).", "Application {number} is accepted.")
-def _accept(run: Run, session: Session, actor: Actor, found: Application) -> None:
-    registering.accept(session, actor, run.now, found)
-
-
-@_application_verb(
-    "return", "Return for completion, naming all gaps at once (一次性告知).",
-    "Application {number} is returned.",
-    click.option("--missing", multiple=True, required=True),
-)  # fmt: skip
-def _return(
-    run: Run, session: Session, actor: Actor, found: Application, missing: tuple[str, ...]
-) -> None:
-    registering.send_back(session, actor, run.now, found, missing)
-
-
-@_application_verb(
-    "refuse", "Do not accept (不予受理).", "Application {number} is refused.", _reason
-)
-def _refuse(run: Run, session: Session, actor: Actor, found: Application, reason: str) -> None:
-    registering.refuse(session, actor, run.now, found, reason)
-
-
-@_application_verb("reject", "Reject after review.", "Application {number} is rejected.", _reason)
-def _reject(run: Run, session: Session, actor: Actor, found: Application, reason: str) -> None:
-    registering.reject(session, actor, run.now, found, reason)
-
-
-@_application_verb(
-    "review", "Pass formal review and compliance review (合规性审查); FILE: formal, compliance.",
-    "Application {number} has passed formal and compliance review.",
+_REASON = click.option("--reason", required=True, help="the ground, as stated to the applicant")
+_application_verb("accept", field.accept, "Accept (受理).")
+_application_verb("return", field.send_back,
+                  "Return for completion, naming all gaps at once (一次性告知).",
+                  click.option("--missing", multiple=True, required=True))  # fmt: skip
+_application_verb("refuse", field.refuse, "Do not accept (不予受理).", _REASON)
+_application_verb("reject", field.reject, "Reject after review.", _REASON)
+_application_verb("review", field.review,
+    "Pass formal review and compliance review (合规性审查); FILE: formal, compliance.",
     click.option("--findings", required=True, type=click.Path(path_type=Path, dir_okay=False)),
 )  # fmt: skip
-def _review(run: Run, session: Session, actor: Actor, found: Application, findings: Path) -> None:
-    formal, compliance = fields(read_document(findings), "formal compliance:map")
-    registering.pass_review(session, actor, run.now, found, formal=formal, compliance=compliance)
-
-
-@_application_verb(
-    "notice", "Give public notice (公示).", "Application {number} is on notice until {until}."
-)
-def _notice(run: Run, session: Session, actor: Actor, found: Application) -> dict[str, Any]:
-    registering.give_notice(session, actor, run.now, found)
-    return {"until": found.notice["until"]["on"]}
-
-
-@_application_verb(
-    "code", "Code (赋码): the registration begins.", "Registered under {code}, valid until {until}."
-)
-def _code(run: Run, session: Session, actor: Actor, found: Application) -> dict[str, Any]:
-    agreed = session.get(Agreement, found.agreement_id) if found.agreement_id else None
-    made = registering.code(session, actor, run.now, found, agreed)
-    return {"code": made.code, "until": local_date(made.valid_until).isoformat()}
+_application_verb("notice", field.give_notice, "Give public notice (公示).")
+_application_verb("code", field.code, "Code (赋码): the registration begins.")
+_application_verb("withdraw", field.withdraw, "Withdraw (operator).", _REASON)
 
 
 @application.command("show")
@@ -391,9 +210,7 @@ def _code(run: Run, session: Session, actor: Actor, found: Application) -> dict[
 @with_home
 def application_show(run: Run, number: str) -> None:
     """Show an application as recorded (JSON)."""
-    _ = run.home.config
-    with run.home.reading() as session:
-        print_json(registering.application_by_number(session, number).body())
+    print_json(run.ask(field.show_application, application_number=number))
 
 
 @main.group()
@@ -408,38 +225,20 @@ def voucher() -> None:
 @with_home
 def voucher_issue(run: Run, login: str, code: str, holder_address: str) -> None:
     """Issue the voucher of a registration (registrar)."""
-    key = run.home.keyring(run.passphrase()).signer("credential")
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        found = registering.by_code(session, code)
-        made = vouchers.issue(
-            session, actor, run.now, registration=found,
-            holder=session.get_one(Party, found.party_id), holder_address=holder_address,
-            origin=run.home.config.origin, key=key,
-        )  # fmt: skip
-        return {"digest": made.digest, "number": made.number, "state": made.state}
-
-    run.say(
-        run.deed(login, act),
-        "Voucher {number} is recorded; it is effective once the worker has carried it to the chain.",
-    )
+    body = {"holder_address": holder_address}
+    run.say(run.do(circulation.issue, login, body, registration_code=code), circulation.issue.says)
 
 
 @voucher.command("change")
-@click.argument("verb", type=click.Choice(vouchers.VERBS))
+@click.argument("verb", type=click.Choice(VERBS))
 @click.argument("number")
 @click.option("--reason", required=True)
 @as_member
 @with_home
 def voucher_change(run: Run, login: str, verb: str, number: str, reason: str) -> None:
     """Suspend, resume, revoke, cancel (registrar), freeze or unfreeze (regulator) a voucher."""
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        found = vouchers.by_number(session, number)
-        vouchers.change(session, actor, run.now, found, verb, reason, run.home.config.origin)
-        return {"frozen": found.frozen, "number": found.number, "state": found.state}
-
-    run.say(run.deed(login, act), "Voucher {number} is now {state} (frozen: {frozen}).")
+    deed = circulation.CHANGES[verb]
+    run.say(run.do(deed, login, {"reason": reason}, voucher_number=number), deed.says)
 
 
 @main.group()
@@ -454,29 +253,8 @@ def appraisal() -> None:
 @with_home
 def appraisal_draft(run: Run, login: str, code: str, path: Path) -> None:
     """Draft an appraisal of a registration; FILE: purpose base_on disclosures documents weights."""
-    document = read_document(path)
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        return draft_appraisal(run, session, actor, code, document)
-
-    run.say(run.deed(login, act), "Appraisal {number}: {value_yuan} yuan.")
-
-
-def draft_appraisal(
-    run: Run, session: Session, actor: Actor, code: str, document: dict[str, Any]
-) -> dict[str, Any]:
-    """Draft from a document; what the command answers."""
-    purpose, base_on, disclosures, documents, weights = fields(
-        document, "purpose base_on disclosures:map documents:map weights:list"
-    )
-    made = appraisals.draft(
-        session, actor, run.now, registration=registering.by_code(session, code), purpose=purpose,
-        base_on=day(base_on), disclosures=disclosures, documents=documents, weights=weights,
-    )  # fmt: skip
-    return {
-        "number": made.number, "state": made.state, "value_fen": made.value_fen,
-        "value_yuan": yuan(made.value_fen),
-    }  # fmt: skip
+    deed = circulation.draft_appraisal
+    run.say(run.do(deed, login, read_document(path), registration_code=code), deed.says)
 
 
 @appraisal.command("approve")
@@ -485,10 +263,16 @@ def draft_appraisal(
 @with_home
 def appraisal_approve(run: Run, login: str, number: str) -> None:
     """Approve what another appraiser drafted, after recomputing it."""
+    deed = circulation.approve_appraisal
+    run.say(run.do(deed, login, appraisal_number=number), deed.says)
 
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        found = appraisals.by_number(session, number)
-        appraisals.approve(session, actor, run.now, found)
-        return {"number": number, "state": found.state}
 
-    run.say(run.deed(login, act), "Appraisal {number} is approved.")
+@appraisal.command("reject")
+@click.argument("number")
+@click.option("--reason", required=True)
+@as_member
+@with_home
+def appraisal_reject(run: Run, login: str, number: str, reason: str) -> None:
+    """Reject what another appraiser drafted."""
+    deed = circulation.reject_appraisal
+    run.say(run.do(deed, login, {"reason": reason}, appraisal_number=number), deed.says)

@@ -9,28 +9,30 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import structlog
 
-from ledger import log, parties
+from ledger import parties
 from ledger.chain import keys, node, outbox
 from ledger.chain.gateway import connect
 from ledger.errors import ChainUnavailable, Conflict, LedgerError
-from ledger.proof.checkpoint import verifier_key
-from ledger.supervision import Audit
 from webapp import home as homes
-from webapp import serve
+from webapp import jobs, serve
 from webapp.cli import main
 from webapp.cli.proofs import open_worker
-from webapp.cli.run import Run, progress_bar, with_home
+from webapp.cli.run import HOUSE, Run, progress_bar, with_home
+from webapp.deeds import Desk, background
+from webapp.deeds.all import house
 from webapp.home import Home
 from webapp.language import tr
 from webapp.worker import Worker
 
 NODE_START_S = 30
+JOBS_LOOK_S = 0.5
 CHAIN_LOOK_S = 0.25
 
 logger = structlog.get_logger()
@@ -203,10 +205,12 @@ def _wait_for_node(path: Path, process: "subprocess.Popen[bytes]") -> str:
 @click.option("--parent-pid", type=int, help="end when this process is gone")
 @with_home
 def worker_command(run: Run, once: bool, retry: bool, parent_pid: int | None) -> None:
-    """Seal, anchor and carry acts to the chain, until stopped (Ctrl-C) or, with --once, done."""
+    """Seal, anchor, carry acts to the chain, do the site's jobs, until stopped or, with --once, done."""
     if parent_pid is not None:
         serve.end_with(parent_pid)
     stop = threading.Event()
+    if not once:
+        threading.Thread(target=do_jobs, args=(run, stop), name="jobs", daemon=True).start()
     worker = open_worker(run) if parent_pid is None else _open_when_it_answers(run, stop)
     if worker is None:
         return
@@ -227,6 +231,19 @@ def worker_command(run: Run, once: bool, retry: bool, parent_pid: int | None) ->
         return
     _heed_signals(stop)
     worker.run(stop.is_set)
+
+
+def do_jobs(run: Run, stop: threading.Event) -> None:
+    """Do the site's long work until `stop`; a job cut off is taken up again when its lease is over."""
+    desk = Desk(run.home, run.passphrase)
+    runner = jobs.Runner(run.home, partial(background.work, desk), homes.clock)
+    while not stop.is_set():
+        try:
+            if not runner.run_one():
+                stop.wait(JOBS_LOOK_S)
+        except LedgerError as error:  # the database is away: it will come back
+            logger.warning("waiting", cause=error.sentence)
+            stop.wait(JOBS_LOOK_S)
 
 
 def _heed_signals(stop: threading.Event) -> None:
@@ -253,34 +270,20 @@ def _open_when_it_answers(run: Run, stop: threading.Event) -> Worker | None:
 @with_home
 def seal(run: Run) -> None:
     """Sign a checkpoint over everything recorded; needs no chain."""
-    key = run.home.keyring(run.passphrase()).signer("log")
     _ = run.home.config
     with run.home.deed(run.now) as session:
-        checkpoint = log.seal(session, run.now, key)
-        if checkpoint is None:
-            raise Conflict("The log is empty: there is nothing to seal.")
-        outbox.enqueue_anchor(
-            session, run.now, checkpoint.tree_size, bytes.fromhex(checkpoint.root)
-        )
-        answer = {"note": checkpoint.note, "root": checkpoint.root, "size": checkpoint.tree_size}
-    run.say(answer, "Sealed at size {size}, root {root}.")
+        answer = house.seal.act(run.desk, session, HOUSE)
+    run.say(answer, house.seal.says)
 
 
 @main.command("anchor")
 @with_home
 def anchor(run: Run) -> None:
     """Seal, and carry everything to the chain, until the newest checkpoint is anchored."""
-    worker = open_worker(run)
-    worker.drain()
+    open_worker(run).drain()
     with run.home.reading() as session:
-        found = log.last_anchored(session)
-        if found is None:
-            raise Conflict("Nothing is anchored yet; see the alarms of `shuzheng worker --once`.")
-        answer = {
-            "block": found.anchor_block, "root": found.root, "size": found.tree_size,
-            "transaction": found.anchor_transaction,
-        }  # fmt: skip
-    run.say(answer, "Anchored at size {size} in block {block} ({transaction}).")
+        answer = house.anchor.act(run.desk, session, HOUSE)
+    run.say(answer, house.anchor.says)
 
 
 @main.command("audit")
@@ -288,25 +291,20 @@ def anchor(run: Run) -> None:
 @with_home
 def audit(run: Run, offline: bool) -> None:
     """Re-derive everything from payloads and compare it, also with the chain; exit 1 on differences."""
-    settings = run.home.config
-    gateway = None if offline else run.home.gateway()
-    public = bytes.fromhex(keys.public_key(run.home.path / "keys", "log"))
-    with (
-        run.home.reading() as session,
-        progress_bar() as bar,
-    ):
+    _ = run.home.config
+    with progress_bar() as bar:
         task = bar.add_task(tr("auditing"), total=None)
-        work = Audit(
-            session, settings.origin, [verifier_key(settings.origin, public)], settings.deployment,
-            gateway, lambda _stage, done, total: bar.update(task, completed=done, total=total),
+        work = house.audited(
+            run.desk, lambda _stage, done, total: bar.update(task, completed=done, total=total),
+            HOUSE, offline=offline,
         )  # fmt: skip
-        differences = work.run()
+    differences = work["found"]
     answer: dict[str, Any] = {
         "count": len(differences),
         "differences": [difference.as_dict() for difference in differences],
-        "records": work.record_count,
+        "records": work["records"],
     }
-    run.say(answer, "{records} records audited, {count} differences.")
+    run.say(answer, house.audit.says)
     if not run.as_json:
         for difference in differences:
             click.echo(

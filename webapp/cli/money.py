@@ -1,38 +1,31 @@
-"""Trade and revenue: licences, payments, schemes, statements; and the bare calculations."""
+"""Trade and revenue: licences, payments, schemes, statements, and the checker's own signature."""
 
 import os
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy.orm import Session
 
-from ledger import agreements, parties, revenue, trading, vouchers
-from ledger.calendar import end_of_day, start_of_day
+from ledger import agreements, revenue
 from ledger.chain import keys
-from ledger.errors import Conflict, Invalid, NotAuthenticated
-from ledger.log import digest_key
-from ledger.parties import Actor, Member
+from ledger.errors import Invalid, NotAuthenticated
 from ledger.proof.encoding import canonical, parse
 from ledger.proof.verify import read_file, visible
-from ledger.vouchers import Voucher
 from valuation import money
 from webapp.cli import main
 from webapp.cli.run import (
     TEXT_BYTES_MAX,
     Run,
     as_member,
-    day,
-    fields,
     print_json,
     read_document,
     refusals,
+    renamed,
     with_home,
 )
+from webapp.deeds import Deed
+from webapp.deeds.all import circulation
 from webapp.language import language, tr
-
-APPROVAL_DAYS = 7
 
 
 @main.group()
@@ -65,33 +58,13 @@ def licence_grant(run: Run, login: str, number: str, path: Path) -> None:
 
     FILE: order licensee licensee_address right purpose terms from until price_yuan.
     """
-    document = read_document(path)
-    answer = run.deed(
-        login, lambda session, actor: grant_licence(run, session, actor, number, document)
-    )
-    run.say(answer, "Licence {n} under {voucher} is sold for {price_yuan} yuan (order {order}).")
+    run.say(grant_licence(run, login, number, read_document(path)), circulation.grant.says)
 
 
-def grant_licence(
-    run: Run, session: Session, actor: Actor, number: str, document: dict[str, Any]
-) -> dict[str, Any]:
-    """Sell a licence from a document; what the command answers."""
-    order, licensee, address, right, purpose, terms, start, until, price = fields(
-        document, "order licensee licensee_address right purpose terms:map from until price_yuan"
-    )
-    found = vouchers.by_number(session, number)
-    price_fen = money.fen(str(price), "price_yuan")
-    made = trading.grant(
-        session, actor, run.now, voucher=found,
-        licensee=parties.party_by_uscc(session, licensee), licensee_address=address, right=right,
-        purpose=purpose, terms=terms, valid_from=start_of_day(day(start)),
-        valid_until=end_of_day(day(until)), price_fen=price_fen, order_reference=str(order),
-        origin=run.home.config.origin,
-    )  # fmt: skip
-    return {
-        "id": made.id, "n": made.n, "order": made.order_reference,
-        "price_yuan": money.yuan(made.price_fen), "voucher": found.number,
-    }  # fmt: skip
+def grant_licence(run: Run, login: str, number: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Sell a licence from a document; what the deed answers."""
+    body = renamed(document, **{"from": "from_on", "until": "until_on"})
+    return run.do(circulation.grant, login, body, voucher_number=number)
 
 
 @licence.command("revoke")
@@ -101,14 +74,8 @@ def grant_licence(
 @with_home
 def licence_revoke(run: Run, login: str, order: str, reason: str) -> None:
     """Revoke a licence (operator)."""
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        found = trading.licence_by_order(session, order)
-        under = session.get_one(Voucher, found.voucher_id)
-        trading.revoke(session, actor, run.now, found, under, reason, run.home.config.origin)
-        return {"order": order, "state": found.state}
-
-    run.say(run.deed(login, act), "The licence of order {order} is {state}.")
+    deed = circulation.revoke_licence
+    run.say(run.do(deed, login, {"reason": reason}, order=order), deed.says)
 
 
 @payment.command("record")
@@ -122,19 +89,9 @@ def payment_record(
     run: Run, login: str, order: str, amount: str, received_on: str, reference: str
 ) -> None:
     """Record money received for a licence (finance maker)."""
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        made = trading.record_payment(
-            session, actor, run.now, licence=trading.licence_by_order(session, order),
-            amount_fen=money.fen(amount, "amount"), received_on=day(received_on).isoformat(),
-            reference=reference,
-        )  # fmt: skip
-        return {
-            "net_yuan": money.yuan(made.net_fen), "reference": reference,
-            "vat_yuan": money.yuan(made.vat_fen),
-        }  # fmt: skip
-
-    run.say(run.deed(login, act), "Recorded {reference}: {net_yuan} yuan net, {vat_yuan} yuan VAT.")
+    body = {"amount_yuan": amount, "received_on": received_on, "reference": reference}
+    deed = circulation.record_payment
+    run.say(run.do(deed, login, body, order=order), deed.says)
 
 
 @scheme.command("propose")
@@ -147,14 +104,9 @@ def scheme_propose(
     run: Run, login: str, agreement_number: str, path: Path, effective_from: str
 ) -> None:
     """Propose a scheme (operator); parties in it are named by their social credit codes."""
-    document = read_document(path)
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        found = agreements.by_number(session, agreement_number)
-        made = revenue.propose_scheme(session, actor, run.now, found, document, day(effective_from))
-        return {"agreement": agreement_number, "edition": made.edition, "state": made.state}
-
-    run.say(run.deed(login, act), "Edition {edition} of the scheme is {state}.")
+    body = {"document": read_document(path), "effective_from": effective_from}
+    deed = circulation.propose_scheme
+    run.say(run.do(deed, login, body, agreement_number=agreement_number), deed.says)
 
 
 @scheme.command("show")
@@ -163,10 +115,16 @@ def scheme_propose(
 @with_home
 def scheme_show(run: Run, agreement_number: str, edition: int | None) -> None:
     """Show a scheme as proposed or agreed (JSON)."""
+    found = run.ask(circulation.show_scheme, scheme_id=scheme_id(run, agreement_number, edition))
+    print_json(found)
+
+
+def scheme_id(run: Run, agreement_number: str, edition: int | None = None) -> str:
+    """The id of an edition of an agreement's scheme; the newest if none is named."""
     _ = run.home.config
     with run.home.reading() as session:
         found = agreements.by_number(session, agreement_number)
-        print_json(revenue.scheme_of(session, found, edition).body())
+        return revenue.scheme_of(session, found, edition).id
 
 
 @scheme.command("agree")
@@ -176,14 +134,9 @@ def scheme_show(run: Run, agreement_number: str, edition: int | None) -> None:
 @with_home
 def scheme_agree(run: Run, login: str, agreement_number: str, edition: int) -> None:
     """Agree to an edition of the scheme for the implementing body (provider)."""
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        found = agreements.by_number(session, agreement_number)
-        made = revenue.scheme_of(session, found, edition)
-        revenue.agree_scheme(session, actor, run.now, made, found)
-        return {"agreement": agreement_number, "edition": made.edition, "state": made.state}
-
-    run.say(run.deed(login, act), "Edition {edition} of the scheme is {state}.")
+    deed = circulation.agree_scheme
+    found = scheme_id(run, agreement_number, edition)
+    run.say(run.do(deed, login, scheme_id=found), deed.says)
 
 
 @statement.command("draft")
@@ -197,54 +150,14 @@ def statement_draft(
     run: Run, login: str, agreement_number: str, from_on: str, until_on: str, facts: tuple[str, ...]
 ) -> None:
     """Draft a period's statement (finance maker)."""
-    given: dict[str, int] = {}
-    for fact in facts:
-        name, _, amount = fact.partition("=")
-        given[name] = money.fen(amount, name)
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        made = revenue.draft(
-            session, actor, run.now, agreements.by_number(session, agreement_number),
-            from_on=day(from_on), until_on=day(until_on), facts=given,
-        )  # fmt: skip
-        return _statement_facts(made)
-
-    answer = run.deed(login, act)
-    run.say(answer, "Statement {number}: {amount_yuan} yuan are shared.")
+    given = dict(fact.partition("=")[::2] for fact in facts)
+    body = {"facts": given, "from_on": from_on, "until_on": until_on}
+    deed = circulation.draft_statement
+    answer = run.do(deed, login, body, agreement_number=agreement_number)
+    run.say(answer, deed.says)
     if not run.as_json:
         for line in answer["lines"]:
-            click.echo(f"  {line['party']}  {line['label']}  {line['amount_yuan']}")
-
-
-def _statement_facts(made: revenue.Statement) -> dict[str, Any]:
-    return {
-        "amount_yuan": money.yuan(made.amount_fen),
-        "lines": [
-            {
-                "amount_yuan": money.yuan(line["amount_fen"]),
-                "label": line[language()],
-                "party": line["party"],
-            }
-            for line in made.lines
-        ],
-        "number": made.number,
-        "state": made.state,
-    }
-
-
-@statement.command("propose")
-@click.argument("number")
-@as_member
-@with_home
-def statement_propose(run: Run, login: str, number: str) -> None:
-    """Put your statement before the checker (finance maker)."""
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        found = revenue.by_number(session, number)
-        revenue.propose(session, actor, run.now, found, run.home.config.origin)
-        return {"number": number, "state": found.state}
-
-    run.say(run.deed(login, act), "Statement {number} is proposed.")
+            click.echo(f"  {line['party']}  {line[language()]}  {line['amount_yuan']}")
 
 
 @statement.command("request")
@@ -254,30 +167,12 @@ def statement_propose(run: Run, login: str, number: str) -> None:
 @with_home
 def statement_request(run: Run, login: str, number: str, output: Path) -> None:
     """Write what the checker takes to his own machine to sign (needs the node)."""
-    request = approval_request(run, login, number)
+    request = run.ask(circulation.approval_request, login, statement_number=number)
     keys.write_durably(output, canonical(request))
     run.say(
         {"path": str(output)},
         "Take {path} to your own machine and run: shuzheng sign {path} --keystore YOUR-KEY.json",
     )
-
-
-def approval_request(run: Run, login: str, number: str) -> dict[str, Any]:
-    """The request a checker signs, with the nonce the contract expects of his key."""
-    gateway = run.home.gateway()
-    deployment = run.home.config.deployment
-    with run.home.reading() as session:
-        actor = parties.actor_by_login(session, login)
-        parties.may(actor, "statement.approve")
-        found = revenue.by_number(session, number)
-        member = session.get_one(Member, actor.member_id)
-        if member.signing_address is None:
-            raise Invalid("{login} has no signing address.", login=login)
-        nonce = gateway.call(
-            "RevenueBook", deployment.contracts["RevenueBook"], "nonces", member.signing_address
-        )
-        deadline = int((run.now + timedelta(days=APPROVAL_DAYS)).timestamp())
-        return revenue.approval_request(found, run.home.config.origin, deployment, nonce, deadline)
 
 
 @main.command("sign")
@@ -343,88 +238,31 @@ def show_request(request: Any) -> None:
 def statement_approve(run: Run, login: str, number: str, signature: Path) -> None:
     """Hand in your signed approval (finance checker)."""
     approval = parse(read_file(str(signature), TEXT_BYTES_MAX), signature.name)
-    check_on_chain(run, login, number, approval)
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        return approve_statement(run, session, actor, number, approval)
-
-    run.say(
-        run.deed(login, act),
-        "Statement {number} is approved; it is booked once the approval is effective on chain.",
-    )
+    deed = circulation.approve_statement
+    run.say(run.do(deed, login, {"approval": approval}, statement_number=number), deed.says)
 
 
-def approve_statement(
-    run: Run, session: Session, actor: Actor, number: str, approval: dict[str, Any]
-) -> dict[str, Any]:
-    """Approve with a signature; what the command answers."""
-    found = revenue.by_number(session, number)
-    settings = run.home.config
-    revenue.approve(session, actor, run.now, found, approval, settings.origin, settings.deployment)
-    return {"number": number, "state": found.state}
+def _statement_verb(name: str, deed: Deed, help_text: str, *options: Any) -> None:
+    """A command that moves a statement by one deed."""
+
+    @statement.command(name, help=help_text)
+    @click.argument("number")
+    @as_member
+    @with_home
+    def command(run: Run, login: str, number: str, **body: Any) -> None:
+        run.say(run.do(deed, login, body, statement_number=number), deed.says)
+
+    for option in options:
+        option(command)
 
 
-def check_on_chain(run: Run, login: str, number: str, approval: Any) -> None:
-    """Raise Conflict now for what the contract would refuse later."""
-    settings = run.home.config
-    with run.home.reading() as session:
-        actor = parties.actor_by_login(session, login)
-        parties.may(actor, "statement.approve")
-        found = revenue.by_number(session, number)
-        parties.require_other(actor, [found.maker_id], f"statement {number}")
-        address = session.get_one(Member, actor.member_id).signing_address
-    if address is None or not isinstance(approval, dict):
-        return  # the deed itself says what is wrong
-    gateway, book = run.home.gateway(), settings.deployment.contracts["RevenueBook"]
-    role = gateway.call("RevenueBook", book, "CHECKER_ROLE")
-    if not gateway.call("RevenueBook", book, "hasRole", role, address):
-        raise Conflict(
-            "The contract does not know {address} as a checker: the administrator grants the role first.",
-            address=address,
-        )
-    nonce = gateway.call("RevenueBook", book, "nonces", address)
-    _, state, version = gateway.call(
-        "RevenueBook", book, "verify", digest_key(settings.origin, found.id),
-        bytes.fromhex(found.digest.removeprefix("sha256:")), bytes.fromhex(found.line_root),
-    )  # fmt: skip
-    if nonce != approval.get("nonce") or (found.state == "proposed" and version != 1):
-        raise Conflict(
-            "The chain is not where the signature says (nonce {nonce}, state {state}): let the worker "
-            "finish, then request and sign anew.",
-            nonce=nonce,
-            state=state,
-        )
-
-
-@statement.command("reopen")
-@click.argument("number")
-@as_member
-@with_home
-def statement_reopen(run: Run, login: str, number: str) -> None:
-    """Take back an approval that the chain refused, to have it approved anew (finance maker)."""
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        found = revenue.by_number(session, number)
-        revenue.reopen(session, actor, run.now, found)
-        return {"number": number, "state": found.state}
-
-    run.say(run.deed(login, act), "Statement {number} is {state} again.")
-
-
-@statement.command("reject")
-@click.argument("number")
-@click.option("--reason", required=True)
-@as_member
-@with_home
-def statement_reject(run: Run, login: str, number: str, reason: str) -> None:
-    """Send a statement back (finance checker)."""
-
-    def act(session: Session, actor: Actor) -> dict[str, Any]:
-        found = revenue.by_number(session, number)
-        revenue.reject(session, actor, run.now, found, reason, run.home.config.origin)
-        return {"number": number, "state": found.state}
-
-    run.say(run.deed(login, act), "Statement {number} is rejected.")
+_statement_verb("propose", circulation.propose_statement,
+                "Put your statement before the checker (finance maker).")  # fmt: skip
+_statement_verb("reopen", circulation.reopen_statement,
+                "Take back an approval that the chain refused, to have it approved anew (finance "
+                "maker).")  # fmt: skip
+_statement_verb("reject", circulation.reject_statement, "Send a statement back (finance checker).",
+                click.option("--reason", required=True))  # fmt: skip
 
 
 @statement.command("show")
@@ -432,9 +270,7 @@ def statement_reject(run: Run, login: str, number: str, reason: str) -> None:
 @with_home
 def statement_show(run: Run, number: str) -> None:
     """Show a statement as recorded (JSON)."""
-    _ = run.home.config
-    with run.home.reading() as session:
-        print_json(revenue.by_number(session, number).body())
+    print_json(run.ask(circulation.show_statement, statement_number=number))
 
 
 @statement.command("proof")
@@ -443,8 +279,4 @@ def statement_show(run: Run, number: str) -> None:
 @with_home
 def statement_proof(run: Run, number: str, uscc: str) -> None:
     """A payee's proof of his own lines (JSON); it reveals no other's."""
-    _ = run.home.config
-    with run.home.reading() as session:
-        found = revenue.by_number(session, number)
-        key = digest_key(run.home.config.origin, found.id)
-        print_json({"lines": revenue.line_proofs(found, uscc), "statement_key": "0x" + key.hex()})
+    print_json(run.ask(circulation.line_proof, statement_number=number, uscc=uscc))

@@ -4,14 +4,15 @@ import os
 from pathlib import Path
 
 import click
-from sqlalchemy.orm import Session
 
 from ledger import parties
 from ledger.chain import keys
 from ledger.errors import NotAuthenticated
-from ledger.parties import Actor
+from webapp import accounts
 from webapp.cli import main
 from webapp.cli.run import Run, as_member, with_home
+from webapp.deeds.all import people
+from webapp.deeds.subjects import member_by_login
 
 
 @main.group()
@@ -35,43 +36,56 @@ def key() -> None:
 @click.option("--kind", required=True, type=click.Choice(parties.KINDS))
 @as_member
 @with_home
-def party_add(run: Run, login: str, name: str, uscc: str, kind: str) -> None:
+def party_add(run: Run, login: str, **body: str) -> None:
     """Add an organisation (administrator)."""
-
-    def act(session: Session, actor: Actor) -> dict[str, object]:
-        parties.may(actor, "party.add")
-        added = parties.add_party(
-            session, actor.member_id, run.now, kind=kind, name=name, uscc=uscc
-        )
-        return {"id": added.id, "name": added.name, "uscc": added.uscc}
-
-    run.say(run.deed(login, act), "Party {name} ({uscc}) is entered.")
+    run.say(run.do(people.add_party, login, body), people.add_party.says)
 
 
 @member.command("add")
 @click.option("--party", "uscc", required=True, help="the party's social credit code")
 @click.option("--login", "new_login", required=True)
-@click.option("--name", "display_name", required=True)
+@click.option("--name", required=True)
 @click.option("--role", "roles", required=True, multiple=True, type=click.Choice(parties.ROLES))
-@click.option("--signing-address", help="the address of a checker's own key")
+@click.option("--signing-address", default="", help="the address of a checker's own key")
 @as_member
 @with_home
 def member_add(
-    run: Run, login: str, uscc: str, new_login: str, display_name: str, roles: tuple[str, ...],
-    signing_address: str | None,
+    run: Run, login: str, uscc: str, new_login: str, name: str, roles: tuple[str, ...],
+    signing_address: str,
 ) -> None:  # fmt: skip
     """Add a person to an organisation (administrator)."""
+    body = {
+        "login": new_login,
+        "name": name,
+        "roles": list(roles),
+        "signing_address": signing_address,
+    }
+    run.say(run.do(people.add_member, login, body, uscc=uscc), people.add_member.says)
 
-    def act(session: Session, actor: Actor) -> dict[str, object]:
-        parties.may(actor, "member.add")
-        added = parties.add_member(
-            session, actor.member_id, run.now, party=parties.party_by_uscc(session, uscc),
-            login=new_login, display_name=display_name, roles=roles,
-            signing_address=signing_address,
-        )  # fmt: skip
-        return {"id": added.id, "login": new_login, "roles": ", ".join(added.roles)}
 
-    run.say(run.deed(login, act), "Member {login} is entered with the roles {roles}.")
+@member.command("change")
+@click.argument("subject")
+@click.option("--role", "roles", multiple=True, type=click.Choice(parties.ROLES))
+@as_member
+@with_home
+def member_change(run: Run, login: str, subject: str, roles: tuple[str, ...]) -> None:
+    """Set the roles of a member; without any he no longer acts (administrator)."""
+    answer = run.do(people.change_member, login, {"roles": list(roles)}, login=subject)
+    run.say(answer, people.change_member.says)
+
+
+@member.command("reset")
+@click.argument("subject")
+@with_home
+def member_reset(run: Run, subject: str) -> None:
+    """Give a member a new one-time password, at the console of the house, also the administrator."""
+    _ = run.home.config
+    password = accounts.one_time_password()
+    hashed = accounts.hash_password(password)
+    with run.home.deed(run.now) as session:
+        found = member_by_login(session, subject)
+        accounts.store_password(session, found.id, hashed, run.now, must_change=True)
+    run.say({"login": subject, "one_time_password": password}, people.reset_password.says)
 
 
 @key.command("new")

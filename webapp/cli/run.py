@@ -2,41 +2,30 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from datetime import date
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
-import yaml
 from rich.console import Console
 from rich.progress import Progress
 from sqlalchemy.orm import Session
 
 from ledger.calendar import SHANGHAI
-from ledger.errors import Faults, Invalid, LedgerError
-from ledger.parties import Actor, actor_by_login, logins_with
+from ledger.errors import Invalid, LedgerError
+from ledger.parties import ROLES, Actor, actor_by_login, logins_with
 from ledger.proof.encoding import canonical, digest_text
 from ledger.proof.verify import read_file
-from ledger.store import forget, recall, remember
 from valuation import ValuationError
+from webapp.deeds import Deed, Desk, Question
+from webapp.documents import Unreadable, read_text
 from webapp.home import Home, clock, read_passphrase
-from webapp.language import tr, translate
+from webapp.language import language, tr, translate
 
 TEXT_BYTES_MAX = 4 * 1024 * 1024
-
-
-class Loader(yaml.SafeLoader):
-    """YAML and JSON in which 0.1 and 2026-01-31 stay text: no float and no date is made of them."""
-
-
-Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern) for tag, pattern in resolvers if not tag.endswith((":float", ":timestamp"))
-    ]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+# Whoever has the home's folder reads its database anyway: at the console he may read everything.
+HOUSE = Actor("system", "", frozenset(ROLES))
 
 
 def with_home(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,8 +86,8 @@ class refusals:  # noqa: N801 - reads as a block: `with refusals(as_json):`
             print_json({**error.as_dict(), "detail": error.localized(translate)})
         click.echo(f"{tr('refused')}: {error.localized(translate)}", err=True)
         problems = error.facts.get("problems")
-        for line in problems if isinstance(problems, list) else []:
-            click.echo(f"  {line}", err=True)
+        for problem in problems if isinstance(problems, list) else []:
+            click.echo(f"  {problem_text(problem)}", err=True)
         raise SystemExit(1)
 
 
@@ -130,39 +119,42 @@ class Run:
             )
         return found[0]
 
-    def deed(
-        self, login: str, act: Callable[[Session, Actor], Mapping[str, Any]]
-    ) -> dict[str, Any]:
-        """Do one deed as a member, in one transaction; returns what it answers."""
-        _ = self.home.config
-        with self.home.deed(self.now) as session:
-            return dict(act(session, actor_by_login(session, login)))
+    @cached_property
+    def desk(self) -> Desk:
+        """Where this command's deeds are done, at its time."""
+        return Desk(self.home, self.passphrase, lambda: self.now)
 
-    def deed_once(
-        self,
-        login: str,
-        verb: str,
-        request: Any,
-        act: Callable[[Session, Actor], Mapping[str, Any]],
-        still: Callable[[Session, dict[str, Any]], bool] = lambda _session, _answer: True,
-    ) -> dict[str, Any]:
-        """The same request of the same member again is answered with the first answer.
+    def do(
+        self, deed: Deed, login: str, body: Mapping[str, Any] | None = None, /, *,
+        once: bool = False, **keys: str,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Do a deed as a member; returns what it answers.
 
-        Only while that is `still` how things stand: later, the same words are a new request.
+        `once`: the same request of the same member again is answered with the first answer, as long as
+        that is still how things stand (`Deed.still`).
         """
-        digest = digest_text(canonical([verb, login, request]))
+        given = dict(body or {})
+        key = f"cli {digest_text(canonical([deed.name, login, keys, given]))}" if once else None
+        with progress_bar() as bar:
+            task = bar.add_task(tr(deed.title), total=None, visible=deed.long)
 
-        def once(session: Session, actor: Actor) -> Mapping[str, Any]:
-            found = recall(session, f"{verb} {digest}", digest)
-            if found is not None:
-                if still(session, found):
-                    return found
-                forget(session, f"{verb} {digest}")
-            found = dict(act(session, actor))
-            remember(session, f"{verb} {digest}", digest, found, self.now)
-            return found
+            def report(_stage: str, done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total or None)
 
-        return self.deed(login, once)
+            return self.desk.do(
+                deed, lambda session: actor_by_login(session, login), keys, given, key=key,
+                report=report,
+            ).answer  # fmt: skip
+
+    def ask(
+        self, question: Question, login: str | None = None, /, query: Any = None, **keys: str
+    ) -> Any:
+        """Ask a question: as a member, or at the console as the house itself, which may read all."""
+
+        def who(session: Session) -> Actor:
+            return HOUSE if login is None else actor_by_login(session, login)
+
+        return self.desk.ask(question, who, keys, query or {})
 
     def say(self, answer: Mapping[str, Any], template: str) -> None:
         """The answer as JSON, or as a sentence."""
@@ -177,6 +169,13 @@ def progress_bar() -> Progress:
     return Progress(transient=True, console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
+def problem_text(problem: Mapping[str, Any]) -> str:
+    """A problem of an imported table (`tabular.Problem`): its place and reason, in one line."""
+    row = tr("row {n}", n=problem["row"]) if problem["row"] else None
+    place = ", ".join(part for part in (problem["sheet"], row, problem["column"]) if part)
+    return f"{place}: {problem['reason_zh' if language() == 'zh' else 'reason_en']}"
+
+
 def print_json(value: Any) -> None:
     click.echo(orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode())
 
@@ -185,52 +184,22 @@ def read_document(path: Path) -> dict[str, Any]:
     """A YAML or JSON file as a mapping; raises Invalid naming the line."""
     data = read_file(str(path), TEXT_BYTES_MAX)
     try:
-        document = yaml.load(data.decode(), Loader)  # noqa: S506 - a SafeLoader
+        document = read_text(data.decode())
     except UnicodeDecodeError:
         raise Invalid("{path} is not UTF-8 text.", path=str(path)) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+    except Unreadable as error:
         raise Invalid(
             "{path} cannot be read as YAML or JSON at line {line}: {why}.",
-            path=str(path),
-            line=mark.line + 1 if mark else "?",
-            why=getattr(error, "problem", str(error)),
-        ) from None
+            path=str(path), line=error.line, why=error.why,
+        ) from None  # fmt: skip
     if not isinstance(document, dict):
         raise Invalid("{path} does not hold fields.", path=str(path))
     return document
 
 
-FORMS = {"": (str, int), "list": (list,), "map": (dict,)}
-
-
-def fields(document: Mapping[str, Any], needed: str, optional: str = "") -> list[Any]:
-    """The fields of a document in order: `name` is a text, `name:list` and `name:map` are those.
-
-    Every missing, unknown or misshapen one is named at once.
-    """
-    due = dict(f"{name}:".split(":")[:2] for name in f"{needed} {optional}".split())
-    faults = Faults()
-    for name, form in due.items():
-        if name not in document:
-            if name in [one.split(":")[0] for one in needed.split()]:
-                faults.name_fault("the field {name} is missing", name=name)
-        elif not isinstance(document[name], FORMS[form]):
-            faults.name_fault("the field {name} must be a {form}", name=name, form=form or "text")
-    for name in document:
-        if name not in due:
-            faults.name_fault("unknown item {key}", key=name)
-    if faults:
-        raise Invalid("The file does not fit: {faults}.", faults=faults)
-    return [document.get(name) for name in due]
-
-
-def day(text: Any) -> date:
-    """A day written 2026-01-31; raises Invalid."""
-    try:
-        return date.fromisoformat(str(text))
-    except ValueError:
-        raise Invalid("{text} is not a day of the form 2026-01-31.", text=repr(text)) from None
+def renamed(document: Mapping[str, Any], **names: str) -> dict[str, Any]:
+    """A document with some of its fields under the name that the deed has for them."""
+    return {names.get(name, name): value for name, value in document.items()}
 
 
 def shown(at: Any) -> str:

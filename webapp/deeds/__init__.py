@@ -6,7 +6,8 @@ the log, the signed receipt, and the answer remembered under the caller's key.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -18,11 +19,12 @@ from sqlalchemy.orm import Session
 from ledger import log
 from ledger.chain.gateway import Gateway
 from ledger.chain.outbox import Deployment
-from ledger.errors import Conflict
+from ledger.errors import Conflict, Invalid
 from ledger.parties import Actor, may
 from ledger.proof import receipt as receipts
 from ledger.proof.encoding import canonical, digest_text
 from ledger.store import forget, recall, remember
+from valuation import ValuationError
 from webapp.deeds.forms import Body, load
 from webapp.deeds.subjects import SUBJECTS, Owners
 from webapp.home import Home, clock
@@ -52,6 +54,7 @@ class Thing:
     title: str
     act: Callable[..., Any]
     owners: Owners | None = None
+    asks_chain: bool = False  # the chain's node must be there
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -89,13 +92,14 @@ class Thing:
 class Question(Thing):
     """Something that is only read. `query` are its parameters, `answer` the form of its answer.
 
-    `answer` None means that `act` returns a `File`. `noun_listed` makes it a list with a cursor.
+    `answer` None means that `act` returns a `File` of `media_type`. `listed`: a list with a cursor.
     """
 
     answer: type[Schema] | None = None
     query: type[Schema] = Body
     method: str = "GET"
     listed: bool = False
+    media_type: str = "application/json"
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,15 @@ def question(
     return enter
 
 
+@contextmanager
+def calculating() -> Iterator[None]:
+    """What the calculations refuse is a refusal like any other."""
+    try:
+        yield
+    except ValuationError as error:
+        raise Invalid("The calculation was refused: {cause}", cause=str(error)) from error
+
+
 def quiet(_stage: str, _done: int, _total: int) -> None:
     """A report to nobody."""
 
@@ -217,6 +230,7 @@ class Desk:
     def gateway(self) -> Gateway:
         return self.home.gateway()
 
+    @calculating()
     def ask(
         self, question: Question, who: Who, keys: Mapping[str, str], query: Mapping[str, Any]
     ) -> Any:
@@ -229,6 +243,7 @@ class Desk:
             question.authorise(session, actor, found)
             return question.act(self, session, actor, *found, **given)
 
+    @calculating()
     def do(
         self,
         deed: Deed,
@@ -247,6 +262,27 @@ class Desk:
         given = load(deed.body, body)
         kept_body = {k: v for k, v in body.items() if k not in deed.private}
         request = digest_text(canonical([deed.name, dict(keys), kept_body]))
+        try:
+            return self._do(deed, who, keys, given, request, key=key, seen=seen, report=report)
+        except Conflict:  # of two at once under one key, the slower one is given the other's answer
+            with self.home.reading() as session:
+                known = recall(session, _key(who(session), key), request) if key else None
+            if known is None:
+                raise
+            return Done(known["answer"], known["receipt"], again=True)
+
+    def _do(
+        self,
+        deed: Deed,
+        who: Who,
+        keys: Mapping[str, str],
+        given: Mapping[str, Any],
+        request: str,
+        *,
+        key: str | None,
+        seen: int | None,
+        report: Report,
+    ) -> Done:
         _ = self.home.config
         more: Mapping[str, Any] = {}
         if deed.prepare is not None:

@@ -10,18 +10,28 @@ from ledger import appraisals, parties, revenue, trading, vouchers
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
 from ledger.calendar import end_of_day, start_of_day
-from ledger.errors import Conflict, Invalid
+from ledger.errors import Conflict, Faults, Invalid, NotAllowed
 from ledger.log import digest_key
 from ledger.parties import Account, Actor, Member, Party
 from ledger.registration import Registration
 from ledger.revenue import Scheme, Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
-from valuation import money
+from valuation import ValuationError, money
 from webapp.deeds import Desk, Report, deed, question
 from webapp.deeds.answers import lists, shows
 from webapp.deeds.field import RIGHTS, ReasonBody
-from webapp.deeds.forms import Body, day, document, group, rows, terms, text, yuan
+from webapp.deeds.forms import (
+    MISSHAPEN,
+    Body,
+    day,
+    document,
+    group,
+    rows,
+    terms,
+    text,
+    yuan,
+)
 
 APPROVAL_DAYS = 7
 PURPOSES = {
@@ -293,7 +303,7 @@ def draft_statement(
     desk: Desk, session: Session, actor: Actor, found: Agreement, *, from_on: date, until_on: date,
     facts: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    given = {name: money.fen(str(amount), name) for name, amount in (facts or {}).items()}
+    given = _amounts(facts or {})
     made = revenue.draft(
         session, actor, desk.now, found, from_on=from_on, until_on=until_on, facts=given
     )
@@ -309,6 +319,19 @@ def draft_statement(
         "number": made.number,
         "state": made.state,
     }  # fmt: skip
+
+
+def _amounts(facts: dict[str, Any]) -> dict[str, int]:
+    """The facts in fen; every amount that is none is named at its place."""
+    given, faults = {}, Faults()
+    for name, amount in facts.items():
+        try:
+            given[name] = money.fen(str(amount), name)
+        except ValuationError:
+            faults.name_fault(MISSHAPEN, at=f"facts.{name}", name=name, form="amount in yuan")
+    if faults:
+        raise Invalid("What was given does not fit: {faults}.", faults=faults)
+    return given
 
 
 def _stands(made: Statement) -> dict[str, Any]:
@@ -327,12 +350,22 @@ def propose_statement(
 def _known_on_chain(
     desk: Desk, _report: Report, actor: Actor, found: Statement, approval: dict[str, Any]
 ) -> dict[str, Any]:
-    """Raise Conflict now for what the contract would refuse later."""
+    """Raise Conflict now for what the contract would refuse later, and say what the file is not."""
     parties.require_other(actor, [found.maker_id], f"statement {found.number}")
+    if approval.get("statement", found.number) != found.number:
+        raise Invalid(
+            "This file approves statement {given}, not {number}.",
+            given=str(approval["statement"]), number=found.number,
+        )  # fmt: skip
     with desk.home.reading() as session:
         address = session.get_one(Member, actor.member_id).signing_address
     if address is None:
         return {}  # the deed itself says what is wrong
+    if approval.get("address", address) != address:
+        raise NotAllowed(
+            "The signature on statement {number} is not by your key {address}.",
+            number=found.number, address=address,
+        )  # fmt: skip
     gateway, book = desk.gateway(), desk.deployment.contracts["RevenueBook"]
     role = gateway.call("RevenueBook", book, "CHECKER_ROLE")
     if not gateway.call("RevenueBook", book, "hasRole", role, address):
@@ -356,7 +389,8 @@ def _known_on_chain(
 
 @deed("statement.approve", "/statements/<statement_number>/approve", "Hand in the signed approval",
       "Statement {number} is approved; it is booked once the approval is effective on chain.",
-      body=ApprovalBody, changes=True, owners=_maker, prepare=_known_on_chain)  # fmt: skip
+      body=ApprovalBody, changes=True, owners=_maker, prepare=_known_on_chain,
+      asks_chain=True)  # fmt: skip
 def approve_statement(
     desk: Desk, session: Session, actor: Actor, found: Statement, approval: dict[str, Any]
 ) -> dict[str, Any]:
@@ -384,7 +418,7 @@ def reject_statement(
 
 @question("statement.approve", "/statements/<statement_number>/approval-request",
           "Approval request", name="statement.request", answer=ApprovalRequestAnswer,
-          owners=_maker)  # fmt: skip
+          owners=_maker, asks_chain=True)  # fmt: skip
 def approval_request(
     desk: Desk, session: Session, actor: Actor, found: Statement
 ) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import Schema, fields
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,14 +15,25 @@ from ledger import registration as registering
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.catalogue import CatalogueImport, Resource
-from ledger.errors import Invalid
-from ledger.parties import Actor
+from ledger.errors import Faults, Invalid, LedgerError
+from ledger.parties import Actor, Party
 from ledger.proof.encoding import instant
 from ledger.registration import Application, Deposit, Registration
-from webapp.deeds import Deed, Desk, Report, deed
-from webapp.deeds.answers import lists, shows
-from webapp.deeds.forms import Body, document, group, rows, terms, text, texts
+from webapp.deeds import Deed, Desk, Report, deed, question
+from webapp.deeds.answers import PageQuery, lists, shows
+from webapp.deeds.forms import (
+    Body,
+    document,
+    faults_by_place,
+    group,
+    load,
+    rows,
+    terms,
+    text,
+    texts,
+)  # fmt: skip
 from webapp.deeds.forms import day as day_field
+from webapp.deeds.subjects import matching
 
 OBJECTS = {"resource": "Resource", "product": "Product or service"}
 RIGHTS = {
@@ -163,6 +174,33 @@ class ReturnBody(Body):
     missing = texts("What is missing", hint="one a line, all at once")
 
 
+class NoticeQuery(PageQuery):
+    """Which part of the notices is wanted; other states than being on notice are not public."""
+
+    class Meta(Body.Meta):
+        exclude = ("state",)
+
+
+class NoticeAnswer(Schema):
+    """An application on public notice 公示: what the rule wants told, and nothing more."""
+
+    number = fields.String(required=True)
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    subject = fields.String(required=True)
+    summary = fields.String(required=True)
+    from_on = fields.String(required=True)
+    until_on = fields.String(required=True)
+    provisional = fields.Boolean(required=True)
+
+
+class NoticesAnswer(Schema):
+    """A page of them, the newest first."""
+
+    items = fields.List(fields.Nested(NoticeAnswer), required=True)
+    next = fields.String(required=True, allow_none=True)
+
+
 @deed("evidence.deposit", "/deposits", "Deposit evidence", "Deposited at {at}: {digest}.",
       body=DepositBody, upload=True)  # fmt: skip
 def deposit(
@@ -257,7 +295,16 @@ def propose_agreement(
 
 
 def _resource_ids(session: Session, codes: list[str]) -> list[str]:
-    return [catalogue.resource_by_code(session, code).id for code in codes]
+    """The resources of some catalogue codes; raises Invalid naming every code that is not listed."""
+    wanted = select(Resource.code, Resource.id).where(Resource.code.in_(codes))
+    known = dict(session.execute(wanted).tuples().all())
+    faults = Faults()
+    for code in codes:
+        if code not in known:
+            faults.name_fault("the catalogue has no resource {code}", "resources", code=code)
+    if faults:
+        raise Invalid("What was given does not fit: {faults}.", faults=faults)
+    return [known[code] for code in codes]
 
 
 @deed("agreement.sign", "/agreements/<agreement_number>/sign", "Sign",
@@ -268,30 +315,85 @@ def sign_agreement(desk: Desk, session: Session, actor: Actor, found: Agreement)
     return {"number": found.number, "state": found.state}
 
 
+def _facts(
+    session: Session, actor: Actor, *, agreement: str = "", resources: list[str],
+    data: list[dict[str, str]], **more: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """An application's body as `registering.submit` takes it: what it names is looked up."""
+    return {
+        "agreement": agreements.by_number(session, agreement) if agreement else None,
+        "deposits": _deposits(session, actor, data), "materials": more["materials"],
+        "object_kind": more["object"], "resource_ids": _resource_ids(session, resources),
+        "rights": more["rights"], "summary": more["summary"], "title": more["title"],
+    }  # fmt: skip
+
+
+def _deposits(session: Session, actor: Actor, data: list[dict[str, str]]) -> list[Deposit]:
+    """The deposits of an application's files; raises Invalid naming every one that is not there."""
+    digests = [entry.get("digest", "") for entry in data]
+    mine = select(Deposit).where(Deposit.party_id == actor.party_id, Deposit.digest.in_(digests))
+    known = {one.digest: one for one in session.scalars(mine)}
+    faults = Faults()
+    for place, digest in enumerate(digests):
+        if digest not in known:
+            faults.name_fault(
+                "{name} was not deposited by your organisation", f"data.{place}.digest", name=digest
+            )
+    if faults:
+        raise Invalid("What was given does not fit: {faults}.", faults=faults)
+    return [known[digest] for digest in digests]
+
+
+def gaps(
+    session: Session, actor: Actor, now: datetime, body: Mapping[str, Any], said: Callable[[str], str]
+) -> dict[str, list[str]]:  # fmt: skip
+    """What an application, as far as it is filled in, still lacks or breaks, by its place.
+
+    `said` gives each sentence its language. Nothing is measured: what is wrong with a file or its rules
+    comes to light when the application is submitted.
+    """
+    found: dict[str, list[str]] = {}
+
+    def tried(at: str, act: Callable[..., Any], *given: Any) -> Any:
+        try:
+            return act(*given)
+        except LedgerError as error:
+            told = faults_by_place(error, said) or {at: [error.localized(said)]}
+            found.update({place: told[place] for place in told.keys() - found.keys()})
+            return None
+
+    agreement = None
+    if body.get("agreement"):
+        agreement = tried("agreement", agreements.by_number, session, body["agreement"])
+    if agreement is not None:
+        tried("agreement", agreements.require_in_force, agreement, local_date(now))
+    ids = tried("resources", _resource_ids, session, body.get("resources", []))
+    deposits = tried("data", _deposits, session, actor, body.get("data", []))
+    faults = registering.faults_in(
+        session, object_kind=body.get("object", ""), title=body.get("title", ""),
+        summary=body.get("summary", ""), agreement=agreement, resource_ids=ids or [],
+        deposits=deposits or [], rights=body.get("rights", []), materials=body.get("materials", {}),
+    ).by_place(said)  # fmt: skip
+    found.update({place: faults[place] for place in faults.keys() - found.keys()})
+    tried("", load, ApplicationBody, body)
+    return found
+
+
 def _measure(
-    desk: Desk, report: Report, actor: Actor, *, data: list[dict[str, str]], **_: Any
+    desk: Desk, report: Report, actor: Actor, *, data: list[dict[str, str]], **more: Any
 ) -> dict[str, Any]:
-    """The quality of the application's files, measured from their bytes."""
+    """The quality of the application's files, measured from their bytes, once nothing is lacking."""
     with desk.home.reading() as session:
-        names = {entry["digest"]: _deposit(session, actor, entry["digest"]).name for entry in data}
+        facts = _facts(session, actor, data=data, **more)
+        faults = registering.faults_in(session, **facts)
+    if faults:
+        raise Invalid("The application lacks or breaks: {faults}.", faults=faults)
     return {
         "quality": [
-            measure(desk, names[entry["digest"]], entry["digest"], entry.get("rules", ""), report)
-            for entry in data
+            measure(desk, deposit.name, deposit.digest, entry.get("rules", ""), report)
+            for deposit, entry in zip(facts["deposits"], data, strict=True)
         ]
     }
-
-
-def _deposit(session: Session, actor: Actor, digest: str) -> Deposit:
-    found = session.scalar(
-        select(Deposit).where(Deposit.party_id == actor.party_id, Deposit.digest == digest)
-    )
-    if found is None:
-        raise Invalid(
-            "{name} was not deposited by your organisation: run `shuzheng deposit` first.",
-            name=digest,
-        )
-    return found
 
 
 def measure(desk: Desk, name: str, digest: str, rules: str, report: Report) -> dict[str, Any]:
@@ -319,16 +421,11 @@ def _still_open(session: Session, answer: dict[str, Any]) -> bool:
       "Application {number} is submitted; acceptance is due by {due}.", body=ApplicationBody,
       long=True, prepare=_measure, still=_still_open)  # fmt: skip
 def submit(
-    desk: Desk, session: Session, actor: Actor, *, agreement: str = "", resources: list[str],
-    data: list[dict[str, str]], resubmits: str = "", quality: list[Any], **more: Any,
+    desk: Desk, session: Session, actor: Actor, *, quality: list[Any], resubmits: str = "", **body: Any
 ) -> dict[str, Any]:  # fmt: skip
     made = registering.submit(
-        session, actor, desk.now, object_kind=more.pop("object"),
-        agreement=agreements.by_number(session, agreement) if agreement else None,
-        resource_ids=_resource_ids(session, resources),
-        deposits=[_deposit(session, actor, entry["digest"]) for entry in data], quality=quality,
+        session, actor, desk.now, **_facts(session, actor, **body), quality=quality,
         resubmits=registering.application_by_number(session, resubmits) if resubmits else None,
-        **more,
     )  # fmt: skip
     return {"due": made.deadlines["accept"]["on"], "number": made.number, "state": made.state}
 
@@ -424,3 +521,36 @@ list_registrations = lists("registration", "/registrations", "Registrations",
                            "code object title summary rights valid_from valid_until state",
                            (Registration.code, Registration.title))  # fmt: skip
 show_registration = shows("registration", "/registrations/<registration_code>", "Registration")
+
+
+@question("notice.read", "/notices", "Public notices", name="notice.list", answer=NoticesAnswer,
+          query=NoticeQuery)  # fmt: skip
+def notices(
+    _desk: Desk, session: Session, _actor: Actor, limit: int, after: str = "", words: str = ""
+) -> dict[str, Any]:
+    wanted = (
+        select(Application, Party.name)
+        .join(Party, Party.id == Application.party_id)
+        .where(Application.state == "on_notice")
+        .order_by(Application.id.desc())
+        .limit(limit + 1)
+    )
+    if after:
+        wanted = wanted.where(Application.id < after)
+    if words:
+        columns = (Application.number, Application.title, Application.summary, Party.name)
+        wanted = wanted.where(matching(Application, words, *columns))
+    found = list(session.execute(wanted).tuples())
+    shown = found[:limit]
+    return {
+        "items": [
+            {
+                "from_on": row.notice["from"], "number": row.number,
+                "provisional": row.notice["until"]["provisional"], "subject": name,
+                "summary": row.notice["summary"], "title": row.notice["title"],
+                "type": row.notice["type"], "until_on": row.notice["until"]["on"],
+            }
+            for row, name in shown
+        ],
+        "next": shown[-1][0].id if len(found) > limit else None,
+    }  # fmt: skip

@@ -25,7 +25,13 @@ SAID = {
     "Missing data for required field.": MISSING,
     "Field may not be null.": MISSING,
     "Unknown field.": UNKNOWN,
+    "Invalid input type.": f"{MISSHAPEN}\nmap",
 }
+
+
+def said(template: str, fact: object = "") -> str:
+    """A template and its fact as one of marshmallow's messages, which fills in braces itself."""
+    return f"{template}\n{fact}".replace("{", "{{").replace("}", "}}")
 
 
 class Body(Schema):
@@ -42,17 +48,17 @@ def text(title: str, *, most: int = TEXT_MAX, required: bool = True, hint: str =
 
     `source` names the choices a page offers (`webapp.pages.forms`), where they are data.
     """
-    checks: list[Any] = [validate.Length(max=most, error=f"{LONG}\n{most}")]
+    checks: list[Any] = [validate.Length(max=most, error=said(LONG, most))]
     if choices is not None:
-        checks.append(validate.OneOf(list(choices), error=f"{CHOICES}\n{', '.join(choices)}"))
+        checks.append(validate.OneOf(list(choices), error=said(CHOICES, ', '.join(choices))))
     elif pattern:
-        checks.append(validate.Regexp(pattern, error=f"{MISSHAPEN}\n{example}"))
+        checks.append(validate.Regexp(pattern, error=said(MISSHAPEN, example)))
     if required and not blank:
-        checks.append(validate.Length(min=1, error=EMPTY))
+        checks.append(validate.Length(min=1, error=said(EMPTY)))
     return fields.String(
         required=required,
         validate=checks,
-        error_messages={"invalid": f"{MISSHAPEN}\ntext"},
+        error_messages={"invalid": said(MISSHAPEN, "text")},
         metadata=_told(title, hint, area=area, choices=dict(choices or {}), example=example,
                        source=source),
     )  # fmt: skip
@@ -84,14 +90,14 @@ def day(title: str, *, hint: str = "", required: bool = True) -> fields.Field[An
     """A day; a `datetime.date` inside."""
     return DayField(
         required=required, metadata={**_told(title, hint, kind="day"), "format": "date"},
-        error_messages={"invalid": f"{MISSHAPEN}\nday"},
+        error_messages={"invalid": said(MISSHAPEN, "day")},
     )  # fmt: skip
 
 
 def yuan(title: str, *, hint: str = "", required: bool = True) -> fields.Field[Any]:
     """An amount of money; whole fen inside."""
     return YuanField(
-        required=required, error_messages={"invalid": f"{MISSHAPEN}\namount in yuan"},
+        required=required, error_messages={"invalid": said(MISSHAPEN, "amount in yuan")},
         metadata={**_told(title, hint, kind="yuan"), "pattern": "^[0-9]{1,11}(\\.[0-9]{1,2})?$"},
     )  # fmt: skip
 
@@ -101,8 +107,8 @@ def texts(title: str, *, hint: str = "", choices: Mapping[str, str] | None = Non
     """A list of texts, at least `least`."""
     return fields.List(
         text(title, most=200, choices=choices), required=least > 0,
-        validate=validate.Length(min=least, max=500, error=EMPTY),
-        error_messages={"invalid": f"{MISSHAPEN}\nlist"},
+        validate=validate.Length(min=least, max=500, error=said(EMPTY)),
+        error_messages={"invalid": said(MISSHAPEN, "list")},
         metadata=_told(title, hint, kind="list", choices=dict(choices or {}), source=source),
     )  # fmt: skip
 
@@ -111,16 +117,16 @@ def group(title: str, schema: type[Schema], *, hint: str = "") -> fields.Nested:
     """A body within the body."""
     return fields.Nested(
         schema, required=True, unknown=RAISE, metadata=_told(title, hint, kind="group"),
-        error_messages={"type": f"{MISSHAPEN}\nmap", "invalid": f"{MISSHAPEN}\nmap"},
+        error_messages={"type": said(MISSHAPEN, "map"), "invalid": said(MISSHAPEN, "map")},
     )  # fmt: skip
 
 
 def rows(title: str, schema: type[Schema], *, hint: str = "", least: int = 1) -> fields.List[Any]:
     """A list of bodies."""
     return fields.List(
-        fields.Nested(schema, unknown=RAISE, error_messages={"type": f"{MISSHAPEN}\nmap"}),
-        required=least > 0, validate=validate.Length(min=least, max=200, error=EMPTY),
-        error_messages={"invalid": f"{MISSHAPEN}\nlist"}, metadata=_told(title, hint, kind="rows"),
+        fields.Nested(schema, unknown=RAISE, error_messages={"type": said(MISSHAPEN, "map")}),
+        required=least > 0, validate=validate.Length(min=least, max=200, error=said(EMPTY)),
+        error_messages={"invalid": said(MISSHAPEN, "list")}, metadata=_told(title, hint, kind="rows"),
     )  # fmt: skip
 
 
@@ -128,7 +134,7 @@ def document(title: str, *, hint: str = "", required: bool = True) -> fields.Dic
     """A map whose form the verb itself checks."""
     return fields.Dict(
         keys=fields.String(), required=required, metadata=_told(title, hint, kind="document"),
-        error_messages={"invalid": f"{MISSHAPEN}\nmap"},
+        error_messages={"invalid": said(MISSHAPEN, "map")},
     )  # fmt: skip
 
 

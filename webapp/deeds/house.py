@@ -10,7 +10,7 @@ from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid
 from ledger.parties import Actor
 from ledger.proof.checkpoint import verifier_key
-from valuation import ValuationError, methods, sharing
+from valuation import methods, sharing
 from webapp.deeds import Desk, Report, deed, question
 from webapp.deeds.forms import Body, document, text
 from webapp.deeds.proofs import settled
@@ -94,7 +94,8 @@ def anchor(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _audited(desk: Desk, report: Report, _actor: Actor, *, offline: bool) -> dict[str, Any]:
+def audited(desk: Desk, report: Report, _actor: Actor, *, offline: bool) -> dict[str, Any]:
+    """Every difference between the tables, the payloads, the tiles and, unless offline, the chain."""
     from ledger.supervision import Audit  # noqa: PLC0415 - only where one audits
 
     gateway = None if offline else desk.gateway()
@@ -103,15 +104,18 @@ def _audited(desk: Desk, report: Report, _actor: Actor, *, offline: bool) -> dic
         work = Audit(session, desk.origin, [verifier_key(desk.origin, public)], desk.deployment,
                      gateway, report)  # fmt: skip
         found = work.run()
-    return {"found": [one.as_dict() for one in found], "records": work.record_count}
+    return {"found": found, "records": work.record_count}
 
 
 @deed("audit.run", "/audits", "Audit", "{records} records audited, {count} differences.",
-      body=AuditBody, long=True, records=False, prepare=_audited)  # fmt: skip
+      body=AuditBody, long=True, records=False, prepare=audited)  # fmt: skip
 def audit(
     _desk: Desk, _session: Session, _actor: Actor, *, offline: bool, found: list[Any], records: int
 ) -> dict[str, Any]:
-    told = [{name: str(value) for name, value in one.items()} for one in found[:DIFFERENCES_TOLD]]
+    told = [
+        {name: str(value) for name, value in one.as_dict().items()}
+        for one in found[:DIFFERENCES_TOLD]
+    ]
     return {"count": len(found), "differences": told, "offline": offline, "records": records}
 
 
@@ -144,17 +148,11 @@ def value(
     if method not in methods.METHODS:
         raise Invalid("Unknown method {method}: one of {methods}.", method=method,
                       methods=", ".join(sorted(methods.METHODS)))  # fmt: skip
-    try:
-        wanted = version or methods.describe(method)["version"]
-        return methods.run({"inputs": inputs, "method": method, "version": wanted}).to_dict()
-    except ValuationError as error:
-        raise Invalid("The calculation was refused: {cause}", cause=str(error)) from error
+    wanted = version or methods.describe(method)["version"]
+    return methods.run({"inputs": inputs, "method": method, "version": wanted}).to_dict()
 
 
 @question("figure.compute", "/figures/share", "Share an amount", name="figure.share",
           query=ShareBody, answer=FigureAnswer, method="POST")  # fmt: skip
 def share(_desk: Desk, _session: Session, _actor: Actor, **given: Any) -> dict[str, Any]:
-    try:
-        return sharing.run({name: value for name, value in given.items() if value != ""}).to_dict()
-    except ValuationError as error:
-        raise Invalid("The calculation was refused: {cause}", cause=str(error)) from error
+    return sharing.run({name: value for name, value in given.items() if value != ""}).to_dict()

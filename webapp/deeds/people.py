@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger import parties
+from ledger.errors import Invalid
 from ledger.parties import Account, Actor, Member, Party
 from ledger.proof.encoding import instant
 from webapp import accounts
@@ -90,13 +91,14 @@ class MeAnswer(Schema):
 
 
 class MemberAnswer(Schema):
-    """A member as the administrator sees him."""
+    """A member as the administrator sees him. `sign_in`: none, one_time (password, to be changed), own."""
 
     login = fields.String(required=True)
     name = fields.String(required=True)
     party = fields.String(required=True)
     uscc = fields.String(required=True)
     roles = fields.List(fields.String(), required=True)
+    sign_in = fields.String(required=True, validate=validate.OneOf(("none", "one_time", "own")))
     version = fields.Integer(required=True)
 
 
@@ -176,23 +178,26 @@ def _one_time() -> dict[str, str]:
       private=("old", "new"), records=False,
       prepare=lambda desk, _report, actor, **body: _checked(desk, actor, **body))  # fmt: skip
 def change_password(
-    desk: Desk, session: Session, actor: Actor, old: str, new: str, hashed: str
-) -> dict[str, Any]:
-    accounts.store_password(session, actor.member_id, hashed, desk.now)
+    desk: Desk, session: Session, actor: Actor, old: str, new: str, attempt: accounts.Attempt,
+    hashed: str,
+) -> dict[str, Any]:  # fmt: skip
+    accounts.change_password(session, attempt, new, hashed, desk.now)
     return {}
 
 
-def _checked(desk: Desk, actor: Actor, old: str, new: str) -> dict[str, str]:
+def _checked(desk: Desk, actor: Actor, old: str, new: str) -> dict[str, Any]:
     """The new password's hash, once the old one was shown; hashing takes time, so no lock is held."""
     with desk.home.reading() as session:
         login = session.get_one(Account, actor.member_id).login
     accounts.check_strength(new, login)
     with desk.home.deed(desk.now) as session:
         attempt = accounts.begin_attempt(session, login, desk.now)
-    attempt.check(old)
+    is_right = attempt.check(old)
+    if not is_right and attempt.refusal is None:
+        raise Invalid("The present password is wrong.")
     with desk.home.deed(desk.now) as session:
         accounts.finish_attempt(session, attempt, desk.now)
-    return {"hashed": accounts.hash_password(new)}
+    return {"attempt": attempt, "hashed": accounts.hash_password(new)}
 
 
 @deed("token.create", "/tokens", "Make an API token",
@@ -239,21 +244,34 @@ def tokens(_desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
 
 @question("member.read", "/members", "Members", answer=MembersAnswer, name="member.list")
 def members(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
-    found = session.execute(
-        select(Account, Member, Party)
+    return {"items": member_facts(session)}
+
+
+def member_facts(session: Session, party: Party | None = None) -> list[dict[str, Any]]:
+    """All members, or those of an organisation, as the administrator sees them."""
+    query = (
+        select(Account, Member, Party, accounts.SignIn)
         .join(Member, Member.id == Account.member_id)
         .join(Party, Party.id == Member.party_id)
+        .outerjoin(accounts.SignIn, accounts.SignIn.member_id == Member.id)
         .order_by(Party.name, Account.login)
     )
-    return {
-        "items": [
-            {
-                "login": account.login, "name": account.display_name, "party": party.name,
-                "roles": list(member.roles), "uscc": party.uscc, "version": member.version,
-            }
-            for account, member, party in found
-        ]
-    }  # fmt: skip
+    if party is not None:
+        query = query.where(Party.id == party.id)
+    return [
+        {
+            "login": account.login, "name": account.display_name, "party": owner.name,
+            "roles": list(member.roles), "sign_in": _way_in(known), "uscc": owner.uscc,
+            "version": member.version,
+        }
+        for account, member, owner, known in session.execute(query)
+    ]  # fmt: skip
+
+
+def _way_in(known: accounts.SignIn | None) -> str:
+    if known is None or (known.password_hash is None and known.oidc_subject is None):
+        return "none"
+    return "one_time" if known.must_change else "own"
 
 
 list_parties = lists("party", "/parties", "Organisations", "name uscc kind state",

@@ -4,7 +4,7 @@ import io
 from datetime import datetime
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -23,7 +23,7 @@ from ledger.tables.file_kinds import unpacking
 from ledger.vouchers import Voucher
 from webapp.deeds import Desk, File, Report, deed, question
 from webapp.deeds.answers import PAGE_MAX, RecordAnswer, history_of
-from webapp.deeds.forms import Body, document, text
+from webapp.deeds.forms import MISSHAPEN, Body, document, text
 
 SAMPLE_LINES = 21
 JSON = "application/json"
@@ -136,11 +136,12 @@ class EntriesQuery(Body):
 
     start = fields.Integer(
         load_default=0,
-        validate=lambda n: 0 <= n < 2**53,
+        validate=validate.Range(0, 2**53 - 1, error=f"{MISSHAPEN}\nwhole number"),
         metadata={"title": "First leaf", "hint": ""},
     )
     limit = fields.Integer(
-        load_default=25, validate=lambda n: 1 <= n <= PAGE_MAX,
+        load_default=25,
+        validate=validate.Range(1, PAGE_MAX, error=f"{MISSHAPEN}\nnumber from 1 to {PAGE_MAX}"),
         metadata={"title": "Rows a page", "hint": ""},
     )  # fmt: skip
 
@@ -159,7 +160,7 @@ def bundle(desk: Desk, session: Session, _actor: Actor, found: Voucher, *, withh
 
 
 @question("voucher.export", "/vouchers/<voucher_number>/tlog-proof", "Proof (C2SP)",
-          name="voucher.tlog_proof")  # fmt: skip
+          name="voucher.tlog_proof", media_type="text/plain")  # fmt: skip
 def tlog_proof(desk: Desk, session: Session, _actor: Actor, found: Voucher) -> File:
     document = handoff.voucher_bundle(session, found, desk.deployment, disclose=False)
     return File(tlog_text(document), "text/plain; charset=utf-8", f"{found.number}.tlog-proof")
@@ -174,7 +175,7 @@ def tlog_text(document: dict[str, Any]) -> bytes:
 
 
 @question("voucher.export", "/vouchers/<voucher_number>/voucher.pdf", "Printed voucher",
-          name="voucher.pdf", query=ExportQuery)  # fmt: skip
+          name="voucher.pdf", query=ExportQuery, media_type="application/pdf")  # fmt: skip
 def voucher_pdf(
     desk: Desk, session: Session, _actor: Actor, found: Voucher, *, withhold: bool
 ) -> File:
@@ -294,7 +295,8 @@ def checkpoint_facts(one: Checkpoint) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@question("log.read", "/log/checkpoint", "Newest checkpoint", name="log.checkpoint")
+@question("log.read", "/log/checkpoint", "Newest checkpoint", name="log.checkpoint",
+          media_type="text/plain")  # fmt: skip
 def newest_checkpoint(_desk: Desk, session: Session, _actor: Actor) -> File:
     found = session.scalars(
         select(Checkpoint).order_by(Checkpoint.tree_size.desc()).limit(1)

@@ -1,18 +1,22 @@
-"""Signing in and out, the language, and what a member keeps for himself: password, tokens."""
+"""Signing in and out, the language, what a member keeps for himself, and the members of a house."""
 
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
-from flask import Flask, flash, render_template, request, session, url_for
+from flask import Flask, flash, make_response, render_template, request, session, url_for
 from flask_limiter import Limiter
 from flask_login import login_user, logout_user
+from sqlalchemy.orm import Session
 
 from ledger.errors import Invalid, LedgerError, NotAuthenticated
+from ledger.parties import Party, allowed
 from webapp import accounts, door
 from webapp.deeds.all import people
 from webapp.deeds.forms import faults_by_place
 from webapp.intake import read_form
 from webapp.language import LANGUAGES, tr, translate
+from webapp.pages import nouns
 from webapp.pages.forms import fields_of
 from webapp.pages.show import redirect
 
@@ -30,6 +34,9 @@ def enter(app: Flask, limiter: Limiter) -> None:
     app.add_url_rule("/tokens", "token_read", tokens, methods=["GET", "POST"])
     app.add_url_rule("/tokens/<token_id>/revoke", "token_revoke", revoke, methods=["POST"])
     app.add_url_rule("/members", "member_list", members)
+    app.add_url_rule("/members/<login>/password-reset", "member_reset", reset,
+                     methods=["GET", "POST"])  # fmt: skip
+    nouns.EXTRA["party"] = members_of
 
 
 @door.guard("session.begin")
@@ -50,7 +57,7 @@ def sign_in() -> Any:
         page = render_template("sign_in.html", refusal=error.localized(translate), login=login)
         return page, error.http_status
     begin(visitor)
-    return redirect(_next())
+    return redirect(wanted_page())
 
 
 def begin(visitor: door.Visitor) -> None:
@@ -63,11 +70,16 @@ def begin(visitor: door.Visitor) -> None:
         session["next"] = wanted
 
 
-def _next() -> str:
-    """Where the visitor wanted to go, if that is a page of this site."""
-    wanted = str(session.pop("next", ""))
-    own = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
-    return wanted if own else url_for("work_read")
+def wanted_page() -> str:
+    """Where the visitor wanted to go before he signed in, if that is a page of this site."""
+    return own_page(str(session.pop("next", ""))) or url_for("work_read")
+
+
+def own_page(address: str) -> str | None:
+    """An address if it is a path of this site, however a browser reads it."""
+    if not address.isprintable() or not address.startswith("/") or "\\" in address:
+        return None
+    return None if address.startswith("//") or urlsplit(address).netloc else address
 
 
 @door.guard("session.end")
@@ -81,9 +93,7 @@ def sign_out() -> Any:
 @door.guard("page.read")
 def set_language(code: str) -> Any:
     """Say the language of the pages."""
-    back = request.form.get("back", "/")
-    own = back.startswith("/") and not back.startswith(("//", "/\\"))
-    answer = redirect(back if own else "/")
+    answer = redirect(own_page(request.form.get("back", "")) or url_for("start"))
     if code in LANGUAGES:
         answer.set_cookie("lang", code, max_age=YEAR_S, httponly=True, samesite="Lax")
     return answer
@@ -160,3 +170,35 @@ def members() -> str:
     """All members, for the administrator."""
     found = door.the_desk().ask(people.members, door.who, {}, {})
     return render_template("members.html", found=found)
+
+
+def members_of(db: Session, party: Party) -> dict[str, Any]:
+    """The members of an organisation, for those who see members."""
+    may_see = allowed(door.actor(), "member.read")
+    return {"members": people.member_facts(db, party) if may_see else None}
+
+
+@door.guard(people.reset_password)
+def reset(login: str) -> Any:
+    """Give a member a one-time password.
+
+    The page itself shows it, once: a message kept for the next page would lie readable in the cookie.
+    """
+    deed, keys = people.reset_password, {"login": login}
+    if request.method == "GET":
+        return nouns.deed_page(deed, keys, {}, {}, None)
+    key = request.form.get("idempotency") or uuid4().hex
+    try:
+        done = door.the_desk().do(deed, door.who, keys, {}, key=key)
+    except NotAuthenticated:
+        raise
+    except LedgerError as error:
+        refusal = error.localized(translate)
+        return nouns.deed_page(deed, keys, {}, {}, refusal, key=key), error.http_status
+    with door.the_desk().home.reading() as db:
+        [member] = [one for one in people.member_facts(db) if one["login"] == login]
+    page = make_response(render_template(
+        "one_time.html", member=member, password=done.answer.get("one_time_password")
+    ))  # fmt: skip
+    page.headers["Cache-Control"] = "no-store"
+    return page

@@ -1,24 +1,37 @@
 """The start page, what waits for me, jobs, who may do what."""
 
+from collections.abc import Mapping
+from datetime import date, timedelta
 from io import BytesIO
 from typing import Any
 
-from flask import Flask, render_template, send_file, url_for
+from flask import Flask, current_app, render_template, send_file, url_for
 from flask_limiter import Limiter
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
 
-from ledger.errors import fill
+from ledger.calendar import is_workday, local_date
+from ledger.catalogue import CatalogueImport
+from ledger.errors import Missing, fill
 from ledger.parties import MAY
+from ledger.proof.encoding import canonical
 from webapp import door, drafts, jobs
 from webapp.api.more import file_of
-from webapp.deeds import DEEDS
+from webapp.deeds import DEEDS, Deed
 from webapp.deeds.all import work
 from webapp.deeds.background import facts
 from webapp.deeds.people import ROLES
-from webapp.language import tr, translate
-from webapp.pages.nouns import page_of
+from webapp.language import language, tr, translate
+from webapp.pages import nouns
 from webapp.pages.show import redirect
 
 JOBS_SHOWN = 10
+SOON = 2  # working days
+NOTICES_SHOWN = 200
+# What waits from a day on, not until it.
+SINCE = {"application.code"}
+# Deeds on the house itself lead back to its page.
+OF_THE_HOUSE = {"audit.run", "log.anchor"}
 
 
 def enter(app: Flask, _limiter: Limiter) -> None:
@@ -27,6 +40,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     app.add_url_rule("/work", "work_read", my_work)
     app.add_url_rule("/jobs/<job_id>", "job_page", job_page)
     app.add_url_rule("/jobs/<job_id>/file", "job_file_page", job_file)
+    app.add_url_rule("/jobs/<job_id>/receipt.json", "job_receipt", job_receipt)
     app.add_url_rule("/permissions", "permissions", permissions)
 
 
@@ -40,15 +54,58 @@ def start() -> Any:
 
 @door.guard(work.work)
 def my_work() -> str:
-    """What waits for me, my drafts, and my latest jobs."""
+    """What waits for me, the most urgent first, my drafts, and my latest jobs."""
     desk = door.the_desk()
     found = desk.ask(work.work, door.who, {}, {})
-    items = [{**item, "address": page_of(item["noun"], item["number"])} for item in found["items"]]
+    today = local_date(desk.now)
+    items = [
+        {
+            **item,
+            "address": nouns.page_of(item["noun"], item["number"]),
+            "limit": limit(item, today),
+        }
+        for item in found["items"]
+    ]
+    items.sort(key=lambda item: (item["limit"]["left"], item["number"]))
     with desk.home.reading() as session:
         mine = [facts(job) for job in jobs.jobs_of(session, door.actor().member_id, JOBS_SHOWN)]
         begun = drafts.drafts_of(session, door.actor().member_id)
-    return render_template("work.html", items=items, alarms=found["alarms"], jobs=mine, drafts=begun,
-                           deeds=DEEDS)  # fmt: skip
+    return render_template(
+        "work.html", items=items, alarms=found["alarms"], jobs=mine, deeds=DEEDS,
+        drafts=[(draft, _address("draft_read", {"draft_id": draft.id})) for draft in begun],
+    )  # fmt: skip
+
+
+def limit(item: Mapping[str, Any], today: date) -> dict[str, Any]:
+    """How a thing to do stands to its last day: working days left (for sorting), words, colour."""
+    if not item["due"]:
+        return {"left": 9_999, "on": None, "tone": "", "words": ""}
+    on = date.fromisoformat(item["due"])
+    left, provisional = working_days_left(today, on)
+    told = {"left": left, "on": on.isoformat(), "tone": "secondary"}
+    if item["deed"] in SINCE:
+        return {**told, "left": 0, "words": tr("the notice is over")}
+    if left < 0:
+        return {**told, "tone": "danger", "words": tr("overdue by {days} working days", days=-left)}
+    told["tone"] = "warning" if left <= SOON else "secondary"
+    if left == 0:
+        return {**told, "words": tr("due today")}
+    if provisional:  # that year's calendar is not published yet
+        return {**told, "words": tr("about {days} working days left", days=left)}
+    return {**told, "words": tr("{days} working days left", days=left)}
+
+
+def working_days_left(today: date, last: date) -> tuple[int, bool]:
+    """How many working days there are after today until the last one, and whether that is provisional.
+
+    Below zero, as many have passed since.
+    """
+    first, until = sorted((today, last))
+    days = [is_workday(first + timedelta(n + 1)) for n in range((until - first).days)]
+    count = sum(working for working, _ in days)
+    if last < today:
+        count = -max(count, 1)  # over a weekend it is overdue as well
+    return count, any(unsure for _, unsure in days)
 
 
 @door.guard("job.read")
@@ -56,13 +113,64 @@ def job_page(job_id: str) -> str:
     """How far a job is; the page may be closed and opened again."""
     with door.the_desk().home.reading() as session:
         job = jobs.job_of(session, job_id, door.actor().member_id)
-        told = facts(job)
-    refusal = told["refusal"]
+        told, deed = facts(job), DEEDS[job.verb]
+        notices = _notices(session, told)
+    refusal, answer = told["refusal"], told["answer"] or {}
+    keys = job.request["keys"]
+    again = _address(deed.name.replace(".", "_"), keys)
     return render_template(
-        "job.html", job=told, deed=DEEDS[job.verb],
+        "job.html", job=told, deed=deed, again=again, about=_about(job.request),
+        made=_made(deed, keys, answer) if told["state"] == "done" else None,
+        notices=notices[:NOTICES_SHOWN], notice_count=len(notices),
+        problems=[_row(one) for one in ((refusal or {}).get("facts") or {}).get("problems", ())],
+        differences=answer.get("differences", ()) if deed.name == "audit.run" else (),
         refusal=refusal and fill(translate(refusal["template"]), refusal["facts"]),
-        said=tr(DEEDS[job.verb].says, **told["answer"]) if told["state"] == "done" else None,
+        said=tr(deed.says, **answer) if told["state"] == "done" else None,
+        stage=_stage(told["stage"]), has_file=deed.name == "package.pack",
     )  # fmt: skip
+
+
+def _stage(stage: str) -> str:
+    """A stage in words; one that is no word of ours is the name of the file being measured."""
+    known = {
+        "": tr("at work"),
+        "anchor": tr("sealing, and waiting for the chain"),
+        "read": tr("reading the file"),
+        "records": tr("deriving the records anew"),
+        "store": tr("storing the rows"),
+    }
+    return known.get(stage) or tr("measuring {name}", name=stage)
+
+
+def _about(request: Mapping[str, Any]) -> str:
+    """What a job is about: its subject's number, else the name it was given."""
+    body = request["body"]
+    found = [*request["keys"].values(), body.get("title"), body.get("name")]
+    return next((str(one) for one in found if one), "")
+
+
+def _made(deed: Deed, keys: Mapping[str, str], answer: Mapping[str, Any]) -> str:
+    """The page of what a job made."""
+    if deed.name in OF_THE_HOUSE:
+        return _address("house", {}) or url_for("work_read")
+    return nouns.after(deed, keys, answer)
+
+
+def _notices(session: Session, told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What an import noticed and let pass."""
+    if told["name"] != "catalogue.import" or told["state"] != "done":
+        return []
+    found = session.get(CatalogueImport, told["answer"]["id"])
+    return [_row(one) for one in found.notices] if found else []
+
+
+def _row(problem: Mapping[str, Any]) -> dict[str, Any]:
+    return {**problem, "reason": problem[f"reason_{language()}"]}
+
+
+def _address(endpoint: str, keys: Mapping[str, Any]) -> str | None:
+    """The address of an endpoint, where the site has it."""
+    return nouns.address(endpoint, keys) if endpoint in current_app.view_functions else None
 
 
 @door.guard("job.read")
@@ -71,6 +179,17 @@ def job_file(job_id: str) -> Any:
     found = file_of(job_id)
     return send_file(BytesIO(found.content), found.media_type, as_attachment=True,
                      download_name=found.name)  # fmt: skip
+
+
+@door.guard("job.read")
+def job_receipt(job_id: str) -> Response:
+    """The receipt of what a job recorded, as `shuzheng verify` takes it."""
+    with door.the_desk().home.reading() as session:
+        receipt = facts(jobs.job_of(session, job_id, door.actor().member_id))["receipt"]
+    if receipt is None:
+        raise Missing("The job {id} recorded nothing: there is no receipt.", id=job_id)
+    return send_file(BytesIO(canonical(receipt)), "application/json", as_attachment=True,
+                     download_name="receipt.json")  # fmt: skip
 
 
 @door.guard("page.read")
