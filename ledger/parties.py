@@ -330,8 +330,10 @@ def actor_by_login(session: Session, login: str) -> Actor:
 
 def actor_of(session: Session, member_id: str) -> Actor:
     """A member as he may act now."""
-    member = session.get_one(Member, member_id)
-    return Actor(member.id, member.party_id, frozenset(str(role) for role in member.roles))
+    party_id, roles = session.execute(
+        select(Member.party_id, Member.roles).where(Member.id == member_id)
+    ).one()
+    return Actor(member_id, party_id, frozenset(str(role) for role in roles))
 
 
 def logins_with(session: Session, role: str) -> list[str]:

@@ -174,7 +174,9 @@ def lock(session: Session, row: Evidence) -> None:
 
 def recall(session: Session, key: str, request_digest: str) -> dict[str, Any] | None:
     """The first answer given under `key`, or None; another request under the same key is a Conflict."""
-    found = session.get(Answer, key)
+    found = session.execute(
+        select(Answer.request_digest, Answer.answer).where(Answer.key == key)
+    ).first()
     if found is None:
         return None
     if found.request_digest != request_digest:
@@ -184,14 +186,16 @@ def recall(session: Session, key: str, request_digest: str) -> dict[str, Any] | 
             known=found.request_digest,
             given=request_digest,
         )
-    return found.answer
+    return dict(found.answer)
 
 
 def remember(
     session: Session, key: str, request_digest: str, answer: Mapping[str, Any], now: datetime
 ) -> None:
     """Keep the answer given under `key`, in the deed's own transaction."""
-    session.add(Answer(key=key, request_digest=request_digest, answer=dict(answer), at=now))
+    session.execute(
+        insert(Answer).values(key=key, request_digest=request_digest, answer=dict(answer), at=now)
+    )
 
 
 def forget(session: Session, key: str) -> None:

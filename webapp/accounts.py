@@ -315,10 +315,15 @@ def create_token(
 
 def find_token(session: Session, secret: str, now: datetime) -> ApiToken | None:
     """The live token with this secret, of a member who still has a role."""
-    token = session.scalar(select(ApiToken).where(ApiToken.secret_digest == _digest(secret)))
-    if token is None or token.revoked_at is not None or now >= token.expires_at:
+    found = session.execute(
+        select(ApiToken, Member.roles)
+        .join(Member, Member.id == ApiToken.member_id)
+        .where(ApiToken.secret_digest == _digest(secret))
+    ).first()
+    if found is None or not found.roles:
         return None
-    return token if _has_roles(session, token.member_id) else None
+    token: ApiToken = found[0]
+    return token if token.revoked_at is None and now < token.expires_at else None
 
 
 def use_is_due(token: ApiToken, now: datetime) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from flask import Flask, current_app, request
 from flask_login import LoginManager, UserMixin, current_user
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 
@@ -28,14 +29,21 @@ class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login is untyped
     """Who is signed in: the member, his roles, and the scopes of the token he came with, if any."""
 
     def __init__(self, session: Session, member_id: str, token: Any = None) -> None:
-        member = session.get_one(Member, member_id)
-        account = session.get_one(Account, member_id)
-        known = session.get(accounts.SignIn, member_id)
-        self.actor = Actor(member.id, member.party_id, frozenset(str(r) for r in member.roles))
-        self.login, self.name = account.login, account.display_name
-        self.party_name = session.get_one(Party, member.party_id).name
-        self.epoch = known.epoch if known else ""
-        self.must_change = known is not None and known.must_change
+        found = session.execute(
+            select(
+                Member.party_id, Member.roles, Account.login, Account.display_name, Party.name,
+                accounts.SignIn.epoch, accounts.SignIn.must_change,
+            )
+            .join(Account, Account.member_id == Member.id)
+            .join(Party, Party.id == Member.party_id)
+            .outerjoin(accounts.SignIn, accounts.SignIn.member_id == Member.id)
+            .where(Member.id == member_id)
+        ).first()  # fmt: skip
+        if found is None:
+            raise NotAuthenticated("Sign in first.")
+        self.actor = Actor(member_id, found.party_id, frozenset(str(r) for r in found.roles))
+        self.login, self.name, self.party_name = found.login, found.display_name, found.name
+        self.epoch, self.must_change = found.epoch or "", bool(found.must_change)
         self.token_id = token.id if token is not None else None
         self.scopes = frozenset(token.scopes) if token is not None else None
 
@@ -140,9 +148,10 @@ def _check_scopes(scopes: frozenset[str], thing: Thing) -> None:
 def _by_session(text: str) -> Visitor | None:
     member_id, _, epoch = text.partition(" ")
     with the_desk().home.reading() as session:
-        if session.get(Member, member_id) is None:
+        try:
+            found = Visitor(session, member_id)
+        except NotAuthenticated:
             return None
-        found = Visitor(session, member_id)
     fits = found.epoch and secrets.compare_digest(found.epoch, epoch)
     return found if found.actor.roles and fits else None
 

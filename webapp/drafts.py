@@ -97,15 +97,6 @@ def is_done(session: Session, draft: Draft) -> bool:
     return job is not None and job.state == "done"
 
 
-def draft_of_job(session: Session, member_id: str, job_id: str) -> Draft | None:
-    """The draft that a job was started from, while there is one to go back to."""
-    for draft in drafts_of(session, member_id):
-        job = job_of(session, draft)
-        if job is not None and job.id == job_id:
-            return draft
-    return None
-
-
 def drop(session: Session, member_id: str, draft_id: str) -> None:
     """Throw a draft of one's own away."""
     session.delete(_held(session, member_id, draft_id))

@@ -12,6 +12,7 @@ node.token, node.json   the embedded node's token (0600) and where it listens
 import json
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from ledger.chain.gateway import Gateway, connect, contract_address
 from ledger.chain.outbox import Deployment
 from ledger.errors import ChainUnavailable, Conflict, Missing, NotAuthenticated
 from ledger.proof.encoding import digest_text, instant, parse_instant
-from ledger.store import open_engine
+from ledger.store import SQLITE_BUSY_S, open_engine
 
 CONFIG_VERSION = 1
 EMBEDDED_CHAIN_ID = 20260601
@@ -60,6 +61,7 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._writing = threading.RLock()
 
     @cached_property
     def config(self) -> Config:
@@ -94,10 +96,26 @@ class Home:
     @contextmanager
     def deed(self, now: datetime) -> Iterator[Session]:
         """One deed, one transaction: its records get their places, then it is durable or nothing is."""
-        with self._session() as session:
+        with self._turn(), self._session() as session:
             yield session
             log.sequence(session, now)
             session.commit()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite has one writer; its others poll with growing pauses. Our own threads line up instead."""
+        if self.engine.dialect.name != "sqlite":
+            yield
+            return
+        if not self._writing.acquire(timeout=SQLITE_BUSY_S):
+            raise Conflict(
+                "The database is busy or not there; nothing was stored. Try again. ({cause})",
+                cause="-",
+            )
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -4,6 +4,7 @@ Each round reads the state anew, so any number of workers may run, and one that 
 by the next. Signed transactions are committed before they are sent.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -111,9 +112,9 @@ class Worker:
             limit=limit_s,
         )
 
-    def run(self, stop: Callable[[], bool], pause_s: float = 2) -> None:
-        """Work for ever; a chain that is not there is waited for."""
-        while not stop():
+    def run(self, stop: threading.Event, pause_s: float = 2) -> None:
+        """Work until `stop`; a chain that is not there is waited for."""
+        while not stop.is_set():
             try:
                 self.carry(clock())
                 self.publish_status(clock())
@@ -122,7 +123,7 @@ class Worker:
                 LedgerError
             ) as error:  # a node or database away, another worker faster: next round
                 logger.warning("waiting", cause=error.sentence)
-            time.sleep(pause_s)
+            stop.wait(pause_s)
 
 
 def _reason(session: Session, subject_id: str, subject_version: int) -> bytes:

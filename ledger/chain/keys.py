@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -192,7 +193,7 @@ def write_durably(path: Path, content: Any) -> None:
         if isinstance(content, bytes)
         else json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
     )
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}.part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:

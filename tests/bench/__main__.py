@@ -17,6 +17,7 @@ from ledger import log
 from ledger.parties import Party
 from ledger.proof import merkle
 from ledger.store import new_id, open_engine
+from tests.bench.site import bench_site
 from webapp.home import migrate
 
 RECORDS = 20_000
@@ -104,4 +105,5 @@ def bench_verify() -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
         bench_append(Path(name))
-    bench_verify()
+        bench_verify()
+        bench_site(Path(name))

@@ -230,7 +230,7 @@ def worker_command(run: Run, once: bool, retry: bool, parent_pid: int | None) ->
             raise SystemExit(1)
         return
     _heed_signals(stop)
-    worker.run(stop.is_set)
+    worker.run(stop)
 
 
 def do_jobs(run: Run, stop: threading.Event) -> None:

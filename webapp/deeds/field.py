@@ -19,6 +19,7 @@ from ledger.errors import Faults, Invalid, LedgerError
 from ledger.parties import Actor, Party
 from ledger.proof.encoding import instant
 from ledger.registration import Application, Deposit, Registration
+from ledger.states import move
 from webapp.deeds import Deed, Desk, Report, deed, question
 from webapp.deeds.answers import PageQuery, lists, shows
 from webapp.deeds.forms import (
@@ -364,9 +365,11 @@ def gaps(
 
     agreement = None
     if body.get("agreement"):
-        agreement = tried("agreement", agreements.by_number, session, body["agreement"])
+        agreement = tried("agreement", _own_agreement, session, actor, body["agreement"])
     if agreement is not None:
         tried("agreement", agreements.require_in_force, agreement, local_date(now))
+    if body.get("resubmits"):
+        tried("resubmits", _resubmitted, session, actor, body["resubmits"])
     ids = tried("resources", _resource_ids, session, body.get("resources", []))
     deposits = tried("data", _deposits, session, actor, body.get("data", []))
     faults = registering.faults_in(
@@ -376,6 +379,19 @@ def gaps(
     ).by_place(said)  # fmt: skip
     found.update({place: faults[place] for place in faults.keys() - found.keys()})
     tried("", load, ApplicationBody, body)
+    return found
+
+
+def _own_agreement(session: Session, actor: Actor, number: str) -> Agreement:
+    found = agreements.by_number(session, number)
+    parties.may(actor, "application.submit", found.operator_id, f"Agreement {number}")
+    return found
+
+
+def _resubmitted(session: Session, actor: Actor, number: str) -> Application:
+    found = registering.application_by_number(session, number)
+    parties.may(actor, "application.submit", found.party_id, f"Application {number}")
+    move("application", "submit", found.state)
     return found
 
 

@@ -8,12 +8,14 @@ from flask import Flask, flash, make_response, render_template, request, session
 from flask_limiter import Limiter
 from flask_login import login_user, logout_user
 from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
 
 from ledger.errors import Invalid, LedgerError, NotAuthenticated
 from ledger.parties import Party, allowed
 from webapp import accounts, door
 from webapp.deeds.all import people
 from webapp.deeds.forms import faults_by_place
+from webapp.deeds.subjects import member_by_login
 from webapp.intake import read_form
 from webapp.language import LANGUAGES, tr, translate
 from webapp.pages import nouns
@@ -36,6 +38,7 @@ def enter(app: Flask, limiter: Limiter) -> None:
     app.add_url_rule("/members", "member_list", members)
     app.add_url_rule("/members/<login>/password-reset", "member_reset", reset,
                      methods=["GET", "POST"])  # fmt: skip
+    app.add_url_rule("/members/<login>/roles", "member_change", change, methods=["GET", "POST"])
     nouns.EXTRA["party"] = members_of
 
 
@@ -176,6 +179,18 @@ def members_of(db: Session, party: Party) -> dict[str, Any]:
     """The members of an organisation, for those who see members."""
     may_see = allowed(door.actor(), "member.read")
     return {"members": people.member_facts(db, party) if may_see else None}
+
+
+@door.guard(people.change_member)
+def change(login: str) -> Any:
+    """Change a member's roles, beginning with those he has."""
+    deed, keys = people.change_member, {"login": login}
+    if request.method == "GET":
+        with door.the_desk().home.reading() as db:
+            roles = list(member_by_login(db, login).roles)
+        return nouns.deed_page(deed, keys, {"roles": roles}, {}, None)
+    answer = nouns.submit(deed, keys)
+    return redirect(url_for("member_list")) if isinstance(answer, Response) else answer
 
 
 @door.guard(people.reset_password)

@@ -67,6 +67,8 @@ steps:
       - {{party: "{operator}", share: 7/10}}
       - {{party: "{implementer}", share: 3/10}}
 """
+ORDER = ("v", "name", "steps", "kind", "party", "label", "zh", "en", "fact", "cap_fen", "cap_ratio",
+         "ratio", "shares", "share")  # fmt: skip
 TERMS = """\
 scene: 区域公共卫生风险评估
 territory: 中国境内
@@ -181,7 +183,7 @@ def propose_scheme(agreement_number: str) -> Any:
     with desk.home.reading() as session:
         [agreement] = deed.subjects(session, keys)
         try:
-            document: Any = revenue.scheme_of(session, agreement).document
+            document: Any = in_order(revenue.scheme_of(session, agreement).document)
             from_on = ""
         except Missing:
             sides = {
@@ -191,6 +193,16 @@ def propose_scheme(agreement_number: str) -> Any:
             document, from_on = EXAMPLE.format_map(sides), agreement.from_on
     values = {"document": document, "effective_from": from_on}
     return nouns.deed_page(deed, keys, values, {}, None)
+
+
+def in_order(value: Any) -> Any:
+    """A scheme's document with its keys in the order in which people write them."""
+    if isinstance(value, list):
+        return [in_order(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    known = [key for key in ORDER if key in value]
+    return {key: in_order(value[key]) for key in (*known, *(k for k in value if k not in ORDER))}
 
 
 # -- statements --------------------------------------------------------------------------------
@@ -216,7 +228,7 @@ def about_statement(session: Session, row: Statement) -> dict[str, Any]:
             select(Payment, Licence).join(Licence, Licence.id == Payment.licence_id)
             .where(Payment.id.in_(row.payment_ids)).order_by(Payment.received_on)
         ).all()  # fmt: skip
-    payees = dict(session.execute(select(Party.uscc, Party.id)).tuples())
+    payees = {row.uscc: row.id for row in session.scalars(select(Party))}
     return {
         **standing(session, row),
         "agreement": agreement,
@@ -333,7 +345,8 @@ def draft(agreement_number: str) -> Any:
             back=nouns.back_to(deed, keys), names=nouns.party_names(session), scheme=scheme,
             costs=[step for step in scheme.document["steps"] if "fact" in step] if scheme else [],
             given=values.get("facts", {}), waiting=waiting,
-            last=revenue.previous(session, agreement),
+            kinds=KINDS, last=revenue.previous(session, agreement),
+            total_fen=sum(one.net_fen for one, _ in waiting),
         )  # fmt: skip
     return page, status
 

@@ -68,10 +68,14 @@ def my_work() -> str:
     ]
     items.sort(key=lambda item: (item["limit"]["left"], item["number"]))
     with desk.home.reading() as session:
-        mine = [facts(job) for job in jobs.jobs_of(session, door.actor().member_id, JOBS_SHOWN)]
+        mine = [
+            {**facts(job), "about": _about(job.request)}
+            for job in jobs.jobs_of(session, door.actor().member_id, JOBS_SHOWN)
+        ]
         begun = drafts.drafts_of(session, door.actor().member_id)
     return render_template(
         "work.html", items=items, alarms=found["alarms"], jobs=mine, deeds=DEEDS,
+        apply=_address("application_submit", {}) or url_for("application_list"),
         drafts=[(draft, _address("draft_read", {"draft_id": draft.id})) for draft in begun],
     )  # fmt: skip
 
@@ -126,7 +130,7 @@ def job_page(job_id: str) -> str:
         differences=answer.get("differences", ()) if deed.name == "audit.run" else (),
         refusal=refusal and fill(translate(refusal["template"]), refusal["facts"]),
         said=tr(deed.says, **answer) if told["state"] == "done" else None,
-        stage=_stage(told["stage"]), has_file=deed.name == "package.pack",
+        stage=_stage(told["stage"]), of_the_house=deed.name in OF_THE_HOUSE, has_file=deed.name == "package.pack",
     )  # fmt: skip
 
 

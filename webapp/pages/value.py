@@ -1,5 +1,6 @@
 """Vouchers and appraisals: exports, the steps of a figure, the form of an appraisal with its examples."""
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from io import BytesIO
@@ -22,7 +23,7 @@ from ledger.spreadsheet import write_figure
 from ledger.trading import Licence
 from ledger.vouchers import Voucher
 from valuation import ValuationError, methods
-from valuation.money import round_half_up
+from valuation.money import round_half_up, yuan
 from valuation.worksheet import UNITS, Figure
 from webapp import door
 from webapp.deeds import Deed, calculating
@@ -34,6 +35,7 @@ from webapp.pages import nouns
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CONCLUSION = "conclusion"
+CODE = re.compile(r"(?<![0-9A-Z])[0-9A-Z]{18}(?![0-9A-Z])")
 YUAN_PLACES, PLACES = 6, 10  # decimals shown of an amount between two fen, and of other numbers
 
 # What an appraiser begins with: each approach's inputs as it asks for them, and a usual weight.
@@ -103,7 +105,10 @@ WEIGHTS = {1: ("1",), 2: ("0.5", "0.5"), 3: ("0.2", "0.5", "0.3")}
 
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes."""
-    app.jinja_env.filters |= {"decimal": decimal, "quantity": quantity, "unit": unit}
+    app.jinja_env.filters |= {
+        "decimal": decimal, "named": named, "payees": payees, "quantity": quantity, "unit": unit,
+        "yuan": yuan,
+    }  # fmt: skip
     app.jinja_env.globals |= {"asked_for": asked_for}
     nouns.EXTRA |= {"appraisal": about_appraisal, "voucher": about_voucher}
     app.add_url_rule("/registrations/<registration_code>/appraisals", "appraisal_draft",
@@ -139,6 +144,16 @@ def unit(name: str) -> str:
     if name == "fen":
         return tr("yuan")
     return "" if name == "1" else UNITS[name][0 if language() == "zh" else 1]
+
+
+def named(one: Mapping[str, str]) -> str:
+    """What a document names in both languages, in the reader's."""
+    return one[language()]
+
+
+def payees(text: str, names: Mapping[str, str]) -> str:
+    """A step's label with the names of the organisations whose codes stand in it."""
+    return CODE.sub(lambda found: names.get(found[0], found[0]), text)
 
 
 # -- what several pages show -------------------------------------------------------------------
