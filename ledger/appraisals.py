@@ -147,8 +147,8 @@ def recompute(appraisal: Appraisal) -> int:
     ]
     if figures[-1].value_fen != appraisal.value_fen:
         raise ProofFailed(
-            "Appraisal {number} does not recompute: {step} differs.", number=appraisal.number,
-            step="value_fen",
+            "Appraisal {number} does not recompute: {part} differs.", number=appraisal.number,
+            part="value_fen",
         )  # fmt: skip
     return sum(len(figure.steps) for figure in figures)
 

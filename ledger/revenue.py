@@ -554,8 +554,8 @@ def recompute(statement: Statement, scheme: Scheme) -> sharing.Distribution:
     ):
         if known != given:
             raise ProofFailed(
-                "Statement {number} does not recompute: {step} differs.", number=statement.number,
-                step=part,
+                "Statement {number} does not recompute: {part} differs.", number=statement.number,
+                part=part,
             )  # fmt: skip
     return again
 

@@ -17,7 +17,7 @@ from werkzeug.exceptions import NotFound
 
 from ledger import parties
 from ledger.errors import NotAllowed, NotAuthenticated
-from ledger.parties import NOBODY, Account, Actor, Member, Party, allowed, may
+from ledger.parties import MAY, NOBODY, PUBLIC, Account, Actor, Member, Party, allowed, may
 from webapp import accounts
 from webapp.deeds import Deed, Desk, Question, Thing
 
@@ -122,6 +122,8 @@ def check() -> None:
     elif known is not None and known.must_change and is_api():  # the pages lead him there
         if thing.verb != "password.change" and not allowed(NOBODY, thing.verb):
             raise NotAllowed("Change the one-time password first.")
+    if MAY[thing.verb].get(PUBLIC) == "any":
+        return  # whosever it is; that it is there, the question itself sees
     keys = cast(dict[str, str], request.view_args or {})
     if isinstance(thing, Deed | Question) and thing.keys and set(thing.keys) <= set(keys):
         with the_desk().home.reading() as session:

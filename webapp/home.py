@@ -13,13 +13,13 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
@@ -41,8 +41,12 @@ CONFIG_VERSION = 1
 EMBEDDED_CHAIN_ID = 20260601
 STATUS_DAYS = 7
 DEPLOY_GAS = 6_000_000
+KEPT_MAX = 2_000
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 CONTRACT_ORDER = ("CheckpointAnchor", "VoucherRegistry", "CirculationRegistry", "RevenueBook")
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._writing = threading.RLock()
+        self._is_own = False
 
     @cached_property
     def config(self) -> Config:
@@ -90,8 +95,34 @@ class Home:
 
     def close(self) -> None:
         """Let go of the database's connections."""
+        if "_committed" in self.__dict__:
+            self._committed.close()
         if "engine" in self.__dict__:
             self.engine.dispose()
+
+    def as_committed(self, key: Hashable, read: Callable[[Session], T]) -> T:
+        """What `read` finds in a transaction of its own, or found while nothing was committed since.
+
+        It is as of this call or newer (see `Committed`). All threads share it: nobody changes it.
+        """
+
+        def look() -> T:
+            with self.reading() as session:
+                return read(session)
+
+        return self._committed.get(key, look)
+
+    @cached_property
+    def _committed(self) -> "Committed":
+        return Committed(self.engine)
+
+    @cached_property
+    def _reader(self) -> Engine:
+        """The database for who only reads: all that one reading sees is of one moment."""
+        engine = self.engine.execution_options(read_only=True)
+        if engine.dialect.name == "postgresql":
+            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        return engine
 
     @contextmanager
     def deed(self, now: datetime) -> Iterator[Session]:
@@ -127,19 +158,12 @@ class Home:
 
     @contextmanager
     def _session(self, *, read_only: bool = False) -> Iterator[Session]:
-        engine = self.engine
-        if read_only:  # all that one reading sees is of one moment, on PostgreSQL too
-            engine = engine.execution_options(read_only=True)
-            if engine.dialect.name == "postgresql":
-                engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        engine = self._reader if read_only else self.engine
         try:
             with Session(engine, expire_on_commit=False) as session:
-                head = session.get(log.Head, 1) if "config" in self.__dict__ else None
-                if head is not None and head.origin != self.config.origin:
-                    raise Conflict(
-                        "This database belongs to the log {known}, not to {given}.",
-                        known=head.origin, given=self.config.origin,
-                    )  # fmt: skip
+                # A writer asks each time whose log this is; for readers it was asked once.
+                if "config" in self.__dict__ and not (read_only and self._is_own):
+                    self._require_own(session)
                 yield session
         except (IntegrityError, StaleDataError) as error:
             raise Conflict(
@@ -158,6 +182,15 @@ class Home:
                 "The database is busy or not there; nothing was stored. Try again. ({cause})",
                 cause=str(error.orig).splitlines()[0] if error.orig else "-",
             ) from error
+
+    def _require_own(self, session: Session) -> None:
+        head = session.get(log.Head, 1)
+        if head is not None and head.origin != self.config.origin:
+            raise Conflict(
+                "This database belongs to the log {known}, not to {given}.",
+                known=head.origin, given=self.config.origin,
+            )  # fmt: skip
+        self._is_own = head is not None
 
     def keyring(self, passphrase: str) -> keys.Keyring:
         return keys.open_keyring(self.path / "keys", passphrase)
@@ -219,6 +252,56 @@ class Home:
         if digest_text(data) != digest:
             raise Conflict("The material {digest} was changed on disk.", digest=digest)
         return data
+
+
+class Committed:
+    """What was read from a database, kept until anybody commits anything there."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._lock = engine, threading.Lock()
+        self._link: Any = None
+        self._mark: Any = None
+        self._kept: dict[Hashable, Any] = {}
+
+    def get(self, key: Hashable, read: Callable[[], T]) -> T:
+        """What `read` finds, or what it found if nothing was committed since it began."""
+        with self._lock:
+            mark = self._look()
+            if mark != self._mark:
+                self._mark, self._kept = mark, {}
+            elif key in self._kept:
+                return cast(T, self._kept[key])
+        found = read()  # its transaction begins after `mark`: it knows that much, or more
+        with self._lock:
+            if mark == self._mark and len(self._kept) < KEPT_MAX:
+                self._kept[key] = found
+        return found
+
+    def close(self) -> None:
+        """Let go of the connection; the next question opens one."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def _look(self) -> Any:
+        """A mark of all that is committed: while it is the same, no transaction has been committed.
+
+        SQLite's `data_version` differs once any other connection, of any process, has committed, and this
+        one writes nothing. PostgreSQL's `pg_current_snapshot` names the transactions a reader does not
+        yet see: of the same snapshot, the same data. While neither answers, no mark equals another.
+        """
+        is_sqlite = self._engine.dialect.name == "sqlite"
+        question = "PRAGMA data_version" if is_sqlite else "SELECT pg_current_snapshot()::text"
+        try:
+            if self._link is None:
+                self._link = self._engine.raw_connection()
+                self._link.detach()  # it is held, so it is not the pool's
+                if not is_sqlite:
+                    self._link.dbapi_connection.autocommit = True
+            return self._link.dbapi_connection.execute(question).fetchall()[0][0]
+        except self._engine.dialect.loaded_dbapi.Error:  # who reads now is told what is wrong
+            self.close()
+            return object()
 
 
 def node_address(path: Path) -> tuple[str, str]:

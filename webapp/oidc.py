@@ -33,6 +33,7 @@ NAMES = ("ISSUER", "CLIENT_ID", "CLIENT_SECRET_FILE")
 TIMEOUT_S = 10
 LEEWAY_S = 60
 KNOWN_FOR_S = 3600
+WAY, WAY_S = "way_to_sso", 600
 # A key that both sides know signs for either: only signatures that the service alone can make.
 ALGORITHMS = (
     "RS256",
@@ -98,7 +99,27 @@ def settings_of(environment: Mapping[str, str]) -> Settings | None:
     return Settings(given["ISSUER"], given["CLIENT_ID"], secret, name)
 
 
-class Client(FlaskOAuth2App):  # type: ignore[misc]  # Authlib is untyped
+class OneWay(FlaskIntegration):  # type: ignore[misc]  # Authlib is untyped
+    """What a way to the service must come back with, in the session: one at a time, for ten minutes.
+
+    (Authlib's own keeps times as fractions, which the site's JSON reads as texts.)
+    """
+
+    def set_state_data(self, session: Any, state: str, data: dict[str, Any]) -> None:
+        session[WAY] = {"data": data, "state": state, "until": int(time.time()) + WAY_S}
+
+    def get_state_data(self, session: Any, state: str | None) -> dict[str, Any] | None:
+        way = session.get(WAY)
+        if way is None or not state or way["state"] != state or time.time() > way["until"]:
+            return None
+        return dict(way["data"])
+
+    def clear_state_data(self, session: Any, state: str | None) -> None:
+        if WAY in session and session[WAY]["state"] == state:
+            del session[WAY]
+
+
+class Client(FlaskOAuth2App):  # type: ignore[misc]
     """Authlib's client, which believes of a discovery document only what it should."""
 
     issuer = ""
@@ -119,10 +140,13 @@ class Client(FlaskOAuth2App):  # type: ignore[misc]  # Authlib is untyped
         if unguarded:
             raise ValueError(f"no https address for {', '.join(unguarded)}")
         offered = told.get("id_token_signing_alg_values_supported") or ["RS256"]
+        signatures = [name for name in ALGORITHMS if name in offered]
+        if not signatures:
+            raise ValueError("no signature that the service alone can make")
         ways = told.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         fresh = {
             **{name: told[name] for name in ("issuer", *ENDPOINTS)},
-            "id_token_signing_alg_values_supported": [a for a in ALGORITHMS if a in offered],
+            "id_token_signing_alg_values_supported": signatures,
             "token_endpoint_auth_method": (
                 "client_secret_basic" if "client_secret_basic" in ways else "client_secret_post"
             ),
@@ -138,7 +162,7 @@ class Provider:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.client = Client(
-            FlaskIntegration("oidc"), "oidc", client_id=settings.client_id,
+            OneWay("oidc"), "oidc", client_id=settings.client_id,
             client_secret=settings.client_secret,
             server_metadata_url=settings.issuer.rstrip("/") + "/.well-known/openid-configuration",
             client_kwargs={
@@ -157,8 +181,6 @@ class Provider:
 
         `member_id`: he comes back to be linked to this member, not to sign in.
         """
-        for name in [name for name in cookie if name.startswith("_state_")]:
-            del cookie[name]  # one way at a time: the cookie is small
         try:
             made = self.client.create_authorization_url(redirect_uri)
         except Exception as error:
@@ -179,7 +201,7 @@ class Provider:
                 },
             )
             subject = token["userinfo"]["sub"]
-            if not isinstance(subject, str) or not 0 < len(subject) <= 255:
+            if not (isinstance(subject, str) and 0 < len(subject) <= 255 and subject.isprintable()):
                 raise ValueError("no subject")
         except Exception as error:
             raise self._refusal(error) from error
@@ -219,7 +241,10 @@ class Provider:
 
 def _guarded(address: str) -> bool:
     """Whether nobody on the way reads what is said there."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
     if not parts.hostname:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)

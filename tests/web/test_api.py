@@ -18,15 +18,16 @@ from typing import Any
 import pytest
 import structlog
 import yaml
-from sqlalchemy import func, select
+from sqlalchemy import select
 from stdnum.cn import uscc as uscc_rule
 
 from ledger import agreements, handoff, log, parties, registration, revenue
 from ledger.calendar import local_date, years_after
-from ledger.chain.keys import address_of
+from ledger.chain.keys import address_of, write_durably
 from ledger.proof import receipt as receipts
 from ledger.proof.encoding import instant
 from ledger.proof.trust import Trust, parse_trust
+from ledger.registration import coded
 from ledger.store import Answer
 from tests.conftest import CREDENTIAL_KEY, DEMO, LOG_KEY, ORIGIN, PARTIES, Town, compliance
 from tests.web.conftest import PASSWORD, Site
@@ -35,8 +36,7 @@ from webapp.api import JSON_BYTES_MAX
 from webapp.api.problems import MEDIA_TYPE, STATUSES
 from webapp.deeds import DEEDS, QUESTIONS, Deed, background
 from webapp.deeds.answers import PAGE_MAX
-from webapp.deeds.subjects import SUBJECTS
-from webapp.jobs import Job, Runner
+from webapp.jobs import Runner
 from webapp.language import catalogue as translations
 
 serial = itertools.count(1)
@@ -69,6 +69,11 @@ class Chain:
 def place(common_site: Site) -> Site:
     """The site with a chain that answers about statements; what is sent there stays in the outbox."""
     common_site.desk.gateway = Chain  # type: ignore[assignment,method-assign]
+    folder = common_site.town.home.path / "keys"
+    folder.mkdir()
+    for role, key in (("log", LOG_KEY), ("credential", CREDENTIAL_KEY)):
+        public = key.public_key().public_bytes_raw().hex()
+        write_durably(folder / f"{role}.json", {"public": public, "role": role})
     return common_site
 
 
@@ -557,5 +562,442 @@ def test_many_at_once_under_one_key_are_one_deed(place: Site, name: str) -> None
     if deed.long:
         assert len({one.get_json()["id"] for one in answers}) == 1
     else:
-        [receipt] = {json.dumps(one.get_json()["receipt"]) for one in answers}
+        [receipt] = {json.dumps(one.get_json()["receipt"], sort_keys=True) for one in answers}
         assert grown["records"] == len((json.loads(receipt) or {"records": ()})["records"])
+
+
+# ---------------------------------------------------------------- what does not fit
+
+
+@pytest.mark.parametrize("name", [n for n, d in DEEDS.items() if not d.upload])
+def test_what_is_missing_or_unknown_is_named_by_its_field_in_both_languages(
+    place: Site, name: str
+) -> None:
+    deed = DEEDS[name]
+    request = replace(EXAMPLES[name](place), body={"surely_unknown": 1})
+    due = {n for n, one in deed.body().fields.items() if one.required} | {"surely_unknown"}
+    place.visit(request.login)
+    before, said = place.town.snapshot(), {}
+    for language in ("zh", "en"):
+        headers = {"Accept-Language": language}
+        answer = send(place, deed, request, f"lacking-{next(serial)}", version(place, deed, request.keys),
+                      headers=headers)  # fmt: skip
+        said[language] = problem(answer, 400, "invalid")
+        assert {one.split(".")[0] for one in said[language]["errors"]} == due
+    assert said["zh"]["detail"] != said["en"]["detail"]
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in said["zh"]["detail"])
+    assert said["en"]["detail"].isascii()
+    assert said["zh"]["facts"] == said["en"]["facts"], "facts are for programs"
+    assert place.town.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b"[]", 400),
+        (b'"text"', 400),
+        (b"null", 400),
+        (b'{"name": NaN}', 400),
+        (b'{"name": Infinity}', 400),
+        (b'{"name": "\xff"}', 400),
+        (b'{"name": "a", "name": "b"}', 400),
+        (b'{"name": "a\\u0000b"}', 400),
+        (b'{"name": "half \\ud800"}', 400),
+        (b'{"half \\ud800": 1}', 400),
+        (b'{"name": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400),
+        (b'{"name": ' + b"9" * 5000 + b"}", 400),
+        (b'{"name": "' + b"x" * JSON_BYTES_MAX + b'"}', 413),
+    ],
+    ids=lambda value: value[:24] if isinstance(value, bytes) else str(value),
+)
+def test_a_body_that_is_no_json_object_of_ours_is_refused(
+    place: Site, body: bytes, status: int
+) -> None:
+    client, before = place.visit("admin").client, place.town.snapshot()
+    for path in ("parties", "figures/value/cost"):
+        answer = client.post(
+            f"/api/v1/{path}", data=body, content_type="application/json",
+            headers={"Idempotency-Key": f"body-number-{next(serial)}"},
+        )  # fmt: skip
+        problem(answer, status)
+    assert place.town.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"],
+)
+def test_a_body_of_another_media_type_is_refused(place: Site, media_type: str) -> None:
+    answer = place.visit("admin").client.post(
+        "/api/v1/parties", data=b'{"name":"a"}', content_type=media_type,
+        headers={"Idempotency-Key": f"type-number-{next(serial)}"},
+    )  # fmt: skip
+    problem(answer, 415, "unsupported_media")
+
+
+@pytest.mark.parametrize(
+    ("amount", "fen"),
+    [
+        ("380000.10", 38_000_010), ("380000.1", 38_000_010), ("12", 1_200), ('"0.01"', 1),
+        ("0.29", 29),  # as a binary fraction it is 28.999999999999996 fen
+        ("1e3", None), ("1.005", None), ("-1.00", None), ("0.1e1", None), ('"１.00"', None),
+        ("true", None), ("null", None), ("[]", None), ('"1,000.00"', None), ("9" * 30, None),
+    ],
+)  # fmt: skip
+def test_money_is_read_as_it_is_written_and_never_as_a_float(
+    place: Site, amount: str, fen: int | None
+) -> None:
+    deed, request = DEEDS["licence.grant"], a_licence(place)
+    text = json.dumps({**request.body, "price_yuan": "?"}).replace('"?"', amount)
+    answer = place.visit("olga").client.post(
+        f"/api/v1{address(deed, request.keys)}", data=text, content_type="application/json",
+        headers={"Idempotency-Key": f"money-number-{next(serial)}"},
+    )  # fmt: skip
+    if fen is None:
+        problem(answer, 400)
+        return
+    assert answer.status_code == 201, answer.text
+    shown = place.visit("olga").read(f"/licences/{request.body['order']}")
+    assert shown["price_fen"] == fen
+
+
+def test_a_number_with_a_point_in_a_document_is_kept_as_the_text_it_was(place: Site) -> None:
+    request = a_licence(place)
+    text = json.dumps(request.body).replace('"风险评估"', "0.1000")
+    text = text.replace(json.dumps("风险评估"), "0.1000")
+    visit = place.visit("olga")
+    answer = visit.client.post(
+        f"/api/v1/vouchers/{request.keys['voucher_number']}/licences", data=text,
+        content_type="application/json", headers={"Idempotency-Key": f"float-number-{next(serial)}"},
+    )  # fmt: skip
+    assert answer.status_code == 201, answer.text
+    assert visit.read(f"/licences/{request.body['order']}")["terms"] == {"scene": "0.1000"}
+
+
+# ---------------------------------------------------------------- every refusal has one form
+
+
+def test_every_refusal_of_the_framework_is_problem_details(place: Site) -> None:
+    client = place.visit("olga").client
+    problem(client.get("/api/v1/nothing-of-the-kind"), 404)
+    problem(client.get("/api/v1/vouchers/PZ%00"), 404)
+    refused = client.delete("/api/v1/vouchers")
+    problem(refused, 405)
+    assert "GET" in refused.headers["Allow"]
+    problem(client.get(f"/api/v1/vouchers/{coded('PZ209901', 1)}"), 404, "missing")
+    problem(client.get("/api/v1/members"), 403, "not_allowed")
+    problem(place.app.test_client().get("/api/v1/me"), 401, "not_authenticated")
+    for query in ("limit=0", f"limit={PAGE_MAX + 1}", "limit=ten", "after=x", "unheard=of"):
+        told = problem(client.get(f"/api/v1/vouchers?{query}"), 400, "invalid")
+        assert set(told["errors"]) == {query.partition("=")[0]}
+    for query in ("limit=0", f"limit={PAGE_MAX + 1}", "start=-1", f"start={10**18}"):
+        problem(client.get(f"/api/v1/log/entries?{query}"), 400, "invalid")
+
+
+def test_who_asks_too_often_is_told_to_wait(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHUZHENG_RATE", "3 per minute")
+    client = Site(site.town).app.test_client()
+    answers = [client.get("/api/v1/log") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    problem(answers[-1], 429)
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
+
+
+def test_a_fault_of_ours_tells_nothing_of_its_cause(
+    place: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: Any) -> Any:
+        raise RuntimeError("the secret cause")
+
+    monkeypatch.setattr(place.desk, "ask", breaks)
+    with structlog.testing.capture_logs() as logged:
+        answer = place.visit("olga").client.get("/api/v1/me")
+    problem(answer, 500, "fault")
+    assert "secret" not in answer.text
+    assert logged, "the administrator finds it"
+
+
+def test_every_status_a_refusal_can_have_is_said_in_both_languages() -> None:
+    untold = {title for title in STATUSES.values() if title not in translations()}
+    assert not untold
+
+
+# ---------------------------------------------------------------- versions
+
+
+def test_a_question_that_shows_a_version_gives_it_as_etag(place: Site) -> None:
+    town = place.town
+    made = stated(place, "proposed")
+    asked = {
+        "/parties/" + PARTIES["bank"][2], "/resources/307001001/000001",
+        f"/statements/{made.number}", f"/deposits/{town.deposit().id}",
+    }  # fmt: skip
+    visit = place.visit(fresh_member(place, "regulator", "operator"))
+    for noun in ("agreements", "applications", "registrations", "vouchers", "licences", "payments"):
+        [row] = visit.read(f"/{noun}?limit=1")["items"]
+        key = next(k for k in ("number", "code", "order_reference", "reference") if k in row)
+        asked.add(f"/{noun}/{row[key]}")
+    assert len(asked) == 10
+    for path in asked:
+        answer = visit.client.get(f"/api/v1{path}")
+        shown = answer.get_json()
+        assert answer.headers["ETag"] == f'"{shown["version"]}"', path
+        assert len(shown["history"]) == shown["version"]
+        assert "ETag" not in visit.client.get(f"/api/v1{path.rpartition('/')[0]}").headers
+
+
+# ---------------------------------------------------------------- lists
+
+
+def pages(
+    visit: Any, path: str, limit: int, between: Callable[[], Any] = lambda: None
+) -> list[Any]:
+    """All rows, page by page; `between` happens after each page."""
+    found, after = [], ""
+    for _ in range(1000):
+        page = visit.read(f"{path}?limit={limit}{after}")
+        assert len(page["items"]) <= limit
+        found += page["items"]
+        if page["next"] is None:
+            return found
+        assert len(page["items"]) == limit
+        after = f"&after={page['next']}"
+        between()
+    raise AssertionError("a list without end")
+
+
+LISTS = [q for q in QUESTIONS.values() if q.listed]
+
+
+@pytest.mark.parametrize("question", LISTS, ids=lambda one: one.name)
+def test_a_list_walked_by_pages_has_each_row_once(place: Site, question: Any) -> None:
+    town = place.town
+    a_consent(place)
+    town.appraisal(town.registration())
+    town.payment(town.licence(town.voucher()), 100, f"P-{next(serial)}")
+    keys = {}
+    if question.keys:
+        with town.reading() as session:
+            found = session.scalars(
+                select(revenue.Scheme).order_by(revenue.Scheme.id.desc())
+            ).first()
+            agreed = session.get_one(agreements.Agreement, found.agreement_id) if found else None
+        assert agreed is not None, "an agreement with a scheme"
+        keys = {"agreement_number": agreed.number}
+    visit = place.visit(fresh_member(place, "regulator", "registrar"))
+    path = question.path
+    for key, value in keys.items():
+        path = path.replace(f"<{key}>", value)
+    whole = visit.read(f"{path}?limit={PAGE_MAX}")
+    assert whole["next"] is None
+    ids = [row["id"] for row in whole["items"]]
+    assert ids == sorted(set(ids), reverse=True), "newest first"
+    assert ids
+    for limit in {1, max(1, len(ids) - 1), len(ids), len(ids) + 1} & set(range(1, PAGE_MAX)):
+        assert [row["id"] for row in pages(visit, path, limit)] == ids
+
+
+def test_rows_that_come_meanwhile_neither_skip_nor_repeat_older_ones(place: Site) -> None:
+    """Lists have the newest first, the log the oldest: both while they grow."""
+    town, visit = place.town, place.visit("olga")
+    for _ in range(7):
+        town.deposit("olga", f"row {next(serial)}".encode())
+    before = [row["id"] for row in visit.read(f"/deposits?limit={PAGE_MAX}")["items"]]
+    new: list[str] = []
+
+    def grow() -> None:
+        new.append(town.deposit("olga", f"row {next(serial)}".encode()).id)
+
+    assert [row["id"] for row in pages(visit, "/deposits", 2, grow)] == before
+    assert new
+    now = [row["id"] for row in visit.read(f"/deposits?limit={PAGE_MAX}")["items"]]
+    assert now == [*reversed(new), *before]
+
+    size, start, found = tree_size(town), 0, []
+    for _ in range(1000):
+        page = visit.read(f"/log/entries?start={start}&limit=40")
+        found += [row["leaf_index"] for row in page["items"]]
+        if page["next"] is None:
+            break
+        start = page["next"]
+        if len(new) < 12:
+            grow()
+    assert found == list(range(tree_size(town)))
+    assert len(found) > size, "what came meanwhile is seen at the end"
+
+
+def test_a_list_shows_only_what_its_reader_may_see_on_every_page(place: Site) -> None:
+    ours = place.town.deposit("olga", f"row {next(serial)}".encode()).id
+    theirs = place.town.deposit("mallory", f"row {next(serial)}".encode()).id
+    seen = {row["id"] for row in pages(place.visit("olga"), "/deposits", 1)}
+    assert ours in seen
+    assert theirs not in seen
+    answer = place.visit("olga").client.get(f"/api/v1/deposits/{theirs}")
+    problem(answer, 403)
+    found = place.visit("olga").read(f"/deposits?after={theirs}")
+    assert theirs not in {row["id"] for row in found["items"]}, "a cursor is a place, not a right"
+
+
+# ---------------------------------------------------------------- secrets
+
+
+def kept(site: Site) -> str:
+    """Everything the database keeps, and every file of the home, as text."""
+    rows = json.dumps(site.town.snapshot(), default=str)
+    files = [
+        path.read_bytes().decode(errors="replace")
+        for path in site.town.home.path.rglob("*") if path.is_file()
+    ]  # fmt: skip
+    return rows + "".join(files)
+
+
+def test_secrets_are_told_once_and_kept_nowhere(
+    place: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    new = "nine bends of the river Min"
+    login = fresh_member(place)
+    with structlog.testing.capture_logs() as logged:
+        key = f"secrets-{next(serial)}"
+        token = Request(login, {}, {"name": "-", "scopes": ["read"], "days": 1})
+        told = send(place, DEEDS["token.create"], token, key).get_json()["answer"]["secret"]
+        again = send(place, DEEDS["token.create"], token, key).get_json()["answer"]
+        assert "secret" not in again
+        change = Request(login, {}, {"old": PASSWORD, "new": new})
+        assert send(place, DEEDS["password.change"], change, f"{key}-p").status_code == 201
+        wrong = Request(login, {}, {"old": "not the old one", "new": new + "!"})
+        problem(send(place, DEEDS["password.change"], wrong, f"{key}-w"), 400)
+        reset = Request("admin", {"login": login})
+        once = send(place, DEEDS["member.reset"], reset, f"{key}-r").get_json()["answer"]
+        again = send(place, DEEDS["member.reset"], reset, f"{key}-r").get_json()["answer"]
+        assert again == {"login": login}
+    secrets = (told, once["one_time_password"], PASSWORD, new, "not the old one")
+    everywhere = kept(place) + caplog.text + repr(logged)
+    assert not [secret for secret in secrets if secret in everywhere]
+
+
+def test_a_password_is_not_even_kept_as_a_digest_of_the_request(place: Site) -> None:
+    """Who steals the table of answers could try passwords against it, much faster than argon2id."""
+    digests = []
+    for new in ("nine bends of the river", "lotus pond at dusk"):
+        login, key = fresh_member(place), f"digest-{next(serial)}"
+        request = Request(login, {}, {"old": PASSWORD, "new": new})
+        assert send(place, DEEDS["password.change"], request, key).status_code == 201
+        with place.town.reading() as session:
+            wanted = select(Answer.request_digest).where(Answer.key.like(f"%{key}"))
+            digests.append(session.scalars(wanted).one())
+    assert digests[0] == digests[1]
+
+
+def test_a_one_time_password_opens_nothing_but_its_own_change(place: Site) -> None:
+    login = fresh_member(place, "operator")
+    reset = Request("admin", {"login": login})
+    once = send(place, DEEDS["member.reset"], reset, f"reset-it-{next(serial)}").get_json()[
+        "answer"
+    ]
+    visit = place.visit(login)
+    problem(visit.client.get("/api/v1/me"), 403)
+    problem(visit.api("/deposits", status=None), 403)
+    visit.read("/log")  # as everybody may
+    change = {"old": once["one_time_password"], "new": "nine bends of the river"}
+    visit.api("/password", change)
+    place.visit(login).read("/me")
+
+
+# ---------------------------------------------------------------- uploads
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "fits"),
+    [
+        ("a.csv", b"a,b\n1,2\n", True),
+        ("表.csv", "名称,数\n甲,1\n".encode("gbk"), True),
+        ("wide.txt", "名称,数\n".encode("utf-16"), True),
+        ("a.pdf", b"%PDF-1.7\n\x00\x01", True),
+        ("a.parquet", b"PAR1\x00\x00", True),
+        ("empty.csv", b"", False),
+        ("a.csv", b"MZ\x90\x00\x03", False),
+        ("a.csv", b"\x7fELF\x02\x01", False),
+        ("run.csv", b"#!/bin/sh\nrm -rf /\n", False),
+        ("a.csv", b"a,b\n\x00\x01\x02", False),
+        ("", b"a,b\n1,2\n", False),
+    ],
+)
+def test_an_upload_is_taken_by_what_it_is_not_by_its_name(
+    place: Site, name: str, data: bytes, fits: bool
+) -> None:
+    answer = place.visit("olga").client.post(
+        "/api/v1/deposits", data={"file": (io.BytesIO(data), name)},
+        headers={"Idempotency-Key": f"upload-number-{next(serial)}"},
+    )  # fmt: skip
+    if not fits:
+        problem(answer, 400, "invalid")
+        return
+    assert answer.status_code == 201, answer.text
+    digest = answer.get_json()["answer"]["digest"]
+    assert place.town.home.material(digest) == data
+
+
+def test_an_upload_s_name_digest_and_size_are_the_file_s_own(place: Site) -> None:
+    data = f"a\n{next(serial)}\n".encode()
+    lies = {"name": "other.csv", "digest": "sha256:" + "0" * 64, "size_bytes": "1"}
+    made = place.visit("olga").api(
+        "/deposits", data={**lies, "file": (io.BytesIO(data), "../../etc/passwd.csv")}
+    )
+    shown = place.visit("olga").read(f"/deposits/{made.get_json()['answer']['id']}")
+    assert (shown["name"], shown["size_bytes"]) == ("passwd.csv", len(data))
+    assert shown["digest"] != lies["digest"]
+
+
+def test_an_upload_that_is_too_large_or_no_form_is_refused_before_it_is_read(place: Site) -> None:
+    client = place.visit("olga").client
+    headers = {"Idempotency-Key": f"too-large-{next(serial)}"}
+    much = place.app.config["MAX_CONTENT_LENGTH"] + 1
+    answer = client.post(
+        "/api/v1/deposits", input_stream=io.BytesIO(b"--x\r\n"), headers=headers,
+        content_type="multipart/form-data; boundary=x", environ_overrides={"CONTENT_LENGTH": str(much)},
+    )  # fmt: skip
+    problem(answer, 413)
+    answer = client.post("/api/v1/deposits", data=b"a,b", content_type="text/csv", headers=headers)
+    problem(answer, 415, "unsupported_media")
+    problem(client.post("/api/v1/deposits", headers=headers), 415, "unsupported_media")
+    no_file = client.post("/api/v1/deposits", data={"name": "a"}, headers=headers,
+                          content_type="multipart/form-data")  # fmt: skip
+    problem(no_file, 400, "invalid")
+
+
+# ---------------------------------------------------------------- long work
+
+
+@pytest.mark.parametrize("name", ["application.submit", "catalogue.import", "audit.run"])
+def test_long_work_is_a_job_whose_outcome_is_the_deed_s_answer(place: Site, name: str) -> None:
+    work_off(place)
+    deed, request = DEEDS[name], EXAMPLES[name](place)
+    given = send(place, deed, request, f"long-work-{next(serial)}")
+    job = given.get_json()
+    assert given.headers["Location"] == f"/api/v1/jobs/{job['id']}"
+    assert (job["state"], job["name"], job["answer"]) == ("queued", name, None)
+    visit, start = place.visit(request.login), tree_size(place.town)
+    assert visit.read(f"/jobs/{job['id']}") == job
+    assert job in visit.read("/jobs")["items"]
+    problem(place.visit("egon").client.get(f"/api/v1/jobs/{job['id']}"), 404, "missing")
+
+    work_off(place)
+    done = visit.read(f"/jobs/{job['id']}")
+    assert (done["state"], done["refusal"]) == ("done", None), done
+    assert done["answer"]
+    if deed.records:
+        verify_receipt(place, done["receipt"], start)
+    problem(visit.client.get(f"/api/v1/jobs/{job['id']}/file"), 404, "missing")
+
+
+def test_work_that_needs_the_chain_fails_with_the_chain_s_refusal(site: Site) -> None:
+    given = site.visit("olga").api(f"/vouchers/{site.town.voucher().number}/package", None, 202)
+    work_off(site)
+    job = site.visit("olga").read(given.headers["Location"].removeprefix("/api/v1"))
+    assert job["state"] == "failed"
+    assert job["refusal"]["code"] == "chain_unavailable"
+    made = site.town.statement("proposed")
+    answer = site.visit("carl").client.get(f"/api/v1/statements/{made.number}/approval-request")
+    problem(answer, 503, "chain_unavailable")

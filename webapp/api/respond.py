@@ -16,7 +16,7 @@ REPLAYED = "Idempotent-Replayed"
 def dump(value: Any) -> bytes:
     """A value as JSON, also with whole numbers beyond 64 bits and half characters, unlike orjson."""
     try:
-        return orjson.dumps(value, default=str)
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str)
     except TypeError:
         return json.dumps(value, default=str, allow_nan=False).encode()
 

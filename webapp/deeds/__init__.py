@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from ledger import log
 from ledger.chain.gateway import Gateway
 from ledger.chain.outbox import Deployment
-from ledger.errors import Conflict, Invalid
+from ledger.errors import Conflict, Invalid, LedgerError
 from ledger.parties import Actor, may
 from ledger.proof import receipt as receipts
 from ledger.proof.encoding import canonical, digest_text
@@ -264,7 +264,7 @@ class Desk:
         request = digest_text(canonical([deed.name, dict(keys), kept_body]))
         try:
             return self._do(deed, who, keys, given, request, key=key, seen=seen, report=report)
-        except Conflict:  # of two at once under one key, the slower one is given the other's answer
+        except LedgerError:  # of two at once under one key, the slower one has the other's answer
             with self.home.reading() as session:
                 known = recall(session, _key(who(session), key), request) if key else None
             if known is None:

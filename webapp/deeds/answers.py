@@ -12,7 +12,7 @@ from ledger.parties import Actor
 from ledger.proof.encoding import instant
 from ledger.store import CanonicalJson, Evidence, UtcTime
 from webapp.deeds import Desk, question
-from webapp.deeds.forms import Body, text
+from webapp.deeds.forms import MISSHAPEN, Body, said, text
 from webapp.deeds.subjects import BY_NOUN, matching, visible
 
 PAGE_MAX = 200
@@ -40,7 +40,8 @@ class PageQuery(Body):
     """Which part of a list is wanted."""
 
     limit = fields.Integer(
-        load_default=PAGE, validate=validate.Range(1, PAGE_MAX),
+        load_default=PAGE,
+        validate=validate.Range(1, PAGE_MAX, error=said(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
         metadata={"title": "Rows a page", "hint": ""},
     )  # fmt: skip
     after = text("After (cursor)", most=64, required=False, pattern=r"\A[0-9a-f-]{36}\Z",

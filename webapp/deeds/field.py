@@ -46,7 +46,7 @@ MODES = {
 }  # fmt: skip
 VERDICTS = {"pass": "Pass", "not_applicable": "Not applicable", "fail": "Fail"}
 ELEMENTS = {
-    "scope": "Scope of resources", "term": "Term", "products": "Products and services",
+    "scope": "Scope of resources", "term": "Term of operation", "products": "Products and services",
     "platform": "Technical platform", "ownership": "Ownership of assets",
     "disclosure": "Disclosure", "accounting_sharing": "Accounting and revenue sharing",
     "security": "Security and risk", "evaluation_exit": "Evaluation and exit",
@@ -153,8 +153,8 @@ class FindingBody(Body):
     """What the registrar found on one item of the compliance review."""
 
     verdict = text("Verdict", choices=VERDICTS)
-    evidence = text("Evidence", area=True, required=False, blank=True)
-    finding = text("Finding", area=True, required=False, blank=True)
+    evidence = text("Evidence", area=True)
+    finding = text("Finding", area=True)
 
 
 ComplianceBody = type(
@@ -360,7 +360,7 @@ def gaps(
             return act(*given)
         except LedgerError as error:
             told = faults_by_place(error, said) or {at: [error.localized(said)]}
-            found.update({place: told[place] for place in told.keys() - found.keys()})
+            found.update({place: told[place] for place in told if place not in found})
             return None
 
     agreement = None
@@ -377,7 +377,7 @@ def gaps(
         summary=body.get("summary", ""), agreement=agreement, resource_ids=ids or [],
         deposits=deposits or [], rights=body.get("rights", []), materials=body.get("materials", {}),
     ).by_place(said)  # fmt: skip
-    found.update({place: faults[place] for place in faults.keys() - found.keys()})
+    found.update({place: faults[place] for place in faults if place not in found})
     tried("", load, ApplicationBody, body)
     return found
 
@@ -495,8 +495,7 @@ def review(
     desk: Desk, session: Session, actor: Actor, found: Application, formal: str,
     compliance: dict[str, Any],
 ) -> None:  # fmt: skip
-    whole = {key: {"evidence": "", "finding": "", **item} for key, item in compliance.items()}
-    registering.pass_review(session, actor, desk.now, found, formal=formal, compliance=whole)
+    registering.pass_review(session, actor, desk.now, found, formal=formal, compliance=compliance)
 
 
 @_decision("application.notice", "notice", "Give public notice",

@@ -11,7 +11,7 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from ledger.errors import Faults, Invalid, LedgerError
-from valuation import money
+from valuation import ValuationError, money
 
 TEXT_MAX = 2_000
 MISSING = "the field {name} is missing"
@@ -26,6 +26,8 @@ SAID = {
     "Field may not be null.": MISSING,
     "Unknown field.": UNKNOWN,
     "Invalid input type.": f"{MISSHAPEN}\nmap",
+    "Not a valid integer.": f"{MISSHAPEN}\nwhole number",
+    "Not a valid boolean.": f"{MISSHAPEN}\nyes or no",
 }
 
 
@@ -50,7 +52,7 @@ def text(title: str, *, most: int = TEXT_MAX, required: bool = True, hint: str =
     """
     checks: list[Any] = [validate.Length(max=most, error=said(LONG, most))]
     if choices is not None:
-        checks.append(validate.OneOf(list(choices), error=said(CHOICES, ', '.join(choices))))
+        checks.append(validate.OneOf(list(choices), error=said(CHOICES, ", ".join(choices))))
     elif pattern:
         checks.append(validate.Regexp(pattern, error=said(MISSHAPEN, example)))
     if required and not blank:
@@ -82,7 +84,7 @@ class YuanField(fields.String):
             value = str(value)
         try:
             return money.fen(str(super()._deserialize(value, attr, data, **kwargs)), str(attr))
-        except (ValueError, ArithmeticError):
+        except ValuationError:
             raise ValidationError(f"{MISSHAPEN}\namount in yuan") from None
 
 
@@ -103,10 +105,10 @@ def yuan(title: str, *, hint: str = "", required: bool = True) -> fields.Field[A
 
 
 def texts(title: str, *, hint: str = "", choices: Mapping[str, str] | None = None,
-          least: int = 1, source: str = "") -> fields.List[Any]:  # fmt: skip
-    """A list of texts, at least `least`."""
+          least: int = 1, source: str = "", required: bool | None = None) -> fields.List[Any]:  # fmt: skip
+    """A list of texts, at least `least`; `required` may be one that can be empty."""
     return fields.List(
-        text(title, most=200, choices=choices), required=least > 0,
+        text(title, most=200, choices=choices), required=least > 0 if required is None else required,
         validate=validate.Length(min=least, max=500, error=said(EMPTY)),
         error_messages={"invalid": said(MISSHAPEN, "list")},
         metadata=_told(title, hint, kind="list", choices=dict(choices or {}), source=source),

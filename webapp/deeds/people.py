@@ -13,7 +13,7 @@ from ledger.proof.encoding import instant
 from webapp import accounts
 from webapp.deeds import Desk, deed, question
 from webapp.deeds.answers import lists, shows
-from webapp.deeds.forms import Body, text, texts
+from webapp.deeds.forms import MISSHAPEN, Body, said, text, texts
 
 KINDS = {
     "public_body": "Public body",
@@ -58,7 +58,7 @@ class MemberBody(Body):
 class RolesBody(Body):
     """What a member may do from now on; nothing: he no longer acts."""
 
-    roles = texts("Roles", choices=ROLES, least=0)
+    roles = texts("Roles", choices=ROLES, least=0, required=True)
 
 
 class PasswordBody(Body):
@@ -75,7 +75,8 @@ class TokenBody(Body):
     scopes = texts("Scopes", hint="read, or a noun such as application for its deeds",
                    choices={scope: scope for scope in sorted(accounts.SCOPES)})  # fmt: skip
     days = fields.Integer(
-        required=True, validate=validate.Range(1, 366),
+        required=True,
+        validate=validate.Range(1, 366, error=said(MISSHAPEN, "number from 1 to 366")),
         metadata={"title": "Days it is good for", "hint": "1 to 366", "kind": "number"},
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from marshmallow import Schema, fields, validate
-from sqlalchemy import select
+from sqlalchemy import and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from ledger import handoff, log, vouchers
@@ -18,12 +18,12 @@ from ledger.proof import verify as verifier
 from ledger.proof.checkpoint import format_tlog_proof
 from ledger.proof.encoding import canonical, instant
 from ledger.proof.trust import parse_trust
-from ledger.registration import Application, Deposit, Registration
+from ledger.registration import Application, Deposit, Registration, check_code
 from ledger.tables.file_kinds import unpacking
 from ledger.vouchers import Voucher
 from webapp.deeds import Desk, File, Report, deed, question
 from webapp.deeds.answers import PAGE_MAX, RecordAnswer, history_of
-from webapp.deeds.forms import MISSHAPEN, Body, document, text
+from webapp.deeds.forms import MISSHAPEN, Body, document, said, text
 
 SAMPLE_LINES = 21
 JSON = "application/json"
@@ -136,12 +136,12 @@ class EntriesQuery(Body):
 
     start = fields.Integer(
         load_default=0,
-        validate=validate.Range(0, 2**53 - 1, error=f"{MISSHAPEN}\nwhole number"),
+        validate=validate.Range(0, 2**53 - 1, error=said(MISSHAPEN, "whole number")),
         metadata={"title": "First leaf", "hint": ""},
     )
     limit = fields.Integer(
         load_default=25,
-        validate=validate.Range(1, PAGE_MAX, error=f"{MISSHAPEN}\nnumber from 1 to {PAGE_MAX}"),
+        validate=validate.Range(1, PAGE_MAX, error=said(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
         metadata={"title": "Rows a page", "hint": ""},
     )  # fmt: skip
 
@@ -206,43 +206,99 @@ def history(_desk: Desk, session: Session, _actor: Actor, subject_id: str) -> di
 @question("voucher.verify", "/vouchers/<number>/state", "State of a voucher", query=StateQuery,
           answer=StateAnswer)  # fmt: skip
 def state(
-    desk: Desk, session: Session, _actor: Actor, number: str, *, digest: str = ""
+    desk: Desk, _session: Session, _actor: Actor, number: str, *, digest: str = ""
 ) -> dict[str, Any]:
-    return voucher_state(
-        session, vouchers.by_number(session, number), desk.origin, desk.now, digest
-    )
+    return voucher_state(desk, number, digest)
 
 
-def voucher_state(
-    session: Session, found: Voucher, origin: str, now: datetime, digest: str = ""
-) -> dict[str, Any]:
-    """What anyone may know of a voucher; `digest` is what a QR code named."""
-    subject = found.credential["credentialSubject"]
-    act = outbox.act_of(session, found.id, found.version)
-    record = log.record_of(session, found.id, found.version)
-    anchored = log.anchored_above(session, record.leaf_index)
-    word = "lapsed" if found.state == "valid" and now > found.valid_until else found.state
+def voucher_state(desk: Desk, number: str, digest: str = "") -> dict[str, Any]:
+    """What anyone may know of a voucher now; `digest` is what a QR code named."""
+    code = check_code(number)
+    facts = desk.home.as_committed(("voucher", code), lambda session: _recorded(session, code))
+    now = instant(desk.now)
+    # Instants are spelled so that they sort by time.
+    lapsed = facts["word"] == "valid" and now > facts["valid_until"]
     return {
-        "as_of": instant(now),
-        "checkpoint": None if anchored is None else checkpoint_facts(anchored),
+        **facts,
+        "as_of": now,
+        "digest_fits": facts["digest"] == f"sha256:{digest}" if digest else None,
+        "log": desk.origin,
+        "word": "lapsed" if lapsed else facts["word"],
+    }
+
+
+_voucher, _act, _record, _checkpoint = (
+    model.__table__ for model in (Voucher, outbox.Act, Record, Checkpoint)
+)
+_sealed, _anchored = _checkpoint.alias(), _checkpoint.alias()
+_is_anchored = _anchored.c.anchor_block.is_not(None)
+_STATE = (
+    select(
+        _voucher, _act.c.state.label("on_chain"), _record.c.leaf_index,
+        *(_checkpoint.c[name] for name in CheckpointAnswer().fields),
+        select(func.max(_sealed.c.tree_size)).scalar_subquery().label("sealed_size"),
+        select(func.max(_anchored.c.tree_size)).where(_is_anchored).scalar_subquery()
+        .label("anchored_size"),
+    )
+    .join(_record, and_(_record.c.subject_id == _voucher.c.id,
+                        _record.c.subject_version == _voucher.c.version))
+    .outerjoin(_act, and_(_act.c.subject_id == _voucher.c.id,
+                          _act.c.subject_version == _voucher.c.version))
+    .outerjoin(_checkpoint, _checkpoint.c.tree_size == (
+        select(func.min(_anchored.c.tree_size))
+        .where(_anchored.c.tree_size > _record.c.leaf_index, _is_anchored)
+        .scalar_subquery()
+    ))
+    .where(_voucher.c.number == bindparam("number"))
+)  # fmt: skip
+_HISTORY = (
+    select(_record.c.at, _record.c.digest, _record.c.kind, _record.c.leaf_index)
+    .where(_record.c.subject_id == bindparam("subject_id"))
+    .order_by(_record.c.subject_version)
+)
+
+
+def _recorded(session: Session, number: str) -> dict[str, Any]:
+    """What is recorded of a voucher, whatever the clock says; raises Missing.
+
+    Two statements, however long its history: how far a record has climbed is told by the sizes of the
+    newest checkpoint and of the newest anchored one.
+    """
+    connection = session.connection()
+    found = connection.execute(_STATE, {"number": number}).first()
+    if found is None:
+        raise Missing("There is no voucher {number}.", number=number)
+    records = connection.execute(_HISTORY, {"subject_id": found.id})
+    subject = found.credential["credentialSubject"]
+    sizes = {"anchored": found.anchored_size or 0, "sealed": found.sealed_size or 0}
+
+    def rung(leaf_index: int) -> str:
+        return next((name for name, size in sizes.items() if leaf_index < size), "recorded")
+
+    return {
+        "checkpoint": None if found.tree_size is None else checkpoint_facts(found),
         "digest": found.digest,
-        "digest_fits": found.digest == f"sha256:{digest}" if digest else None,
         "frozen": found.frozen,
-        "history": history_of(session, found.id),
+        "history": [
+            {
+                "at": instant(one.at), "digest": one.digest, "kind": one.kind,
+                "leaf_index": one.leaf_index, "rung": rung(one.leaf_index),
+            }
+            for one in records
+        ],
         "kind": found.kind,
-        "log": origin,
         "number": found.number,
-        "on_chain": act.state if act else "waiting",
+        "on_chain": found.on_chain or "waiting",
         "pledged": found.pledged,
         "registration_code": subject["registration_code"],
         "rights": found.rights,
-        "rung": log.rung(session, record),
+        "rung": rung(found.leaf_index),
         "summary": subject["summary"],
         "title": subject["title"],
         "valid_from": instant(found.valid_from),
         "valid_until": instant(found.valid_until),
-        "word": word,
-    }
+        "word": found.state,
+    }  # fmt: skip
 
 
 def verify_bytes(desk: Desk, session: Session, data: bytes, name: str) -> verifier.Report:
@@ -287,7 +343,8 @@ def log_state(desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def checkpoint_facts(one: Checkpoint) -> dict[str, Any]:
+def checkpoint_facts(one: Any) -> dict[str, Any]:
+    """A checkpoint, or a row with its columns."""
     return {
         "anchor_block": one.anchor_block, "anchor_transaction": one.anchor_transaction,
         "note": one.note, "root": one.root, "sealed_at": instant(one.sealed_at),

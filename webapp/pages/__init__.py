@@ -42,7 +42,7 @@ def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:
     app.jinja_env.filters |= show.FILTERS
     app.jinja_env.globals |= {
         "LANGUAGES": LANGUAGES, "allowed": allowed, "csrf_token": generate_csrf, "tr": tr,
-        "visitor": door.visitor, "actor": door.actor, "address_of": nouns.address_of,
+        "visitor": door.visitor, "actor": door.actor, "address_of": nouns.address_of, "language": language,
     }  # fmt: skip
     demo = door.desk_of(app).home.config.demo
     app.context_processor(

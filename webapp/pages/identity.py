@@ -3,10 +3,11 @@
 Without settings there is nothing of it: the routes answer 404 and no page speaks of it.
 """
 
+from copy import copy
 from os import environ
 from typing import Any
 
-from flask import Flask, current_app, flash, render_template, request, session, url_for
+from flask import Flask, current_app, flash, g, render_template, request, session, url_for
 from flask_limiter import Limiter
 from werkzeug.exceptions import NotFound
 
@@ -37,9 +38,11 @@ def enter(app: Flask, limiter: Limiter) -> None:
 
 def no_password_needed() -> None:
     """Who came by single sign-on is not asked to change a one-time password he did not use."""
-    known = door.visitor()
-    if known is not None and session.get(BY_SSO):
-        known.must_change = False
+    known = door.visitor() if session.get(BY_SSO) else None
+    if known is not None and known.must_change:
+        mine = copy(known)  # another request may share what was read
+        mine.must_change = False
+        g._login_user = mine  # where Flask-Login keeps who asks
 
 
 def _provider() -> Provider:

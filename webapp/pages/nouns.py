@@ -8,8 +8,9 @@ from flask import Flask, flash, render_template, request, url_for
 from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
 
-from ledger.errors import LedgerError, NotAuthenticated
+from ledger.errors import Invalid, LedgerError, NotAuthenticated
 from ledger.parties import Actor, Party, allowed
 from ledger.states import MOVES
 from ledger.store import Evidence
@@ -216,12 +217,14 @@ def _from_upload(deed: Deed, at: str) -> bool:
 def submit(deed: Deed, keys: Mapping[str, str]) -> Any:
     """Do what a form asks; a refusal shows the form again with everything that was filled in."""
     desk = door.the_desk()
-    values: dict[str, Any] = {}
     key = request.form.get("idempotency") or uuid4().hex
+    try:
+        values = read_form(deed.body, request.form)
+    except Invalid as error:
+        return _unreadable(deed, keys, error, key)
     seen = request.form.get("seen", "")
     version = int(seen) if seen.isdecimal() and deed.changes else None
     try:
-        values = read_form(deed.body, request.form)
         if deed.upload:
             stored = keep_upload(desk.home, request.files.get("file"))
             values |= {n: v for n, v in stored.items() if n in deed.body().fields}
@@ -240,6 +243,18 @@ def submit(deed: Deed, keys: Mapping[str, str]) -> Any:
         return page, error.http_status
     flash(tr(deed.says, **done.answer), "success")
     return redirect(after(deed, keys, done.answer))
+
+
+def _unreadable(deed: Deed, keys: Mapping[str, str], error: Invalid, key: str) -> Any:
+    """A document that cannot be read is shown again as it was typed, with the rest of the form."""
+    faults = faults_by_place(error, translate)
+    readable = MultiDict(
+        (name, text) for name, text in request.form.items(multi=True) if name not in faults
+    )
+    typed = {name: request.form.get(name, "") for name in faults}
+    values = {**read_form(deed.body, readable), **typed}
+    page = deed_page(deed, keys, values, faults, error.localized(translate), key=key)
+    return page, error.http_status
 
 
 def back_to(deed: Deed, keys: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from webapp.intake import read_form
 from webapp.language import LANGUAGES, tr, translate
 from webapp.pages import nouns
 from webapp.pages.forms import fields_of
-from webapp.pages.show import redirect
+from webapp.pages.show import redirect, when
 
 SIGN_IN_RATE = "30 per minute"
 YEAR_S = 365 * 24 * 3600
@@ -57,10 +57,17 @@ def sign_in() -> Any:
             known = accounts.finish_attempt(db, attempt, desk.now)
             visitor = door.Visitor(db, known.member_id)
     except NotAuthenticated as error:
-        page = render_template("sign_in.html", refusal=error.localized(translate), login=login)
+        page = render_template("sign_in.html", refusal=_told(error), login=login)
         return page, error.http_status
     begin(visitor)
     return redirect(wanted_page())
+
+
+def _told(error: LedgerError) -> str:
+    """A refusal; until when an account is locked is told as people here read a time."""
+    if "until" in error.facts:
+        error.facts["until"] = when(error.facts["until"])
+    return error.localized(translate)
 
 
 def begin(visitor: door.Visitor) -> None:
@@ -109,7 +116,8 @@ def password() -> Any:
     refusal = None
     if request.method == "POST":
         again = request.form.get("again", "")
-        values = read_form(people.PasswordBody, request.form)
+        # As it was typed: what a form trims of other texts belongs to a password.
+        values = {name: request.form[name] for name in ("old", "new") if request.form.get(name)}
         desk = door.the_desk()
         try:
             if again != request.form.get("new", ""):
@@ -125,14 +133,10 @@ def password() -> Any:
             return redirect(url_for("work_read"))
         except LedgerError as error:
             errors |= faults_by_place(error, translate)
-            refusal = error.localized(translate)
+            refusal = _told(error)
     known = door.visitor()
-    page = render_template(
-        "password.html",
-        errors=errors,
-        refusal=refusal,
-        must=known is not None and known.must_change,
-    )
+    must = known is not None and known.must_change
+    page = render_template("password.html", errors=errors, refusal=refusal, must=must)
     return page, 200 if refusal is None else 400
 
 

@@ -34,7 +34,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     app.jinja_env.globals |= {
         "application_facts": application_facts, "MATERIALS": field.MATERIALS,
         "COMPLIANCE": field.COMPLIANCE, "ELEMENTS": field.ELEMENTS, "OBJECTS": field.OBJECTS,
-        "RIGHTS": field.RIGHTS,
+        "MODES": field.MODES, "RIGHTS": field.RIGHTS,
     }  # fmt: skip
     nouns.EXTRA |= {
         "agreement": about_agreement, "application": about_application,

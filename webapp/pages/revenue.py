@@ -25,7 +25,7 @@ from ledger.spreadsheet import write_distribution
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from valuation import ValuationError
-from valuation.money import ratio
+from valuation.money import ratio, round_half_up
 from webapp import door
 from webapp.deeds import calculating
 from webapp.deeds.all import circulation
@@ -35,7 +35,7 @@ from webapp.language import tr, translate
 from webapp.pages import nouns
 from webapp.pages.forms import choices_for, fields_of
 from webapp.pages.show import redirect
-from webapp.pages.value import decimal, person, sheet, standing, submit
+from webapp.pages.value import decimal, person, sheet, standing
 
 SIGNED_BYTES_MAX = 64 * 1024
 FACT = "facts."
@@ -69,11 +69,6 @@ steps:
 """
 ORDER = ("v", "name", "steps", "kind", "party", "label", "zh", "en", "fact", "cap_fen", "cap_ratio",
          "ratio", "shares", "share")  # fmt: skip
-TERMS = """\
-scene: 区域公共卫生风险评估
-territory: 中国境内
-redistribution: 不得转授
-"""
 
 
 def enter(app: Flask, _limiter: Limiter) -> None:
@@ -145,7 +140,7 @@ def grant(voucher_number: str) -> Any:
     """The form of a sale; the term is offered as far as voucher and agreement go."""
     deed, keys = circulation.grant, {"voucher_number": voucher_number}
     if request.method == "POST":
-        return submit(deed, keys)
+        return nouns.submit(deed, keys)
     desk = door.the_desk()
     with desk.home.reading() as session:
         [voucher] = deed.subjects(session, keys)
@@ -153,7 +148,7 @@ def grant(voucher_number: str) -> Any:
         agreement = session.get(Agreement, registration.agreement_id or "")
     until = local_date(voucher.valid_until).isoformat()
     values = {
-        "from_on": local_date(desk.now).isoformat(), "terms": TERMS,
+        "from_on": local_date(desk.now).isoformat(),
         "until_on": min(until, agreement.until_on) if agreement else until,
     }  # fmt: skip
     return nouns.deed_page(deed, keys, values, {}, None)
@@ -178,7 +173,7 @@ def propose_scheme(agreement_number: str) -> Any:
     """The form of a scheme; it begins with the edition before, else with an example."""
     deed, keys = circulation.propose_scheme, {"agreement_number": agreement_number}
     if request.method == "POST":
-        return submit(deed, keys)
+        return nouns.submit(deed, keys)
     desk = door.the_desk()
     with desk.home.reading() as session:
         [agreement] = deed.subjects(session, keys)
@@ -276,7 +271,8 @@ def _heading(line: Mapping[str, Any]) -> tuple[str, ...]:
 
 def percent(part: int, whole: int) -> str:
     """A part of a whole in per cent, to two decimals."""
-    return f"{float(Fraction(100 * part, whole or 1)):.2f} %"
+    hundredths = round_half_up(Fraction(10_000 * part, whole or 1))
+    return f"{hundredths // 100}.{hundredths % 100:02d} %"
 
 
 def carried(row: Statement) -> list[dict[str, str]]:

@@ -10,13 +10,12 @@ from flask import Flask, current_app, request, send_file, url_for
 from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from werkzeug.datastructures import MultiDict
 
 from ledger import appraisals, log, vouchers
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
 from ledger.chain.outbox import Act
-from ledger.errors import Invalid, LedgerError, Missing
+from ledger.errors import LedgerError, Missing
 from ledger.parties import Account, Member, Party, allowed
 from ledger.registration import Registration
 from ledger.spreadsheet import write_figure
@@ -26,10 +25,8 @@ from valuation import ValuationError, methods
 from valuation.money import round_half_up, yuan
 from valuation.worksheet import UNITS, Figure
 from webapp import door
-from webapp.deeds import Deed, calculating
+from webapp.deeds import calculating
 from webapp.deeds.all import circulation
-from webapp.deeds.forms import faults_by_place
-from webapp.intake import read_form
 from webapp.language import language, tr, translate
 from webapp.pages import nouns
 
@@ -183,23 +180,6 @@ def person(session: Session, member_id: str | None) -> dict[str, str] | None:
     return {"name": account.display_name, "party": session.get_one(Party, member.party_id).name}
 
 
-def submit(deed: Deed, keys: Mapping[str, str]) -> Any:
-    """Do what a form asks; a document that cannot be read is shown again as it was typed."""
-    try:
-        read_form(deed.body, request.form)
-    except Invalid as error:
-        faults = faults_by_place(error, translate)
-        readable = MultiDict(
-            (name, text) for name, text in request.form.items(multi=True) if name not in faults
-        )
-        typed = {name: request.form.get(name, "") for name in faults}
-        values = {**read_form(deed.body, readable), **typed}
-        page = nouns.deed_page(deed, keys, values, faults, error.localized(translate),
-                               key=request.form.get("idempotency"))  # fmt: skip
-        return page, error.http_status
-    return nouns.submit(deed, keys)
-
-
 # -- vouchers ----------------------------------------------------------------------------------
 
 
@@ -304,7 +284,7 @@ def draft_appraisal(registration_code: str) -> Any:
     """The form of an appraisal; `?approach=cost&approach=income` fills it with examples."""
     deed, keys = circulation.draft_appraisal, {"registration_code": registration_code}
     if request.method == "POST":
-        return submit(deed, keys)
+        return nouns.submit(deed, keys)
     wanted = [name for name in EXAMPLES if name in request.args.getlist("approach")]
     values: dict[str, Any] = {"base_on": local_date(door.the_desk().now).isoformat()}
     if wanted:

@@ -293,7 +293,8 @@ def _page(
     open_steps = {_step_of(place) for place in missing}
     with door.the_desk().home.reading() as session:
         actor = door.who(session)
-        form = fields_of(field.ApplicationBody, body, errors, choices_for(session, actor))
+        choices = choices_for(session, actor)
+        form = fields_of(field.ApplicationBody, body, errors, choices)
         for one in (one for part in form if part.at == "materials" for one in part.rows[0]):
             one.hint = tr(HINTS[one.at.rpartition(".")[2]])
         agreement = _agreement(session, actor, body)
@@ -307,8 +308,8 @@ def _page(
             at_steps={place: _step_of(place) for place in missing}, mended=mended,
             refused=_refusal_of(drafts.job_of(session, draft)), agreement=agreement,
             differences=_differences(step, draft, body) if stale else [],
-            resources=_offered(session, agreement, body),
-            files=_rows(session, actor.party_id, body), words=request.args.get("find", ""),
+            resources=_offered(session, agreement, body), files=_rows(session, actor.party_id, body),
+            words=request.args.get("find", ""), label_of=_label_of, deposited=choices("deposits"),
         )  # fmt: skip
     return page, status
 
@@ -318,10 +319,10 @@ def _gaps(body: Mapping[str, Any]) -> dict[str, list[str]]:
     desk = door.the_desk()
     with desk.home.reading() as session:
         found = field.gaps(session, door.who(session), desk.now, body, translate)
-    blank = [tr("This is still missing.")]
+    blank, steps = [tr("This is still missing.")], list(STEPS)
     return {
-        place: blank if place != "agreement" and not _value_at(body, place) else told
-        for place, told in found.items()
+        place: blank if place != "agreement" and not _value_at(body, place) else found[place]
+        for place in sorted(found, key=lambda place: steps.index(_step_of(place)))
     }
 
 
@@ -337,6 +338,15 @@ def _value_at(body: Any, place: str) -> Any:
 def _step_of(place: str) -> str:
     head = place.partition(".")[0]
     return next((step for step, names in FIELDS.items() if head in names), "check")
+
+
+def _label_of(place: str) -> str:
+    """What a place in an application is called."""
+    name, _, rest = place.partition(".")
+    if name == "materials" and rest in field.MATERIALS:
+        return tr(field.MATERIALS[rest])
+    known = field.ApplicationBody().fields.get(name)
+    return tr(str(known.metadata["title"])) if known is not None else tr("Application")
 
 
 def _refusal_of(job: Job | None) -> str | None:
