@@ -328,7 +328,8 @@ def test_a_refused_submission_leads_back_to_the_draft(site: Site) -> None:
     assert go_on(visit, draft_id(check)) == check
     assert "was not made when it was last submitted" in visit.get(check)
     data = step(check, "data")
-    go(visit, data, {"file": (io.BytesIO(TABLE), "cases.csv"), "go": "remove:0"})
+    good = {"file": (io.BytesIO(TABLE), "cases.csv"), "go": "remove:0"}
+    go(visit, data, {**good, "data.0.digest": digest_text(PDF)})
     number = hand_in(visit, site, check)
     [made] = applications(site.town)
     assert made.number == number

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from ledger.errors import Conflict, Invalid, Missing
+from ledger.store import remember
 from tests.conftest import Town
-from webapp import drafts
+from webapp import drafts, jobs
 from webapp.drafts import Draft
 
 
@@ -115,3 +116,37 @@ def test_a_draft_may_be_as_big_as_is_said(town: Town) -> None:
     frame = len(b'{"text":""}')
     made = save(town, data={"text": "x" * (256 * 1024 - frame)}, title="长" * 300)
     assert len(made.title) == 200
+
+
+def hand_in(town: Town, draft: Draft) -> str:
+    """Start a job under the draft's key, as the wizard does; the job's id."""
+    with town.deed() as session:
+        job = jobs.enqueue(
+            session, town.now, member_id=draft.member_id, verb="application.submit", request={}
+        )
+        remember(session, f"{draft.member_id} {draft.data['key']}", "-", {"job": job.id}, town.now)
+        return job.id
+
+
+def test_a_draft_is_shown_until_its_job_is_done_and_gone_after_it(town: Town) -> None:
+    failing = save(town, data={"key": "draft-1", "body": {}})
+    done = save(town, data={"key": "draft-2", "body": {}})
+    never = save(town, data={"key": "draft-3", "body": {}})
+    refused, made = hand_in(town, failing), hand_in(town, done)
+    assert set(ids(town)) == {failing.id, done.id, never.id}
+    with town.deed() as session:
+        jobs.fail(session, refused, town.now, Invalid("No."))
+        jobs.finish(session, made, town.now, {"answer": {}})
+    assert set(ids(town)) == {failing.id, never.id}
+    with town.reading() as session:
+        olga = town.actors["olga"].member_id
+        told = drafts.job_of(session, drafts.draft_of(session, olga, failing.id))
+        assert told is not None
+        assert told.id == refused
+        assert drafts.job_of(session, drafts.draft_of(session, olga, never.id)) is None
+    for _ in range(48):
+        save(town)
+    with town.reading() as session, pytest.raises(Missing):
+        drafts.draft_of(session, olga, done.id)
+    with pytest.raises(Conflict):
+        save(town)

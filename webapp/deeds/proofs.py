@@ -1,7 +1,6 @@
 """What goes out and how it is checked: bundles, printed vouchers, packages, the log, verification."""
 
 import io
-from datetime import datetime
 from typing import Any
 
 from marshmallow import Schema, fields, validate
