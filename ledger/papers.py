@@ -4,10 +4,7 @@ The page is drawn from the bundle alone, so the bundle decides every byte of the
 makes it (PDF/A-3b, embedded font, `bundle.json` as its only attachment), `read_voucher_pdf` takes the
 attachment out of a file from anybody, and `check_voucher_pdf` draws the page again and compares.
 
-The QR code holds this text and nothing else; no host, no address to follow:
-
-    SZ1:PZ202609-000001-6:d9bd1aa590bbc0bc4e7ce5b99b5f5f78792c55a22dd289184be0cc6d3ffd3746
-    (form, number, lower-case hex of the SHA-256 of the credential with its proof, as on chain)
+Its QR code is that of `ledger.qr`: number and digest, no host.
 
 The bytes depend on the typesetter, the QR encoder, the fonts and the template. Which ones made a file
 stands in its keywords (`maker`). Another maker's page cannot be compared; `check_voucher_pdf` then
@@ -31,7 +28,6 @@ from typing import Any
 
 import pikepdf
 import pylopdf_fonts_zh_cn
-import segno
 import typst
 
 from ledger.calendar import SHANGHAI
@@ -41,6 +37,8 @@ from ledger.proof.bundle import check_bundle
 from ledger.proof.checkpoint import Checkpoint, parse_checkpoint, parse_note
 from ledger.proof.encoding import canonical, parse, parse_instant, unhex
 from ledger.proof.merkle import verify_inclusion
+from ledger.qr import parse_qr_text, qr_text
+from ledger.qr import qr_svg as _qr_svg
 
 ATTACHMENT = "bundle.json"
 PDF_BYTES_MAX = 8 * 1024 * 1024
@@ -51,8 +49,6 @@ MAKER = re.compile(
     r"shuzheng-voucher/\d{1,4} typst/[\d.]{1,20} segno/[\d.]{1,20} "
     r"fonts/[0-9a-f]{16} template/[0-9a-f]{16}"
 )
-QR_FORM = "SZ1"
-QR_TEXT = re.compile(r"SZ1:([A-Z]{2}\d{6}-\d{6}-[0-9A-Z]):([0-9a-f]{64})")
 
 TITLE_CHARACTERS_MAX = 120  # what the page shows; the attachment has all
 SUMMARY_CHARACTERS_MAX = 300
@@ -169,25 +165,6 @@ def check_voucher_pdf(data: bytes) -> bytes:
             "The PDF is not the one its attached bundle makes: a byte of the page was changed."
         )
     return attached
-
-
-def qr_text(number: str, digest: bytes) -> str:
-    """What the QR code of a voucher holds: form, number, digest of the credential.
-
-    >>> qr_text("PZ202609-000001-6", bytes(32))[:24]
-    'SZ1:PZ202609-000001-6:00'
-    """
-    text = f"{QR_FORM}:{number}:{digest.hex()}"
-    parse_qr_text(text)
-    return text
-
-
-def parse_qr_text(text: str) -> tuple[str, bytes]:
-    """Number and digest from a scanned QR code; any other text, a web address too, raises Invalid."""
-    found = QR_TEXT.fullmatch(text) if len(text) < 200 else None
-    if found is None:
-        raise Invalid("{text} is not the QR text of a voucher.", text=repr(text[:120]))
-    return found[1], unhex(found[2], 32)
 
 
 @cache
@@ -326,14 +303,6 @@ def _local(at: datetime) -> str:
     if not 1970 <= at.year <= 9998:
         raise Invalid("The year {year} is beyond what a voucher can show.", year=at.year)
     return f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}"
-
-
-def _qr_svg(text: str) -> str:
-    """The QR code (level M: 15 % may be damaged) as SVG, with its quiet zone of four modules."""
-    out = io.BytesIO()
-    code = segno.make(text, error="m", micro=False, boost_error=False)
-    code.save(out, kind="svg", border=4, xmldecl=False, svgns=True, nl=False)
-    return out.getvalue().decode()
 
 
 def _font_paths() -> tuple[Path, Path]:

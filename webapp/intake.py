@@ -1,6 +1,10 @@
 """What arrives as a form or an upload: its values, its size, and what it really is by its content."""
 
+import io
 import re
+import struct
+import threading
+import zlib
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,6 +18,9 @@ from webapp.documents import Unreadable, read_text
 from webapp.home import Home
 
 UPLOAD_BYTES_MAX = 128 * 1024 * 1024
+IMAGE_BYTES_MAX = 20 * 1024 * 1024
+PIXELS_MAX = 40_000_000  # a small file can claim, and take, any number
+PIXELS_ENOUGH = 10_000_000  # to find a QR code in; a larger picture is halved first
 # What may be handed in, by its first bytes; text is what decodes as text and has no control bytes.
 MAGIC = {
     "pdf": (b"%PDF-",),
@@ -58,6 +65,62 @@ def read_upload(
             kinds=", ".join(kinds or (*MAGIC, "text")),
         )  # fmt: skip
     return name, data
+
+
+_one_picture = threading.Lock()
+
+
+def read_qr(name: str, data: bytes) -> list[str]:
+    """The texts of all QR codes in a picture (PNG or JPEG by its content); raises Invalid without one.
+
+    Its size is read before it is unpacked, and one picture is unpacked at a time.
+    """
+    import zxingcpp  # noqa: PLC0415 - heavy, as the next two; only where somebody sends a picture
+    from PIL.JpegImagePlugin import JpegImageFile  # noqa: PLC0415
+    from PIL.PngImagePlugin import PngImageFile  # noqa: PLC0415
+
+    formats = dict(zip(MAGIC["image"], (PngImageFile, JpegImageFile), strict=True))
+    reader = next((one for start, one in formats.items() if data.startswith(start)), None)
+    if reader is None or len(data) > IMAGE_BYTES_MAX:
+        raise Invalid(
+            "{name} is no PNG or JPEG picture of at most {most} MiB.", name=name,
+            most=IMAGE_BYTES_MAX // 1024**2,
+        )  # fmt: skip
+    with _one_picture:
+        try:
+            picture = reader(io.BytesIO(data))
+            width, height = picture.size
+            if width * height > PIXELS_MAX:
+                raise Invalid(
+                    "The picture {name} has {width} × {height} pixels, more than {most} million.",
+                    name=name, width=width, height=height, most=PIXELS_MAX // 1_000_000,
+                )  # fmt: skip
+            picture.draft("L", None)  # a JPEG is unpacked without its colours
+            grey = _on_white(picture)
+            if width * height > PIXELS_ENOUGH:
+                grey = grey.reduce(2)
+        except (OSError, SyntaxError, ValueError, struct.error, zlib.error) as error:
+            raise Invalid(
+                "The picture {name} cannot be read: {cause}.", name=name, cause=type(error).__name__
+            ) from None
+        found = zxingcpp.read_barcodes(grey, formats=zxingcpp.barcode_formats_from_str("QRCode"))
+    if not found:
+        raise Invalid(
+            "No QR code was found in {name}: photograph it again, closer, straight and in good light.",
+            name=name,
+        )  # fmt: skip
+    return [one.text for one in found]
+
+
+def _on_white(picture: Any) -> Any:
+    """The picture in grey; what is transparent in it is paper."""
+    if not picture.has_transparency_data:
+        return picture.convert("L")
+    full = picture.convert("RGBA")
+    alpha = full.getchannel("A")
+    grey = full.convert("L")
+    grey.paste(255, mask=alpha.point(lambda a: 255 - a))
+    return grey
 
 
 def keep_upload(home: Home, given: FileStorage | None) -> dict[str, Any]:

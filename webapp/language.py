@@ -23,7 +23,7 @@ WORD_FACTS = frozenset((
     "allowed", "items", "kind", "machine", "needed", "purpose", "role", "roles", "rung", "state", "verb",
     "verdict", "what", "word",
 ))  # fmt: skip
-WHOLE_FACTS = frozenset(("cause", "why"))
+WHOLE_FACTS = frozenset(("cause", "form", "why"))
 WORD = re.compile(r"(?<![\w.])[A-Za-z]+(?:[_ ][A-Za-z]+)*(?![\w.])")
 
 

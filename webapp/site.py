@@ -1,12 +1,12 @@
 """The web site: `create_app` puts extensions, door, API and pages together."""
 
+import json
 import secrets
 from datetime import timedelta
 from os import environ
 from pathlib import Path
 from typing import Any
 
-import orjson
 from flask import Flask, Response, request
 from flask.json.provider import JSONProvider
 from flask_limiter import Limiter
@@ -20,6 +20,7 @@ from ledger.chain.keys import write_durably
 from ledger.errors import LedgerError
 from webapp import api, door, pages
 from webapp.api import problems
+from webapp.api.respond import dump
 from webapp.deeds import Desk
 from webapp.deeds import all as all_deeds
 from webapp.home import Home, read_passphrase
@@ -45,11 +46,9 @@ class ExactJson(JSONProvider):
     """JSON in which a number with a point stays the text it was written as: money is never a float."""
 
     def dumps(self, obj: Any, **_: Any) -> str:
-        return orjson.dumps(obj, default=str).decode()
+        return dump(obj).decode()
 
     def loads(self, s: str | bytes, **_: Any) -> Any:
-        import json  # noqa: PLC0415 - orjson makes floats
-
         return json.loads(s, parse_float=str, parse_constant=_no_constant)
 
 
@@ -73,7 +72,6 @@ def create_app(place: Path | Desk) -> Flask:
         "MAX_CONTENT_LENGTH": UPLOAD_BYTES_MAX + FORM_OVERHEAD,
         "MAX_FORM_MEMORY_SIZE": 4 * FORM_OVERHEAD,
         "PERMANENT_SESSION_LIFETIME": timedelta(hours=door.SESSION_HOURS),
-        "RATELIMIT_HEADERS_ENABLED": True,
         "RATELIMIT_STORAGE_URI": "memory://",
         "SECRET_KEY": site_secret(path),
         "SESSION_COOKIE_HTTPONLY": True,

@@ -67,7 +67,7 @@ class Served:
 
     def get(self, path: str = "/") -> int:
         """The status of a page."""
-        link = http.client.HTTPConnection(str(urlsplit(self.url).netloc), timeout=10)
+        link = http.client.HTTPConnection(str(urlsplit(self.url).netloc), timeout=START_S)
         try:
             link.request("GET", path)
             return link.getresponse().status

@@ -12,14 +12,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from threading import Barrier
+from pathlib import Path
+from threading import Barrier, Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
 import yaml
 from sqlalchemy import select
 from stdnum.cn import uscc as uscc_rule
+from werkzeug.serving import make_server
 
 from ledger import agreements, handoff, log, parties, registration, revenue
 from ledger.calendar import local_date, years_after
@@ -1001,3 +1004,45 @@ def test_work_that_needs_the_chain_fails_with_the_chain_s_refusal(site: Site) ->
     made = site.town.statement("proposed")
     answer = site.visit("carl").client.get(f"/api/v1/statements/{made.number}/approval-request")
     problem(answer, 503, "chain_unavailable")
+
+
+# ---------------------------------------------------------------- the document for people
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium here")
+def test_the_document_is_shown_under_the_site_s_own_policy_from_this_host_only(place: Site) -> None:
+    if place.town.home.engine.dialect.name != "sqlite":
+        pytest.skip("once is enough: the page asks no database")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only here
+
+    server = make_server("127.0.0.1", 0, place.app, threaded=True)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    complaints: list[str] = []
+    hosts: set[str | None] = set()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=str(CHROMIUM), args=["--no-sandbox"]
+            )
+            page = browser.new_page()
+            page.on("console", lambda one: complaints.append(one.text))
+            page.on("pageerror", lambda one: complaints.append(str(one)))
+            page.on("request", lambda one: hosts.add(urlsplit(one.url).netloc))
+            page.goto(f"http://127.0.0.1:{server.port}/api/docs")
+            block = page.locator('.opblock:has([data-path="/api/v1/log"])')
+            block.locator(".opblock-summary-control").click()
+            block.locator(".try-out__btn").click()
+            block.locator(".execute").click()
+            block.locator(".live-responses-table").wait_for()
+            assert ORIGIN in block.locator(".live-responses-table").inner_text()
+            assert page.locator(".opblock").count() > len(DEEDS) + len(QUESTIONS)
+            browser.close()
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert not complaints
+    assert hosts == {f"127.0.0.1:{server.port}"}

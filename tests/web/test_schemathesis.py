@@ -28,13 +28,14 @@ from ledger.chain.keys import write_durably
 from ledger.parties import ROLES
 from tests.conftest import CREDENTIAL_KEY, LOG_KEY, PARTIES, found_town, fresh_database
 from tests.web.conftest import Site
+from tests.web.test_matrix import OWN as OWN_KEYS
 from tests.web.test_matrix import TOKEN_NEVER, Stage, furnish
 from webapp import accounts
 from webapp.api import KEYS
 from webapp.deeds import DEEDS, QUESTIONS, Thing
 from webapp.deeds.subjects import SUBJECTS
 
-FEW, MANY = 4, 60
+FEW, MANY = 4, 30
 DOCUMENT = "/api/openapi.json"
 OWN = ("job.list", "job.read", "job.file", "file.verify")  # made by hand, in webapp.api.more
 OPERATIONS = (*QUESTIONS, *DEEDS, *OWN)
@@ -83,6 +84,8 @@ def tokens(stage: Stage) -> dict[str, str]:
                 session, member_id, name="-", scopes=sorted(accounts.SCOPES), days=366,
                 now=stage.town.now,
             )[1]  # fmt: skip
+        for key in OWN_KEYS:
+            stage.own(key, stage.member(party, *ROLES))  # while he has few tokens yet
     return made
 
 
@@ -201,19 +204,19 @@ class Walker:
     def run(self, count: int) -> None:
         """`count` requests of each sort."""
         sorts = [
-            (GenerationMode.POSITIVE, self.keys, self.token, True),
-            (GenerationMode.POSITIVE, None, self.token, False),
-            (GenerationMode.NEGATIVE, self.keys, self.token, True),
-            (GenerationMode.POSITIVE, self.keys, self.stranger, True),
-            (GenerationMode.POSITIVE, self.keys, None, True),
+            (count, GenerationMode.POSITIVE, self.keys, self.token, True),
+            (count, GenerationMode.NEGATIVE, self.keys, self.token, True),
+            (count // 2, GenerationMode.POSITIVE, None, self.token, False),
+            (count // 4, GenerationMode.POSITIVE, self.keys, self.stranger, True),
+            (count // 4, GenerationMode.POSITIVE, self.keys, None, True),
         ]
-        for mode, keys, token, fitting in sorts:
+        for number, mode, keys, token, fitting in sorts:
             if mode is GenerationMode.NEGATIVE and not (
                 self.operation.body or self.operation.query or self.operation.headers
             ):
                 continue  # there is nothing that could not fit
             examples = self.operation.as_strategy(generation_mode=mode, path_parameters=keys)
-            self.send(examples, count, token, fitting=fitting)
+            self.send(examples, number, token, fitting=fitting)
 
     def send(self, examples: Any, count: int, token: str | None, *, fitting: bool) -> None:
         """`count` examples, the same each time."""

@@ -1,8 +1,9 @@
-"""Every sentence of the code has its Chinese, and nothing else stands in the catalogue.
+"""Every sentence of the code and of the pages has its Chinese, and nothing else stands in the catalogue.
 
-The message ids are found by reading the source (`messages`), not by running it. For the next
-developer: `python -m tests.webapp.test_language` lists what is not translated, what is obsolete, and
-which calls could not be followed; then mend `webapp/translations/zh_CN/LC_MESSAGES/messages.po`.
+The message ids are found by reading the source and the templates (`messages`); only what the deeds say
+is asked of the deeds themselves (`told`). For the next developer: `python -m tests.webapp.test_language`
+lists what is not translated, what is obsolete, and what could not be followed; then mend
+`webapp/translations/zh_CN/LC_MESSAGES/messages.po`.
 """
 
 import ast
@@ -10,27 +11,42 @@ import errno
 import os
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from babel.messages.pofile import read_po
+from flask import Flask
+from jinja2 import Environment, nodes
+from marshmallow import Schema, fields
 
-from ledger import parties, registration
+from ledger import agreements, parties, registration, trading, vouchers
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import credential, verify
 from ledger.states import MOVES, move
+from webapp import api
+from webapp.deeds import DEEDS, QUESTIONS
+from webapp.deeds.all import circulation
+from webapp.deeds.all import field as field_deeds
+from webapp.deeds.forms import MISSHAPEN, SAID
+from webapp.deeds.subjects import BY_NOUN
 from webapp.language import TRANSLATIONS, tr, translate
+from webapp.pages import revenue, wizard
+from webapp.pages.menu import GROUPS
+from webapp.pages.nouns import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 PO = TRANSLATIONS / "zh_CN" / "LC_MESSAGES" / "messages.po"
+TEMPLATES = sorted((ROOT / "webapp" / "templates").rglob("*.html"))
 
 # Which arguments of a call are message ids, by the function's name. A function that hands a parameter
 # of its own on to one of these must stand here too, or the parameter is reported as a fault.
 SINKS: dict[str, tuple[int, ...]] = {
-    "_application_verb": (2,),
     "add": (0, 2),
     "head": (0,),
     "line": (0,),
@@ -39,19 +55,39 @@ SINKS: dict[str, tuple[int, ...]] = {
     "tr": (0,),
     "translate": (0,),
 }
-# Expressions whose value is a word of `words`, or a template that was found where it was made.
-WORD_ATTRIBUTES = ("name", "state", "template")
+# Expressions whose value is a word of `words`, what a deed says (`told`), or a template that was found
+# where it was made.
+WORD_ATTRIBUTES = ("name", "says", "state", "template", "title")
 WORD_CALLS = ("rung",)
+# Functions whose texts are found otherwise, and how.
+ELSEWHERE = {
+    "webapp/api/__init__.py:spoken": "documented",
+    "webapp/demo.py:tampering": "_labels",
+    "webapp/deeds/forms.py:load": "told: what a body's fields refuse",
+    "webapp/pages/forms.py:fields_of": "told: titles, hints and choices of a body's fields",
+    "webapp/pages/show.py:word": "words",
+    "webapp/pages/wizard.py:_plainly": "words, or what somebody filled in",
+}
 # Lines of a story that are typed as they stand.
 TYPED = re.compile(r"  (shuzheng|python) [^ ].*|  \{folder\}/.*")
+# What a template may show as it stands: names of programs, formats and versions, and the symbols of
+# GB/T 36344; what is typed stands in <code> or <pre>.
+SHOWN = re.compile(r"\b(Windows|Linux|macOS|XLSX|JSON|PDF|API|v1|A|B)\b|数证")
+QUIET_TAGS = ("code", "pre", "script", "style")
+ATTRIBUTE = re.compile(r'[a-z-]+="[^"]*"')  # of a macro that is called within a tag
+READ_ATTRIBUTES = ("alt", "aria-label", "label", "placeholder", "title")
 
 
 @dataclass
 class Found:
-    """The message ids with the first place of each, and the calls that could not be followed."""
+    """The message ids with the first place of each, and what could not be followed.
+
+    `elsewhere`: the functions of `ELSEWHERE` that were met.
+    """
 
     ids: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    elsewhere: set[str] = field(default_factory=set)
 
 
 class Module:
@@ -132,12 +168,19 @@ def _given(scope: ast.AST, name: str) -> list[ast.expr]:
     """The expressions that `name` is set to in a scope, also as the target of a loop."""
     values = []
     for node in ast.walk(scope):
+        targets: list[ast.expr]
         if isinstance(node, ast.Assign):
             targets, value = node.targets, node.value
         elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value is not None:
             targets, value = [node.target], node.value
-        elif isinstance(node, ast.For):
+        elif isinstance(node, ast.For | ast.comprehension):
             targets, value = [node.target], node.iter
+            match node.target, node.iter:
+                case (
+                    ast.Tuple(elts=[_, target]),
+                    ast.Call(func=ast.Attribute(value=table, attr="items")),
+                ):
+                    targets, value = [target], table  # its values
         else:
             continue
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
@@ -146,7 +189,10 @@ def _given(scope: ast.AST, name: str) -> list[ast.expr]:
 
 
 def _imported(module: Module, name: str) -> tuple[Module, str | None] | None:
-    """The module of ours that a name was imported from (or is), and its name there."""
+    """The module of ours that a name was imported from (or is), and its name there.
+
+    A module that only hands it on (`webapp.deeds.all`) is looked through.
+    """
     for node in ast.walk(module.tree):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
@@ -155,7 +201,8 @@ def _imported(module: Module, name: str) -> tuple[Module, str | None] | None:
                     if whole in modules():
                         return modules()[whole], None
                     if node.module in modules():
-                        return modules()[str(node.module)], alias.name
+                        there = modules()[str(node.module)]
+                        return _imported(there, alias.name) or (there, alias.name)
     return None
 
 
@@ -167,15 +214,21 @@ def strings(module: Module, node: ast.AST) -> set[str]:
     """Every text that an expression may stand for; raises Unknown where that cannot be told."""
     match node:
         case ast.Constant(value=str() as text):
-            return {text}
+            return {text} if text else set()
         case ast.Constant():
             return set()
         case ast.IfExp(body=one, orelse=other):
             return strings(module, one) | strings(module, other)
         case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Dict(values=parts):
             return set().union(*(strings(module, part) for part in parts))
+        case ast.Subscript(slice=ast.Constant(value="template" | "title")):
+            return set()  # of a refusal that was kept, of a body's field
+        case ast.Call(func=ast.Name(id="str"), args=[text]):
+            return strings(module, text)
         case ast.Subscript(value=table):
             return strings(module, table)
+        case ast.Call(func=ast.Attribute(value=table, attr="get"), args=[_, other]):
+            return strings(module, table) | strings(module, other)
         case ast.Name(id=name):
             return _of_name(module, node, name)
         case ast.Attribute(value=ast.Name(id=owner), attr=name):
@@ -223,11 +276,22 @@ def messages() -> Found:
                     for text in sorted(strings(module, expression)):
                         found.ids.setdefault(text, where)
                 except Unknown as unknown:
-                    if module.function(expression) not in ("forgeries", "tampering"):
+                    function = f"{place}:{module.function(expression)}"
+                    if function in ELSEWHERE:
+                        found.elsewhere.add(function)
+                    else:
                         found.faults.append(f"{where}: cannot be followed: {unknown}")
     for text in _labels():
         found.ids.setdefault(text, "webapp/demo.py")
     found.ids.setdefault("{key} ({zh})", "ledger/errors.py")  # Faults.name_missing
+    for text, where in told():
+        found.ids.setdefault(text, where)
+    for text in documented():
+        found.ids.setdefault(text, "the API's document")
+    for page in pages():
+        for text in sorted(page.texts):
+            found.ids.setdefault(text, page.name)
+        found.faults += page.faults
     for word in words():
         found.ids.setdefault(word, "a word")
     return found
@@ -269,11 +333,11 @@ def _labels() -> set[str]:
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Dict)
     )
     firsts = [value.elts[0] for value in table.values if isinstance(value, ast.Tuple)]
-    return {first.value for first in firsts if isinstance(first, ast.Constant)}
+    return {str(first.value) for first in firsts if isinstance(first, ast.Constant)}
 
 
 def words() -> set[str]:
-    """The single words that are shown as facts: states, verbs, verdicts, roles, kinds."""
+    """The single words that are shown as facts or by `|word`: states, verbs, verdicts, roles, kinds."""
     moves = [move for verbs in MOVES.values() for move in verbs.values()]
     states = {s for move in moves for pair in move.items() for s in pair if s is not None}
     return {
@@ -285,14 +349,294 @@ def words() -> set[str]:
         *credential.STATUS_WORDS,
         *registration.VERDICTS,
         *registration.COMPLIANCE_ITEMS,
-        *parties.ROLES,
+        *(*parties.ROLES, parties.PUBLIC, parties.MEMBER, *parties.RELATIONS),
         *("recorded", "sealed", "anchored"),  # log.rung
         *("waiting", "sent", "effective", "alarm"),  # outbox.Act.state
-        *("document", "bundle", "package"),  # verify.Report.kind
-        *("deposit", "price", "the document", "the scheme", "the status list", "the trust file"),
+        *("queued", "running", "done", "failed"),  # jobs.Job.state
+        *("active", "listed"),  # of a party, of a resource
+        *("document", "bundle", "package", "receipt"),  # verify.Report.kind
+        *("accept", "review"),  # of an application's deadlines
+        *(*BY_NOUN, *parties.KINDS, *vouchers.KINDS, *registration.RIGHTS, *registration.OBJECTS),
+        *(*agreements.MODES, *trading.PURPOSES),
+        *record_kinds(),
+        *act_functions(),
+        # usual names of a licence's terms
+        *("calls_per_day", "delivery", "redistribution", "scene", "territory"),
+        *("deposit", "price", "the account", "the document", "the scheme", "the status list"),
+        "the trust file",
         *("new", "frozen", "proof", "True", "False"),
         *(os.strerror(number) for number in (errno.EACCES, errno.EISDIR, errno.ENOENT)),
     }
+
+
+def record_kinds() -> set[str]:
+    """The kinds of records: what every call of `log.append` in the ledger gives."""
+    kinds = set()
+    for _, call in _calls("ledger"):
+        if ast.unparse(call.func) == "log.append":
+            match call.args[2]:
+                case ast.Constant(value=str() as kind):
+                    kinds.add(kind)
+                case ast.JoinedStr(values=[ast.Constant(value="voucher."), _]):
+                    kinds |= {f"voucher.{verb}" for verb in vouchers.VERBS}
+                case other:
+                    raise AssertionError(f"the kind {ast.unparse(other)} cannot be followed")
+    return kinds
+
+
+def act_functions() -> set[str]:
+    """What is done on chain: the functions named to the outbox, and a voucher's."""
+    named = {
+        str(given.value.value)
+        for _, call in _calls("ledger")
+        for given in call.keywords
+        if given.arg == "function" and isinstance(given.value, ast.Constant)
+    }
+    return {"issue", *vouchers.VERBS, *named}
+
+
+def _calls(package: str) -> Iterator[tuple[Module, ast.Call]]:
+    for name, module in modules().items():
+        if name.partition(".")[0] == package:
+            for node in ast.walk(module.tree):
+                if isinstance(node, ast.Call):
+                    yield module, node
+
+
+# -- what the deeds say --------------------------------------------------------------------------
+
+
+def told() -> Iterator[tuple[str, str]]:
+    """What deeds and questions say, and what their bodies' fields are called and refuse."""
+    for deed in DEEDS.values():
+        where = f"the deed {deed.name}"
+        yield from ((text, where) for text in (deed.title, deed.says, *_of_fields(deed.body)))
+    for question in QUESTIONS.values():
+        where = f"the question {question.name}"
+        yield from ((text, where) for text in (question.title, *_of_fields(question.query)))
+    for refusal in SAID.values():
+        yield refusal.partition("\n")[0], "webapp/deeds/forms.py"
+
+
+def _of_fields(body: type[Schema]) -> Iterator[str]:
+    for one in _fields(body):
+        known = one.metadata
+        for text in (known.get("title"), known.get("hint"), *known.get("choices", {}).values()):
+            if text:
+                yield str(text)
+        for refusal in _refusals(one):
+            template, _, form = SAID.get(refusal, refusal).partition("\n")
+            yield template
+            if template == MISSHAPEN:
+                yield form
+
+
+def _fields(schema: type[Schema]) -> Iterator[fields.Field[Any]]:
+    for one in schema().fields.values():
+        yield one
+        inner: Any = one.inner if isinstance(one, fields.List) else one
+        if inner is not one:
+            yield inner
+        if isinstance(inner, fields.Nested):
+            yield from _fields(type(inner.schema))
+
+
+def _refusals(one: fields.Field[Any]) -> Iterator[str]:
+    """What a field can refuse; what no request can bring about is left out."""
+    never = ("invalid_utf8", "too_large", "validator_failed")  # bytes, infinity, a bare False
+    made = [text for key, text in one.error_messages.items() if key not in never]
+    for text in (*made, *(check.error for check in one.validators)):  # type: ignore[attr-defined]
+        yield text.replace("{{", "{").replace("}}", "}")
+
+
+def documented() -> set[str]:
+    """What the API's document says, which is made from the deeds."""
+    app = Flask("document")
+    api.set_up(app)
+    document = app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict()
+    return {*_documented(document), *(tag["name"] for tag in document["tags"])}
+
+
+def _documented(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if name in api.TOLD and isinstance(value, str):
+                yield value
+            else:
+                yield from _documented(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _documented(value)
+
+
+# -- the templates -------------------------------------------------------------------------------
+
+
+@cache
+def handed() -> dict[str, set[str]]:
+    """What the pages hand to the templates for them to translate, by the name it has there."""
+    titles = {thing.title for thing in (*DEEDS.values(), *QUESTIONS.values())}
+    tables: dict[str, Mapping[str, str]] = {
+        "COMPLIANCE": field_deeds.COMPLIANCE, "ELEMENTS": field_deeds.ELEMENTS,
+        "MATERIALS": field_deeds.MATERIALS, "MODES": field_deeds.MODES,
+        "OBJECTS": field_deeds.OBJECTS, "RIGHTS": field_deeds.RIGHTS,
+        "approaches": circulation.APPROACHES, "disclosures": circulation.DISCLOSURES,
+        "kinds": revenue.KINDS, "steps": wizard.STEPS,
+    }  # fmt: skip
+    return {
+        **{name: set(table.values()) for name, table in tables.items()},
+        **dict.fromkeys(("deed", "deeds", "items", "list_title", "offers", "question"), titles),
+        "columns": {heading for columns in COLUMNS.values() for heading in columns.values()},
+        "menu": {group.strip() for group in GROUPS if group.strip()}
+        | {title for places in GROUPS.values() for _, _, title in places},
+    }
+
+
+class Page:
+    """A template: the texts it has translated, what it says untranslated, and what cannot be followed."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+        self.tree = Environment(autoescape=True).parse(path.read_text("utf-8"))
+        self.given: dict[str, list[nodes.Node]] = {}
+        self.faults: list[str] = []
+        self.texts: set[str] = set()
+        for loop in self.tree.find_all(nodes.For):
+            self._give(loop.target, loop.iter)
+        for assignment in self.tree.find_all(nodes.Assign):
+            self._give(assignment.target, assignment.node)
+        for call in self.tree.find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "tr":
+                self._read(call)
+            elif isinstance(call.node, nodes.Name) and call.node.name == "state":
+                self._read_word(call.args[0])  # the macro
+        for piped in self.tree.find_all(nodes.Filter):
+            if piped.name == "word" and piped.node is not None:
+                self._read_word(piped.node)
+
+    def _give(self, target: nodes.Node, value: nodes.Node) -> None:
+        """Note what a loop or a `set` gives to names: rows of constants are taken apart."""
+        if isinstance(target, nodes.Name):
+            self.given.setdefault(target.name, []).append(value)
+        elif isinstance(target, nodes.Tuple):
+            rows = value.items if isinstance(value, nodes.Tuple | nodes.List) else []
+            for at, name in enumerate(target.items):
+                self._give(name, value)
+                if rows and isinstance(name, nodes.Name):
+                    self.given[name.name][-1:] = [
+                        row.items[at] for row in rows if isinstance(row, nodes.Tuple)
+                    ]
+
+    def _read(self, call: nodes.Call) -> None:
+        try:
+            found = self.strings(call.args[0])
+        except Unknown as unknown:
+            self.faults.append(f"{self.name}:{call.lineno}: cannot be followed: {unknown}")
+            return
+        self.texts |= found
+        facts = {given.key for given in call.kwargs}
+        for text in found:
+            lacks = {name for name, _, _ in placeholders(text)} - facts
+            if lacks:
+                self.faults.append(f"{self.name}:{call.lineno}: {text!r} is not told {lacks}")
+
+    def _read_word(self, node: nodes.Node) -> None:
+        with suppress(Unknown):  # a fact: `words` has it
+            self.texts |= self.strings(node)
+
+    def strings(self, node: nodes.Node) -> set[str]:
+        """Every text an expression may stand for; raises Unknown where that cannot be told."""
+        match node:
+            case nodes.Const():
+                return {node.value} if isinstance(node.value, str) and node.value else set()
+            case nodes.CondExpr():
+                return self.strings(node.expr1) | (
+                    self.strings(node.expr2) if node.expr2 else set()
+                )
+            case nodes.Or():
+                return self.strings(node.left) | self.strings(node.right)
+            case nodes.Tuple() | nodes.List():
+                return set().union(*map(self.strings, node.items))
+            case nodes.Dict():
+                return set().union(*(self.strings(pair.value) for pair in node.items))
+            case nodes.Call(node=nodes.Getattr() as method) if method.attr in ("items", "values"):
+                return self.strings(method.node)
+            case nodes.Getattr() | nodes.Getitem():
+                return self.strings(node.node)
+            case nodes.Name() if node.name in self.given:
+                return set().union(*map(self.strings, self.given[node.name]))
+            case nodes.Name() if node.name in handed():
+                return handed()[node.name]
+            case nodes.Name():
+                raise Unknown(node.name)
+        raise Unknown(type(node).__name__)
+
+    def untranslated(self) -> list[str]:
+        """What the page shows, or reads out, that does not go through `tr`."""
+        reader = Reader()
+        reader.feed(_shown(self.tree))
+        reader.close()
+        return [f"{self.name}: {text}" for text in reader.found]
+
+
+class Reader(HTMLParser):
+    """Finds the words in a page's texts and in the attributes that people read or hear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.quiet = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.quiet += tag in QUIET_TAGS
+        known = dict(attrs)
+        is_button = tag == "input" and known.get("type") in ("submit", "button", "reset")
+        for name in (*READ_ATTRIBUTES, *(["value"] if is_button else [])):
+            self._see(known.get(name) or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.quiet -= tag in QUIET_TAGS
+
+    def handle_data(self, data: str) -> None:
+        if not self.quiet:
+            self._see(data)
+
+    def _see(self, text: str) -> None:
+        if re.search("[A-Za-z一-鿿]", ATTRIBUTE.sub("", SHOWN.sub("", text))):
+            self.found.append(" ".join(text.split()))
+
+
+def _shown(node: nodes.Node) -> str:
+    """A template's HTML with all its branches, and the constants that its expressions print."""
+    if isinstance(node, nodes.Output):
+        return "".join(map(_printed, node.nodes))
+    return "".join(map(_shown, node.iter_child_nodes()))
+
+
+def _printed(node: nodes.Node | None) -> str:
+    match node:
+        case nodes.TemplateData():
+            return node.data
+        case nodes.Const():
+            return str(node.value)
+        case nodes.CondExpr():
+            return _printed(node.expr1) + _printed(node.expr2)
+        case nodes.Or() | nodes.And() | nodes.Add():
+            return _printed(node.left) + _printed(node.right)
+        case nodes.Concat():
+            return "".join(map(_printed, node.nodes))
+        case nodes.Filter() if node.name == "safe":
+            return _printed(node.node)
+    return ""
+
+
+@cache
+def pages() -> list[Page]:
+    """All templates."""
+    return [Page(path) for path in TEMPLATES]
+
+
+# -- the catalogue -------------------------------------------------------------------------------
 
 
 @cache
@@ -329,9 +673,15 @@ class TestTheSource:
     def test_says_only_what_can_be_translated(self) -> None:
         assert messages().faults == []
 
+    def test_has_no_needless_exception(self) -> None:
+        assert messages().elsewhere == set(ELSEWHERE)
+
+    def test_says_something(self) -> None:
+        assert [where for text, where in told() if not text.strip()] == []
+
     def test_was_read(self) -> None:
         ids = messages().ids
-        assert len(ids) > 400
+        assert len(ids) > 1200
         for known in (
             "There is no agreement {number}.",  # an error
             "The document is malformed: {why}.",  # a step of a verification
@@ -340,8 +690,71 @@ class TestTheSource:
             "the voucher's title",  # a forgery
             "old_root",  # a step's name in an error
             "not valid",  # a word
+            "Agreement {number} is in force.",  # a deed
+            "at most five years",  # a field's hint
+            "Right to hold",  # a field's choice
+            "address 0x…",  # the form a field wants
+            "the field {name} is empty",  # what a field refuses
+            "First day it binds",  # a column's heading
+            "What waits for me",  # a page's heading
+            "New password again",  # a row of a template's loop
+            "State of the house",  # the menu
+            "voucher.suspend",  # a record's kind
+            "Too many requests",  # a problem of the API
         ):
             assert known in ids
+
+
+class TestAPage:
+    @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+    def test_shows_only_what_can_be_translated(self, path: Path) -> None:
+        assert Page(path).untranslated() == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "<p>Bare</p>",
+            "<p>{% if x %}{{ y }}{% else %}bare{% endif %}</p>",
+            "<p>{{ 'bare' if x else tr('said') }}</p>",
+            "<p>光</p>",
+            "<input placeholder='Bare'>",
+            "<nav aria-label=\"{{ 'bare' if x }}\"></nav>",
+            "<input type=submit value=Bare>",
+            "<code>typed</code> bare",
+        ],
+    )
+    def test_that_says_something_bare_is_found(self, text: str, tmp_path: Path) -> None:
+        assert page_of(text, tmp_path).untranslated() != []
+
+    def test_may_show_facts_and_what_is_typed(self, tmp_path: Path) -> None:
+        text = (
+            "<p class='x' {{ 'checked' if y }}>{{ tr('Said') }} {{ z }} 12 %</p><code>typed</code>"
+            "<input value='{{ x }}' type='text'><a href='/x'>XLSX</a>"
+        )
+        assert page_of(text, tmp_path).untranslated() == []
+
+    def test_tells_its_texts(self, tmp_path: Path) -> None:
+        page = page_of(
+            "{% for a, b in ((1, 'One'), (2, 'Two')) %}{{ tr(b) }}{% endfor %}{% set c = 'Three' %}"
+            "{{ tr(c) if x else tr('Four' if y else 'Five') }}{{ tr(z or 'Six') }}{{ 'seven'|word }}"
+            "{% set z = 'Eight' %}{{ state('nine') }}{{ row.state|word }}{{ tr('{n} more', n=1) }}",
+            tmp_path,
+        )
+        assert page.faults == []
+        assert page.texts == {
+            *("One", "Two", "Three", "Four", "Five", "Six", "seven", "Eight", "nine", "{n} more")
+        }
+
+    def test_names_what_it_cannot_follow(self, tmp_path: Path) -> None:
+        assert page_of("{{ tr(unheard_of) }}", tmp_path).faults != []
+        assert page_of("{{ tr('{count} rows', n=1) }}", tmp_path).faults != []
+
+
+def page_of(text: str, folder: Path) -> Page:
+    """A template made for a test."""
+    path = folder / "page.html"
+    path.write_text(text, "utf-8")
+    return Page(path)
 
 
 class TestTheCatalogue:
@@ -454,3 +867,6 @@ if __name__ == "__main__":
         print(f"obsolete      {id_!r}")
     for fault in messages().faults:
         print(f"fault         {fault}")
+    for page in pages():
+        for text in page.untranslated():
+            print(f"bare          {text}")

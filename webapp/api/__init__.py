@@ -17,11 +17,12 @@ from ledger.proof.encoding import check_nesting
 from webapp import door
 from webapp.api import more
 from webapp.api.problems import PreconditionRequired, UnsupportedMedia, enter_problems, problems_of
-from webapp.api.respond import JSON, MULTIPART, REPLAYED, answer_of, reply, send
+from webapp.api.respond import JSON, MULTIPART, REPLAYED, answer_of, dump, reply, send
 from webapp.api.schemas import KEY_PATTERN, DeedAnswer, JobAnswer, who_may
 from webapp.deeds import DEEDS, QUESTIONS, Deed, File, Question, Thing
 from webapp.deeds.background import begin, facts
 from webapp.intake import keep_upload, read_form
+from webapp.language import language, tr, translate
 
 PREFIX = "/api/v1"
 IDEMPOTENCY = re.compile(KEY_PATTERN)
@@ -56,20 +57,20 @@ KEYS = {
     "uscc": "Unified social credit code, 18 characters",
     "voucher_number": "Number of the voucher, such as PZ202611-000001-5",
 }
-INTRODUCTION = """\
-Sign in with an API token (`Authorization: Bearer sz_…`, made on the page API tokens), or use the session \
-of the pages.
-
-- A write carries `Idempotency-Key`: the same key and request give the first answer again \
-(`Idempotent-Replayed: true`), another request under it is 409.
-- A change of something that is there carries `If-Match` with the ETag it was read with: none is 428, an \
-old one 412.
-- A list takes `limit` (1 to 200) and `after`, the cursor `next` of the page before.
-- A refusal is `application/problem+json` with `code`, `detail`, `facts`, and `errors` by field. It speaks \
-the language of `Accept-Language` (zh, en).
-- Every deed answers with a signed receipt of what was recorded. Long work answers 202 with a job.
-- Amounts are texts in yuan, or whole numbers of fen; never floating point.
-"""
+INTRODUCTION = (
+    "Sign in with an API token (`Authorization: Bearer sz_…`, made on the page API tokens), or use the "
+    "session of the pages.",
+    "A write carries `Idempotency-Key`: the same key and request give the first answer again "
+    "(`Idempotent-Replayed: true`), another request under it is 409.",
+    "A change of something that is there carries `If-Match` with the ETag it was read with: none is 428, "
+    "an old one 412.",
+    "A list takes `limit` (1 to 200) and `after`, the cursor `next` of the page before.",
+    "A refusal is `application/problem+json` with `code`, `detail`, `facts`, and `errors` by field. It "
+    "speaks the language of `Accept-Language` (zh, en).",
+    "Every deed answers with a signed receipt of what was recorded. Long work answers 202 with a job.",
+    "Amounts are texts in yuan, or whole numbers of fen; never floating point.",
+)
+TOLD = ("summary", "description", "title")
 IDEMPOTENCY_KEY = {
     "in": "header", "name": "Idempotency-Key", "required": True,
     "description": "A key of your own for this write: 8 to 128 letters, digits, . _ -",
@@ -88,9 +89,38 @@ LOCATION_HEADER = {"Location": {"description": "The job", "schema": {"type": "st
 
 
 class Document(Api):  # type: ignore[misc]  # flask-smorest is untyped
-    """The API's document; each refusal is documented where it can occur, so there is no default."""
+    """The API's document, in both languages; each refusal stands where it can occur, none by default."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _openapi_json(self) -> Response:
+        made: dict[str, bytes] = self.__dict__.setdefault("made", {})
+        if language() not in made:
+            document = spoken(self.spec.to_dict())
+            document["info"]["description"] = "\n".join(f"- {tr(one)}" for one in INTRODUCTION)
+            made[language()] = dump(document)
+        return Response(made[language()], content_type=JSON)
+
+
+def spoken(told: Any) -> Any:
+    """A part of the document in the reader's language; what an operation's roles are, in words."""
+    if isinstance(told, list):
+        return [spoken(one) for one in told]
+    if not isinstance(told, dict):
+        return told
+    made: dict[str, Any] = {
+        name: translate(value) if name in TOLD and isinstance(value, str) else spoken(value)
+        for name, value in told.items()
+    }
+    if isinstance(made.get("tags"), list):
+        made["tags"] = [
+            translate(tag) if isinstance(tag, str) else {"name": translate(tag["name"])}
+            for tag in told["tags"]
+        ]
+    if "x-may" in made:
+        roles = (f"{tr(role)} ({tr(how)})" for role, how in made["x-may"]["roles"].items())
+        made["description"] = f"`{made['x-may']['verb']}`: {', '.join(roles)}"
+    return made
 
 
 def set_up(app: Flask) -> None:
@@ -100,7 +130,7 @@ def set_up(app: Flask) -> None:
         "OPENAPI_URL_PREFIX": "/api", "OPENAPI_JSON_PATH": "openapi.json",
     }  # fmt: skip
     api = Document(app, spec_kwargs={
-        "info": {"description": INTRODUCTION}, "servers": [{"url": "/"}],
+        "servers": [{"url": "/"}],
         "tags": [{"name": name} for name in dict.fromkeys((*NOUNS.values(), "House"))],
         "security": [{"token": []}],
     })  # fmt: skip
@@ -134,7 +164,7 @@ def _as_documented(_self: Any, field: Any, ret: dict[str, Any]) -> dict[str, Any
         ret["pattern"] = ret["pattern"].replace(r"\A", "^").replace(r"\Z", "$")
     hint = str(field.metadata.get("hint", ""))
     if hint and not hint.startswith("one a line"):  # that is how a page's form is filled in
-        ret["description"] = f"{field.metadata['title']}: {hint}"
+        ret["description"] = hint
     return {}
 
 

@@ -13,6 +13,7 @@ from webapp.deeds.forms import faults_by_place
 from webapp.language import tr, translate
 
 MEDIA_TYPE = "application/problem+json"
+TOO_MANY, WAIT_S = 429, 60  # limits are by the minute
 STATUSES = {
     400: "What was given does not fit",
     401: "Not signed in",
@@ -91,10 +92,11 @@ def of_http(error: HTTPException) -> Response:
     status = error.code or 500
     title = STATUSES.get(status, "Our fault" if status >= 500 else "Refused")
     made = _problem(status, f"http_{status}", tr(title) + ".")
-    for name in ("Retry-After", "Allow"):
-        value = dict(error.get_headers()).get(name)
-        if value:
-            made.headers[name] = value
+    allowed = dict(error.get_headers()).get("Allow")
+    if allowed:
+        made.headers["Allow"] = allowed
+    if status == TOO_MANY:
+        made.headers["Retry-After"] = str(WAIT_S)
     return made
 
 

@@ -40,8 +40,7 @@ class JobsAnswer(Schema):
 
 def who_may(verb: str) -> dict[str, Any]:
     """What the document says of an operation's verb: which roles have it, and whether one signs in."""
-    relations = ", ".join(f"{role} ({relation})" for role, relation in MAY[verb].items())
-    told: dict[str, Any] = {"description": f"`{verb}`: {relations}"}
+    told: dict[str, Any] = {"x-may": {"verb": verb, "roles": dict(MAY[verb])}}
     if PUBLIC in MAY[verb]:
         told["security"] = [{}, {"token": []}]
     return told

@@ -230,6 +230,7 @@ def grant(
     desk: Desk, session: Session, actor: Actor, found: Voucher, *, order: str, licensee: str,
     from_on: date, until_on: date, price_yuan: int, **more: Any,
 ) -> dict[str, Any]:  # fmt: skip
+    """A sale from its facts; the term runs over whole days in Shanghai."""
     made = trading.grant(
         session, actor, desk.now, voucher=found, licensee=parties.party_by_uscc(session, licensee),
         valid_from=start_of_day(from_on), valid_until=end_of_day(until_on), price_fen=price_yuan,
@@ -258,6 +259,7 @@ def record_payment(
     desk: Desk, session: Session, actor: Actor, found: Licence, *, amount_yuan: int,
     received_on: date, reference: str,
 ) -> dict[str, Any]:  # fmt: skip
+    """Money received, with its VAT taken out."""
     made = trading.record_payment(
         session, actor, desk.now, licence=found, amount_fen=amount_yuan,
         received_on=received_on.isoformat(), reference=reference,
@@ -303,6 +305,7 @@ def draft_statement(
     desk: Desk, session: Session, actor: Actor, found: Agreement, *, from_on: date, until_on: date,
     facts: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
+    """The distribution of a period; facts come in yuan and are fen inside."""
     given = _amounts(facts or {})
     made = revenue.draft(
         session, actor, desk.now, found, from_on=from_on, until_on=until_on, facts=given

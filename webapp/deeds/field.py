@@ -543,6 +543,7 @@ show_registration = shows("registration", "/registrations/<registration_code>", 
 def notices(
     _desk: Desk, session: Session, _actor: Actor, limit: int, after: str = "", words: str = ""
 ) -> dict[str, Any]:
+    """What the rule (26号 art. 12) wants told of the applications on notice, the newest first."""
     wanted = (
         select(Application, Party.name)
         .join(Party, Party.id == Application.party_id)

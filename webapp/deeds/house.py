@@ -85,6 +85,7 @@ def seal(desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
       "Anchored at size {size} in block {block} ({transaction}).", body=Empty, long=True,
       records=False, prepare=settled)  # fmt: skip
 def anchor(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
+    """The newest checkpoint that the contract holds, once everything is carried there."""
     found = log.last_anchored(session)
     if found is None:
         raise Conflict("Nothing is anchored yet; see the alarms of `shuzheng worker --once`.")
@@ -127,6 +128,7 @@ def retry(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
 
 @question("outbox.read", "/outbox/alarms", "Alarms", answer=AlarmsAnswer)
 def alarms(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
+    """The acts that the chain or we could not bring to an end, and how many are still open."""
     return {
         "items": [
             {

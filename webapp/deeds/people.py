@@ -231,6 +231,7 @@ def me(_desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
 
 @question("token.read", "/tokens", "My API tokens", answer=TokensAnswer)
 def tokens(_desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
+    """One's own tokens, without their secrets."""
     return {
         "items": [
             {

@@ -332,6 +332,7 @@ def _own_node(desk: Desk) -> verifier.Node | None:
 
 @question("log.read", "/log", "The log and its checkpoints", answer=LogAnswer)
 def log_state(desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
+    """What the log is and how far it is sealed and anchored."""
     head = session.get_one(log.Head, 1)
     found = session.scalars(select(Checkpoint).order_by(Checkpoint.tree_size.desc()).limit(50))
     known = desk.deployment
@@ -367,6 +368,7 @@ def newest_checkpoint(_desk: Desk, session: Session, _actor: Actor) -> File:
 def entries(
     _desk: Desk, session: Session, _actor: Actor, *, start: int, limit: int
 ) -> dict[str, Any]:
+    """Leaves from a place on, as everybody may see them: time, kind, digest."""
     found = session.scalars(
         select(Record)
         .where(Record.leaf_index >= start)
@@ -420,6 +422,7 @@ def pack(
     desk: Desk, session: Session, actor: Actor, found: Voucher,
     pricing: dict[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
+    """The package's files, recorded; the proof of that record is added when it is anchored."""
     registration = session.get_one(Registration, found.registration_id)
     application = session.get_one(Application, registration.application_id)
     deposit = session.get_one(Deposit, application.deposit_ids[0])

@@ -1,29 +1,235 @@
-"""What everybody may see: verification by number, file and QR, public notices, the log."""
+"""What everybody may see: verification by number, file and QR, the state of a voucher, the log."""
 
+import unicodedata
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, render_template, request, send_from_directory
+from flask import Flask, Response, render_template, request, send_from_directory, url_for
 from flask_limiter import Limiter
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from webapp import door
-from webapp.api.more import docs
-from webapp.deeds.all import proofs
+from ledger.catalogue import Resource
+from ledger.catalogue_fields import FIELDS
+from ledger.catalogue_values import CYCLES
+from ledger.errors import Invalid, LedgerError, Missing
+from ledger.parties import allowed
+from ledger.proof.encoding import digest_bytes
+from ledger.proof.verify import Report
+from ledger.qr import parse_qr_text, qr_svg, qr_text
+from webapp import door, quick
+from webapp.api.more import VERIFY_BYTES_MAX, docs
+from webapp.deeds import DEEDS, QUESTIONS
+from webapp.deeds.all import field, proofs
+from webapp.intake import kind_of, read_qr, read_upload
+from webapp.language import language, tr, translate
+from webapp.pages import nouns
+from webapp.pages.show import redirect
+
+VERIFY_RATE = "60 per minute"
+ENTRIES_SHOWN = 25
+DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−─－_"), "-")
+# How a voucher's state looks, besides its words.
+TONES = {"valid": "good", "suspended": "doubt", "frozen": "doubt", "lapsed": "doubt"}
+# What the verbs are called that no deed and no question is named after.
+VERBS = {
+    "catalogue.read": "See the imports", "draft.drop": "Drop a draft", "draft.read": "My drafts",
+    "draft.save": "Keep a draft", "file.verify": "Verify a document",
+    "identity.link": "Link single sign-on", "job.read": "My jobs", "job.start": "Start a job",
+    "page.read": "Start page, help, language", "session.begin": "Sign in", "session.end": "Sign out",
+}  # fmt: skip
+# The catalogue's own words for sharing and opening.
+CHOICES = {
+    ("sharing", "unconditional"): "Shared without conditions",
+    ("sharing", "conditional"): "Shared under conditions",
+    ("sharing", "not_shared"): "Not shared",
+    ("opening", "unconditional"): "Open without conditions",
+    ("opening", "conditional"): "Open under conditions",
+    ("opening", "not_open"): "Not open",
+}
 
 
 def enter(app: Flask, limiter: Limiter) -> None:
     """Enter the routes."""
-    app.add_url_rule("/verify", "verify", verify, methods=["GET", "POST"])
+    quick.set_up(app, limiter)
+    slowly = limiter.limit(VERIFY_RATE, methods=["POST"])
+    app.add_url_rule("/verify", "verify", slowly(verify), methods=["GET", "POST"])
+    app.add_url_rule("/verify/<number>", "voucher_state", voucher_state)
+    app.add_url_rule("/verify/<number>/qr.svg", "voucher_qr", voucher_qr)
+    app.add_url_rule("/resources", "resource_list", resource_list)
     app.add_url_rule("/log", "log_read", log_page)
     app.add_url_rule("/api/docs", "api_docs", docs)
     app.add_url_rule("/api/docs/files/<path:filename>", "swagger_file", swagger_file)
+    app.jinja_env.globals["titles_of"] = titles_of
+    nouns.EXTRA["resource"] = about_resource
+
+
+# -- verification --------------------------------------------------------------------------------
 
 
 @door.guard("file.verify")
 def verify() -> Any:
-    """Verification by number, by file, by QR."""
-    return render_template("verify.html")
+    """Verification by number (`?q=`), by file or by the photograph of a QR code (POST)."""
+    asked = request.args.get("q", "")
+    try:
+        if request.method == "POST":
+            return check_upload()
+        return redirect(find(asked)) if asked.strip() else verify_page(asked)
+    except LedgerError as error:
+        return verify_page(asked, error)
+
+
+def verify_page(asked: str, error: LedgerError | None = None) -> Any:
+    """The forms of verification, and why what was asked could not be answered."""
+    refusal = error and error.localized(translate)
+    page = render_template("verify.html", asked=asked, refusal=refusal)
+    return page, error.http_status if error else 200
+
+
+def find(text: str) -> str:
+    """The page of what somebody typed, in any spelling, or a scanner typed for him; raises LedgerError.
+
+    It is a voucher's number or the text of its QR code; a registration's code leads to its page.
+    """
+    plain = unicodedata.normalize("NFKC", text).translate(DASHES).strip()
+    if ":" in plain:
+        number, digest = parse_qr_text(plain)
+        return url_for("voucher_state", number=number, digest=digest.hex())
+    desk = door.the_desk()
+    try:
+        found = desk.ask(proofs.state, door.who, {"number": plain}, {})
+    except Missing as unknown:
+        try:
+            keys = {"registration_code": plain}
+            found = desk.ask(field.show_registration, door.who, keys, {})
+        except LedgerError:
+            raise unknown from None
+        return url_for("registration_read", registration_code=found["code"])
+    return url_for("voucher_state", number=found["number"])
+
+
+def check_upload() -> Any:
+    """The report on an uploaded file, or the state of the voucher whose QR code a picture shows."""
+    chosen = [one for one in request.files.values() if one.filename]
+    name, data = read_upload(chosen[0] if chosen else None, limit=VERIFY_BYTES_MAX)
+    if kind_of(data) == "image":
+        number, digest = vouchers_in(read_qr(name, data))
+        return redirect(url_for("voucher_state", number=number, digest=digest.hex()))
+    desk = door.the_desk()
+    with desk.home.reading() as session:
+        report = proofs.verify_bytes(desk, session, data, name)
+    return render_template(
+        "verify_report.html", report=report.as_dict(translate), name=name, now=stands(report)
+    )
+
+
+def vouchers_in(texts: list[str]) -> tuple[str, bytes]:
+    """Number and digest of the one voucher among the QR codes of a picture; raises Invalid."""
+    found, other = set(), Invalid("")
+    for text in texts:
+        try:
+            found.add(parse_qr_text(text))
+        except Invalid as error:
+            other = error
+    if not found:
+        raise other
+    if len(found) > 1:
+        raise Invalid("The picture shows {count} vouchers: photograph one.", count=len(found))
+    return found.pop()
+
+
+def stands(report: Report) -> dict[str, Any] | None:
+    """How the voucher that a report is on stands in the registry's books now, if there is one."""
+    for step in report.steps:
+        if step.name == "voucher" and "number" in step.facts:
+            keys = {"number": str(step.facts["number"])}
+            try:
+                found = door.the_desk().ask(proofs.state, door.who, keys, {})
+            except LedgerError:
+                return None
+            return {**found, "word": word_of(found)}
+    return None
+
+
+def word_of(state: Mapping[str, Any]) -> str:
+    """The one word for how a voucher stands: a freeze stops a valid one."""
+    return "frozen" if state["frozen"] and state["word"] == "valid" else str(state["word"])
+
+
+@door.guard(proofs.state)
+def voucher_state(number: str) -> Any:
+    """The public page of a voucher; with `?digest=`, whether that is the digest recorded."""
+    given = {name: value for name, value in request.args.items() if name == "digest"}
+    try:
+        shown = door.the_desk().ask(proofs.state, door.who, {"number": number}, given)
+    except LedgerError as error:
+        return verify_page(number, error)
+    word = word_of(shown)
+    return render_template(
+        "voucher_state.html", shown=shown, word=word, given=given.get("digest", ""),
+        tone=TONES.get(word, "bad") if shown["digest_fits"] is not False else "bad",
+    )  # fmt: skip
+
+
+@door.guard(proofs.state)
+def voucher_qr(number: str) -> Response:
+    """The QR code of a voucher, as on its printed form."""
+    shown = door.the_desk().ask(proofs.state, door.who, {"number": number}, {})
+    drawn = qr_svg(qr_text(shown["number"], digest_bytes(shown["digest"])))
+    return Response(drawn, content_type="image/svg+xml")
+
+
+# -- the catalogue -------------------------------------------------------------------------------
+
+
+@door.guard(field.list_resources)
+def resource_list() -> str:
+    """The catalogue, with what a reader chooses by."""
+    desk = door.the_desk()
+    asked = {name: value for name, value in request.args.items() if value}
+    found = desk.ask(field.list_resources, door.who, {}, asked)
+    with desk.home.reading() as session:
+        ids = [row["id"] for row in found["items"]]
+        rows = session.scalars(select(Resource).where(Resource.id.in_(ids)))
+        known = {row.id: {name: value for name, _, value in elements(row)} for row in rows}
+    return render_template(
+        "resource_list.html", question=field.list_resources, found=found, asked=asked, known=known,
+        offers=[DEEDS[name] for name in nouns.LISTED["resource"]
+                if allowed(door.actor(), DEEDS[name].verb)],
+    )  # fmt: skip
+
+
+def about_resource(_session: Session, row: Resource) -> dict[str, Any]:
+    """A resource's elements with their names."""
+    return {
+        "elements": [one for one in elements(row) if one[0] not in ("code", "title", "provider")]
+    }
+
+
+def elements(row: Resource) -> list[tuple[str, str, str]]:
+    """What is known of a resource, in the order of the directory rules: field, its name, its value."""
+    known = {"code": row.code, "title": row.title, "provider": row.provider, **row.elements}
+    zh = language() == "zh"
+    found = ((one.name, one.zh if zh else one.en, said(one.name, known)) for one in FIELDS.values())
+    return [(name, label[:1].upper() + label[1:], value) for name, label, value in found if value]
+
+
+def said(name: str, known: Mapping[str, Any]) -> str:
+    """An element in words: our word where the value is one of ours, else what was written."""
+    value, written = known.get(name), known.get(f"{name}_text")
+    if name == "update_cycle" and value in CYCLES:
+        return CYCLES[value].zh if language() == "zh" else CYCLES[value].en
+    if (name, value) in CHOICES:
+        return tr(CHOICES[name, str(value)])
+    value = written if value in (None, [], "") else value
+    if isinstance(value, list):
+        return ("、" if language() == "zh" else ", ").join(map(str, value))
+    return "" if value is None else str(value)
+
+
+# -- the log, the table of permissions, the API's page ---------------------------------------------
 
 
 @door.guard(proofs.log_state)
@@ -32,9 +238,17 @@ def log_page() -> str:
     desk = door.the_desk()
     state = desk.ask(proofs.log_state, door.who, {}, {})
     start = request.args.get("start", "")
-    first = int(start) if start.isdecimal() and len(start) < 15 else max(0, state["tree_size"] - 25)
-    found = desk.ask(proofs.entries, door.who, {}, {"start": first})
-    return render_template("log.html", state=state, entries=found, first=first)
+    first = max(0, state["tree_size"] - ENTRIES_SHOWN)
+    if start.isascii() and start.isdecimal() and len(start) < 15:
+        first = int(start)
+    found = desk.ask(proofs.entries, door.who, {}, {"start": first, "limit": ENTRIES_SHOWN})
+    return render_template("log.html", state=state, entries=found, first=first, step=ENTRIES_SHOWN)
+
+
+def titles_of(verb: str) -> list[str]:
+    """What a verb allows, by the titles of its deeds and questions."""
+    things = [thing for table in (DEEDS, QUESTIONS) for thing in table.values()]
+    return [thing.title for thing in things if thing.verb == verb] or [VERBS[verb]]
 
 
 @door.guard("page.read")

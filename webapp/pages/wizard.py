@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -41,7 +42,7 @@ from webapp.pages import nouns
 from webapp.pages.forms import choices_for, fields_of
 from webapp.pages.show import redirect
 
-KIND = "application"
+KIND = field.submit.name
 # Each step, and the fields of the application that are filled in there.
 STEPS = {
     "what": "What is registered", "resources": "Resources and rights", "data": "Data files",
@@ -82,8 +83,9 @@ except LedgerError as error:
 def enter(app: Flask) -> None:
     """Enter the routes."""
     app.add_url_rule("/applications/new", "application_submit", begin, methods=["GET", "POST"])
-    app.add_url_rule("/applications/new/<draft_id>/<step>", "application_step", go_step,
-                     methods=["GET", "POST"])  # fmt: skip
+    for step in STEPS:
+        path = f"/applications/new/<draft_id>/{step}"
+        app.add_url_rule(path, f"application_{step}", _step_view(step), methods=["GET", "POST"])
     app.add_url_rule("/drafts/<draft_id>", "draft_read", open_draft)
     app.add_url_rule("/drafts/<draft_id>/drop", "draft_drop", drop_draft, methods=["POST"])
 
@@ -115,7 +117,7 @@ def _mending(number: str) -> Draft | None:
     """The draft in which I am mending that application already."""
     with door.the_desk().home.reading() as session:
         for draft in drafts.drafts_of(session, door.actor().member_id):
-            if draft.kind == KIND and draft.data["body"].get("resubmits") == number:
+            if draft.kind == KIND and _body(draft).get("resubmits") == number:
                 return draft
     return None
 
@@ -154,7 +156,7 @@ def open_draft(draft_id: str) -> Any:
     draft, job = _opened(draft_id)
     if job is not None and job.state != "failed":
         return _onwards(draft, job)
-    missing = _gaps(draft.data["body"])
+    missing = _gaps(_body(draft))
     step = next((one for one in STEPS if any(_step_of(place) == one for place in missing)), "check")
     return redirect(_address(draft_id, step))
 
@@ -172,19 +174,20 @@ def drop_draft(draft_id: str) -> Any:
 # -- the steps ---------------------------------------------------------------------------------
 
 
-@door.guard(field.submit)
-def go_step(draft_id: str, step: str) -> Any:
-    """A step of the wizard; POST saves what was filled in there."""
-    if step not in STEPS:
-        raise NotFound
-    draft, job = _opened(draft_id)
-    busy = job is not None and job.state != "failed"
-    if request.method == "POST":
-        return _post(draft, step, busy)
-    if busy and job is not None:
-        return _onwards(draft, job)
-    body = draft.data["body"]
-    return _page(draft, step, body, _gaps(body) if "missing" in request.args else {})
+def _step_view(step: str) -> Any:
+    """The view of a step; POST saves what was filled in there."""
+
+    def view(draft_id: str) -> Any:
+        draft, job = _opened(draft_id)
+        busy = job is not None and job.state != "failed"
+        if request.method == "POST":
+            return _post(draft, step, busy)
+        if busy and job is not None:
+            return _onwards(draft, job)
+        body = _body(draft)
+        return _page(draft, step, body, _gaps(body) if "missing" in request.args else {})
+
+    return door.guard(field.submit)(view)
 
 
 def _opened(draft_id: str) -> tuple[Draft, Job | None]:
@@ -193,6 +196,11 @@ def _opened(draft_id: str) -> tuple[Draft, Job | None]:
         if draft.kind != KIND:
             raise NotFound
         return draft, drafts.job_of(session, draft)
+
+
+def _body(draft: Draft) -> dict[str, Any]:
+    """The application as far as it is filled in."""
+    return dict(draft.data.get("body") or {})
 
 
 def _onwards(draft: Draft, job: Job) -> Any:
@@ -212,7 +220,7 @@ def _post(draft: Draft, step: str, busy: bool) -> Any:
     if step == "check" and go == "submit":
         return _hand_in(draft, seen, busy)
     given = read_form(field.ApplicationBody, request.form)
-    others = {name: value for name, value in draft.data["body"].items() if name not in FIELDS[step]}
+    others = {name: value for name, value in _body(draft).items() if name not in FIELDS[step]}
     body = {**others, **{name: given[name] for name in FIELDS[step] if name in given}}
     problems = _files(go, body) if step == "data" else {}
     if busy:
@@ -259,7 +267,7 @@ def _hand_in(draft: Draft, seen: int, busy: bool) -> Any:
     The draft keeps the job's key first: so a window that is too old is told before anything begins, and
     a second click finds the job of the first.
     """
-    body, key = draft.data["body"], f"draft-{draft.id}-{seen}"
+    body, key = _body(draft), f"draft-{draft.id}-{seen}"
     if busy:
         return redirect(url_for("draft_read", draft_id=draft.id))
     missing = _gaps(body)
@@ -306,6 +314,7 @@ def _page(
             fields={one.at: one for one in form}, missing=missing, refusal=refusal, stale=stale,
             steps=[(name, title, name not in open_steps) for name, title in STEPS.items()],
             at_steps={place: _step_of(place) for place in missing}, mended=mended,
+            at_step=partial(_address, draft.id),
             refused=_refusal_of(drafts.job_of(session, draft)), agreement=agreement,
             differences=_differences(step, draft, body) if stale else [],
             resources=_offered(session, agreement, body), files=_rows(session, actor.party_id, body),
@@ -359,7 +368,7 @@ def _refusal_of(job: Job | None) -> str | None:
 def _differences(step: str, draft: Draft, body: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What another window saved in this step, where it is not what stands here."""
     labels = {one.at: one for one in fields_of(field.ApplicationBody, {}, {}, lambda _: [])}
-    kept, found = draft.data["body"], []
+    kept, found = _body(draft), []
     for name in FIELDS[step]:
         mine, theirs = body.get(name), kept.get(name)
         if name == "materials":
@@ -386,7 +395,7 @@ def _number(text: str | None) -> int:
 
 
 def _address(draft_id: str, step: str, **asked: str) -> str:
-    return nouns.address("application_step", {"draft_id": draft_id, "step": step, **asked})
+    return nouns.address(f"application_{step}", {"draft_id": draft_id, **asked})
 
 
 # -- what the steps show -----------------------------------------------------------------------
