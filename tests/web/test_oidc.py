@@ -305,7 +305,16 @@ def test_an_unlinked_identity_is_told_to_sign_in_and_link(site: Site, provider: 
     visit = english(site.visit())
     page = visit.get(back_from(visit, provider), 401)
     assert "sign in with your password once" in page
+    assert '<form method="post" action="/sign-in">' in page, "the form there leads where it should"
     assert NAME in page
+    site.visit("olga")
+    answer = visit.post("/sign-in", {"login": "olga", "password": PASSWORD})
+    assert answer.headers["Location"] == "/identity", "there he links it"
+
+
+def test_an_unlinked_identity_is_nobody(site: Site, provider: Provider) -> None:
+    visit = site.visit()
+    visit.get(back_from(visit, provider), 401)
     assert is_out(visit)
 
 

@@ -6,6 +6,7 @@ document describes its properties with them. Money comes as a decimal text of yu
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import cache
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
@@ -156,7 +157,7 @@ def load(schema: type[Schema], given: Any) -> dict[str, Any]:
     if "\x00" in texts_in(given):
         raise Invalid("A zero byte stands in what was given; no text here has one.")
     try:
-        return dict(schema().load(given))
+        return dict(made(schema).load(given))
     except ValidationError as error:
         faults = Faults()
         for place, said in flat(error.messages):
@@ -166,6 +167,12 @@ def load(schema: type[Schema], given: Any) -> dict[str, Any]:
                 template, place, name=last, key=last, form=fact, choices=fact, most=fact
             )
         raise Invalid("What was given does not fit: {faults}.", faults=faults) from None
+
+
+@cache
+def made(schema: type[Schema]) -> Schema:
+    """The one instance of a body's form; making it costs more than using it."""
+    return schema()
 
 
 def texts_in(given: Any) -> str:

@@ -77,6 +77,7 @@ def callback() -> Any:
         found = accounts.member_by_oidc(db, provider.settings.issuer, subject)
         visitor = None if found is None else door.Visitor(db, found)
     if visitor is None:
+        session["next"] = url_for("identity")
         return _sign_in_page(NotAuthenticated(
             "{name} knows you, but no member here is linked to it: sign in with your password once, "
             "and link it on the page of your identity.",

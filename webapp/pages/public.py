@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 
 from ledger.catalogue import Resource
 from ledger.catalogue_fields import FIELDS
-from ledger.catalogue_values import CYCLES
+from ledger.catalogue_values import CYCLES, OPENING, SHARING, read_choice
 from ledger.errors import Invalid, LedgerError, Missing
 from ledger.parties import allowed
 from ledger.proof.encoding import digest_bytes
 from ledger.proof.verify import Report
 from ledger.qr import parse_qr_text, qr_svg, qr_text
 from webapp import door, quick
+from webapp.api import NOUNS
 from webapp.api.more import VERIFY_BYTES_MAX, docs
 from webapp.deeds import DEEDS, QUESTIONS
 from webapp.deeds.all import field, proofs
@@ -40,7 +41,14 @@ VERBS = {
     "identity.link": "Link single sign-on", "job.read": "My jobs", "job.start": "Start a job",
     "page.read": "Start page, help, language", "session.begin": "Sign in", "session.end": "Sign out",
 }  # fmt: skip
-# The catalogue's own words for sharing and opening.
+# Under which heading the table of permissions shows a noun; the API's own headings for the others.
+HEADINGS = {
+    **NOUNS, "evidence": "Deposits", "notice": "Registrations", "trust": "Log", "status": "Log", "file": "Log", "record": "Log",
+    "outbox": "House", "audit": "House",
+}  # fmt: skip
+FOR_ONESELF = "For oneself"
+# What the catalogue says of sharing and opening, in our words.
+WORDINGS = {"sharing": SHARING, "opening": OPENING}
 CHOICES = {
     ("sharing", "unconditional"): "Shared without conditions",
     ("sharing", "conditional"): "Shared under conditions",
@@ -62,7 +70,7 @@ def enter(app: Flask, limiter: Limiter) -> None:
     app.add_url_rule("/log", "log_read", log_page)
     app.add_url_rule("/api/docs", "api_docs", docs)
     app.add_url_rule("/api/docs/files/<path:filename>", "swagger_file", swagger_file)
-    app.jinja_env.globals["titles_of"] = titles_of
+    app.jinja_env.globals |= {"group_of": group_of, "titles_of": titles_of}
     nouns.EXTRA["resource"] = about_resource
 
 
@@ -219,10 +227,11 @@ def elements(row: Resource) -> list[tuple[str, str, str]]:
 def said(name: str, known: Mapping[str, Any]) -> str:
     """An element in words: our word where the value is one of ours, else what was written."""
     value, written = known.get(name), known.get(f"{name}_text")
-    if name == "update_cycle" and value in CYCLES:
+    if isinstance(value, str) and name == "update_cycle" and value in CYCLES:
         return CYCLES[value].zh if language() == "zh" else CYCLES[value].en
-    if (name, value) in CHOICES:
-        return tr(CHOICES[name, str(value)])
+    if isinstance(value, str) and name in WORDINGS:
+        choice = read_choice(value, WORDINGS[name])
+        return value if choice is None else tr(CHOICES[name, choice])
     value = written if value in (None, [], "") else value
     if isinstance(value, list):
         return ("、" if language() == "zh" else ", ").join(map(str, value))
@@ -247,8 +256,15 @@ def log_page() -> str:
 
 def titles_of(verb: str) -> list[str]:
     """What a verb allows, by the titles of its deeds and questions."""
-    things = [thing for table in (DEEDS, QUESTIONS) for thing in table.values()]
-    return [thing.title for thing in things if thing.verb == verb] or [VERBS[verb]]
+    things = (thing for table in (DEEDS, QUESTIONS) for thing in table.values())
+    found = [thing.title for thing in things if thing.verb == verb] or [VERBS[verb]]
+    # “Vouchers” says “Voucher” as well.
+    return [one for one in found if not any(other == f"{one}s" for other in found)]
+
+
+def group_of(verb: str) -> str:
+    """The heading under which a verb stands."""
+    return HEADINGS.get(verb.partition(".")[0], FOR_ONESELF)
 
 
 @door.guard("page.read")
