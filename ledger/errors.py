@@ -72,6 +72,10 @@ class Faults:
             if key not in due:
                 self.name_fault("unknown item {key}", place.format(key), key=key)
 
+    def named(self) -> list[tuple[str, dict[str, Any], str]]:
+        """Each fault as it was named: template, facts, place."""
+        return list(self._named)
+
     def sentences(self, translate: Callable[[str], str]) -> list[str]:
         """Each fault in a language."""
         return [fill(translate(template), facts) for template, facts, _ in self._named]

@@ -119,9 +119,10 @@ def check() -> None:
     may(asks, thing.verb)
     if known is not None and known.scopes is not None:
         _check_scopes(known.scopes, thing)
-    elif known is not None and known.must_change and is_api():  # the pages lead him there
-        if thing.verb != "password.change" and not allowed(NOBODY, thing.verb):
-            raise NotAllowed("Change the one-time password first.")
+    elif known is not None and known.must_change and is_api() and not (
+        thing.verb == "password.change" or allowed(NOBODY, thing.verb)
+    ):  # the pages lead him there
+        raise NotAllowed("Change the one-time password first.")
     if MAY[thing.verb].get(PUBLIC) == "any":
         return  # whosever it is; that it is there, the question itself sees
     keys = cast(dict[str, str], request.view_args or {})

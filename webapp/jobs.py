@@ -6,7 +6,7 @@ known by the job's id (`ledger.store.remember`). What a runner says after it los
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Index, String, and_, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger.errors import Conflict, Invalid, LedgerError, Missing
+from ledger.errors import Conflict, Faults, Invalid, LedgerError, Missing
 from ledger.proof.encoding import check_subset
 from ledger.store import Base, new_id
 from webapp.home import Home
@@ -234,8 +234,26 @@ def _our_fault() -> LedgerError:
     )
 
 
+def refusal_text(refusal: Mapping[str, Any], translate: Callable[[str], str]) -> str:
+    """A kept refusal as a reader gets it in his language."""
+    facts = dict(refusal["facts"])
+    for name, value in facts.items():
+        if isinstance(value, dict) and set(value) == {"faults"}:
+            facts[name] = faults = Faults()
+            for template, known, at in value["faults"]:
+                faults.name_fault(template, at, **known)
+    return LedgerError(refusal["template"], **facts).localized(translate)
+
+
 def _plain(value: Any) -> Any:
-    """A fact as it can be kept: what has no canonical form (a time, faults) as it reads in the sentence."""
+    """A fact as it can be kept: faults one by one, what else has no canonical form as it reads."""
+    if isinstance(value, Faults):
+        return {
+            "faults": [
+                [template, {name: _plain(fact) for name, fact in facts.items()}, at]
+                for template, facts, at in value.named()
+            ]
+        }
     try:
         check_subset(value)
     except Invalid:

@@ -8,7 +8,7 @@ import io
 import itertools
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -69,7 +69,7 @@ class Chain:
 
 
 @pytest.fixture(scope="module")
-def place(common_site: Site) -> Site:
+def place(common_site: Site) -> Iterator[Site]:
     """The site with a chain that answers about statements; what is sent there stays in the outbox."""
     common_site.desk.gateway = Chain  # type: ignore[assignment,method-assign]
     folder = common_site.town.home.path / "keys"
@@ -77,7 +77,8 @@ def place(common_site: Site) -> Site:
     for role, key in (("log", LOG_KEY), ("credential", CREDENTIAL_KEY)):
         public = key.public_key().public_bytes_raw().hex()
         write_durably(folder / f"{role}.json", {"public": public, "role": role})
-    return common_site
+    yield common_site
+    common_site.town.home.close()
 
 
 # ---------------------------------------------------------------- one good request for every deed

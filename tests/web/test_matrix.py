@@ -270,9 +270,10 @@ OWN: dict[str, Callable[[Any, Town, str], Any]] = {
 
 
 @pytest.fixture(scope="module")
-def stage(common_site: Site) -> Stage:
+def stage(common_site: Site) -> Iterator[Stage]:
     """The stage of this module, on each database."""
-    return furnish(common_site)
+    yield furnish(common_site)
+    common_site.town.home.close()
 
 
 def furnish(site: Site) -> Stage:

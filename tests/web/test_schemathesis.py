@@ -65,6 +65,7 @@ def stage(
                 public = key.public_key().public_bytes_raw().hex()
                 write_durably(keys / f"{role}.json", {"public": public, "role": role})
             yield furnish(site)
+            town.home.close()
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from ledger.errors import Conflict, Faults, Invalid, LedgerError, Missing, fill
+from ledger.errors import Conflict, Faults, Invalid, LedgerError, Missing
 from ledger.proof.encoding import canonical
 from tests.conftest import START, Town
 from webapp import jobs
@@ -47,7 +47,7 @@ def look(town: Town, job_id: str, login: str = "rita") -> Job:
 def told(job: Job) -> str:
     """The refusal as a page says it."""
     assert job.refusal is not None
-    return fill(job.refusal["template"], job.refusal["facts"])
+    return jobs.refusal_text(job.refusal, str)
 
 
 def runner(town: Town, act: Callable[[Job, Report], dict[str, Any]], lease_s: int = 60) -> Runner:
@@ -220,7 +220,10 @@ def test_a_refusal_is_kept_so_that_each_reader_gets_it_in_his_language(town: Tow
         "code": "invalid",
         "template": "{count} rows are wrong: {faults}.",
         "facts": {
-            "at": str(START), "count": 2, "faults": "row 3 has no title; row 4 has no code",
+            "at": str(START), "count": 2,
+            "faults": {"faults": [
+                ["row {row} has no title", {"row": 3}, ""], ["row {row} has no code", {"row": 4}, ""],
+            ]},
         },
     }  # fmt: skip
     assert told(job) == error.sentence

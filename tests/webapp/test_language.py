@@ -36,7 +36,7 @@ from webapp.deeds.all import field as field_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
 from webapp.language import TRANSLATIONS, tr, translate
-from webapp.pages import revenue, wizard
+from webapp.pages import public, revenue, wizard
 from webapp.pages.menu import GROUPS
 from webapp.pages.nouns import COLUMNS
 
@@ -70,10 +70,13 @@ ELSEWHERE = {
 }
 # Lines of a story that are typed as they stand.
 TYPED = re.compile(r"  (shuzheng|python) [^ ].*|  \{folder\}/.*")
-# What a template may show as it stands: names of programs, formats and versions, and the symbols of
-# GB/T 36344; what is typed stands in <code> or <pre>.
-SHOWN = re.compile(r"\b(Windows|Linux|macOS|XLSX|JSON|PDF|API|v1|A|B)\b|数证")
+# What a template may show as it stands: names of programs, formats and versions, the symbols of
+# GB/T 36344, addresses of the API, and a number such as ours; what is typed stands in <code> or <pre>.
+SHOWN = re.compile(
+    r"\b(Windows|Linux|macOS|XLSX|JSON|PDF|API|v1|A|B)\b|数证|/api/v1[/a-z]*|\bPZ202611-000001-5\b"
+)
 QUIET_TAGS = ("code", "pre", "script", "style")
+TABLE_METHODS = ("get", "items", "values")
 ATTRIBUTE = re.compile(r'[a-z-]+="[^"]*"')  # of a macro that is called within a tag
 READ_ATTRIBUTES = ("alt", "aria-label", "label", "placeholder", "title")
 
@@ -486,6 +489,9 @@ def handed() -> dict[str, set[str]]:
     return {
         **{name: set(table.values()) for name, table in tables.items()},
         **dict.fromkeys(("deed", "deeds", "items", "list_title", "offers", "question"), titles),
+        "may": set(parties.RELATIONS),
+        "group_of": {*public.HEADINGS.values(), public.FOR_ONESELF},
+        "titles_of": {*titles, *public.VERBS.values()},
         "columns": {heading for columns in COLUMNS.values() for heading in columns.values()},
         "menu": {group.strip() for group in GROUPS if group.strip()}
         | {title for places in GROUPS.values() for _, _, title in places},
@@ -559,8 +565,10 @@ class Page:
                 return set().union(*map(self.strings, node.items))
             case nodes.Dict():
                 return set().union(*(self.strings(pair.value) for pair in node.items))
-            case nodes.Call(node=nodes.Getattr() as method) if method.attr in ("items", "values"):
+            case nodes.Call(node=nodes.Getattr() as method) if method.attr in TABLE_METHODS:
                 return self.strings(method.node)
+            case nodes.Call(node=nodes.Name() as function):
+                return self.strings(function)
             case nodes.Getattr() | nodes.Getitem():
                 return self.strings(node.node)
             case nodes.Name() if node.name in self.given:

@@ -32,7 +32,8 @@ UPLOADED = ("name", "digest", "size_bytes")  # what the file itself says
 NOUNS = {
     "party": "Organisations", "member": "Members", "token": "API tokens", "evidence": "Evidence",
     "catalogue": "Catalogue", "resource": "Catalogue", "agreement": "Agreements",
-    "application": "Applications", "registration": "Registrations", "voucher": "Vouchers",
+    "application": "Applications", "notice": "Applications",
+    "registration": "Registrations", "voucher": "Vouchers",
     "appraisal": "Appraisals", "licence": "Licences", "payment": "Payments", "scheme": "Schemes",
     "statement": "Statements", "package": "Packages", "log": "Log", "figure": "Figures",
 }  # fmt: skip

@@ -60,9 +60,14 @@ def fields_of(
         hint = str(told.get("hint", ""))
         made.append(FormField(
             at, tr(str(told.get("title") or name)), tr(hint) if hint else "", kind, bool(one.required),
-            value, offered, list(errors.get(at, [])), rows,
+            value, offered, _told_at(errors.get(at, []), value), rows,
         ))  # fmt: skip
     return made
+
+
+def _told_at(errors: list[str], value: Any) -> list[str]:
+    """What is wrong with a field; of a blank one, that it is blank says all."""
+    return list(errors) if value or not errors else [tr("This is still missing.")]
 
 
 def _kind(one: Any) -> str:

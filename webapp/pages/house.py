@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from ledger import log, vouchers
 from ledger.chain.gateway import connect
-from ledger.errors import ChainUnavailable, LedgerError, NotAuthenticated, fill
+from ledger.errors import ChainUnavailable, LedgerError, NotAuthenticated
 from ledger.parties import Account
 from webapp import door
 from webapp.deeds import Deed, Desk
@@ -20,7 +20,7 @@ from webapp.deeds.all import house as deeds
 from webapp.deeds.all import proofs
 from webapp.deeds.background import facts
 from webapp.deeds.subjects import BY_NOUN
-from webapp.jobs import Job
+from webapp.jobs import Job, refusal_text
 from webapp.language import tr, translate
 from webapp.pages import nouns
 from webapp.pages.show import redirect
@@ -159,7 +159,7 @@ def _audit(job: Job, name: str) -> dict[str, Any]:
     if told["state"] == "done":
         said = tr(deeds.audit.says, **answer)
     elif refusal:
-        said = fill(translate(refusal["template"]), refusal["facts"])
+        said = refusal_text(refusal, translate)
     return {
         **told, "by": name, "clean": answer.get("count") == 0, "offline": answer.get("offline"),
         "own": job.member_id == door.actor().member_id, "said": said,

@@ -43,7 +43,9 @@ VERBS = {
 }  # fmt: skip
 # Under which heading the table of permissions shows a noun; the API's own headings for the others.
 HEADINGS = {
-    **NOUNS, "evidence": "Deposits", "notice": "Registrations", "trust": "Log", "status": "Log", "file": "Log", "record": "Log",
+    **NOUNS, "evidence": "Deposits", "notice": "Registrations", "trust": "Log", "status": "Log",
+    "file": "Log",
+    "record": "Log",
     "outbox": "House", "audit": "House",
 }  # fmt: skip
 FOR_ONESELF = "For oneself"

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from ledger.calendar import is_workday, local_date
 from ledger.catalogue import CatalogueImport
-from ledger.errors import Missing, fill
+from ledger.errors import Missing
 from ledger.parties import MAY
 from ledger.proof.encoding import canonical
 from webapp import door, drafts, jobs
@@ -128,9 +128,10 @@ def job_page(job_id: str) -> str:
         notices=notices[:NOTICES_SHOWN], notice_count=len(notices),
         problems=[_row(one) for one in ((refusal or {}).get("facts") or {}).get("problems", ())],
         differences=answer.get("differences", ()) if deed.name == "audit.run" else (),
-        refusal=refusal and fill(translate(refusal["template"]), refusal["facts"]),
+        refusal=refusal and jobs.refusal_text(refusal, translate),
         said=tr(deed.says, **answer) if told["state"] == "done" else None,
-        stage=_stage(told["stage"]), of_the_house=deed.name in OF_THE_HOUSE, has_file=deed.name == "package.pack",
+        stage=_stage(told["stage"]), of_the_house=deed.name in OF_THE_HOUSE,
+        has_file=deed.name == "package.pack",
     )  # fmt: skip
 
 

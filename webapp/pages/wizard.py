@@ -26,7 +26,7 @@ from werkzeug.exceptions import NotFound
 
 from ledger.agreements import Agreement
 from ledger.catalogue import Resource
-from ledger.errors import Invalid, LedgerError, fill
+from ledger.errors import Invalid, LedgerError
 from ledger.parties import Actor
 from ledger.registration import Application, Deposit
 from ledger.states import move
@@ -36,7 +36,7 @@ from webapp.deeds.background import start
 from webapp.deeds.forms import faults_by_place
 from webapp.drafts import Draft
 from webapp.intake import keep_upload, read_form
-from webapp.jobs import Job
+from webapp.jobs import Job, refusal_text
 from webapp.language import language, tr, translate
 from webapp.pages import nouns
 from webapp.pages.forms import choices_for, fields_of
@@ -362,7 +362,7 @@ def _refusal_of(job: Job | None) -> str | None:
     """Why the application was not made when it was last handed in."""
     if job is None or job.refusal is None:
         return None
-    return fill(translate(job.refusal["template"]), job.refusal["facts"])
+    return refusal_text(job.refusal, translate)
 
 
 def _differences(step: str, draft: Draft, body: Mapping[str, Any]) -> list[tuple[str, str]]:
