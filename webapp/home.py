@@ -23,7 +23,7 @@ from typing import Any, TypeVar, cast
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
@@ -95,8 +95,6 @@ class Home:
 
     def close(self) -> None:
         """Let go of the database's connections."""
-        if "_committed" in self.__dict__:
-            self._committed.close()
         if "engine" in self.__dict__:
             self.engine.dispose()
 
@@ -262,6 +260,7 @@ class Committed:
         self._link: Any = None
         self._mark: Any = None
         self._kept: dict[Hashable, Any] = {}
+        event.listen(engine, "engine_disposed", lambda _engine: self.close())
 
     def get(self, key: Hashable, read: Callable[[], T]) -> T:
         """What `read` finds, or what it found if nothing was committed since it began."""
@@ -278,7 +277,7 @@ class Committed:
         return found
 
     def close(self) -> None:
-        """Let go of the connection; the next question opens one."""
+        """Let go of the connection, as when the engine lets go of its own; the next question opens one."""
         link, self._link = self._link, None
         if link is not None:
             link.close()

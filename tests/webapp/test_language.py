@@ -64,6 +64,7 @@ ELSEWHERE = {
     "webapp/api/__init__.py:spoken": "documented",
     "webapp/demo.py:tampering": "_labels",
     "webapp/deeds/forms.py:load": "told: what a body's fields refuse",
+    "webapp/jobs.py:refusal_text": "where the refusal that was kept was raised",
     "webapp/pages/forms.py:fields_of": "told: titles, hints and choices of a body's fields",
     "webapp/pages/show.py:word": "words",
     "webapp/pages/wizard.py:_plainly": "words, or what somebody filled in",
