@@ -60,9 +60,7 @@ class Faults:
         """One more fault."""
         self._named.append((template, facts, at))
 
-    def name_missing(
-        self, due: Mapping[str, str], given: Mapping[str, Any], at: str = ""
-    ) -> None:
+    def name_missing(self, due: Mapping[str, str], given: Mapping[str, Any], at: str = "") -> None:
         """Each key of `due` (key → Chinese name) without text in `given`, and each unknown key."""
         place = f"{at}.{{}}" if at else "{}"
         for key, zh in due.items():

@@ -119,8 +119,11 @@ def check() -> None:
     may(asks, thing.verb)
     if known is not None and known.scopes is not None:
         _check_scopes(known.scopes, thing)
-    elif known is not None and known.must_change and is_api() and not (
-        thing.verb == "password.change" or allowed(NOBODY, thing.verb)
+    elif (
+        known is not None
+        and known.must_change
+        and is_api()
+        and not (thing.verb == "password.change" or allowed(NOBODY, thing.verb))
     ):  # the pages lead him there
         raise NotAllowed("Change the one-time password first.")
     if MAY[thing.verb].get(PUBLIC) == "any":

@@ -260,7 +260,7 @@ class TestTheMainJob:
             "input[type=file][name=file]",
             {"name": "a.zip", "mimeType": "application/zip", "buffer": package.read_bytes()},
         )
-        nobody.press(said(lang, "Check the file"))
+        nobody.press(said(lang, "Verify the file"))
         nobody.look("verify-report")
         nobody.sees(said(lang, "valid"))
 
@@ -276,8 +276,8 @@ class TestTheMainJob:
         phone = people("public", lang, PHONE, sign_in=False)
         phone.go("/verify")
         phone.look("phone-verify")
-        phone.fill(number=number.lower().replace("-", " "))
-        phone.press()
+        phone.fill(q=number.lower().replace("-", " "))
+        phone.press(said(lang, "Verify"))
         phone.sees(number, said(lang, "frozen"))
         phone.look("phone-voucher")
         feng.go(f"/vouchers/{number}")

@@ -366,8 +366,8 @@ def words() -> set[str]:
         *act_functions(),
         # usual names of a licence's terms
         *("calls_per_day", "delivery", "redistribution", "scene", "territory"),
-        *("deposit", "price", "the account", "the document", "the scheme", "the status list"),
-        "the trust file",
+        *("deposit", "price", "the account", "the body", "the document", "the scheme"),
+        *("the status list", "the trust file", "a key stands twice in one object"),
         *("new", "frozen", "proof", "True", "False"),
         *(os.strerror(number) for number in (errno.EACCES, errno.EISDIR, errno.ENOENT)),
     }

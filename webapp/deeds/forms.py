@@ -101,7 +101,7 @@ def yuan(title: str, *, hint: str = "", required: bool = True) -> fields.Field[A
     """An amount of money; whole fen inside."""
     return YuanField(
         required=required, error_messages={"invalid": said(MISSHAPEN, "amount in yuan")},
-        metadata={**_told(title, hint, kind="yuan"), "pattern": "^[0-9]{1,11}(\\.[0-9]{1,2})?$"},
+        metadata={**_told(title, hint, kind="yuan"), "pattern": "^(0|[1-9][0-9]{0,10})(\\.[0-9]{1,2})?$"},
     )  # fmt: skip
 
 
