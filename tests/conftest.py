@@ -455,7 +455,7 @@ def found_town(url: str, folder: Path) -> Iterator[Town]:
         created_at=START,
     )
     yield Town(home)
-    home.engine.dispose()
+    home.close()
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,8 @@ VERB_COMES_LATER = {"application.withdraw"}
 WITHOUT_A_ROOM = {
     *(verb for verb in MAY if verb.endswith(".read")),
     "audit.run", "draft.drop", "draft.save", "figure.compute", "file.verify", "job.start",
-    "identity.link", "log.anchor", "log.seal", "member.reset", "outbox.retry", "password.change", "session.begin",
+    "identity.link", "log.anchor", "log.seal", "member.reset", "outbox.retry", "password.change",
+    "session.begin",
     "session.end", "statement.proof", "token.create", "token.revoke", "voucher.export",
     "voucher.verify",
 }  # fmt: skip
