@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    func,
     insert,
     select,
 )
@@ -170,6 +171,15 @@ def lock(session: Session, row: Evidence) -> None:
     """
     table = type(row)
     session.execute(select(table.id).where(table.id == row.id).with_for_update())
+
+
+def hold(session: Session, key: str) -> None:
+    """Let requests under one key come one after the other, so that the later one can `recall`.
+
+    SQLite has one writer anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
 
 
 def recall(session: Session, key: str, request_digest: str) -> dict[str, Any] | None:

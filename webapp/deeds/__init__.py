@@ -23,7 +23,7 @@ from ledger.errors import Conflict, Invalid, LedgerError
 from ledger.parties import Actor, may
 from ledger.proof import receipt as receipts
 from ledger.proof.encoding import canonical, digest_text
-from ledger.store import forget, recall, remember
+from ledger.store import forget, hold, recall, remember
 from valuation import ValuationError
 from webapp.deeds.forms import Body, load
 from webapp.deeds.subjects import SUBJECTS, Owners
@@ -297,6 +297,8 @@ class Desk:
         now = self.now
         with self.home.deed(now) as session:
             actor = who(session)
+            if key is not None:
+                hold(session, _key(actor, key))
             known = self._recall(session, deed, actor, key, request)
             if known is not None:
                 return known

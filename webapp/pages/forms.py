@@ -60,14 +60,14 @@ def fields_of(
         hint = str(told.get("hint", ""))
         made.append(FormField(
             at, tr(str(told.get("title") or name)), tr(hint) if hint else "", kind, bool(one.required),
-            value, offered, _told_at(errors.get(at, []), value), rows,
+            value, offered, _told_at(errors.get(at, []), bool(value) or not one.required), rows,
         ))  # fmt: skip
     return made
 
 
-def _told_at(errors: list[str], value: Any) -> list[str]:
-    """What is wrong with a field; of a blank one, that it is blank says all."""
-    return list(errors) if value or not errors else [tr("This is still missing.")]
+def _told_at(errors: list[str], may_be: bool) -> list[str]:
+    """What is wrong with a field; of one that is blank and may not be, that says all."""
+    return list(errors) if may_be or not errors else [tr("This is still missing.")]
 
 
 def _kind(one: Any) -> str:
