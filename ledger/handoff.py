@@ -4,7 +4,7 @@ Nothing is handed out before it is effective on chain and its record anchored (d
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from ledger.registration import Application, Registration
 from ledger.spreadsheet import write_figure
 from ledger.store import Evidence, new_id
 from ledger.vouchers import Voucher
+from ledger.witnesses import cosigned_note
 from valuation.methods import verify as verified
 
 # The documents of a listing (generic exchange profile; from memory, to be verified) → file in data/
@@ -63,6 +64,8 @@ def trust_file(
     credential_public: bytes,
     since: datetime,
     embedded: bool,
+    witnesses: Iterable[str] = (),
+    quorum: int = 0,
 ) -> bytes:
     """The trust file: what a verifier must have before he opens a document of ours."""
     document = {
@@ -91,7 +94,8 @@ def trust_file(
         },
         "type": "shuzheng/trust",
         "v": 1,
-        "witnesses": [],
+        "witnesses": list(witnesses),
+        **({"witness_quorum": quorum} if quorum else {}),
     }
     return canonical(document)
 
@@ -99,11 +103,11 @@ def trust_file(
 def record_bundle(
     session: Session, record: log.Record, deployment: Deployment, **more: Any
 ) -> dict[str, Any]:
-    """The proof bundle of a record that is anchored; raises Conflict while it is not."""
-    checkpoint = log.anchored_above(session, record.leaf_index)
+    """The proof bundle of a record that is anchored for good; raises Conflict while it is not."""
+    checkpoint = log.confirmed_above(session, record.leaf_index)
     if checkpoint is None:
         raise Conflict(
-            "The record {kind} of {at} is {rung}, not yet anchored: run the worker and a node, then "
+            "The record {kind} of {at} is {rung}, not yet confirmed: run the worker and a node, then "
             "ask again.",
             kind=record.kind, at=instant(record.at), rung=log.rung(session, record),
         )  # fmt: skip
@@ -119,7 +123,7 @@ def record_bundle(
             "genesis": deployment.genesis,
             "vouchers": deployment.contracts["VoucherRegistry"].lower(),
         },
-        "checkpoint": checkpoint.note,
+        "checkpoint": cosigned_note(session, checkpoint),
         "disclosures": more.get("disclosures", {}),
         "entry": bundles.entry_of(payload, record.digest),
         "inclusion": [

@@ -9,14 +9,30 @@ tiles. `seal` signs a checkpoint over what is committed; `note_anchor` marks one
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import LargeBinary, String, UniqueConstraint, insert, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    String,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger.errors import Conflict, Missing
@@ -78,6 +94,25 @@ class Checkpoint(Base):
     sealed_at: Mapped[datetime]
     anchor_transaction: Mapped[str | None]
     anchor_block: Mapped[int | None]
+    confirmed_at: Mapped[datetime | None]
+
+
+def _largest(where: ColumnElement[bool]) -> ColumnElement[int]:
+    """The largest checkpoint's size of those; 0 where there is none."""
+    newest = select(Checkpoint.tree_size).where(where).order_by(Checkpoint.tree_size.desc())
+    return func.coalesce(newest.limit(1).scalar_subquery(), 0)
+
+
+RUNGS = ("confirmed", "anchored", "sealed")  # above `recorded`, the highest first
+# The tree size up to which every record has reached each rung.
+REACHED = tuple(
+    _largest(where).label(name)
+    for name, where in zip(
+        RUNGS,
+        (Checkpoint.confirmed_at.is_not(None), Checkpoint.anchor_block.is_not(None), true()),
+        strict=True,
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -146,10 +181,9 @@ def sequence(session: Session, now: datetime) -> int:
     pending: list[Pending] = session.info.pop(PENDING, [])
     if not pending:
         return 0
-    previous = _previous_digests(session, pending)
-    head = session.scalars(
-        select(Head).where(Head.id == 1).with_for_update().execution_options(populate_existing=True)
-    ).one()
+    connection = session.connection()
+    previous = _previous_digests(connection, pending)
+    head = connection.execute(_LOCK_HEAD).one()
     at = max(now.replace(microsecond=0), head.last_at)
     rows, leaf_hashes = [], []
     for offset, deed in enumerate(pending):
@@ -188,11 +222,9 @@ def sequence(session: Session, now: datetime) -> int:
                 "payload": text.decode(),
             }
         )
-    session.execute(insert(Record), rows)
-    _grow_tiles(session, head.tree_size, leaf_hashes)
-    head.tree_size += len(rows)
-    head.last_at = at
-    session.flush()
+    connection.execute(insert(_record), rows)
+    _grow_tiles(connection, head.tree_size, leaf_hashes)
+    connection.execute(_MOVE_HEAD, {"size": head.tree_size + len(rows), "at": at})
     session.info.setdefault(SEQUENCED, []).extend(
         {"at": instant(at), **{name: row[name] for name in ("digest", "kind", "leaf_index")}}
         for row in rows
@@ -215,7 +247,7 @@ def seal(session: Session, now: datetime, key: Ed25519PrivateKey) -> Checkpoint 
 
     None for an empty log. Takes the head row, so that no deed commits half-way through.
     """
-    head = session.scalars(select(Head).where(Head.id == 1).with_for_update()).one()
+    head = session.connection().execute(_LOCK_HEAD).one()
     if head.tree_size == 0:
         return None
     found = session.get(Checkpoint, head.tree_size)
@@ -233,10 +265,27 @@ def seal(session: Session, now: datetime, key: Ed25519PrivateKey) -> Checkpoint 
     return found
 
 
-def note_anchor(session: Session, tree_size: int, transaction: str, block: int) -> None:
-    """Mark the checkpoint at `tree_size` as held by the contract since that transaction and block."""
+def note_anchor(
+    session: Session,
+    tree_size: int,
+    transaction: str | None,
+    block: int | None,
+    confirmed_at: datetime | None = None,
+) -> None:
+    """Note where the contract took the checkpoint at `tree_size`, and since when that is final.
+
+    A block of None: a re-organisation of the chain undid it.
+    """
     found = session.get_one(Checkpoint, tree_size)
     found.anchor_transaction, found.anchor_block = transaction, block
+    found.confirmed_at = confirmed_at
+
+
+def last_sealed(session: Session) -> Checkpoint | None:
+    """The newest checkpoint: how far the log is shown to monitors."""
+    return session.scalars(
+        select(Checkpoint).order_by(Checkpoint.tree_size.desc()).limit(1)
+    ).first()
 
 
 def last_anchored(session: Session) -> Checkpoint | None:
@@ -249,14 +298,24 @@ def last_anchored(session: Session) -> Checkpoint | None:
     ).first()
 
 
-def anchored_above(session: Session, leaf_index: int) -> Checkpoint | None:
-    """The smallest anchored checkpoint that covers a leaf: once there, it stays the answer."""
+def confirmed_above(session: Session, leaf_index: int) -> Checkpoint | None:
+    """The smallest confirmed checkpoint that covers a leaf: once there, it stays the answer."""
     return session.scalars(
         select(Checkpoint)
-        .where(Checkpoint.tree_size > leaf_index, Checkpoint.anchor_block.is_not(None))
+        .where(Checkpoint.tree_size > leaf_index, Checkpoint.confirmed_at.is_not(None))
         .order_by(Checkpoint.tree_size)
         .limit(1)
     ).first()
+
+
+def size(session: Session) -> int:
+    """How many leaves the log has."""
+    return session.scalar(select(Head.tree_size)) or 0
+
+
+def confirmed_size(session: Session) -> int:
+    """How many leaves, from the first, are under a confirmed checkpoint."""
+    return session.scalar(select(REACHED[0])) or 0
 
 
 def root_at(session: Session, tree_size: int) -> bytes:
@@ -272,6 +331,35 @@ def inclusion(session: Session, leaf_index: int, tree_size: int) -> list[bytes]:
 def consistency(session: Session, old_size: int, new_size: int) -> list[bytes]:
     """The consistency proof between two sizes; reads each needed tile once."""
     return _range_roots(session, tiling.consistency_ranges(old_size, new_size))
+
+
+def tile(session: Session, wanted: tiling.Tile, width: int) -> bytes | None:
+    """The first `width` hashes of a tile, or entries each after its length in two bytes (C2SP tlog-tiles).
+
+    None where the newest checkpoint does not cover as many: what is not signed is not shown.
+    """
+    sealed = last_sealed(session)
+    if sealed is None or tiling.tile_width(wanted, sealed.tree_size) < width:
+        return None
+    if wanted.level != tiling.ENTRIES:
+        return _tiles(session.connection(), [wanted])[wanted][: 32 * width]
+    start = wanted.n * tiling.WIDTH
+    entries = [canonical_fast(entry) for entry in entries_from(session, start, width)]
+    return b"".join(len(entry).to_bytes(2) + entry for entry in entries)
+
+
+def entries_from(session: Session, start: int, count: int) -> list[dict[str, Any]]:
+    """The entries of up to `count` leaves from `start` on: what everybody may see of a record."""
+    rows = session.connection().execute(
+        select(_record.c.at, _record.c.digest, _record.c.kind)
+        .where(_record.c.leaf_index >= start, _record.c.leaf_index < start + count)
+        .order_by(_record.c.leaf_index)
+    )
+    return [_entry(*row) for row in rows]
+
+
+def _entry(at: datetime, digest: str, kind: str) -> dict[str, Any]:
+    return {"at": instant(at), "digest": digest, "kind": kind, "v": 1}
 
 
 def record_of(session: Session, subject_id: str, subject_version: int) -> Record:
@@ -298,13 +386,12 @@ def history(session: Session, subject_id: str) -> list[Record]:
 
 
 def rung(session: Session, record: Record) -> str:
-    """How far a record has climbed: `recorded`, `sealed` or `anchored`."""
-    if anchored_above(session, record.leaf_index) is not None:
-        return "anchored"
-    sealed = session.scalars(
-        select(Checkpoint.tree_size).where(Checkpoint.tree_size > record.leaf_index).limit(1)
-    ).first()
-    return "recorded" if sealed is None else "sealed"
+    """How far a record has climbed: `recorded`, `sealed`, `anchored` or `confirmed`."""
+    reached = session.execute(select(*REACHED)).one()
+    return next(
+        (name for name, size in zip(RUNGS, reached, strict=True) if record.leaf_index < size),
+        "recorded",
+    )
 
 
 def payload_bytes(record: Record) -> bytes:
@@ -319,8 +406,7 @@ def payload_of(record: Record) -> dict[str, Any]:
 def leaf_hash_of(record: Record) -> bytes:
     """The leaf hash re-derived from the stored payload and salt, not from the stored tile."""
     digest = payload_digest(record.salt, payload_bytes(record))
-    entry = {"at": instant(record.at), "digest": digest, "kind": record.kind, "v": 1}
-    return leaf_hash(canonical_fast(entry))
+    return leaf_hash(canonical_fast(_entry(record.at, digest, record.kind)))
 
 
 def digest_key(origin: str, subject_id: str) -> bytes:
@@ -328,39 +414,80 @@ def digest_key(origin: str, subject_id: str) -> bytes:
     return sha256(canonical_fast(["subject", origin, subject_id]))
 
 
-def _previous_digests(session: Session, pending: Iterable[Pending]) -> dict[tuple[str, int], str]:
-    wanted = [(d.subject_id, d.subject_version - 1) for d in pending if d.subject_version > 1]
+# Every deed pays for these: statements over the tables, made once, not objects.
+_head, _record, _tile = Head.__table__, Record.__table__, TileRow.__table__
+_LOCK_HEAD = select(_head).where(_head.c.id == 1).with_for_update()
+_MOVE_HEAD = (
+    update(_head)
+    .where(_head.c.id == 1)
+    .values(tree_size=bindparam("size"), last_at=bindparam("at"))
+)
+_GROW = (
+    update(_tile)
+    .where(
+        _tile.c.level == bindparam("of"), _tile.c.n == bindparam("at"),
+        func.length(_tile.c.hashes) == bindparam("was"),
+    )
+    .values(hashes=bindparam("hashes"))
+)  # fmt: skip
+
+
+def _previous_digests(
+    connection: Connection, pending: Iterable[Pending]
+) -> dict[tuple[str, int], str]:
+    wanted: dict[int, list[str]] = {}
+    for deed in pending:
+        if deed.subject_version > 1:
+            wanted.setdefault(deed.subject_version - 1, []).append(deed.subject_id)
     found: dict[tuple[str, int], str] = {}
-    for start in range(0, len(wanted), ROWS_A_STATEMENT):
-        rows = session.execute(
-            select(Record.subject_id, Record.subject_version, Record.digest).where(
-                tuple_(Record.subject_id, Record.subject_version).in_(
-                    wanted[start : start + ROWS_A_STATEMENT]
+    for version, ids in wanted.items():
+        for start in range(0, len(ids), ROWS_A_STATEMENT):
+            rows = connection.execute(
+                select(_record.c.subject_id, _record.c.digest).where(
+                    _record.c.subject_version == version,
+                    _record.c.subject_id.in_(ids[start : start + ROWS_A_STATEMENT]),
                 )
             )
-        )
-        found.update({(subject, version): digest for subject, version, digest in rows})
+            found.update({(subject, version): digest for subject, digest in rows})
     return found
 
 
-def _grow_tiles(session: Session, size: int, leaf_hashes: list[bytes]) -> None:
-    rows = {tiling.Tile(row.level, row.n): row for row in _tile_rows(session, tiling.edge(size))}
-    changed = tiling.grow({tile: row.hashes for tile, row in rows.items()}, size, leaf_hashes)
-    for tile, hashes in changed.items():
-        if tile in rows:
-            rows[tile].hashes = hashes
-        else:
-            session.add(TileRow(level=tile.level, n=tile.n, hashes=hashes))
+def _grow_tiles(connection: Connection, size: int, leaf_hashes: list[bytes]) -> None:
+    """Write what the new leaves change: mostly one tile. A full tile is never written again."""
+    known = _tiles(connection, tiling.unfinished(size, len(leaf_hashes)))
+    fresh = []
+    for tile, hashes in tiling.grow(known, size, leaf_hashes).items():
+        if tile not in known:
+            fresh.append({"level": tile.level, "n": tile.n, "hashes": hashes})
+            continue
+        was = len(known[tile])
+        values = {"of": tile.level, "at": tile.n, "was": was, "hashes": hashes}
+        if connection.execute(_GROW, values).rowcount != 1:
+            raise AssertionError(f"{tiling.tile_path(tile)} was changed by another one")
+    if fresh:
+        connection.execute(insert(_tile), fresh)
 
 
-def _tile_rows(session: Session, wanted: Iterable[tiling.Tile]) -> list[TileRow]:
-    names = [tuple(tile) for tile in wanted]
-    return list(session.scalars(select(TileRow).where(tuple_(TileRow.level, TileRow.n).in_(names))))
+@cache
+def _select_tiles(count: int) -> Select[Any]:
+    """The statement that reads `count` tiles, each by its key: SQLite would scan for pairs in a list."""
+    named = (
+        and_(_tile.c.level == bindparam(f"level{i}"), _tile.c.n == bindparam(f"n{i}"))
+        for i in range(count)
+    )
+    return select(_tile.c.level, _tile.c.n, _tile.c.hashes).where(or_(*named))
+
+
+def _tiles(connection: Connection, wanted: Collection[tiling.Tile]) -> dict[tiling.Tile, bytes]:
+    """Those of the tiles that are there, in one statement."""
+    if not wanted:
+        return {}
+    names = {f"{what}{i}": value for i, tile in enumerate(wanted)
+             for what, value in zip(("level", "n"), tile, strict=True)}  # fmt: skip
+    rows = connection.execute(_select_tiles(len(wanted)), names)
+    return {tiling.Tile(level, n): bytes(hashes) for level, n, hashes in rows}
 
 
 def _range_roots(session: Session, ranges: list[tuple[int, int]]) -> list[bytes]:
-    if not ranges:
-        return []
-    rows = _tile_rows(session, tiling.tiles_needed(ranges))
-    tiles = {tiling.Tile(row.level, row.n): row.hashes for row in rows}
+    tiles = _tiles(session.connection(), tiling.tiles_needed(ranges))
     return [tiling.range_root(low, high, tiles) for low, high in ranges]

@@ -337,7 +337,7 @@ def reopen(session: Session, actor: Actor, now: datetime, statement: Statement) 
     outbox.drop(act)
     statement.state = move("statement", "reopen", statement.state)
     statement.checker_id, statement.approval, statement.chain_version = None, {}, 1
-    log.append(session, statement, "statement.reopened", actor.member_id, reason=act.problem)
+    log.append(session, statement, "statement.reopened", actor.member_id, reason=outbox.told(act.problem))
 
 
 def reject(
@@ -362,11 +362,11 @@ def reject(
 
 
 def post_effective(session: Session, now: datetime, actor_id: str) -> list[Statement]:
-    """Book every approved statement whose approval has taken effect on chain; returns those booked."""
+    """Book every approved statement whose approval is final on chain; returns those booked."""
     posted = []
     for statement in session.scalars(select(Statement).where(Statement.state == "approved")):
         act = outbox.act_of(session, statement.id, statement.version)
-        if act is None or act.state != "effective":
+        if act is None or act.state != "effective" or act.confirmed_at is None:
             continue
         lines = [
             {

@@ -12,8 +12,11 @@ from ledger import (
     parties,
     registration,
     revenue,
+    settings,
     trading,
+    usage,
     vouchers,
+    witnesses,
 )
 from ledger.chain import outbox
 from ledger.store import Base
@@ -33,8 +36,11 @@ NOUNS = (
     parties,
     registration,
     revenue,
+    settings,
     trading,
+    usage,
     vouchers,
+    witnesses,
 )  # fmt: skip  (imported so that their tables are known)
 
 connection = context.config.attributes["connection"]

@@ -336,7 +336,8 @@ class Town:
         """What the worker and the chain would do: every act of the subject takes effect."""
         with self.deed() as session:
             acts = update(outbox.Act).where(outbox.Act.subject_id == row.id)
-            session.execute(acts.values(state=state))
+            final = self.now if state == "effective" else None
+            session.execute(acts.values(state=state, confirmed_at=final))
 
     def post(self) -> list[revenue.Statement]:
         with self.deed() as session:

@@ -430,7 +430,7 @@ class Story:
         with self.run.home.reading() as session:
             act = outbox.act_of(session, answer["id"], 1)
             assert act is not None
-            checkpoint = log.anchored_above(session, record.leaf_index)
+            checkpoint = log.confirmed_above(session, record.leaf_index)
             assert checkpoint is not None
             self.line("The worker signed the checkpoint of size {size} and the contract accepted it in "
                       "block {block}; the voucher took effect in block {own}.",

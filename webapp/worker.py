@@ -10,14 +10,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import String, cast, literal, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import log, revenue, vouchers
+from ledger import log, revenue, settings, vouchers
 from ledger.chain import keys, outbox
 from ledger.chain.gateway import Fees, Gateway
 from ledger.errors import ChainUnavailable, Conflict, LedgerError
 from ledger.proof.encoding import digest_bytes
+from webapp import cosigning
 from webapp.home import STATUS_DAYS, Home, clock
 
 LANES = keys.CHAIN_ROLES
@@ -36,12 +37,11 @@ class Worker:
         self.log_key = keyring.signer("log")
         self.credential_key = keyring.signer("credential")
         deployment = home.config.deployment
-        resolver = outbox.Resolver(_reason, log.consistency, log.root_at)
-        fees = gateway.fees()
+        resolver = outbox.Resolver(_reason, log.consistency, log.root_at, log.size)
         self.senders = {
             lane: outbox.Sender(
                 gateway, deployment, home.address(lane), resolver,
-                _signer(gateway, keyring.account(lane), deployment.chain_id, fees),
+                _signer(gateway, keyring.account(lane), deployment.chain_id),
             )
             for lane in LANES
         }  # fmt: skip
@@ -76,30 +76,46 @@ class Worker:
         busy = False
         for lane, sender in self.senders.items():
             with self.home.reading() as session:
-                moves = sender.plan(session, lane)
+                moves = sender.plan(session, lane, self.depth(session))
             if not moves:
                 continue
             with self.home.deed(now) as session:
-                to_send = outbox.apply(session, moves, now)
-                _note_anchors(session)
-            for raw in to_send:
-                try:
-                    self.gateway.send_raw(raw)
-                except Conflict as error:
-                    # The next round judges by the contract's state what became of it.
-                    logger.warning("refused", lane=lane, cause=error.sentence)
-            busy = busy or any(move.changes for move in moves)
+                changed, to_send = outbox.apply(session, lane, moves, now)
+                for act in changed:
+                    _note_anchor(session, act)
+            self._send(to_send, now)
+            busy = busy or bool(changed)
         with self.home.deed(now) as session:
             posted = revenue.post_effective(session, now, SYSTEM)
         return busy or bool(posted)
 
+    def depth(self, session: Session) -> int:
+        """How many blocks on top make one final; on the embedded chain every block is."""
+        if self.home.config.embedded:
+            return 0
+        return int(settings.value(session, "confirmations"))
+
+    def _send(self, to_send: list[tuple[str, bytes]], now: datetime) -> None:
+        refusals = []
+        for act_id, raw in to_send:
+            try:
+                self.gateway.send_raw(raw)
+            except Conflict as error:
+                # The next round judges by the contract's state what became of it.
+                logger.warning("refused", act=act_id, cause=error.sentence)
+                refusals.append((act_id, error))
+        if refusals:
+            with self.home.deed(now) as session:
+                outbox.note_refusals(session, refusals)
+
     def drain(self, now: Callable[[], datetime] = clock, limit_s: float = DRAIN_LIMIT_S) -> None:
-        """Work until everything recorded is anchored and every act is effective or an alarm."""
+        """Work until everything recorded is anchored and every act is confirmed or an alarm."""
         end = time.monotonic() + limit_s
         while time.monotonic() < end:
             busy = self.carry(now())
             busy = self.publish_status(now()) or busy
             busy = self.seal(now()) or busy
+            cosigning.begin(self.home, now)
             with self.home.reading() as session:
                 open_count = outbox.open_count(session)
             if not busy and open_count == 0:
@@ -107,7 +123,7 @@ class Worker:
             if not busy:
                 time.sleep(POLL_S)
         raise ChainUnavailable(
-            "{count} acts are still not effective after {limit} s: is the node making blocks?",
+            "{count} acts are still not final after {limit} s: is the node making blocks?",
             count=open_count,
             limit=limit_s,
         )
@@ -119,6 +135,7 @@ class Worker:
                 self.carry(clock())
                 self.publish_status(clock())
                 self.seal(clock())
+                cosigning.begin(self.home)
             except (
                 LedgerError
             ) as error:  # a node or database away, another worker faster: next round
@@ -131,9 +148,9 @@ def _reason(session: Session, subject_id: str, subject_version: int) -> bytes:
 
 
 def _signer(
-    gateway: Gateway, private_key: bytes, chain_id: int, fees: Fees
-) -> Callable[[bytes, str, int, int], tuple[bytes, str]]:
-    def sign(data: bytes, to: str, nonce: int, gas: int) -> tuple[bytes, str]:
+    gateway: Gateway, private_key: bytes, chain_id: int
+) -> Callable[[bytes, str, int, int, Fees], tuple[bytes, str]]:
+    def sign(data: bytes, to: str, nonce: int, gas: int, fees: Fees) -> tuple[bytes, str]:
         return gateway.sign(
             private_key, to=to, data=data, nonce=nonce, gas=gas, chain_id=chain_id, fees=fees
         )
@@ -141,19 +158,14 @@ def _signer(
     return sign
 
 
-def _note_anchors(session: Session) -> None:
-    """Mark the checkpoints whose anchoring took effect; a superseded one stays merely sealed."""
-    for checkpoint, act in session.execute(
-        select(log.Checkpoint, outbox.Act)
-        .join(
-            outbox.Act,
-            outbox.Act.subject_id
-            == literal("checkpoint:") + cast(log.Checkpoint.tree_size, String),
-        )
-        .where(log.Checkpoint.anchor_block.is_(None), outbox.Act.state == "effective")
-    ):
-        if act.block is not None and act.problem is None:
-            log.note_anchor(session, checkpoint.tree_size, str(act.transaction), act.block)
+def _note_anchor(session: Session, act: outbox.Act) -> None:
+    """Note at a checkpoint how its anchoring stands; a superseded one stays merely sealed."""
+    if act.contract == "CheckpointAnchor":
+        effective = act.state == "effective" and act.block is not None
+        log.note_anchor(
+            session, int(act.arguments[0]), act.transaction if effective else None,
+            act.block if effective else None, act.confirmed_at if effective else None,
+        )  # fmt: skip
 
 
 def _stale(session: Session, current: vouchers.StatusList, now: datetime) -> bool:

@@ -302,6 +302,15 @@ class Gateway:
         return self._provider.ask(method, params)
 
 
+def fees_of(raw: bytes) -> Fees:
+    """What a signed transaction offers for a unit of gas."""
+    if raw[0] == 2:  # EIP-1559: 0x02 ‖ rlp([chain id, nonce, priority fee, fee, …])
+        tip, most = (int.from_bytes(part) for part in rlp.decode(raw[1:])[2:4])
+        return Fees(most, tip)
+    price = int.from_bytes(rlp.decode(raw)[1])
+    return Fees(price, price, is_legacy=True)
+
+
 def contract_address(sender: str, nonce: int) -> str:
     """The address a contract gets that `sender` creates with this nonce (CREATE)."""
     return to_checksum_address(keccak(rlp.encode([bytes.fromhex(sender[2:]), nonce]))[12:])

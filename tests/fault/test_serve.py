@@ -194,7 +194,7 @@ def test_the_address_told_answers_and_stands_in_the_home(served: Served) -> None
 
 def test_what_is_deposited_meanwhile_is_anchored_by_its_worker(served: Served) -> None:
     made = served.deposit("meanwhile.txt")
-    until(lambda: served.rungs(made) == ["anchored"])
+    until(lambda: served.rungs(made) == ["confirmed"])
 
 
 def test_a_second_serve_of_the_home_is_refused_by_the_first_one_s_pid(served: Served) -> None:
@@ -222,7 +222,7 @@ def test_whatever_dies_is_begun_again(served: Served) -> None:
         ("serve", served.process.pid)
     ]
     made = served.deposit("again.txt")
-    until(lambda: served.rungs(made) == ["anchored"])
+    until(lambda: served.rungs(made) == ["confirmed"])
     assert json.loads((demo.home / "node.json").read_bytes())["url"] == node["url"]
 
 
@@ -286,7 +286,7 @@ def killed_at_random(demo: Demo, dice: random.Random, times: int) -> None:
             until(lambda: running(demo.home) == [] and not is_bound(url), GONE_S)  # noqa: B023
     with serving(demo, "--port", port) as served:
         for made in deposits:
-            until(lambda made=made: served.rungs(made) == ["anchored"])  # type: ignore[misc]
+            until(lambda made=made: served.rungs(made) == ["confirmed"])  # type: ignore[misc]
         found = demo.invoke("audit", "--json", "--home", str(demo.home))
         assert json.loads(found.stdout)["differences"] == []
 

@@ -20,7 +20,7 @@ def anchor(town: Town) -> None:
     """Seal, and let a contract have accepted it."""
     checkpoint = town.seal()
     with town.deed() as session:
-        log.note_anchor(session, checkpoint.tree_size, "0x" + "cd" * 32, 7)
+        log.note_anchor(session, checkpoint.tree_size, "0x" + "cd" * 32, 7, town.now)
 
 
 def ready(town: Town) -> vouchers.Voucher:

@@ -86,7 +86,7 @@ def anchor(session: Session, now: datetime, block: int) -> log.Checkpoint:
     """Seal, and let the contract have accepted it."""
     sealed = log.seal(session, now, LOG_KEY)
     assert sealed is not None
-    log.note_anchor(session, sealed.tree_size, "0x" + f"{block:02x}" * 32, block)
+    log.note_anchor(session, sealed.tree_size, "0x" + f"{block:02x}" * 32, block, now)
     session.commit()
     return sealed
 
@@ -133,7 +133,7 @@ def _formats(session: Session) -> dict[str, bytes]:
         origin=ORIGIN, key=CREDENTIAL_KEY,
     )  # fmt: skip
     commit(session, NOW)
-    session.execute(update(outbox.Act).values(state="effective"))
+    session.execute(update(outbox.Act).values(state="effective", confirmed_at=NOW))
     published = vouchers.publish_status(
         session, NOW + timedelta(minutes=5), NOW + timedelta(days=7), origin=ORIGIN,
         key=CREDENTIAL_KEY, actor_id="worker",

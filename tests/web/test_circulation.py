@@ -90,7 +90,7 @@ def anchor(town: Town) -> None:
     """Seal the log and note that a contract holds it."""
     made = town.seal()
     with town.deed() as session:
-        log.note_anchor(session, made.tree_size, "0x" + "ab" * 32, 7)
+        log.note_anchor(session, made.tree_size, "0x" + "ab" * 32, 7, town.now)
 
 
 # -- numbers -----------------------------------------------------------------------------------

@@ -144,7 +144,7 @@ def test_the_page_of_a_valid_voucher_says_what_the_api_says(stage: Stage) -> Non
     page = visit.get(f"/verify/{stage.voucher.number}")
     state = visit.read(f"/vouchers/{stage.voucher.number}/state")
     assert verdict(page) == state["word"] == "valid"
-    assert state["rung"] == "anchored"
+    assert state["rung"] == "confirmed"
     assert state["on_chain"] == "effective"
     for fact in ("number", "title", "summary", "registration_code", "digest"):
         assert state[fact] in page
@@ -517,7 +517,7 @@ def test_a_change_is_told_by_the_very_next_answer(site: Site) -> None:
     town.seal()
     assert known()["rung"] == "sealed"
     anchor(town)
-    assert known()["rung"] == "anchored"
+    assert known()["rung"] == "confirmed"
     town.later(days=365 * 3 + 2)
     assert known()["word"] == "lapsed"
     assert known()["as_of"] == town.now.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -616,7 +616,7 @@ def test_two_sizes_tell_how_far_each_record_has_climbed(site: Site) -> None:
         assert state["history"] == history_of(session, voucher.id)
         last = log.record_of(session, voucher.id, 3)
         assert state["rung"] == log.rung(session, last) == "recorded"
-    assert [one["rung"] for one in state["history"]] == ["anchored", "sealed", "recorded"]
+    assert [one["rung"] for one in state["history"]] == ["confirmed", "sealed", "recorded"]
     assert state["checkpoint"] is None, "no anchored checkpoint holds its last record"
 
 

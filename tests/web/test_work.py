@@ -183,7 +183,7 @@ def raise_alarm(town: Town, subject_id: str, problem: str) -> None:
 def settle_all(town: Town) -> None:
     with town.deed() as session:
         for act in session.query(outbox.Act):
-            act.state = "effective"
+            act.state, act.confirmed_at = "effective", town.now
 
 
 class TestHouse:

@@ -25,7 +25,7 @@ from flask import Flask
 from jinja2 import Environment, nodes
 from marshmallow import Schema, fields
 
-from ledger import agreements, parties, registration, trading, vouchers
+from ledger import agreements, log, parties, registration, trading, vouchers
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import credential, verify
 from ledger.states import MOVES, move
@@ -354,7 +354,7 @@ def words() -> set[str]:
         *registration.VERDICTS,
         *registration.COMPLIANCE_ITEMS,
         *(*parties.ROLES, parties.PUBLIC, parties.MEMBER, *parties.RELATIONS),
-        *("recorded", "sealed", "anchored"),  # log.rung
+        *("recorded", *log.RUNGS),
         *("waiting", "sent", "effective", "alarm"),  # outbox.Act.state
         *("queued", "running", "done", "failed"),  # jobs.Job.state
         *("active", "listed"),  # of a party, of a resource

@@ -13,7 +13,10 @@ import structlog
 
 # Where each command stands. Loading only what is asked for keeps `verify` quick and light.
 PLACES = {
-    **dict.fromkeys(("init", "node", "worker", "seal", "anchor", "audit"), "webapp.cli.house"),
+    **dict.fromkeys(
+        ("init", "node", "worker", "seal", "anchor", "audit", "setting", "ladder"),
+        "webapp.cli.house",
+    ),
     **dict.fromkeys(("party", "member", "key"), "webapp.cli.people"),
     **dict.fromkeys(
         ("deposit", "import", "resource", "agreement", "application", "appraisal"),
@@ -21,8 +24,11 @@ PLACES = {
     ),
     **dict.fromkeys(("licence", "payment", "scheme", "statement", "sign"), "webapp.cli.money"),
     **dict.fromkeys(("value", "share"), "webapp.cli.figures"),
-    **dict.fromkeys(("voucher", "trust", "status", "history", "package"), "webapp.cli.proofs"),
+    **dict.fromkeys(
+        ("voucher", "trust", "status", "history", "package", "witness"), "webapp.cli.proofs"
+    ),
     "verify": "webapp.cli.verify",
+    "verifier": "webapp.cli.verifier",
     "serve": "webapp.serve",
     "site": "webapp.serve",
     "demo": "webapp.demo",

@@ -16,19 +16,19 @@ from typing import Any
 import click
 import structlog
 
-from ledger import parties
+from ledger import parties, settings
 from ledger.chain import keys, node, outbox
 from ledger.chain.gateway import connect
-from ledger.errors import ChainUnavailable, Conflict, LedgerError
+from ledger.errors import ChainUnavailable, Conflict, LedgerError, Missing
 from webapp import home as homes
 from webapp import jobs, serve
 from webapp.cli import main
 from webapp.cli.proofs import open_worker
-from webapp.cli.run import HOUSE, Run, progress_bar, with_home
+from webapp.cli.run import HOUSE, Run, print_json, progress_bar, with_home
 from webapp.deeds import Desk, background
-from webapp.deeds.all import house
+from webapp.deeds.all import house, work
 from webapp.home import Home
-from webapp.language import tr
+from webapp.language import tr, translate
 from webapp.worker import Worker
 
 NODE_START_S = 30
@@ -197,6 +197,50 @@ def _wait_for_node(path: Path, process: "subprocess.Popen[bytes]") -> str:
     raise ChainUnavailable("The node did not start within {limit} s.", limit=NODE_START_S)
 
 
+@main.command("setting")
+@click.argument("name", required=False)
+@click.argument("value", required=False)
+@click.option("--as", "login", help="the administrator who changes it")
+@with_home
+def setting(run: Run, name: str | None, value: str | None, login: str | None) -> None:
+    """Show the settings of the house, or change one (administrator)."""
+    if name and value is not None:
+        answer = run.do(
+            house.change_setting, run.sole(login, "administrator"), {"value": value},
+            setting_name=name,
+        )  # fmt: skip
+        run.say(answer, house.change_setting.says)
+        return
+    found = run.ask(house.show_settings)["items"]
+    found = [one for one in found if name in (None, one["name"])]
+    if not found:
+        raise Missing("There is no setting {name}; there are: {names}.", name=name,
+                      names=", ".join(settings.CHOICES))  # fmt: skip
+    if run.as_json:
+        print_json(found)
+        return
+    for one in found:
+        click.echo(f"{one['name']} = {one['value']}   {tr(one['title'])}")
+
+
+@main.command("ladder")
+@click.option("--as", "login", help="the member whose things are shown; else all")
+@with_home
+def ladder(run: Run, login: str | None) -> None:
+    """Show what is on its way: recorded, sealed, anchored, confirmed; waiting, sent, effective, alarm."""
+    found = run.ask(work.ladder, login)
+    if run.as_json:
+        print_json(found)
+        return
+    for one in found["items"]:
+        chain = f", {tr('on chain: {state}', state=tr(one['on_chain']))}" if one["on_chain"] else ""
+        problem = outbox.told(one["reason"], translate)
+        told = f": {problem}" if problem else ""
+        click.echo(f"{tr(one['noun'])} {one['number']}  {tr(one['rung'])}{chain}{told}")
+    if not found["items"]:
+        click.echo(tr("Everything is confirmed."))
+
+
 @main.command("worker")
 @click.option("--once", is_flag=True, help="stop when nothing is left to do")
 @click.option(
@@ -223,7 +267,9 @@ def worker_command(run: Run, once: bool, retry: bool, parent_pid: int | None) ->
             found = outbox.alarms(session)
             for act in found:
                 click.echo(
-                    f"{act.contract}.{act.function} {act.subject_id}: {act.problem}", err=True
+                    f"{act.contract}.{act.function} {act.subject_id}: "
+                    f"{outbox.told(act.problem, translate)}",
+                    err=True,
                 )
             run.say({"alarms": len(found)}, "Nothing is left to do; {alarms} alarms.")
         if found:

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
-from ledger import log
+from ledger import log, settings
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid
 from ledger.parties import Actor
@@ -28,6 +28,29 @@ class AuditBody(Body):
     offline = fields.Boolean(
         load_default=False, metadata={"title": "Do not compare with the chain", "hint": ""}
     )
+
+
+class SettingBody(Body):
+    """What is chosen."""
+
+    value = text("Value", most=40)
+
+
+class SettingAnswer(Schema):
+    """A setting: what holds, what holds without a choice, and what may be chosen."""
+
+    choices = fields.List(fields.String(), required=True)
+    default = fields.String(required=True)
+    most = fields.Integer(required=True)
+    name = fields.String(required=True)
+    title = fields.String(required=True)
+    value = fields.String(required=True)
+
+
+class SettingsAnswer(Schema):
+    """All settings."""
+
+    items = fields.List(fields.Nested(SettingAnswer), required=True)
 
 
 class ValueBody(Body):
@@ -55,12 +78,13 @@ class FigureAnswer(Schema):
 
 
 class AlarmAnswer(Schema):
-    """An act on chain that a person must look at."""
+    """An act on chain that a person must look at; `reason` is the problem's template and its facts."""
 
     contract = fields.String(required=True)
     function = fields.String(required=True)
     id = fields.String(required=True)
     problem = fields.String(required=True, allow_none=True)
+    reason = fields.Dict(required=True)
     subject_id = fields.String(required=True)
 
 
@@ -126,6 +150,29 @@ def retry(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
     return {"count": outbox.retry(session)}
 
 
+@deed("setting.change", "/settings/<setting_name>", "Change a setting",
+      "{name} is now {value}.", body=SettingBody)  # fmt: skip
+def change_setting(
+    _desk: Desk, session: Session, actor: Actor, setting_name: str, *, value: str
+) -> dict[str, Any]:
+    row = settings.change(session, actor, setting_name, value)
+    return {"name": row.name, "value": row.value}
+
+
+@question("setting.read", "/settings", "Settings", name="setting.read", answer=SettingsAnswer)
+def show_settings(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
+    """What is chosen for the whole house."""
+    return {
+        "items": [
+            {
+                "choices": list(choice.choices), "default": choice.default, "most": choice.most,
+                "name": name, "title": choice.title, "value": settings.value(session, name),
+            }
+            for name, choice in settings.CHOICES.items()
+        ]
+    }  # fmt: skip
+
+
 @question("outbox.read", "/outbox/alarms", "Alarms", answer=AlarmsAnswer)
 def alarms(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
     """The acts that the chain or we could not bring to an end, and how many are still open."""
@@ -133,7 +180,8 @@ def alarms(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
         "items": [
             {
                 "contract": act.contract, "function": act.function, "id": act.id,
-                "problem": act.problem, "subject_id": act.subject_id,
+                "problem": outbox.told(act.problem), "reason": (act.problem or {}),
+                "subject_id": act.subject_id,
             }
             for act in outbox.alarms(session)
         ],

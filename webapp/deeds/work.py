@@ -7,19 +7,22 @@ from marshmallow import Schema, fields
 from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session
 
+from ledger import log
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
 from ledger.chain import outbox
 from ledger.parties import MAY, Actor, Member, roles_of
+from ledger.proof.encoding import instant
 from ledger.registration import Application, Registration
 from ledger.revenue import Scheme, Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from webapp.deeds import DEEDS, Desk, question
-from webapp.deeds.subjects import BY_NOUN
+from webapp.deeds.subjects import BY_NOUN, visible
 
 EACH = 20
+CLIMBING_MAX = 100
 
 
 class WorkItem(Schema):
@@ -88,6 +91,66 @@ def work(desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
     found.sort(key=lambda item: (item["due"] or "9999", item["number"]))
     sees_alarms = bool(roles_of(actor) & set(MAY["outbox.read"]))
     return {"alarms": len(outbox.alarms(session)) if sees_alarms else 0, "items": found}
+
+
+class Climbing(Schema):
+    """Something on its way: how far its last record is, and its last act on chain."""
+
+    noun = fields.String(required=True)
+    number = fields.String(required=True)
+    about = fields.String(required=True)
+    at = fields.String(required=True)
+    rung = fields.String(required=True)
+    on_chain = fields.String(required=True, allow_none=True)
+    problem = fields.String(required=True, allow_none=True)
+    reason = fields.Dict(required=True)
+
+
+class LadderAnswer(Schema):
+    """What has not come to the top yet, the newest first; `more` when there is more than is told."""
+
+    items = fields.List(fields.Nested(Climbing), required=True)
+    more = fields.Boolean(required=True)
+
+
+@question("ladder.read", "/ladder", "On its way to the chain", answer=LadderAnswer)
+def ladder(_desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
+    """Everything the person may see whose last record is not confirmed, or whose act is not final."""
+    unsettled = or_(outbox.IS_OPEN, outbox.Act.state == "alarm")
+    newest = select(log.Record.subject_id).where(
+        log.Record.leaf_index >= log.confirmed_size(session)
+    )
+    items = []
+    for noun, subject in BY_NOUN.items():
+        if f"{noun}.read" not in MAY:
+            continue
+        climbing = newest.where(log.Record.subject_type == noun)
+        sent = select(outbox.Act.subject_id).where(unsettled)
+        wanted = select(subject.model).where(
+            or_(subject.model.id.in_(climbing), subject.model.id.in_(sent))
+        )
+        mine = visible(actor, noun)
+        if mine is not None:
+            wanted = wanted.where(mine)
+        for row in session.scalars(
+            wanted.order_by(subject.model.id.desc()).limit(CLIMBING_MAX + 1)
+        ):
+            record = log.record_of(session, row.id, row.version)
+            # Of several acts the first is told: the others wait for it.
+            act = session.scalars(
+                select(outbox.Act)
+                .where(outbox.Act.subject_id == row.id, unsettled)
+                .order_by(outbox.Act.id)
+                .limit(1)
+            ).first()
+            items.append({
+                "about": getattr(row, "title", None) or getattr(row, "name", None) or "",
+                "at": instant(record.at), "noun": noun, "number": subject.number(row),
+                "on_chain": act and act.state, "problem": act and outbox.told(act.problem),
+                "reason": (act and act.problem) or {}, "rung": log.rung(session, record),
+            })  # fmt: skip
+    items.sort(key=lambda item: str(item["at"]), reverse=True)
+    return {"items": items[:CLIMBING_MAX], "more": len(items) > CLIMBING_MAX}
 
 
 def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[dict[str, Any]]:

@@ -28,11 +28,13 @@ from webapp.pages import (
     show,
     start,
     value,
+    witnesses,
 )
 from webapp.pages.menu import menu
 
 # Each of these files enters its own routes: `enter(app, limiter)`.
-PLACES: tuple[Any, ...] = (start, people, public, registration, value, revenue, house, identity)
+PLACES: tuple[Any, ...] = (start, people, public, registration, value, revenue, house, identity,
+                           witnesses)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

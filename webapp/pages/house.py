@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ledger import log, vouchers
+from ledger.chain import outbox
 from ledger.chain.gateway import connect
 from ledger.errors import ChainUnavailable, LedgerError, NotAuthenticated
 from ledger.parties import Account
@@ -115,29 +116,30 @@ def _still(session: Session, state: dict[str, Any], now: datetime) -> list[str]:
 
 def _subject(session: Session, alarm: dict[str, Any]) -> dict[str, Any]:
     """What an alarm is about, with its page where it has one, and what to do."""
-    problem = str(alarm["problem"] or "")
-    if problem.startswith("FORK"):
+    template = alarm["reason"].get("template", "")
+    if template in (outbox.FORK, outbox.BEHIND):
         todo = tr(
             "Stop: do not retry. The chain holds another history than this log. Keep both as they "
             "are, run the audit, and find out who has used the anchoring key."
         )
-    elif problem.startswith("the contract refused"):
-        todo = tr("Mend the cause that the contract names, then try the alarms again.")
+    elif template == outbox.REFUSED or template in outbox.ADVICE.values():
+        todo = tr("Mend the cause that is named, then try the alarms again.")
     else:
         todo = tr(
             "Somebody else has acted in the contract with one of our keys: find out who, before "
             "anything is tried again."
         )
+    told = {"problem": outbox.told(alarm["reason"], translate), "todo": todo}
     found = session.scalars(
         select(log.Record.subject_type).where(log.Record.subject_id == alarm["subject_id"]).limit(1)
     ).first()
     subject = BY_NOUN.get(found or "")
     row = session.get(subject.model, alarm["subject_id"]) if subject else None
     if subject is None or row is None:
-        return {"todo": todo, "noun": None, "number": alarm["subject_id"], "address": None}
+        return {**told, "noun": None, "number": alarm["subject_id"], "address": None}
     number = subject.number(row)
     address = nouns.page_of(subject.noun, number)
-    return {"todo": todo, "noun": subject.noun, "number": number, "address": address}
+    return {**told, "noun": subject.noun, "number": number, "address": address}
 
 
 def _audits(session: Session) -> list[dict[str, Any]]:

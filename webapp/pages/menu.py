@@ -27,6 +27,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("licence_list", "licence.read", "Licences"),
         ("payment_list", "payment.read", "Payments"),
         ("statement_list", "statement.read", "Statements"),
+        ("usage_list", "usage.read", "Usage"),
     ),
     "House": (
         ("party_list", "party.read", "Organisations"),
@@ -37,6 +38,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     " ": (
         ("log_read", "log.read", "Log"),
+        ("witness_list", "witness.read", "Witnesses"),
         ("verify", "file.verify", "Verify"),
     ),
 }

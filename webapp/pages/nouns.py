@@ -44,6 +44,8 @@ COLUMNS: dict[str, dict[str, str]] = {
                 "valid_until": "Valid until", "price_fen": "Price (yuan)", "state": "State"},
     "payment": {"reference": "Bank's reference", "received_on": "Received on",
                 "amount_fen": "Amount (yuan)", "net_fen": "Net (yuan)", "vat_fen": "VAT (yuan)"},
+    "usage": {"number": "Number", "source_name": "File name", "row_count": "Rows",
+              "first_at": "First event", "last_at": "Last event"},
     "scheme": {"edition": "Edition", "effective_from": "First day it binds", "state": "State"},
     "statement": {"number": "Number", "from_on": "First day", "until_on": "Last day",
                   "amount_fen": "Amount (yuan)", "state": "State"},
@@ -54,7 +56,8 @@ SPECIAL = {"password.change", "token.create", "token.revoke", "application.submi
 # Deeds that start from a list, with nothing in their path.
 LISTED = {"party": ("party.add",), "evidence": ("evidence.deposit",),
           "resource": ("catalogue.import", "resource.add"), "agreement": ("agreement.propose",),
-          "application": ("application.submit",)}  # fmt: skip
+          "application": ("application.submit",), "usage": ("usage.import",),
+          "witness": ("witness.add", "witness.cosign", "witness.remove")}  # fmt: skip
 
 
 def enter(app: Flask, _limiter: Limiter) -> None:

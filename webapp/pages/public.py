@@ -17,9 +17,11 @@ from ledger.catalogue_values import CYCLES, OPENING, SHARING, read_choice
 from ledger.errors import Invalid, LedgerError, Missing
 from ledger.parties import allowed
 from ledger.proof.encoding import digest_bytes
+from ledger.proof.page import NAME as PAGE_NAME
+from ledger.proof.page import content_policy, read_page
 from ledger.proof.verify import Report
 from ledger.qr import parse_qr_text, qr_svg, qr_text
-from webapp import door, quick
+from webapp import door, quick, tlog
 from webapp.api import NOUNS
 from webapp.api.more import VERIFY_BYTES_MAX, docs
 from webapp.deeds import DEEDS, QUESTIONS
@@ -64,8 +66,10 @@ CHOICES = {
 def enter(app: Flask, limiter: Limiter) -> None:
     """Enter the routes."""
     quick.set_up(app, limiter)
+    tlog.enter(app)
     slowly = limiter.limit(VERIFY_RATE, methods=["POST"])
     app.add_url_rule("/verify", "verify", slowly(verify), methods=["GET", "POST"])
+    app.add_url_rule("/verifier.html", "verifier_page", verifier_page)
     app.add_url_rule("/verify/<number>", "voucher_state", voucher_state)
     app.add_url_rule("/verify/<number>/qr.svg", "voucher_qr", voucher_qr)
     app.add_url_rule("/resources", "resource_list", resource_list)
@@ -189,6 +193,21 @@ def voucher_qr(number: str) -> Response:
     shown = door.the_desk().ask(proofs.state, door.who, {"number": number}, {})
     drawn = qr_svg(qr_text(shown["number"], digest_bytes(shown["digest"])))
     return Response(drawn, content_type="image/svg+xml")
+
+
+@door.guard("page.read")
+def verifier_page() -> Response:
+    """The page that checks documents on the reader's own machine; with `?download=1` a file to keep."""
+    answer = Response(read_page(), content_type="text/html; charset=utf-8")
+    if "download" in request.args:
+        answer.headers["Content-Disposition"] = f"attachment; filename={PAGE_NAME}"
+    return answer
+
+
+# Its script and style stand in it; what the other pages may load, it may not.
+verifier_page.talisman_view_options = {  # type: ignore[attr-defined]
+    "content_security_policy": f"{content_policy(read_page())}; frame-ancestors 'none'"
+}
 
 
 # -- the catalogue -------------------------------------------------------------------------------

@@ -10,10 +10,9 @@ from ledger.proof.encoding import parse_instant
 from valuation.money import yuan
 from webapp.language import tr
 
-RUNGS = ("recorded", "sealed", "anchored")
 BADGES = {
     **dict.fromkeys(("valid", "registered", "in_force", "approved", "posted", "agreed", "granted",
-                     "effective", "anchored", "done", "listed", "active"), "success"),
+                     "effective", "anchored", "confirmed", "done", "listed", "active"), "success"),
     **dict.fromkeys(("suspended", "returned", "on_notice", "proposed", "submitted", "in_review",
                      "reviewed", "drafted", "waiting", "sent", "running", "queued", "lapsed",
                      "sealed", "recorded", "objection_review"), "warning"),

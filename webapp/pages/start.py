@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 
 from ledger.calendar import is_workday, local_date
 from ledger.catalogue import CatalogueImport
+from ledger.chain.outbox import told
 from ledger.errors import Missing
 from ledger.parties import MAY
 from ledger.proof.encoding import canonical
@@ -73,8 +74,16 @@ def my_work() -> str:
             for job in jobs.jobs_of(session, door.actor().member_id, JOBS_SHOWN)
         ]
         begun = drafts.drafts_of(session, door.actor().member_id)
+    climbing = desk.ask(work.ladder, door.who, {}, {})
     return render_template(
-        "work.html", items=items, alarms=found["alarms"], jobs=mine, deeds=DEEDS,
+        "work.html", items=items, more=climbing["more"],
+        climbing=[
+            {
+                **one, "address": nouns.page_of(one["noun"], one["number"]),
+                "problem": told(one["reason"], translate),
+            }
+            for one in climbing["items"]
+        ], alarms=found["alarms"], jobs=mine, deeds=DEEDS,
         apply=_address("application_submit", {}) or url_for("application_list"),
         drafts=[(draft, _address("draft_read", {"draft_id": draft.id})) for draft in begun],
     )  # fmt: skip

@@ -210,10 +210,10 @@ def _missing(session: Session, known: Mapping[str, Any]) -> list[str]:
     missing = [
         tr("On chain, “{what}” is {state}.", what=act.function, state=act.state)
         for act in known["acts"]
-        if act.state != "effective"
+        if act.state != "effective" or act.confirmed_at is None
     ]
-    if known["rung"] != "anchored":
-        missing.append(tr("Its last record is {rung}, not yet anchored.", rung=known["rung"]))
+    if known["rung"] != "confirmed":
+        missing.append(tr("Its last record is {rung}, not yet confirmed.", rung=known["rung"]))
     if vouchers.current_status(session) is None:
         missing.append(tr("No status list was published yet."))
     return missing

@@ -14,73 +14,13 @@ from eth_utils import keccak
 from sqlalchemy import select
 
 from contracts import artifact
-from ledger import agreements, log, registration, revenue, trading, vouchers
+from ledger import log, revenue, trading, vouchers
 from ledger.chain import outbox
-from ledger.chain.gateway import connect
 from ledger.errors import ChainUnavailable
-from ledger.proof.bundle import voucher_key
-from tests.conftest import Town
-from webapp import home as homes
+from tests.conftest import HOLDER
+from tests.ledger.chain.site import PASSPHRASE, Site
 from webapp.cli.house import make_home, running_node
 from webapp.home import Home, clock
-from webapp.worker import Worker
-
-PASSPHRASE = "correct horse battery staple"
-HOLDER = "0x2222222222222222222222222222222222222222"
-
-
-class Site(Town):
-    """A town with a chain of its own and a worker."""
-
-    def __init__(self, home: Home) -> None:
-        super().__init__(home)
-        self.now = clock() - timedelta(days=500)
-        self.keyring = home.keyring(PASSPHRASE)
-        url, token = homes.node_address(home.path)
-        self.chain = connect(url, token=token)
-        self.places = home.config.deployment.contracts
-
-    def worker(self) -> Worker:
-        return Worker(self.home, self.keyring, self.chain)
-
-    def issue(self) -> vouchers.Voucher:
-        application = self.application("on_notice")
-        self.later(days=30)  # longer than any notice, with holidays
-        with self.reading() as session:
-            agreement = session.get_one(agreements.Agreement, application.agreement_id)
-        made = self.do("rita", registration.code, application, agreement)
-        return self.do(
-            "rita", vouchers.issue, registration=made, holder=self.party("operator"),
-            holder_address=HOLDER, origin=self.home.config.origin,
-            key=self.keyring.signer("credential"),
-        )  # fmt: skip
-
-    def key(self, voucher: vouchers.Voucher) -> bytes:
-        return voucher_key(self.home.config.origin, voucher.number)
-
-    def changes(self, voucher: vouchers.Voucher) -> list[int]:
-        """The versions of the voucher's events on chain."""
-        found = self.chain.events(
-            "VoucherRegistry", self.places["VoucherRegistry"], "Changed", 0, id=self.key(voucher)
-        )
-        return [event["args"]["version"] for event in found]
-
-    def act(self, subject_id: str, version: int = 1) -> outbox.Act:
-        with self.reading() as session:
-            found = outbox.act_of(session, subject_id, version)
-            assert found is not None
-            return found
-
-    def send_past_us(self, lane: str, contract: str, function: str, *arguments: Any) -> None:
-        """A transaction by our own key that our outbox knows nothing of."""
-        fees = self.chain.fees()
-        raw, _ = self.chain.sign(
-            self.keyring.account(lane), to=self.places[contract],
-            data=self.chain.encode(contract, function, *arguments),
-            nonce=self.chain.nonce(self.home.address(lane), pending=True), gas=400_000,
-            chain_id=self.home.config.deployment.chain_id, fees=fees,
-        )  # fmt: skip
-        self.chain.send_raw(raw)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +67,7 @@ def test_a_voucher_is_carried_to_the_chain_and_its_record_anchored(site: Site) -
     assert (held[0], held[2], "sha256:" + held[7].hex()) == (HOLDER, 1, voucher.digest)
     with site.reading() as session:
         record = log.record_of(session, voucher.id, 1)
-        assert log.rung(session, record) == "anchored"
+        assert log.rung(session, record) == "confirmed"
         assert outbox.open_count(session) == 0
 
 
@@ -194,12 +134,12 @@ def test_of_several_seals_only_the_newest_is_anchored_and_covers_all(site: Site)
             sizes.append(checkpoint.tree_size)
     site.worker().drain()
     states = [
-        (site.act(f"checkpoint:{size}").state, site.act(f"checkpoint:{size}").problem)
+        (site.act(f"checkpoint:{size}").state, outbox.told(site.act(f"checkpoint:{size}").problem))
         for size in sizes
     ]
     assert states == [("effective", "superseded")] * 2 + [("effective", None)]
     with site.reading() as session:
-        held = [log.anchored_above(session, size - 1) for size in sizes]
+        held = [log.confirmed_above(session, size - 1) for size in sizes]
         assert [found.tree_size for found in held if found] == [sizes[-1]] * 3
 
 
