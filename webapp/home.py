@@ -13,7 +13,8 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Callable, Hashable, Iterator
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,6 +42,8 @@ CONFIG_VERSION = 1
 EMBEDDED_CHAIN_ID = 20260601
 STATUS_DAYS = 7
 DEPLOY_GAS = 6_000_000
+DEPLOY_LIMIT_S = 180.0
+DEPLOY_LOOK_S = 0.5
 KEPT_MAX = 2_000
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 CONTRACT_ORDER = ("CheckpointAnchor", "VoucherRegistry", "CirculationRegistry", "RevenueBook")
@@ -220,8 +223,8 @@ class Home:
             return external, os.environ.get("CHAIN_RPC_TOKEN")
         return node_address(self.path)
 
-    def trust(self) -> bytes:
-        """The trust file of this installation."""
+    def trust(self, witnesses: Iterable[str] = (), quorum: int = 0) -> bytes:
+        """The trust file of this installation; `witnesses` are the verifier keys of those known."""
         folder = self.path / "keys"
         return handoff.trust_file(
             self.config.deployment,
@@ -230,6 +233,8 @@ class Home:
             credential_public=bytes.fromhex(keys.public_key(folder, "credential")),
             since=self.config.created_at,
             embedded=self.config.embedded,
+            witnesses=witnesses,
+            quorum=quorum,
         )
 
     def store_material(self, data: bytes) -> str:
@@ -411,6 +416,7 @@ def deploy(
                 fees=gateway.fees(),
             )  # fmt: skip
             gateway.send_raw(raw)
+    _await_code(gateway, list(places.values()))
     for name in CONTRACT_ORDER:
         expected = bytes.fromhex(contracts.artifact(name)["deployed_bytecode"][2:])
         if len(gateway.code(places[name])) != len(expected):
@@ -424,6 +430,13 @@ def deploy(
         "deployed_in_block": start["block"],
         "genesis": genesis,
     }
+
+
+def _await_code(gateway: Gateway, addresses: list[str]) -> None:
+    """Wait until each address has code, as long as a chain may take for a block or two."""
+    end = time.monotonic() + DEPLOY_LIMIT_S
+    while not all(gateway.code(address) for address in addresses) and time.monotonic() < end:
+        time.sleep(DEPLOY_LOOK_S)
 
 
 def finish_init(

@@ -6,16 +6,13 @@ from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
 from ledger import log, settings
-from ledger.chain import keys, outbox
+from ledger.chain import outbox
 from ledger.errors import Conflict, Invalid
 from ledger.parties import Actor
-from ledger.proof.checkpoint import verifier_key
 from valuation import methods, sharing
 from webapp.deeds import Desk, Report, deed, question
 from webapp.deeds.forms import Body, document, text
 from webapp.deeds.proofs import settled
-
-DIFFERENCES_TOLD = 200
 
 
 class Empty(Body):
@@ -23,10 +20,17 @@ class Empty(Body):
 
 
 class AuditBody(Body):
-    """Whether the chain is asked as well."""
+    """Whether the chain is asked as well, and whether an audit that was broken off is begun anew."""
 
     offline = fields.Boolean(
         load_default=False, metadata={"title": "Do not compare with the chain", "hint": ""}
+    )
+    again = fields.Boolean(
+        load_default=False,
+        metadata={
+            "title": "Begin anew",
+            "hint": "An audit that was broken off less than a day ago goes on where it was",
+        },
     )
 
 
@@ -119,29 +123,30 @@ def anchor(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def audited(desk: Desk, report: Report, _actor: Actor, *, offline: bool) -> dict[str, Any]:
+def audited(
+    desk: Desk, report: Report, _actor: Actor, *, offline: bool, again: bool
+) -> dict[str, Any]:
     """Every difference between the tables, the payloads, the tiles and, unless offline, the chain."""
-    from ledger.supervision import Audit  # noqa: PLC0415 - only where one audits
+    from webapp import audits  # noqa: PLC0415 - only where one audits
 
-    gateway = None if offline else desk.gateway()
-    public = bytes.fromhex(keys.public_key(desk.home.path / "keys", "log"))
-    with desk.home.reading() as session:
-        work = Audit(session, desk.origin, [verifier_key(desk.origin, public)], desk.deployment,
-                     gateway, report)  # fmt: skip
-        found = work.run()
-    return {"found": found, "records": work.record_count}
+    ground = audits.ground_of_home(desk.home, None if offline else desk.gateway())
+    kept = desk.home.path / "audit.db"
+    return {"found": audits.audit(desk.home, ground, desk.now, kept, report, again=again)}
 
 
 @deed("audit.run", "/audits", "Audit", "{records} records audited, {count} differences.",
       body=AuditBody, long=True, records=False, prepare=audited)  # fmt: skip
 def audit(
-    _desk: Desk, _session: Session, _actor: Actor, *, offline: bool, found: list[Any], records: int
+    _desk: Desk,
+    _session: Session,
+    _actor: Actor,
+    *,
+    offline: bool,
+    again: bool,
+    found: dict[str, Any],
 ) -> dict[str, Any]:
-    told = [
-        {name: str(value) for name, value in one.as_dict().items()}
-        for one in found[:DIFFERENCES_TOLD]
-    ]
-    return {"count": len(found), "differences": told, "offline": offline, "records": records}
+    """What was covered, how many differences there are, and the first of them."""
+    return found
 
 
 @deed("outbox.retry", "/outbox/retry", "Try the alarms again",

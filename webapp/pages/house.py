@@ -29,6 +29,7 @@ from webapp.pages.show import redirect
 NODE_TIMEOUT_S = 2
 # The worker looks every two seconds: what has waited this long waits for a worker that does not run.
 STILL_AFTER = timedelta(minutes=2)
+STUCK_AFTER = timedelta(minutes=15)
 AUDITS_SHOWN = 5
 
 
@@ -71,6 +72,7 @@ def _page(refusal: str | None) -> str:
     with desk.home.reading() as session:
         return render_template(
             "house.html", refusal=refusal, log=state, open=told["open"], node=node, key=uuid4().hex,
+            settings=desk.ask(deeds.show_settings, door.who, {}, {})["items"],
             alarms=[{**alarm, **_subject(session, alarm)} for alarm in told["items"]],
             anchored=log.last_anchored(session), status=vouchers.current_status(session),
             still=_still(session, state, desk.now), now=desk.now, audits=_audits(session),
@@ -101,6 +103,19 @@ def _still(session: Session, state: dict[str, Any], now: datetime) -> list[str]:
     unsealed = head.tree_size - sealed["tree_size"]
     if unsealed and now - head.last_at > STILL_AFTER:
         found.append(tr("{count} records wait to be sealed.", count=unsealed))
+    stuck = session.scalar(
+        select(func.count())
+        .select_from(outbox.Act)
+        .where(outbox.IS_OPEN, outbox.Act.created_at < now - STUCK_AFTER)
+    )
+    if stuck:
+        found.append(
+            tr(
+                "{count} acts on chain are under way for more than {minutes} minutes: see whether the "
+                "node makes blocks and takes our transactions.",
+                count=stuck, minutes=STUCK_AFTER // timedelta(minutes=1),
+            )
+        )  # fmt: skip
     waiting = session.scalar(
         select(func.count())
         .select_from(Job)

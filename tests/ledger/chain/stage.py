@@ -23,12 +23,18 @@ ROUNDS_MAX = 40
 class Stage(Site):
     """A site whose node is behind a proxy, with one voucher that is suspended and resumed."""
 
-    def __init__(self, home: Home, way: Proxy, node: anvil.Anvil | None) -> None:
+    def __init__(self, home: Home, way: Proxy, node: anvil.Anvil | None, depth: int) -> None:
         super().__init__(home, way.url, timeout_s=1)
         self.way, self.node = way, node
         self.moves = itertools.cycle((("suspend", "suspended"), ("resume", "valid")))
+        self.set_depth(depth)
         self.voucher = self.issue()
         self.work()
+
+    def set_depth(self, blocks: int) -> None:
+        """How many blocks on top make one final."""
+        with self.deed() as session:
+            settings.change(session, self.actors["admin"], "confirmations", str(blocks))
 
     def step(self) -> None:
         """One more deed with an act of its own."""
@@ -70,15 +76,23 @@ class Stage(Site):
 
 
 @contextmanager
-def a_stage(path: Path, *options: str, embedded: bool = False) -> Iterator[Stage]:
+def a_stage(
+    path: Path,
+    *options: str,
+    embedded: bool = False,
+    database_url: str | None = None,
+    depth: int = 0,
+) -> Iterator[Stage]:
     """A stage on an anvil of its own, or on an embedded node."""
     kept = {name: os.environ.pop(name, None) for name in ("DATABASE_URL", "CHAIN_RPC_URL")}
     then = clock() - timedelta(days=501)
+    if database_url is not None:
+        os.environ["DATABASE_URL"] = database_url
     try:
         with ExitStack() as stack:
             node = None
             if embedded:
-                make_home(path, PASSPHRASE, then, uscc="12000000DEM000001E")
+                make_home(path, PASSPHRASE, then, uscc="12000000DEM000001E").close()
                 url = stack.enter_context(running_node(path))
             else:
                 node = stack.enter_context(anvil.running(*options))
@@ -86,11 +100,11 @@ def a_stage(path: Path, *options: str, embedded: bool = False) -> Iterator[Stage
                 path.mkdir(mode=0o700)
                 for address in homes.make_keys(path, PASSPHRASE, checker=None).values():
                     node.give(address, 10**18)
-                make_home(path, PASSPHRASE, then, uscc="12000000DEM000001E")
+                make_home(path, PASSPHRASE, then, uscc="12000000DEM000001E").close()
             way = stack.enter_context(proxy.before(url))
             home = Home(path)
             _ = home.config
-            made = Stage(home, way, node)
+            made = Stage(home, way, node, depth)
             yield made
             home.engine.dispose()
     finally:
@@ -98,8 +112,3 @@ def a_stage(path: Path, *options: str, embedded: bool = False) -> Iterator[Stage
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-
-
-def set_depth(stage: Stage, blocks: int) -> None:
-    with stage.deed() as session:
-        settings.change(session, stage.actors["admin"], "confirmations", str(blocks))

@@ -13,7 +13,7 @@ import pytest
 
 from ledger.chain import outbox
 from tests.ledger.chain import anvil, proxy
-from tests.ledger.chain.stage import Stage, a_stage, set_depth
+from tests.ledger.chain.stage import Stage, a_stage
 
 METHODS = (
     "eth_blockNumber", "eth_call", "eth_gasPrice", "eth_getBlockByNumber", "eth_getLogs",
@@ -39,7 +39,6 @@ def stage(
 ) -> Iterator[Stage]:
     path = tmp_path_factory.mktemp("faults") / "home"
     with a_stage(path, *anvil.FREE, embedded=request.param == "embedded") as made:
-        set_depth(made, 0)
         yield made
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from sqlalchemy import event
 from ledger import log
 from ledger.chain import outbox
 from ledger.errors import ChainUnavailable, Conflict
+from tests.conftest import fresh_database
 from tests.ledger.chain import anvil, proxy
-from tests.ledger.chain.stage import Stage, a_stage, set_depth
+from tests.ledger.chain.stage import Stage, a_stage
 from webapp.home import Home, clock
 from webapp.worker import Worker
 
@@ -23,8 +25,7 @@ DEAR = ("--block-base-fee-per-gas", str(GWEI), "--gas-price", str(GWEI))
 @pytest.fixture(scope="module")
 def free(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """On a chain without fees, three blocks on top make one final."""
-    with a_stage(tmp_path_factory.mktemp("free") / "home", *anvil.FREE) as stage:
-        set_depth(stage, 3)
+    with a_stage(tmp_path_factory.mktemp("free") / "home", *anvil.FREE, depth=3) as stage:
         settle(stage)
         yield stage
 
@@ -33,7 +34,6 @@ def free(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def dear(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """On a chain with fees, each block is taken as final."""
     with a_stage(tmp_path_factory.mktemp("dear") / "home", *DEAR) as stage:
-        set_depth(stage, 0)
         yield stage
 
 
@@ -314,13 +314,23 @@ class Killer:
             worker.seal(clock())
 
 
-@pytest.mark.parametrize("node", ["anvil", "embedded"])
+@pytest.mark.parametrize(
+    ("node", "database"),
+    [
+        ("anvil", "sqlite"),
+        pytest.param("embedded", "sqlite", marks=pytest.mark.slow),
+        pytest.param("anvil", "postgresql", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_at_any_request_or_commit_nothing_is_lost_or_done_twice(
-    node: str, tmp_path: Path
+    request: pytest.FixtureRequest, node: str, database: str, tmp_path: Path
 ) -> None:
     """kill -9 before and after each request reaches the node, and before each commit."""
-    with a_stage(tmp_path / "home", *anvil.FREE, embedded=node == "embedded") as stage:
-        set_depth(stage, 0)
+    with ExitStack() as stack:
+        url = stack.enter_context(fresh_database(database, request, tmp_path))
+        stage = stack.enter_context(
+            a_stage(tmp_path / "home", *anvil.FREE, embedded=node == "embedded", database_url=url)
+        )
         killed = 0
         for moments in ("before", "after", "commit"):
             for step in range(1, 400):
@@ -334,6 +344,24 @@ def test_killed_at_any_request_or_commit_nothing_is_lost_or_done_twice(
             stage.work()
             stage.check()
         assert killed > 60
+
+
+def test_a_database_put_back_to_an_older_state_is_an_alarm(tmp_path: Path) -> None:
+    with a_stage(tmp_path / "home", *anvil.FREE) as stage:
+        stage.work()
+        stage.home.close()
+        kept = (tmp_path / "home" / "ledger.db").read_bytes()
+        for _ in range(3):
+            stage.step()
+            stage.work()
+        stage.home.close()
+        for name in ("ledger.db-wal", "ledger.db-shm"):
+            (tmp_path / "home" / name).unlink(missing_ok=True)
+        (tmp_path / "home" / "ledger.db").write_bytes(kept)
+        stage.deposit(data=b"after the old copy came back")
+        stage.work()
+        (told,) = stage.problems()
+        assert "was put back to an older state" in told
 
 
 def test_without_a_node_the_worker_waits_and_says_so(tmp_path: Path) -> None:
