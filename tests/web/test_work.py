@@ -170,20 +170,68 @@ class TestMyWork:
         assert 'lang="zh-CN"' in site.visit("rita").get("/work")
 
 
-def raise_alarm(town: Town, subject_id: str, problem: str) -> None:
+def raise_alarm(town: Town, subject_id: str, problem: str, **facts: Any) -> None:
     with town.deed() as session:
         act = outbox.enqueue(
             session, town.now, lane="registrar", contract="VoucherRegistry", function="suspend",
             arguments=[], key=b"\1" * 32, expected_version=1, subject_id=subject_id,
             subject_version=1,
         )  # fmt: skip
-        act.state, act.problem = "alarm", problem
+        act.state, act.problem = "alarm", {"facts": facts, "template": problem}
 
 
 def settle_all(town: Town) -> None:
     with town.deed() as session:
         for act in session.query(outbox.Act):
             act.state, act.confirmed_at = "effective", town.now
+
+
+class TestLadder:
+    def test_everybody_sees_how_far_what_is_his_has_come(self, site: Site) -> None:
+        town = site.town
+        voucher = town.voucher()
+        olga, mallory = visit_of(site, "olga"), visit_of(site, "mallory")
+
+        def told() -> Any:
+            found = [one for one in olga.read("/ladder")["items"] if one["noun"] == "voucher"]
+            return [(one["number"], one["rung"], one["on_chain"]) for one in found]
+
+        assert told() == [(voucher.number, "recorded", "waiting")]
+        assert "On its way to the chain" in plain(olga.get("/work"))
+        assert voucher.number in olga.get("/work")
+        assert voucher.number not in mallory.get("/work")
+        assert not [one for one in mallory.read("/ladder")["items"] if one["noun"] == "voucher"]
+        size = town.seal().tree_size
+        assert told() == [(voucher.number, "sealed", "waiting")]
+        with town.deed() as session:
+            log.note_anchor(session, size, "0x" + "ab" * 32, 7)
+        assert told() == [(voucher.number, "anchored", "waiting")]
+        with town.deed() as session:
+            log.note_anchor(session, size, "0x" + "ab" * 32, 7, town.now)
+        assert told() == [(voucher.number, "confirmed", "waiting")]
+        town.settle(voucher)
+        assert told() == []
+
+    def test_an_alarm_stands_on_the_ladder_in_the_reader_s_language(self, site: Site) -> None:
+        town = site.town
+        voucher = town.voucher()
+        settle_all(town)
+        raise_alarm(town, voucher.id, outbox.REFUSED, why="VoucherNotValid()")
+        assert "the contract refused it (VoucherNotValid())" in visit_of(site, "olga").get("/work")
+        assert "the contract refused it" not in site.visit("olga").get("/work")
+
+
+class TestSettings:
+    def test_an_administrator_chooses_and_the_page_shows_it(self, site: Site) -> None:
+        visit = visit_of(site, "admin")
+        assert 'href="/settings/confirmations"' in visit.get("/house")
+        visit.get("/settings/confirmations")
+        visit.api("/settings/confirmations", {"value": "3"})
+        found = {one["name"]: one["value"] for one in visit.read("/settings")["items"]}
+        assert found == {"confirmations": "3", "log_readers": "public"}
+        visit.api("/settings/confirmations", {"value": "many"}, status=400)
+        visit_of(site, "gwen").api("/settings/confirmations", {"value": "4"}, status=403)
+        assert 'href="/settings/confirmations"' not in visit_of(site, "gwen").get("/house")
 
 
 class TestHouse:
@@ -242,14 +290,14 @@ class TestHouse:
         town = site.town
         voucher = town.voucher()
         settle_all(town)
-        raise_alarm(town, voucher.id, "the contract refused it (<b>): mend the cause, then retry")
-        raise_alarm(town, "checkpoint:9", outbox.FORK.format(size=9))
-        raise_alarm(town, "unknown", "the chain stands at version 7")
+        raise_alarm(town, voucher.id, outbox.REFUSED, why="<b>")
+        raise_alarm(town, "checkpoint:9", outbox.FORK, size=9)
+        raise_alarm(town, "unknown", outbox.NOT_OURS, version=7, due=6)
         visit = visit_of(site, "admin")
         page = visit.get("/house")
         first, second, third = rows(page)
         assert f'href="/vouchers/{voucher.number}"' in page
-        assert "Mend the cause that the contract names" in first
+        assert "Mend the cause that is named" in first
         assert "(&lt;b&gt;)" in page
         assert "Stop: do not retry" in second
         assert "find out who" in third

@@ -16,12 +16,13 @@ from ledger.chain.outbox import told
 from ledger.errors import Missing
 from ledger.parties import MAY
 from ledger.proof.encoding import canonical
-from webapp import door, drafts, jobs
+from webapp import audits, door, drafts, jobs
 from webapp.api.more import file_of
 from webapp.deeds import DEEDS, Deed
 from webapp.deeds.all import work
 from webapp.deeds.background import facts
 from webapp.deeds.people import ROLES
+from webapp.deeds.subjects import BY_NOUN
 from webapp.language import language, tr, translate
 from webapp.pages import nouns
 from webapp.pages.show import redirect
@@ -79,10 +80,11 @@ def my_work() -> str:
         "work.html", items=items, more=climbing["more"],
         climbing=[
             {
-                **one, "address": nouns.page_of(one["noun"], one["number"]),
+                **one, "address": _address(f"{one['noun']}_read", {key: one["number"]}),
                 "problem": told(one["reason"], translate),
             }
             for one in climbing["items"]
+            for key in (BY_NOUN[one["noun"]].key,)
         ], alarms=found["alarms"], jobs=mine, deeds=DEEDS,
         apply=_address("application_submit", {}) or url_for("application_list"),
         drafts=[(draft, _address("draft_read", {"draft_id": draft.id})) for draft in begun],
@@ -136,7 +138,7 @@ def job_page(job_id: str) -> str:
         made=_made(deed, keys, answer) if told["state"] == "done" else None,
         notices=notices[:NOTICES_SHOWN], notice_count=len(notices),
         problems=[_row(one) for one in ((refusal or {}).get("facts") or {}).get("problems", ())],
-        differences=answer.get("differences", ()) if deed.name == "audit.run" else (),
+        differences=[*map(audits.told, answer.get("differences", ()))] if deed.name == "audit.run" else (),
         refusal=refusal and jobs.refusal_text(refusal, translate),
         said=tr(deed.says, **answer) if told["state"] == "done" else None,
         stage=_stage(told["stage"]), of_the_house=deed.name in OF_THE_HOUSE,
@@ -149,9 +151,14 @@ def _stage(stage: str) -> str:
     known = {
         "": tr("at work"),
         "anchor": tr("sealing, and waiting for the chain"),
+        "check": tr("checking every row"),
+        "batches": tr("reading the batches"),
+        "chain": tr("comparing with the chain"),
         "read": tr("reading the file"),
         "records": tr("deriving the records anew"),
+        "rows": tr("comparing the rows"),
         "store": tr("storing the rows"),
+        "wait": tr("waiting: somebody is handing in the same rows"),
     }
     return known.get(stage) or tr("measuring {name}", name=stage)
 
