@@ -21,7 +21,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ledger.errors import Invalid, ProofFailed
-from ledger.proof.encoding import canonical, digest_text, sha256, unhex
+from ledger.proof.encoding import (
+    canonical,
+    digest_bytes,
+    digest_text,
+    parse_instant,
+    sha256,
+    unhex,
+)
 from ledger.proof.merkle import leaf_hash
 
 BUNDLE_TYPE = "shuzheng/bundle"
@@ -63,6 +70,18 @@ def row_hash(salt: bytes, row: Mapping[str, Any]) -> bytes:
 def entry_of(payload: Mapping[str, Any], digest: str) -> dict[str, Any]:
     """The public leaf of a payload: when, what kind, and the salted digest."""
     return {"at": payload["at"], "digest": digest, "kind": payload["kind"], "v": 1}
+
+
+def check_entry(entry: Any) -> dict[str, Any]:
+    """A public leaf that has the form of `entry_of`; anything else raises Invalid."""
+    if (
+        type(entry) is not dict or set(entry) != {"at", "digest", "kind", "v"}
+        or type(entry["kind"]) is not str or not is_one(entry["v"])
+    ):  # fmt: skip
+        raise Invalid("This is no entry of the log of version 1.")
+    parse_instant(entry["at"])
+    digest_bytes(entry["digest"])
+    return entry
 
 
 def check_bundle(bundle: Any) -> bytes:

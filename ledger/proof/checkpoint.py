@@ -7,13 +7,14 @@
     — shuzheng.local/1a2b3c4d Uw2QOkn8…             base64(key hash ‖ signature)
 
 A verifier key ("vkey") is spelled name+<key hash, 8 hex>+base64(0x01 ‖ Ed25519 public key); the key
-hash is the first 4 bytes of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key).
+hash is the first 4 bytes of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key). A witness's has 0x04 instead of
+0x01 (see `cosignature`).
 """
 
 import base64
 import hashlib
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -27,19 +28,21 @@ from ledger.proof.encoding import unbase64
 ED25519 = b"\x01"
 TLOG_PROOF = "c2sp.org/tlog-proof@v1"
 SIZE_MAX = 2**63 - 1
+SIGNATURES_MAX = 64  # C2SP signed-note asks for a limit of at least 16
+PROOF_HASHES_MAX = 64
 
 
 class VerifierKey(NamedTuple):
-    """A key that may sign notes: its name, its 4-byte hash, its 32 public bytes."""
+    """A key that may sign notes: its name, its 4-byte hash, its 32 public bytes, what it is for."""
 
     name: str
     key_hash: bytes
     public: bytes
+    algorithm: bytes = ED25519
 
     def spelled(self) -> str:
-        return (
-            f"{self.name}+{self.key_hash.hex()}+{base64.b64encode(ED25519 + self.public).decode()}"
-        )
+        material = base64.b64encode(self.algorithm + self.public).decode()
+        return f"{self.name}+{self.key_hash.hex()}+{material}"
 
 
 class Signature(NamedTuple):
@@ -59,24 +62,26 @@ class Checkpoint(NamedTuple):
     extensions: tuple[str, ...] = ()
 
 
-def verifier_key(name: str, public: bytes) -> VerifierKey:
+def verifier_key(name: str, public: bytes, algorithm: bytes = ED25519) -> VerifierKey:
     """The verifier key of a name and 32 public bytes."""
     _check_name(name)
     if len(public) != 32:
         raise Invalid("An Ed25519 public key has 32 bytes, not {length}.", length=len(public))
-    return VerifierKey(name, _key_hash(name, public), public)
+    return VerifierKey(name, _key_hash(name, algorithm + public), public, algorithm)
 
 
-def parse_verifier_key(text: str) -> VerifierKey:
-    """The key spelled by `text`; a hash that does not belong to it raises Invalid."""
+def parse_verifier_key(text: Any, algorithm: bytes = ED25519) -> VerifierKey:
+    """The key spelled by `text`; another algorithm's, or a hash of another key, raises Invalid."""
     # base64 may hold a plus sign itself, a name may not
     parts = text.split("+", 2) if type(text) is str else []
     if len(parts) != 3:
         raise Invalid("{text} is not a verifier key name+hash+key.", text=repr(text))
     material = unbase64(parts[2])
-    if material[:1] != ED25519 or len(material) != 33:
+    if material[:1] != algorithm or len(material) != 33:
+        if algorithm != ED25519:
+            raise Invalid("The key of {name} is no Ed25519 key of a witness.", name=parts[0])
         raise Invalid("The verifier key of {name} is not Ed25519.", name=parts[0])
-    key = verifier_key(parts[0], material[1:])
+    key = verifier_key(parts[0], material[1:], algorithm)
     if key.spelled() != text:
         raise Invalid("The key hash of {name} does not belong to its key.", name=parts[0])
     return key
@@ -94,10 +99,11 @@ def format_checkpoint(checkpoint: Checkpoint) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def parse_checkpoint(text: str) -> Checkpoint:
+def parse_checkpoint(text: Any) -> Checkpoint:
     """What the text says; a number with leading zeros, a short root, an odd byte raise Invalid."""
-    if not text.endswith("\n"):
+    if type(text) is not str or not text.endswith("\n"):
         raise Invalid("The checkpoint does not end with a newline.")
+    _check_text(text)
     lines = text[:-1].split("\n")
     if len(lines) < 3 or any(not line for line in lines):
         raise Invalid("A checkpoint has an origin, a size and a root, each on its line.")
@@ -124,11 +130,13 @@ def signature_line(signature: Signature) -> str:
     return f"— {signature.name} {blob}\n"
 
 
-def parse_note(note: str) -> tuple[str, list[Signature]]:
+def parse_note(note: Any) -> tuple[str, list[Signature]]:
     """The signed text and its signature lines; any malformed line raises Invalid."""
-    text, gap, lines = note.rpartition("\n\n")
+    text, gap, lines = note.rpartition("\n\n") if type(note) is str else ("", "", "")
     if not gap or not lines.endswith("\n"):
         raise Invalid("The note has no signatures after an empty line.")
+    if lines.count("\n") > SIGNATURES_MAX:
+        raise Invalid("The note has more than {limit} signatures.", limit=SIGNATURES_MAX)
     text += "\n"
     _check_text(text)
     signatures = []
@@ -144,7 +152,7 @@ def parse_note(note: str) -> tuple[str, list[Signature]]:
     return text, signatures
 
 
-def open_note(note: str, keys: Iterable[VerifierKey]) -> tuple[str, list[VerifierKey]]:
+def open_note(note: Any, keys: Iterable[VerifierKey]) -> tuple[str, list[VerifierKey]]:
     """The text and those of `keys` that signed it.
 
     A wrong signature by a known key raises ProofFailed, as the note format demands; signatures by
@@ -169,8 +177,8 @@ def open_note(note: str, keys: Iterable[VerifierKey]) -> tuple[str, list[Verifie
     return text, signers
 
 
-def _key_hash(name: str, public: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + b"\n" + ED25519 + public).digest()[:4]
+def _key_hash(name: str, material: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n" + material).digest()[:4]
 
 
 def _check_name(name: str) -> None:
@@ -207,9 +215,9 @@ def format_tlog_proof(leaf_index: int, inclusion: list[bytes], note: str, extra:
     return "".join(line + "\n" for line in lines) + "\n" + note
 
 
-def parse_tlog_proof(text: str) -> tuple[int, list[bytes], str, bytes]:
+def parse_tlog_proof(text: Any) -> tuple[int, list[bytes], str, bytes]:
     """Index, hashes, note and extra of a C2SP tlog-proof; any other spelling raises Invalid."""
-    head, gap, note = text.partition("\n\n")
+    head, gap, note = text.partition("\n\n") if type(text) is str else ("", "", "")
     lines = head.split("\n")
     if not gap or len(lines) < 3 or lines[0] != TLOG_PROOF:
         raise Invalid("This is no C2SP tlog-proof of version 1.")
@@ -217,6 +225,8 @@ def parse_tlog_proof(text: str) -> tuple[int, list[bytes], str, bytes]:
     if not (index_text.isascii() and index_text.isdigit() and len(index_text) < 20):
         raise Invalid("The leaf index {index} is not a plain decimal.", index=repr(index_text))
     parse_checkpoint(parse_note(note)[0])
+    if len(lines) - 3 > PROOF_HASHES_MAX:
+        raise Invalid("The inclusion proof has more than {limit} hashes.", limit=PROOF_HASHES_MAX)
     hashes = [unbase64(line) for line in lines[3:]]
     found = int(index_text), hashes, note, unbase64(extra_text)
     if any(len(value) != 32 for value in hashes) or format_tlog_proof(*found) != text:

@@ -2,20 +2,32 @@
 
 A tile (level L, number N) holds up to 256 hashes: entry i is the root of the complete subtree of
 256^L leaves that starts at leaf (256·N + i)·256^L. A full tile never changes again; only the tiles at
-the right edge grow. So every node of the tree is computed from one tile, and a proof over a million
-leaves reads at most five tiles.
+the right edge grow. Every node of the tree is computed from one tile, and every node of a proof lies
+beside the way down to one leaf or at the right edge: one tile each a level, and the top one is both.
 
-    path of tile (0, 1234067), 8 of 256 hashes wide:  tile/0/x001/x234/067.p/8
+    levels of a tree of n leaves        l = ⌈log256 n⌉             3 of a million, 4 of a billion
+    tiles that a proof reads            at most 2·l − 1            5 of a million, 7 of a billion
+    path of tile (0, 1234067), 8 of 256 hashes wide                tile/0/x001/x234/067.p/8
+    path of the entries under it, which are no hashes              tile/entries/x001/x234/067.p/8
 """
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from ledger.errors import Invalid
-from ledger.proof.merkle import node_hash, root, split
+from ledger.proof.merkle import node_hash, split
 
 WIDTH = 256
 HEIGHT = 8
+LEVEL_MAX = 63
+ENTRIES = -1  # the "level" of the entries themselves, below that of their hashes
+PATH = re.compile(
+    r"tile/(entries|[0-9]{1,2})/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([0-9]{1,3}))?", re.ASCII
+)
+KEPT, KEPT_ABOVE = 4096, 2
 
 
 class Tile(NamedTuple):
@@ -42,26 +54,42 @@ def tile_path(tile: Tile, width: int = WIDTH) -> str:
     while rest:
         rest, group = divmod(rest, 1000)
         groups.insert(0, f"x{group:03d}")
+    level = "entries" if tile.level == ENTRIES else tile.level
     partial = "" if width == WIDTH else f".p/{width}"
-    return f"tile/{tile.level}/{'/'.join(groups)}{partial}"
+    return f"tile/{level}/{'/'.join(groups)}{partial}"
 
 
-def edge(size: int) -> list[Tile]:
-    """The tiles at the right edge that the next leaf may touch, one per level."""
-    tiles = []
-    level, count = 0, size
-    while True:
-        tiles.append(Tile(level, count // WIDTH))
-        if count < WIDTH:
-            return tiles
-        count //= WIDTH
-        level += 1
+def parse_tile_path(text: str) -> tuple[Tile, int]:
+    """The tile and the width that a path names; any spelling but that of `tile_path` raises Invalid."""
+    found = PATH.fullmatch(text)
+    if found is not None:
+        level = ENTRIES if found[1] == "entries" else int(found[1])
+        tile = Tile(level, int(found[2].replace("x", "").replace("/", "")))
+        width = WIDTH if found[3] is None else int(found[3])
+        if level <= LEVEL_MAX and 0 < width <= WIDTH and tile_path(tile, width) == text:
+            return tile, width
+    raise Invalid("{path} is no path of a tile (C2SP tlog-tiles).", path=text)
+
+
+def tile_width(tile: Tile, size: int) -> int:
+    """How many hashes (or entries) of a tile a tree of `size` leaves fills: 0 to 256."""
+    return max(0, min(WIDTH, (size >> HEIGHT * max(0, tile.level)) - WIDTH * tile.n))
+
+
+def unfinished(size: int, count: int) -> list[Tile]:
+    """The partial tiles of the first `size` leaves that `count` more will write: one a level."""
+    found, level, end = [], 0, size + count
+    while size != end:
+        if size % WIDTH:
+            found.append(Tile(level, size // WIDTH))
+        level, size, end = level + 1, size // WIDTH, end // WIDTH
+    return found
 
 
 def grow(tiles: Tiles, size: int, leaf_hashes: list[bytes]) -> dict[Tile, bytes]:
     """The tiles as they stand after `leaf_hashes` follow the first `size` leaves.
 
-    `tiles` holds the right edge (see `edge`) where it is not empty; only changed tiles come back.
+    `tiles` holds those that are unfinished; only changed tiles come back.
     """
     changed: dict[Tile, bytes] = {}
     level, start, fresh = 0, size, leaf_hashes
@@ -77,7 +105,7 @@ def grow(tiles: Tiles, size: int, leaf_hashes: list[bytes]) -> dict[Tile, bytes]
             content += value
             if len(content) == 32 * WIDTH:
                 changed[tile] = bytes(content)
-                above.append(_root_of(bytes(content)))
+                above.append(_fold(bytes(content)))
                 tile, content = Tile(level, tile.n + 1), bytearray()
         if content:
             changed[tile] = bytes(content)
@@ -93,12 +121,12 @@ def tile_of(node: Node) -> Tile:
 
 def node_value(node: Node, tiles: Tiles) -> bytes:
     """The hash of a complete subtree, from the one tile that covers it."""
-    inside = node.height % HEIGHT
+    inside, tile = node.height % HEIGHT, tile_of(node)
     first = (node.n << inside) % WIDTH
-    content = tiles[tile_of(node)][32 * first : 32 * (first + (1 << inside))]
+    content = tiles[tile][32 * first : 32 * (first + (1 << inside))]
     if len(content) != 32 << inside:
-        raise Invalid("Tile {path} is too short.", path=tile_path(tile_of(node)))
-    return _root_of(content)
+        raise Invalid("Tile {path} is too short.", path=tile_path(tile))
+    return _fold_kept(content) if inside > KEPT_ABOVE else _fold(content)
 
 
 def range_nodes(low: int, high: int) -> list[Node]:
@@ -158,15 +186,27 @@ def consistency_ranges(old_size: int, new_size: int) -> list[tuple[int, int]]:
     return ranges[::-1]
 
 
+def tiles_a_proof(size: int) -> int:
+    """How many tiles a proof in a tree of `size` leaves reads at most: two a level, and the top one."""
+    levels = 1
+    while WIDTH**levels < size:
+        levels += 1
+    return 2 * levels - 1
+
+
 def tiles_needed(ranges: list[tuple[int, int]]) -> set[Tile]:
     """Which tiles to read before the roots of `ranges` can be computed."""
     return {tile_of(node) for low, high in ranges for node in range_nodes(low, high)}
 
 
-def _root_of(content: bytes) -> bytes:
-    return root(list(_hashes(content)))
+def _fold(hashes: bytes) -> bytes:
+    """The root over 2^k concatenated hashes."""
+    while len(hashes) > 32:
+        pairs = [hashes[start : start + 64] for start in range(0, len(hashes), 64)]
+        hashes = b"".join([hashlib.sha256(b"\x01" + pair).digest() for pair in pairs])
+    return hashes
 
 
-def _hashes(content: bytes) -> Iterator[bytes]:
-    for start in range(0, len(content), 32):
-        yield content[start : start + 32]
+# Most proofs pass through the same few tiles above the leaves: what they come to is kept, by the
+# hashes themselves, so that it cannot grow stale.
+_fold_kept = lru_cache(KEPT)(_fold)

@@ -1,15 +1,20 @@
 """Check a document of ours without trusting us: `python -m ledger.proof.verify FILE --trust trust.json`.
 
-What is checked, in this order; the first four need no network:
+What is checked, each told as it is found; chain, anchor and state need a node, the others no network:
 
- 1. form       the file is in its one canonical form
- 2. package    (ZIP) every file is listed with its digest, and the list itself was recorded
- 3. voucher    the credential's signature, by an issuer key of the trust file; withheld fields fit
- 4. record     the payload is what the entry says, and the entry is in the log at a signed checkpoint
- 5. status     the signed status list: valid, suspended, revoked, …, as of its date
- 6. chain      a node you name: it is the trusted chain, it holds the checkpoint and the voucher
+    form       the file is in its one canonical form
+    chain      the node you name serves the chain of your trust file
+    package    (ZIP) every file is listed with its digest, and the list itself was recorded
+    row        (proof of an event) it is one of its batch, whose record comes next
+    record     the payload is what the entry says, and the entry is in the log at a signed checkpoint
+    witness    which of your trust file's witnesses cosigned that checkpoint, and when
+    anchor     the contract holds that checkpoint
+    voucher    the credential's signature, by an issuer key of the trust file; withheld fields fit
+    state      the contract says that the voucher is valid now
+    status     the signed status list: valid, suspended, revoked, …, as of its date
 
-A submission receipt is checked for its form and its signature, which is all that a promise has.
+A submission receipt is checked for its form and its signature, which is all that a promise has; a
+`.tlog-proof` for its public entry, of which it says when it was made and of what kind it is.
 Trust comes from the trust file alone; what a document says of itself is merely compared. Exit codes:
 0 valid, 1 not valid, 2 cannot tell.
 """
@@ -32,7 +37,16 @@ from ledger.errors import Invalid, LedgerError, ProofFailed, fill
 from ledger.proof import bundle as bundles
 from ledger.proof import credential as credentials
 from ledger.proof import receipt as receipts
-from ledger.proof.checkpoint import Checkpoint, open_note, parse_checkpoint
+from ledger.proof import row as rows
+from ledger.proof.checkpoint import (
+    TLOG_PROOF,
+    Checkpoint,
+    open_note,
+    parse_checkpoint,
+    parse_note,
+    parse_tlog_proof,
+)
+from ledger.proof.cosignature import check_order, read_cosignatures
 from ledger.proof.encoding import (
     canonical,
     check_nesting,
@@ -41,7 +55,7 @@ from ledger.proof.encoding import (
     parse_instant,
     unhex,
 )
-from ledger.proof.merkle import verify_inclusion
+from ledger.proof.merkle import leaf_hash, verify_inclusion
 from ledger.proof.trust import Trust, parse_trust
 
 VALID, NOT_VALID, CANNOT_TELL = 0, 1, 2
@@ -78,13 +92,20 @@ class Step:
 
 @dataclass
 class Report:
-    """What was tried and found; the verdict is the worst outcome of the steps."""
+    """What was tried and found; the verdict is the worst outcome of the steps.
+
+    `tell` hears of each step as it is taken.
+    """
 
     kind: str = "document"
     steps: list[Step] = field(default_factory=list)
+    tell: Callable[[Step], None] | None = None
 
     def add(self, name: str, outcome: int, template: str, /, **facts: Any) -> None:
-        self.steps.append(Step(name, outcome, template, facts))
+        step = Step(name, outcome, template, facts)
+        self.steps.append(step)
+        if self.tell is not None:
+            self.tell(step)
 
     @property
     def exit_code(self) -> int:
@@ -146,12 +167,14 @@ def verify(
     now: datetime,
     node: Node | None = None,
     status: bytes | None = None,
+    report: Report | None = None,
 ) -> Report:
-    """The report on a bundle, voucher, receipt or package; never raises for what the document holds.
+    """The report on a document of ours, whatever its kind; never raises for what it holds.
 
-    `node` None means offline. `status` is a status list got separately; the newest one counts.
+    `node` None means offline. `status` is a status list got separately; the newest one counts. `report`
+    is one begun before, to which the steps are added.
     """
-    report = Report()
+    report = Report() if report is None else report
     try:
         files, document = _read(data, report)
         if trust is None:
@@ -170,7 +193,11 @@ def verify(
         if files:
             _check_package(files, document, trust, node, report)
             document = parse(files["data/bundle.json"], "data/bundle.json")
-        if report.kind == "voucher":
+        if report.kind == "row":
+            document = _check_row(document, report)
+        if report.kind == "tlog-proof":
+            _check_tlog_proof(document, trust, node, report)
+        elif report.kind == "voucher":
             _check_voucher(document, {}, trust, node, given, now, report)
         else:
             _check_record(document, trust, node, report)
@@ -216,12 +243,17 @@ def _read(data: bytes, report: Report) -> tuple[dict[str, bytes], Any]:
         if bundles.PROOF_NAME not in files or "data/bundle.json" not in files:
             raise Invalid("The package lacks proof.json or data/bundle.json.")
         document = parse(files[bundles.PROOF_NAME], bundles.PROOF_NAME)
+    elif data.startswith(TLOG_PROOF.encode()):
+        report.kind = "tlog-proof"
+        document = _parse_tlog_proof(data)
     else:
         document = parse(data, "The document")
         if type(document) is not dict:
-            raise Invalid("The document is neither a bundle, a voucher, a receipt nor a package.")
+            raise Invalid("The document is neither a bundle, a voucher, a receipt, a row nor a package.")
         if document.get("type") == receipts.RECEIPT_TYPE:
             report.kind = "receipt"
+        elif document.get("type") == rows.ROW_TYPE:
+            report.kind = "row"
         else:
             report.kind = "voucher" if "credentialSubject" in document else "bundle"
     report.add("form", VALID, "The {kind} is in its one canonical form.", kind=report.kind)
@@ -294,6 +326,9 @@ def _check_package(
     files: dict[str, bytes], proof: Any, trust: Trust, node: Node | None, report: Report
 ) -> None:
     manifest_digest = bundles.check_bag(files)
+    for name in sorted(files):
+        if name.endswith(".json"):
+            parse(files[name], name)
     report.add("package", VALID, "All {count} files are as listed.", count=len(files))
     _check_record(proof, trust, node, report)
     if proof["voucher"] is not None:
@@ -333,13 +368,119 @@ def _check_record(
         checkpoint.root,
     )
     if not quiet:
+        _say_recorded(document["entry"], document["leaf_index"], checkpoint, trust, report)
+    _check_witnesses(document["checkpoint"], checkpoint, trust, report, quiet=quiet)
+    _ask_anchor(document["anchor"], checkpoint, trust, node, report, quiet=quiet)
+
+
+def _check_row(proof: Any, report: Report) -> Any:
+    """The bundle of the row's batch, once the row was found in it."""
+    bundle = rows.check_row(proof)
+    report.add(
+        "row", VALID,
+        "The row is number {number} of the {count} that its batch holds.",
+        number=proof["row_index"] + 1, count=bundle["payload"]["body"]["row_count"],
+    )  # fmt: skip
+    return bundle
+
+
+def _parse_tlog_proof(data: bytes) -> dict[str, Any]:
+    """A tlog-proof's public entry and its way to the checkpoint; raises Invalid."""
+    try:
+        text = data.decode("utf-8", "strict")
+    except UnicodeDecodeError:
+        raise Invalid("This is no C2SP tlog-proof of version 1.") from None
+    leaf_index, inclusion, note, extra = parse_tlog_proof(text)
+    entry = bundles.check_entry(parse(extra, "The entry"))
+    return {"checkpoint": note, "entry": entry, "inclusion": inclusion, "leaf_index": leaf_index}
+
+
+def _check_tlog_proof(document: Any, trust: Trust, node: Node | None, report: Report) -> None:
+    entry, leaf_index = document["entry"], document["leaf_index"]
+    checkpoint = _open_checkpoint(document["checkpoint"], trust)
+    verify_inclusion(
+        leaf_hash(canonical(entry)), leaf_index, checkpoint.tree_size, document["inclusion"],
+        checkpoint.root,
+    )  # fmt: skip
+    _say_recorded(entry, leaf_index, checkpoint, trust, report)
+    report.add(
+        "record", VALID,
+        "This proves the public entry alone, whose digest is {digest}; what it records stands in a "
+        "bundle.",
+        digest=entry["digest"],
+    )  # fmt: skip
+    _check_witnesses(document["checkpoint"], checkpoint, trust, report)
+    _ask_anchor(None, checkpoint, trust, node, report)
+
+
+def _say_recorded(
+    entry: Any, leaf_index: int, checkpoint: Checkpoint, trust: Trust, report: Report
+) -> None:
+    report.add(
+        "record", VALID,
+        "Record {kind} of {at} is leaf {index} of the log {origin} at size {size}, signed by "
+        "the log's key.",
+        kind=entry["kind"], at=entry["at"], index=leaf_index, origin=trust.origin,
+        size=checkpoint.tree_size,
+    )  # fmt: skip
+
+
+def _check_witnesses(
+    note: str, checkpoint: Checkpoint, trust: Trust, report: Report, *, quiet: bool = False
+) -> None:
+    """Which trusted witnesses cosigned the checkpoint; a wrong cosignature raises ProofFailed.
+
+    One line of a note more or less harms nobody: each line stands for itself, and the quorum counts.
+    """
+    found = read_cosignatures(note, trust.witnesses)
+    log_keys = {(entry.key.name, entry.key.key_hash) for entry in trust.log_keys}
+    known = log_keys | {(key.name, key.key_hash) for key in trust.witnesses}
+    strange = sum((s.name, s.key_hash) not in known for s in parse_note(note)[1])
+    if strange and not quiet:
         report.add(
-            "record", VALID,
-            "Record {kind} of {at} is leaf {index} of the log {origin} at size {size}, signed by "
-            "the log's key.",
-            kind=document["entry"]["kind"], at=document["entry"]["at"],
-            index=document["leaf_index"], origin=trust.origin, size=checkpoint.tree_size,
+            "signature", VALID,
+            "{count} signatures on the checkpoint are by keys that your trust file does not name; "
+            "they were passed over.",
+            count=strange,
         )  # fmt: skip
+    if not trust.witnesses:
+        return
+    cosigned = {one.key.name for one in found}
+    facts = {
+        "count": len(cosigned), "known": len({key.name for key in trust.witnesses}),
+        "quorum": trust.witness_quorum, "size": checkpoint.tree_size,
+        "who": ", ".join(f"{one.key.name} ({instant(one.at)})" for one in found) or "-",
+    }  # fmt: skip
+    if len(cosigned) < trust.witness_quorum:
+        report.add(
+            "witness", CANNOT_TELL,
+            "{count} of the {known} witnesses you trust cosigned the checkpoint of size {size}: "
+            "{who}. Your trust file asks for {quorum}: get a newer copy of the document.",
+            **facts,
+        )  # fmt: skip
+    elif quiet:
+        return
+    elif found:
+        report.add(
+            "witness", VALID,
+            "{count} of the {known} witnesses you trust cosigned the checkpoint of size {size}: "
+            "{who}.",
+            **facts,
+        )  # fmt: skip
+    else:
+        report.add(
+            "witness", VALID,
+            "None of the {known} witnesses you trust cosigned the checkpoint of size {size}; your "
+            "trust file asks for none.",
+            **facts,
+        )  # fmt: skip
+
+
+def _ask_anchor(
+    anchor: Any, checkpoint: Checkpoint, trust: Trust, node: Node | None, report: Report,
+    *, quiet: bool = False,
+) -> None:  # fmt: skip
+    """Whether the contract holds the checkpoint, and by the transaction that a bundle names."""
     if node is None:
         return
     try:
@@ -349,15 +490,15 @@ def _check_record(
     except (OSError, ValueError) as error:
         report.add("anchor", CANNOT_TELL, "The node failed to answer: {why}.", why=str(error))
         return
-    if held == checkpoint.root:
-        _check_anchoring(document["anchor"], checkpoint, trust, node, report)
-    else:
+    if held != checkpoint.root:
         raise ProofFailed(
             "The contract holds another root, or none, for size {size}: this history is not the "
             "anchored one.",
             step="anchor",
             size=checkpoint.tree_size,
         )
+    if anchor is not None:
+        _check_anchoring(anchor, checkpoint, trust, node, report)
     if not quiet:
         report.add(
             "anchor", VALID,
@@ -427,8 +568,8 @@ def _compare_claims(document: Any, trust: Trust) -> None:
 
 
 def _open_checkpoint(note: Any, trust: Trust) -> Checkpoint:
-    keys = [entry.key for entry in trust.log_keys] + list(trust.witnesses)
-    text, signers = open_note(note, keys)
+    text, signers = open_note(note, [entry.key for entry in trust.log_keys])
+    check_order(note)
     checkpoint = parse_checkpoint(text)
     if checkpoint.origin != trust.origin:
         raise ProofFailed(
@@ -436,11 +577,6 @@ def _open_checkpoint(note: Any, trust: Trust) -> Checkpoint:
             step="trust",
             found=checkpoint.origin,
             due=trust.origin,
-        )
-    if note.count("\n— ") != len(signers):
-        raise ProofFailed(
-            "The checkpoint bears a signature by a key that your trust file does not know.",
-            step="signature",
         )
     if not any(
         entry.key in signers and entry.from_size <= checkpoint.tree_size <= entry.until_size
@@ -609,13 +745,14 @@ def run(
     offline: bool = False,
     now: datetime | None = None,
     unwrap: Callable[[bytes, Report], bytes] | None = None,
+    tell: Callable[[Step], None] | None = None,
 ) -> Report:
-    """The report of one call at the command line.
+    """The report of one call at the command line; `tell` hears of each step as it is taken.
 
     `unwrap` takes the bundle out of a printed voucher (PDF) and says in the report how it was found;
     here, with the standard library alone, a PDF cannot be judged.
     """
-    report = Report()
+    report = Report(tell=tell)
     now = now or datetime.now(UTC)
     rpc = rpc or os.environ.get("CHAIN_RPC_URL")
     try:
@@ -639,9 +776,7 @@ def run(
     except LedgerError as error:
         report.add("trust", CANNOT_TELL, error.template, **error.facts)
         return report
-    found = verify(data, trust, now=now, node=node, status=status)
-    found.steps[:0] = report.steps
-    report = found
+    verify(data, trust, now=now, node=node, status=status, report=report)
     if trust is not None and node is None and not offline and report.kind != "receipt":
         report.add(
             "chain", CANNOT_TELL,
@@ -658,18 +793,28 @@ def visible(text: str) -> str:
     )
 
 
+def print_step(step: Step, translate: Callable[[str], str] = str) -> None:
+    """A step for a person, on its line, at once."""
+    mark = ("✓", "✗", "?")[step.outcome]
+    print(f"{mark} {translate(step.name):10} {step.sentence(translate)}", flush=True)
+
+
+def print_verdict(report: Report, translate: Callable[[str], str] = str) -> None:
+    """The last line: valid, not valid, cannot tell."""
+    print(f"→ {translate(VERDICTS[report.exit_code])}", flush=True)
+
+
 def print_report(report: Report, translate: Callable[[str], str] = str) -> None:
     """The report for a person, a line a step."""
-    marks = ("✓", "✗", "?")
     for step in report.steps:
-        print(f"{marks[step.outcome]} {translate(step.name):10} {step.sentence(translate)}")
-    print(f"→ {translate(VERDICTS[report.exit_code])}")
+        print_step(step, translate)
+    print_verdict(report, translate)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m ledger.proof.verify")
-    parser.add_argument("file", help="a bundle, voucher, receipt or package")
+    parser.add_argument("file", help="a bundle, voucher, receipt, row, package or tlog-proof")
     parser.add_argument("--trust", help="the trust file, got from the registry out of band")
     parser.add_argument("--status", help="a status list newer than the document's own")
     parser.add_argument("--rpc", help="a chain node you trust; also CHAIN_RPC_URL")
@@ -677,12 +822,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     given = parser.parse_args(arguments)
     report = run(
-        given.file, given.trust, status_path=given.status, rpc=given.rpc, offline=given.offline
-    )
+        given.file, given.trust, status_path=given.status, rpc=given.rpc, offline=given.offline,
+        tell=None if given.json else print_step,
+    )  # fmt: skip
     if given.json:
         print(json.dumps(report.as_dict(), ensure_ascii=False, sort_keys=True))
     else:
-        print_report(report)
+        print_verdict(report)
     return report.exit_code
 
 

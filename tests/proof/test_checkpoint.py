@@ -216,6 +216,23 @@ def test_a_misspelled_verifier_key_is_refused(text: Any) -> None:
         parse_verifier_key(text)
 
 
+def test_a_note_has_at_most_64_signatures() -> None:
+    strange = "".join(
+        signature_line(Signature(f"a{n}.example", b"abcd", b"x" * 64)) for n in range(64)
+    )
+    with pytest.raises(Invalid, match="more than 64"):
+        open_note(NOTE + strange, [LOG_KEY])
+    almost = "".join(strange.splitlines(keepends=True)[:63])
+    assert open_note(NOTE + almost, [LOG_KEY]) == (TEXT, [LOG_KEY])
+
+
+@pytest.mark.parametrize("given", [None, 1, b"x\n\n", [], {}, 1.5])
+def test_what_is_no_text_is_refused_by_every_parser(given: Any) -> None:
+    for parser in (parse_note, parse_checkpoint, notes.parse_tlog_proof):
+        with pytest.raises(Invalid):
+            parser(given)
+
+
 @pytest.mark.parametrize("name", ["", "a b", "a+b", "a\n", "a\u2003b", "\x00", "\ud800"])
 def test_what_cannot_be_a_name_is_refused(name: str) -> None:
     with pytest.raises(Invalid):

@@ -15,13 +15,16 @@ MANY = [rfc9162.leaf(i.to_bytes(4)) for i in range(140_000)]
 
 
 def grown(count: int, chunks: list[int]) -> dict[Tile, bytes]:
-    """The tiles of `count` leaves that came in chunks; only the right edge is handed in."""
+    """The tiles of `count` leaves that came in chunks; only what is unfinished is handed in."""
     store: dict[Tile, bytes] = {}
     size = 0
     for chunk in [*chunks, count]:
         fresh = MANY[size : min(size + chunk, count)]
-        edge = {tile: store[tile] for tile in tiles.edge(size) if tile in store}
-        store.update(tiles.grow(edge, size, fresh))
+        known = {tile: store[tile] for tile in tiles.unfinished(size, len(fresh))}
+        grown = tiles.grow(known, size, fresh)
+        assert all(grown[tile].startswith(store.get(tile, b"")) for tile in grown)
+        assert not any(len(store.get(tile, b"")) == 32 * 256 for tile in grown), "written when full"
+        store.update(grown)
         size += len(fresh)
     return store
 
@@ -63,8 +66,9 @@ def test_three_levels_of_tiles_give_the_roots_of_the_tree() -> None:
 
 def test_only_changed_tiles_come_back_and_full_ones_never_change() -> None:
     store = grown(600, [])
-    changed = tiles.grow({t: store[t] for t in tiles.edge(600)}, 600, MANY[600:610])
-    assert set(changed) == {Tile(0, 2)}
+    known = {tile: store[tile] for tile in tiles.unfinished(600, 10)}
+    changed = tiles.grow(known, 600, MANY[600:610])
+    assert set(known) == set(changed) == {Tile(0, 2)}
     assert changed[Tile(0, 2)].startswith(store[Tile(0, 2)])
     assert tiles.grow({}, 0, []) == {}
 
@@ -93,27 +97,104 @@ def test_every_range_of_a_plan_is_covered_by_whole_subtrees(size: int, data: st.
         assert [low, *(end for _, end in spans)] == [*(start for start, _ in spans), high]
 
 
-def needed(ranges: list[tuple[int, int]]) -> int:
-    return len(tiles.tiles_needed(ranges))
+MILLION, BILLION = 1_000_003, 1_000_000_000
+ZERO = merkle.leaf_hash(b"")
+UNIFORM = [ZERO]
+for _ in range(40):
+    UNIFORM.append(merkle.node_hash(UNIFORM[-1], UNIFORM[-1]))
 
 
-def read_for_one_proof(size: int, chance: random.Random, tries: int) -> int:
-    """The most tiles that any tried inclusion proof reads."""
-    indexes = [0, size - 1, size // 2, *(chance.randrange(size) for _ in range(tries))]
-    return max(needed(tiles.inclusion_ranges(index, size)) for index in indexes)
+class Thought(dict[Tile, bytes]):
+    """The tiles of a tree of any size whose leaves are all alike but for a few, made when asked for."""
+
+    def __init__(self, size: int, marked: set[int]) -> None:
+        self.size, self.marked = size, {index: merkle.leaf_hash(b"%d" % index) for index in marked}
+
+    def __missing__(self, tile: Tile) -> bytes:
+        first, height = tile.n * 256, 8 * tile.level
+        found = [
+            self.subtree(i << height, height)
+            for i in range(first, first + tiles.tile_width(tile, self.size))
+        ]
+        self[tile] = b"".join(found)
+        return self[tile]
+
+    def subtree(self, start: int, height: int) -> bytes:
+        """The root of a complete subtree, as RFC 9162 says it."""
+        if not any(start <= index < start + (1 << height) for index in self.marked):
+            return UNIFORM[height]
+        if not height:
+            return self.marked[start]
+        half = 1 << (height - 1)
+        left, right = self.subtree(start, height - 1), self.subtree(start + half, height - 1)
+        return merkle.node_hash(left, right)
+
+    def root(self, size: int) -> bytes:
+        """The root of the first `size` leaves, without any tile."""
+        roots, start = [], 0
+        for height in reversed(range(size.bit_length())):
+            if size >> height & 1:
+                roots.append(self.subtree(start, height))
+                start += 1 << height
+        whole = roots.pop()
+        while roots:
+            whole = merkle.node_hash(roots.pop(), whole)
+        return whole
 
 
-def test_a_proof_reads_at_most_five_tiles_of_a_million_leaves_and_seven_of_a_billion() -> None:
-    chance = random.Random(9162)
-    for limit, most in ((10**6, 5), (10**9, 7)):
-        sizes = [limit, limit - 1, *(chance.randint(1, limit) for _ in range(60))]
-        assert max(read_for_one_proof(size, chance, 40) for size in sizes) <= most
+def edges(limit: int, chance: random.Random) -> list[int]:
+    """Numbers up to a limit where something turns: beside the powers of 256 and of 2, and any."""
+    near = {n for k in (8, 16, 24) for n in ((1 << k) - 1, 1 << k, (1 << k) + 1)}
+    near |= {n * m for n in (1 << 8, 1 << 16, 1 << 24) for m in (2, 3, 255)} | {limit - 1, limit}
+    near |= {1, 2, 3} | {chance.randint(1, limit) for _ in range(30)}
+    return sorted(n for n in near if 0 < n <= limit)
 
 
-@given(st.integers(1, 10**9), st.data())
-def test_a_consistency_proof_reads_few_tiles(size: int, data: st.DataObject) -> None:
-    old = data.draw(st.integers(1, size))
-    assert needed(tiles.consistency_ranges(old, size)) <= 9
+@pytest.mark.parametrize(("limit", "most"), [(256, 1), (65_536, 3), (MILLION, 5), (BILLION, 7)])
+def test_no_proof_reads_more_tiles_than_the_tree_has_sides(limit: int, most: int) -> None:
+    """Two a level, and the top one once: five of a million leaves, seven of a billion."""
+    chance, worst = random.Random(limit), 0
+    for size in edges(limit, chance):
+        for number in edges(size, chance):
+            for ranges in (
+                tiles.inclusion_ranges(number - 1, size), tiles.consistency_ranges(number, size),
+            ):  # fmt: skip
+                worst = max(worst, len(tiles.tiles_needed(ranges)))
+    assert tiles.tiles_a_proof(limit) == most
+    assert worst == most, "the bound is met, or it would say nothing"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, BILLION), st.data())
+def test_a_proof_of_any_tree_up_to_a_billion_leaves_reads_at_most_seven_tiles(
+    size: int, data: st.DataObject
+) -> None:
+    index, old = data.draw(st.integers(0, size - 1)), data.draw(st.integers(1, size))
+    assert tiles.tiles_a_proof(size) <= 7
+    for ranges in (tiles.inclusion_ranges(index, size), tiles.consistency_ranges(old, size)):
+        assert len(tiles.tiles_needed(ranges)) <= tiles.tiles_a_proof(size)
+
+
+@pytest.mark.parametrize(("limit", "most"), [(MILLION, 5), (BILLION, 7)])
+def test_the_proofs_of_a_tree_that_is_nowhere_whole_hold_and_read_so_few(
+    limit: int, most: int
+) -> None:
+    chance = random.Random(limit + 1)
+    marked = {0, limit - 1, *(chance.randrange(limit) for _ in range(20))}
+    for size in (limit, limit - 1, chance.randint(limit // 2, limit)):
+        tree = Thought(size, marked)
+        root = tree.root(size)
+        assert tiles.range_root(0, size, tree) == root
+        for index in sorted(index for index in marked if index < size):
+            tree.clear()
+            proof = [tiles.range_root(*r, tree) for r in tiles.inclusion_ranges(index, size)]
+            assert len(tree) <= most
+            merkle.verify_inclusion(tree.marked[index], index, size, proof, root)
+            old = index + 1
+            tree.clear()
+            proof = [tiles.range_root(*r, tree) for r in tiles.consistency_ranges(old, size)]
+            assert len(tree) <= most
+            merkle.verify_consistency(old, size, tree.root(old), root, proof)
 
 
 @pytest.mark.parametrize(
@@ -128,10 +209,13 @@ def test_a_consistency_proof_reads_few_tiles(size: int, data: st.DataObject) -> 
         (Tile(3, 999), 256, "tile/3/999"),
         (Tile(0, 1000), 256, "tile/0/x001/000"),
         (Tile(0, 1_000_000), 1, "tile/0/x001/x000/000.p/1"),
+        (Tile(63, 0), 255, "tile/63/000.p/255"),
+        (Tile(tiles.ENTRIES, 1_234_067), 8, "tile/entries/x001/x234/067.p/8"),
     ],
 )
 def test_tiles_have_the_paths_of_c2sp(tile: Tile, width: int, path: str) -> None:
     assert tiles.tile_path(tile, width) == path
+    assert tiles.parse_tile_path(path) == (tile, width)
 
 
 def test_a_tree_of_seventy_thousand_has_the_tiles_that_c2sp_counts() -> None:
@@ -143,4 +227,33 @@ def test_a_tree_of_seventy_thousand_has_the_tiles_that_c2sp_counts() -> None:
     assert widths.pop(Tile(2, 0)) == 1
     assert set(widths.values()) == {256}
     assert len(widths) == 273 + 1
-    assert tiles.edge(70_000) == [Tile(0, 273), Tile(1, 1), Tile(2, 0)]
+    assert tiles.unfinished(70_000, 1) == [Tile(0, 273)]
+    assert tiles.unfinished(70_000, 144) == [Tile(0, 273), Tile(1, 1)]  # the first fills up
+    assert tiles.unfinished(70_000, 70_000) == [Tile(0, 273), Tile(1, 1), Tile(2, 0)]
+    assert all(tiles.tile_width(tile, 70_000) == width for tile, width in widths.items())
+    assert tiles.tile_width(Tile(tiles.ENTRIES, 273), 70_000) == 112
+    assert tiles.tile_width(Tile(3, 0), 70_000) == tiles.tile_width(Tile(0, 274), 70_000) == 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", "tile", "tile/0", "tile/0/", "tile/0/0", "tile/0/00", "tile/0/0000", "tile/0/x000/000",
+        "tile/0/x001", "tile/0/001/000", "tile/0/x001/x000", "tile/00/000", "tile/01/000",
+        "tile/64/000", "tile/-1/000", "tile/100/000", "tile/+1/000", "tile/0/-01", "tile/0/000.p",
+        "tile/0/000.p/", "tile/0/000.p/0", "tile/0/000.p/00", "tile/0/000.p/01", "tile/0/000.p/256",
+        "tile/0/000.p/999", "tile/0/000.p/-1", "tile/0/000.p/8/", "tile/0/000.p/8\n", "tile/0/000\n",
+        "/tile/0/000", "tile/0/000/", "tile//000", "tile/0//000", "tile/0/X001/000", "tile/0/٠٠٠",
+        "tile/٣/000", "tile/0/000.p/٣", "tile/entry/000", "tile/entries", "tile/entries/000.p/0",
+        "tile/0/" + "x001/" * 7 + "000",
+    ],
+)  # fmt: skip
+def test_a_path_in_any_other_spelling_is_refused(path: str) -> None:
+    with pytest.raises(Invalid, match="no path of a tile"):
+        tiles.parse_tile_path(path)
+
+
+@given(st.integers(-1, 63), st.integers(0, 2**63), st.integers(1, 256))
+def test_every_tile_has_one_path_and_every_path_one_tile(level: int, n: int, width: int) -> None:
+    path = tiles.tile_path(Tile(level, n), width)
+    assert tiles.parse_tile_path(path) == (Tile(level, n), width)

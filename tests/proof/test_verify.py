@@ -1,5 +1,6 @@
 """What the exchange is told, situation by situation: 0 valid, 1 not valid, 2 cannot tell."""
 
+import copy
 import http.server
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ import pytest
 from ledger.errors import Invalid
 from ledger.proof import bundle as bundles
 from ledger.proof import checkpoint as notes
+from ledger.proof import merkle
 from ledger.proof import verify as verifier
+from ledger.proof.cosignature import cosign, cosigner_key
 from ledger.proof.credential import did_key
 from ledger.proof.encoding import canonical, instant
 from ledger.proof.trust import parse_trust
@@ -38,6 +42,7 @@ from tests.proof.world import (
     private_key,
     public_of,
     serve,
+    witness_keys,
 )
 
 VALID, NOT_VALID, CANNOT_TELL = 0, 1, 2
@@ -276,18 +281,215 @@ def test_a_checkpoint_signed_by_both_keys_of_a_rotation_is_valid(world: World) -
     assert check(data, rotated(world, world.size - 1, world.size)).exit_code == VALID
 
 
+# Witnesses
+
+WREN, OWL = "a-wren.example/w", "owl.example/w"  # in the order of their lines
+
+
+def trusting(world: World, *names: str, quorum: int | None = None) -> bytes:
+    """The trust file of somebody who knows these witnesses."""
+    more = {} if quorum is None else {"witness_quorum": quorum}
+    return canonical({**world.trust, "witnesses": witness_keys(*names), **more})
+
+
+def cosigned(world: World, *names: str) -> bytes:
+    """The bundle whose checkpoint these witnesses cosigned."""
+    return canonical({**world.document, "checkpoint": world.registry.cosigned(world.size, *names)})
+
+
+def of_witnesses(report: Report) -> list[str]:
+    return [step.sentence() for step in report.steps if step.name == "witness"]
+
+
+def test_who_knows_no_witness_hears_of_none(world: World) -> None:
+    for data in (world.bundle, world.package, cosigned(world, WREN)):
+        report = check(data, world.trust_file)
+        assert report.exit_code == VALID
+        assert not of_witnesses(report)
+
+
+def test_the_verdict_names_the_witnesses_that_cosigned_and_when(world: World, node: Node) -> None:
+    trust = trusting(world, WREN, OWL)
+    for asked in (None, node):
+        both = check(cosigned(world, WREN, OWL), trust, node=asked)
+        assert verdict(both) == (VALID, {})
+        assert of_witnesses(both) == [
+            f"2 of the 2 witnesses you trust cosigned the checkpoint of size {world.size}: "
+            f"{WREN} ({instant(LISTED)}), {OWL} ({instant(LISTED)})."
+        ]
+    (one,) = of_witnesses(check(cosigned(world, OWL), trust))
+    assert one.startswith("1 of the 2 witnesses")
+    assert OWL in one
+    assert WREN not in one
+    (none,) = of_witnesses(check(world.bundle, trust))
+    assert none.startswith("None of the 2 witnesses")
+
+
+@pytest.mark.parametrize(
+    ("signed", "quorum", "expected"),
+    [((), None, 0), ((), 0, 0), ((), 1, 2), ((WREN,), 1, 0), ((WREN,), 2, 2), ((WREN, OWL), 2, 0)],
+)
+def test_fewer_witnesses_than_the_trust_file_asks_for_leave_it_open(
+    world: World, signed: tuple[str, ...], quorum: int | None, expected: int
+) -> None:
+    trust = trusting(world, WREN, OWL, quorum=quorum)
+    report = check(cosigned(world, *signed), trust)
+    assert verdict(report) == (expected, {"witness": expected} if expected else {})
+
+
+def test_every_record_of_a_package_needs_its_witnesses(world: World) -> None:
+    """Main, proof and further records: one checkpoint without them, and nothing can be told."""
+    registry = world.registry
+    proof = {**world.proof, "checkpoint": registry.cosigned(world.final_size, WREN)}
+    half = world.package_with(proof)
+    assert verdict(check(half, trusting(world, WREN))) == (VALID, {})
+    report = check(half, trusting(world, WREN, quorum=1))
+    assert verdict(report) == (CANNOT_TELL, {"witness": CANNOT_TELL})
+    assert len(of_witnesses(report)) == 3, "the package's record has its witness, two have none"
+
+
+def test_a_witness_that_is_not_trusted_is_passed_over_and_said_so(world: World) -> None:
+    report = check(cosigned(world, WREN, OWL), trusting(world, OWL, quorum=1))
+    assert verdict(report) == (VALID, {})
+    (one,) = of_witnesses(report)
+    assert WREN not in one
+    (said,) = [s.sentence() for s in report.steps if s.name == "signature"]
+    assert said.startswith("1 signatures on the checkpoint are by keys that your trust file")
+
+
+def test_a_wrong_cosignature_by_a_trusted_witness_is_not_valid(world: World) -> None:
+    note = world.registry.note(world.size)
+    text = notes.parse_note(note)[0]
+    other = cosign(text.replace(str(world.size), "6"), WREN, private_key(WREN), LISTED)
+    plain = notes.sign(text, WREN, private_key(WREN))[len(text) + 1 :]
+    key = cosigner_key(WREN, public_of(private_key(WREN)))
+    bare = notes.signature_line(
+        notes.Signature(WREN, key.key_hash, private_key(WREN).sign(text.encode()))
+    )
+    by_other = cosign(text, WREN, private_key(OWL), LISTED)
+    right = cosign(text, WREN, private_key(WREN), LISTED)
+    later_said = notes.signature_line(
+        notes.parse_note(note + right)[1][1]._replace(
+            value=int(NOW.timestamp()).to_bytes(8) + notes.parse_note(note + right)[1][1].value[8:]
+        )
+    )
+    for line, expected in (
+        (right, VALID), (other, NOT_VALID), (bare, NOT_VALID), (later_said, NOT_VALID),
+        (plain, CANNOT_TELL), (by_other, CANNOT_TELL),  # of keys with other hashes: passed over
+    ):  # fmt: skip
+        data = canonical({**world.document, "checkpoint": note + line})
+        report = check(data, trusting(world, WREN, quorum=1))
+        assert verdict(report) == (expected, {"witness": expected} if expected else {})
+
+
 def test_a_witness_alone_does_not_make_a_checkpoint(world: World) -> None:
-    witness = private_key("witness")
-    key = notes.verifier_key("witness.example", public_of(witness))
-    trust = canonical({**world.trust, "witnesses": [key.spelled()]})
-    text = world.document["checkpoint"].partition("\n\n")[0] + "\n"
-    signed = notes.sign(text, "witness.example", witness)
-    alone = canonical({**world.document, "checkpoint": signed})
-    line = signed[len(text) + 1 :]
-    beside = canonical({**world.document, "checkpoint": world.document["checkpoint"] + line})
-    assert verdict(check(alone, trust)) == (NOT_VALID, {"signature": NOT_VALID})
-    assert check(beside, trust).exit_code == VALID
-    assert check(beside, world.trust_file).exit_code == NOT_VALID  # a signature nobody here knows
+    text = notes.parse_note(world.document["checkpoint"])[0]
+    line = cosign(text, WREN, private_key(WREN), LISTED)
+    alone = canonical({**world.document, "checkpoint": text + "\n" + line})
+    report = check(alone, trusting(world, WREN, quorum=1))
+    assert verdict(report) == (NOT_VALID, {"signature": NOT_VALID})
+
+
+def test_the_lines_of_a_checkpoint_have_one_order(world: World) -> None:
+    note = world.registry.cosigned(world.size, WREN, OWL)
+    text, gap, lines = note.rpartition("\n\n")
+    log_line, wren, owl = lines.splitlines(keepends=True)
+    assert note == text + gap + log_line + wren + owl
+    for other in (
+        log_line + owl + wren, wren + log_line + owl, log_line + wren + wren + owl,
+        log_line + log_line + wren + owl,
+    ):  # fmt: skip
+        data = canonical({**world.document, "checkpoint": text + gap + other})
+        for trust in (trusting(world, WREN, OWL), world.trust_file):
+            assert verdict(check(data, trust)) == (NOT_VALID, {"form": NOT_VALID})
+
+
+@pytest.mark.parametrize("quorum", [-1, 3, True, "1", None, 1.5, [1]])
+def test_a_quorum_is_a_whole_number_that_can_be_met(world: World, quorum: Any) -> None:
+    assert parse_trust(trusting(world, WREN, OWL, quorum=2)).witness_quorum == 2
+    spelled = {**world.trust, "witnesses": witness_keys(WREN, OWL), "witness_quorum": quorum}
+    with pytest.raises(Invalid):
+        parse_trust(json.dumps(spelled, sort_keys=True, ensure_ascii=False,
+                               separators=(",", ":")).encode())  # fmt: skip
+
+
+def test_nobody_counts_as_two_witnesses(world: World) -> None:
+    public, log_public = public_of(private_key(WREN)), public_of(world.registry.log_key)
+    wren = cosigner_key(WREN, public).spelled()
+    for keys, why in (
+        ([wren, cosigner_key("second.example", public).spelled()], "have one key"),
+        ([wren, wren], "have one key"),
+        ([cosigner_key("witness.example", log_public).spelled()], "have one key"),
+        ([cosigner_key(world.registry.origin, public).spelled()], "name of the log"),
+        ([notes.verifier_key(WREN, public).spelled()], "no Ed25519 key of a witness"),
+    ):
+        with pytest.raises(Invalid, match=why):
+            parse_trust(canonical({**world.trust, "witnesses": keys}))
+    new_key = cosigner_key(WREN, public_of(private_key("new"))).spelled()
+    with pytest.raises(Invalid, match="asks for 2 witnesses and names 1"):
+        parse_trust(
+            canonical({**world.trust, "witness_quorum": 2, "witnesses": sorted([wren, new_key])})
+        )
+
+
+# The public proof of an entry (C2SP tlog-proof)
+
+
+def tlog_proof(world: World, *names: str) -> bytes:
+    document = world.document
+    return notes.format_tlog_proof(
+        document["leaf_index"], [bytes.fromhex(value) for value in document["inclusion"]],
+        world.registry.cosigned(world.size, *names), canonical(document["entry"]),
+    ).encode()  # fmt: skip
+
+
+def test_the_public_proof_of_an_entry_is_checked_to_the_contract(
+    world: World, node: Node, chain: Chain
+) -> None:
+    trust = trusting(world, WREN, quorum=1)
+    report = check(tlog_proof(world, WREN), trust, node=node)
+    assert verdict(report) == (VALID, {})
+    assert report.kind == "tlog-proof"
+    assert [step.name for step in report.steps] == [
+        "form", "chain", "record", "record", "witness", "anchor",
+    ]  # fmt: skip
+    assert any("public entry alone" in step.sentence() for step in report.steps)
+    offline = check(tlog_proof(world), world.trust_file)
+    assert verdict(offline) == (VALID, {})
+    assert "diverging history" in offline.steps[-1].sentence()
+    assert verdict(check(tlog_proof(world), trust)) == (CANNOT_TELL, {"witness": CANNOT_TELL})
+    assert check(tlog_proof(world), None).exit_code == CANNOT_TELL
+    chain.roots.clear()
+    assert verdict(check(tlog_proof(world), world.trust_file, node=node)) == (
+        NOT_VALID, {"anchor": NOT_VALID},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b"", b"{}", b"entry", b"[]", b'{"at":"2026-08-03T09:30:00Z","digest":"x","kind":"k","v":1}',
+    ],
+)  # fmt: skip
+def test_a_public_proof_of_what_is_no_entry_is_not_valid(world: World, entry: bytes) -> None:
+    index, path, note, _ = notes.parse_tlog_proof(tlog_proof(world).decode())
+    data = notes.format_tlog_proof(index, path, note, entry).encode()
+    assert verdict(check(data, world.trust_file)) == (NOT_VALID, {"form": NOT_VALID})
+    assert check(tlog_proof(world)[:-1], world.trust_file).exit_code == NOT_VALID
+    assert check(tlog_proof(world) + b"\xff", world.trust_file).exit_code == NOT_VALID
+
+
+def test_the_public_proof_of_an_entry_that_was_changed_is_not_valid(world: World) -> None:
+    index, path, note, extra = notes.parse_tlog_proof(tlog_proof(world).decode())
+    other = canonical({**json.loads(extra), "kind": "voucher.revoked"})
+    for data in (
+        notes.format_tlog_proof(index, path, note, other),
+        notes.format_tlog_proof(index + 1, path, note, extra),
+        notes.format_tlog_proof(index, path[::-1], note, extra),
+        notes.format_tlog_proof(index, path[:-1], note, extra),
+        notes.format_tlog_proof(index, [*path, path[0]], note, extra),
+    ):
+        assert check(data.encode(), world.trust_file).exit_code == NOT_VALID
 
 
 @pytest.mark.parametrize(
@@ -750,6 +952,86 @@ def test_the_worst_outcome_is_the_verdict_and_no_step_is_no_verdict() -> None:
         assert report.exit_code == due
 
 
+def test_each_step_is_told_as_it_is_taken(world: World, node: Node, chain: Chain) -> None:
+    told: list[verifier.Step] = []
+    before: dict[str, list[str]] = {}
+    answer = chain.answer
+
+    def asked(method: str, params: list[Any]) -> Any:
+        before.setdefault(method, [step.name for step in told])
+        return answer(method, params)
+
+    chain.answer = asked  # type: ignore[method-assign]
+    report = verifier.verify(
+        world.bundle, parse_trust(world.trust_file), now=NOW, node=node,
+        report=Report(tell=told.append),
+    )  # fmt: skip
+    assert told == report.steps
+    assert before["eth_chainId"] == ["form"]
+    assert before["eth_call"] == ["form", "chain", "record"], "said before the contract is asked"
+
+
+def test_a_step_that_was_taken_before_stands_before_the_others(world: World) -> None:
+    report = Report()
+    report.add("form", VALID, "The printed page is what its attached bundle says.")
+    given = verifier.verify(world.bundle, parse_trust(world.trust_file), now=NOW, report=report)
+    assert given is report
+    assert [step.name for step in report.steps[:3]] == ["form", "form", "record"]
+
+
+# The proof of an event: one row of a batch
+
+
+def row_proof(world: World, **changes: Any) -> dict[str, Any]:
+    """The proof of the third of five events, whose batch is recorded in the world's log."""
+    events = [{"n": n} for n in range(5)]
+    salts = [bytes([n]) * 16 for n in range(5)]
+    leaves = [bundles.row_hash(salt, row) for salt, row in zip(salts, events, strict=True)]
+    registry = copy.deepcopy(world.registry)
+    body = {"batch_root": merkle.root(leaves).hex(), "row_count": 5, **changes.pop("body", {})}
+    index = registry.record(changes.pop("kind", "usage.recorded"), "usage", "batch-1", body)
+    return {
+        "bundle": registry.bundle(index),
+        "inclusion": [value.hex() for value in merkle.inclusion_proof(leaves, 2, 5)],
+        "row": events[2], "row_index": 2, "salt": salts[2].hex(), "type": "shuzheng/usage-row",
+        "v": 1, **changes,
+    }  # fmt: skip
+
+
+def test_an_event_is_proved_by_its_row_and_its_batch(world: World) -> None:
+    report = check(canonical(row_proof(world)), world.trust_file)
+    assert verdict(report) == (VALID, {})
+    assert report.kind == "row"
+    assert [step.name for step in report.steps] == ["form", "row", "record", "chain"]
+    assert "number 3 of the 5" in report.steps[1].sentence()
+    assert check(canonical(row_proof(world)), None).exit_code == CANNOT_TELL
+
+
+@pytest.mark.parametrize(
+    ("changes", "step"),
+    [
+        ({"row": {"n": 3}}, "row"), ({"row_index": 3}, "row"), ({"row_index": -1}, "row"),
+        ({"salt": "03" * 16}, "row"), ({"salt": "03"}, "form"), ({"inclusion": []}, "row"),
+        ({"inclusion": [1]}, "form"), ({"body": {"row_count": 9}}, "row"), ({"v": True}, "form"),
+        ({"body": {"batch_root": "00" * 32}}, "row"), ({"kind": "resource.listed"}, "form"),
+        ({"body": {"batch_root": None}}, "form"), ({"more": 1}, "form"), ({"bundle": None}, "form"),
+    ],
+)  # fmt: skip
+def test_an_event_that_is_not_in_its_batch_is_not_valid(
+    world: World, changes: dict[str, Any], step: str
+) -> None:
+    report = check(canonical(row_proof(world, **changes)), world.trust_file)
+    assert verdict(report) == (NOT_VALID, {step: NOT_VALID})
+
+
+def test_an_event_of_a_batch_that_is_not_in_the_log_is_not_valid(
+    world: World, attacker: World
+) -> None:
+    of_another_log = canonical(row_proof(attacker))
+    assert check(of_another_log, attacker.trust_file).exit_code == VALID
+    assert check(of_another_log, world.trust_file).exit_code == NOT_VALID
+
+
 def test_what_a_document_says_cannot_move_the_readers_cursor(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -806,6 +1088,33 @@ def test_the_command_line_answers_with_its_exit_code(handed: Path, node: Node) -
     assert run(handed / "bundle.json", *trust).returncode == 2  # no node was named
     assert run(handed / "voucher.json", *trust, "--rpc", node.url).returncode == 0
     assert run(handed / "voucher.json", *trust, CHAIN_RPC_URL=node.url).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["ledger.proof.verify", "webapp"])
+def test_the_command_line_prints_a_step_while_the_next_is_being_taken(
+    handed: Path, node: Node, chain: Chain, command: str
+) -> None:
+    """The node does not answer before its reader has seen what was found so far."""
+    seen, answer = threading.Event(), chain.answer
+
+    def slowly(method: str, params: list[Any]) -> Any:
+        assert method != "eth_call" or seen.wait(50)
+        return answer(method, params)
+
+    chain.answer = slowly  # type: ignore[method-assign]
+    words = [sys.executable, "-m", command, *(["verify"] if command == "webapp" else [])]
+    words += [str(handed / "bundle.json"), "--trust", str(handed / "trust.json"), "--rpc", node.url]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, text=True, encoding="utf-8", cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONUTF8": "1", "SHUZHENG_LANG": "en"},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        early = [process.stdout.readline() for _ in range(3)]
+        seen.set()
+        rest = process.stdout.read()
+        assert process.wait(60) == 0
+    assert [line.split()[1] for line in early] == ["form", "chain", "record"]
+    assert rest.splitlines()[-1] == "→ valid"
 
 
 def test_the_command_line_prints_one_json_document(handed: Path, node: Node) -> None:

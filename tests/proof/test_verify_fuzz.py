@@ -31,8 +31,9 @@ HINTS = [
 OLD = [None, True, False, 0, 1, -1, 2, INT_MAX, "", "a", "\x00", [], {}, [0], {"a": 0}, "0" * 64]
 
 shared = settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
-)
+    deadline=None, derandomize=True, max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
 
 
 def paths(value: Any, path: Path = ()) -> Iterator[Path]:

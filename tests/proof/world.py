@@ -21,6 +21,7 @@ from ledger.proof import bundle as bundles
 from ledger.proof import checkpoint as notes
 from ledger.proof import credential as credentials
 from ledger.proof import merkle
+from ledger.proof.cosignature import cosign, cosigner_key, with_lines
 from ledger.proof.encoding import canonical, digest_text, instant
 from ledger.proof.trust import parse_trust
 from ledger.proof.verify import Node, Report, verify
@@ -55,6 +56,11 @@ def private_key(name: str) -> Ed25519PrivateKey:
 
 def public_of(key: Ed25519PrivateKey) -> bytes:
     return key.public_key().public_bytes_raw()
+
+
+def witness_keys(*names: str) -> list[str]:
+    """The verifier keys of witnesses, as a trust file names them."""
+    return [cosigner_key(name, public_of(private_key(name))).spelled() for name in names]
 
 
 class Registry:
@@ -100,7 +106,13 @@ class Registry:
         """The checkpoint at a size, signed by the log's key or those given."""
         text = notes.format_checkpoint(notes.Checkpoint(self.origin, size, self.root(size)))
         signed = [notes.sign(text, self.origin, key) for key in keys or (self.log_key,)]
-        return signed[0] + "".join(note[len(text) + 1 :] for note in signed[1:])
+        return with_lines(signed[0], "".join(note[len(text) + 1 :] for note in signed[1:]))
+
+    def cosigned(self, size: int, *names: str, at: datetime = LISTED) -> str:
+        """The checkpoint at a size, cosigned by the witnesses named."""
+        note = self.note(size)
+        text = notes.parse_note(note)[0]
+        return with_lines(note, "".join(cosign(text, n, private_key(n), at) for n in names))
 
     def bundle(self, index: int, size: int | None = None, **changes: Any) -> dict[str, Any]:
         size = size or len(self.leaves)

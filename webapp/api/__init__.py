@@ -35,15 +35,18 @@ NOUNS = {
     "application": "Applications", "notice": "Applications",
     "registration": "Registrations", "voucher": "Vouchers",
     "appraisal": "Appraisals", "licence": "Licences", "payment": "Payments", "scheme": "Schemes",
-    "statement": "Statements", "package": "Packages", "log": "Log", "figure": "Figures",
+    "statement": "Statements", "usage": "Usage", "package": "Packages", "log": "Log", "witness": "Log",
+    "figure": "Figures",
 }  # fmt: skip
 # What a path's keys mean, in the document; the keys of `SUBJECTS` are all here, a test sees to it.
 KEYS = {
     "agreement_number": "Number of the agreement, such as XY2026-0001",
+    "batch_number": "Number of the batch, such as PC202611-000001-5",
     "application_number": "Number of the application, such as SQ2026-000001",
     "appraisal_number": "Number of the appraisal, such as PG2026-0001",
     "deposit_id": "Id of the deposit",
     "job_id": "Id of the job",
+    "leaf_index": "Index of the leaf, from 0",
     "login": "Login of the member",
     "method": "Method of valuation",
     "number": "Number of the voucher, such as PZ202611-000001-5",
@@ -52,11 +55,14 @@ KEYS = {
     "registration_code": "Registration code, such as DJ202611-000001-5",
     "resource_code": "Resource code of the catalogue; a slash in it may be written %2F",
     "scheme_id": "Id of the scheme",
+    "setting_name": "Name of the setting, such as confirmations",
     "statement_number": "Number of the statement",
     "subject_id": "Id of any subject of the log",
+    "tile_path": "Path of the tile (C2SP tlog-tiles), such as 0/x001/x234/067.p/8 or entries/000",
     "token_id": "Id of the token",
     "uscc": "Unified social credit code, 18 characters",
     "voucher_number": "Number of the voucher, such as PZ202611-000001-5",
+    "witness_id": "Id of the witness",
 }
 INTRODUCTION = (
     "Sign in with an API token (`Authorization: Bearer sz_…`, made on the page API tokens), or use the "
@@ -278,7 +284,7 @@ def _enter_deed(blueprint: Blueprint, deed: Deed) -> None:
             "type": "object", "required": ["file"], "additionalProperties": False,
             "properties": {"file": {"type": "string", "format": "binary"},
                            **{n: {"type": "string"} for n in options}},
-        }}}  # fmt: skip
+        }}, **more.raw_bodies(deed.name)}  # fmt: skip
     elif not deed.body().fields:
         body = {}
     answers: dict[str, Any] = {str(status): {
@@ -297,6 +303,8 @@ def _enter_deed(blueprint: Blueprint, deed: Deed) -> None:
 
 def _handed_in(deed: Deed) -> Mapping[str, Any]:
     """The body of a deed that takes a file: the form's fields, and what the file is."""
+    if request.mimetype in more.RAW.get(deed.name, ()):
+        return more.keep_body(request.mimetype)
     if request.mimetype != MULTIPART:
         raise UnsupportedMedia("The body must be {wanted}, not {given}.", wanted=MULTIPART,
                                given=request.mimetype or "-")  # fmt: skip

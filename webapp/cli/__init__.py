@@ -27,6 +27,7 @@ PLACES = {
     **dict.fromkeys(
         ("voucher", "trust", "status", "history", "package", "witness"), "webapp.cli.proofs"
     ),
+    "usage": "webapp.cli.usage",
     "verify": "webapp.cli.verify",
     "verifier": "webapp.cli.verifier",
     "serve": "webapp.serve",

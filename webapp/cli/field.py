@@ -93,6 +93,23 @@ def load_catalogue(
         return answer, session.get_one(CatalogueImport, answer["id"]).notices
 
 
+@import_.command("usage")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--faults", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.csv",
+              help="where all bad lines are written, if there are any")  # fmt: skip
+@click.option("--receipt", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.json",
+              help="where the signed receipt is written")  # fmt: skip
+@as_sole_member
+@with_home
+def import_usage(
+    run: Run, login: str | None, path: Path, faults: Path | None, receipt: Path | None
+) -> None:
+    """Hand in usage events (NDJSON, CSV, Parquet) as one batch: every line, or none."""
+    from webapp.cli.usage import hand_in  # noqa: PLC0415 - loaded only where it is needed
+
+    hand_in(run, run.sole(login, "operator"), path, faults, receipt)
+
+
 @main.group()
 def resource() -> None:
     """Catalogue resources 公共数据资源."""

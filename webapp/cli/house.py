@@ -24,7 +24,7 @@ from webapp import home as homes
 from webapp import jobs, serve
 from webapp.cli import main
 from webapp.cli.proofs import open_worker
-from webapp.cli.run import HOUSE, Run, print_json, progress_bar, with_home
+from webapp.cli.run import HOUSE, Run, print_json, progress_bar, shown, with_home
 from webapp.deeds import Desk, background
 from webapp.deeds.all import house, work
 from webapp.home import Home
@@ -34,6 +34,13 @@ from webapp.worker import Worker
 NODE_START_S = 30
 JOBS_LOOK_S = 0.5
 CHAIN_LOOK_S = 0.25
+
+STAGES = {
+    "batches": "reading the batches",
+    "chain": "comparing with the chain",
+    "records": "deriving the records anew",
+    "rows": "comparing the rows",
+}
 
 logger = structlog.get_logger()
 
@@ -334,31 +341,63 @@ def anchor(run: Run) -> None:
 
 @main.command("audit")
 @click.option("--offline", is_flag=True, help="do not compare with the chain")
+@click.option("--again", is_flag=True, help="begin anew, even if an audit was broken off")
+@click.option(
+    "--trust", type=click.Path(path_type=Path, dir_okay=False),
+    help="the auditor's own trust file: keys, contracts and chain are taken from it, not from the home",
+)  # fmt: skip
+@click.option("--rpc", help="the auditor's own node, with --trust")
 @with_home
-def audit(run: Run, offline: bool) -> None:
+def audit(run: Run, offline: bool, again: bool, trust: Path | None, rpc: str | None) -> None:
     """Re-derive everything from payloads and compare it, also with the chain; exit 1 on differences."""
-    _ = run.home.config
+    from webapp import audits  # noqa: PLC0415 - only where one audits
+
     with progress_bar() as bar:
         task = bar.add_task(tr("auditing"), total=None)
-        work = house.audited(
-            run.desk, lambda _stage, done, total: bar.update(task, completed=done, total=total),
-            HOUSE, offline=offline,
-        )  # fmt: skip
-    differences = work["found"]
-    answer: dict[str, Any] = {
-        "count": len(differences),
-        "differences": [difference.as_dict() for difference in differences],
-        "records": work["records"],
-    }
+
+        def report(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=tr(STAGES[stage]), completed=done, total=total or None)
+
+        if trust is None:
+            _ = run.home.config
+            answer = house.audited(run.desk, report, HOUSE, offline=offline, again=again)["found"]
+        else:
+            ground = audits.ground_of_trust(trust, run.home, rpc, offline=offline)
+            # Beside the trust file, not in the home: who could write there could change the trust itself.
+            kept = trust.with_name(trust.name + ".audit.db")
+            answer = audits.audit(run.home, ground, run.now, kept, report, again=again)
+    if not run.as_json and answer["continued"]:
+        parts = ", ".join(shown(datetime.fromisoformat(at)) for at in answer["parts"])
+        click.echo(
+            tr("Continued from where it was broken off; its parts began at {parts}.", parts=parts)
+        )
     run.say(answer, house.audit.says)
     if not run.as_json:
-        for difference in differences:
-            click.echo(
-                f"  {difference.place}: {difference.field}: {difference.known!s:.80} ≠ "
-                f"{difference.derived!s:.80}"
-            )
-    if differences:
+        _tell_audit(answer)
+    if answer["count"]:
         raise SystemExit(1)
+
+
+def _tell_audit(answer: dict[str, Any]) -> None:
+    """What was covered, and each difference in words."""
+    from webapp import audits  # noqa: PLC0415 - only where one audits
+
+    if answer["offline"]:
+        click.echo(
+            tr("Not compared with the chain: somebody who holds our keys could have rewritten all.")
+        )
+    else:
+        click.echo(tr("The contract holds the first {anchored} records; {on_way} acts are on their way.",
+                      **answer))  # fmt: skip
+    for number, difference in enumerate(answer["differences"], start=1):
+        one = audits.told(difference)
+        click.echo(f"{number}. {one['place']}: {one['field']}")
+        click.echo(f"   {one['meaning']}")
+        click.echo("   " + tr("as it stands:   {value}", value=one["known"]))
+        click.echo("   " + tr("as it must be:  {value}", value=one["derived"]))
+    more = answer["count"] - len(answer["differences"])
+    if more > 0:
+        click.echo(tr("… and {count} more.", count=more))
 
 
 def demo_passphrase(path: Path) -> str:

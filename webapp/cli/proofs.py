@@ -6,11 +6,14 @@ from typing import Any
 import click
 
 from ledger.chain import keys
+from ledger.proof.verify import read_file
 from webapp.cli import main
 from webapp.cli.field import voucher
 from webapp.cli.run import Run, as_sole_member, print_json, read_document, with_home
-from webapp.deeds.all import circulation, proofs
+from webapp.deeds.all import circulation, proofs, witnesses
 from webapp.worker import Worker
+
+NOTE_BYTES_MAX = 40_000
 
 
 @main.group()
@@ -20,10 +23,11 @@ def trust() -> None:
 
 @trust.command("export")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--quorum", default=0, help="how many witnesses must have cosigned; else none need")
 @with_home
-def trust_export(run: Run, output: Path) -> None:
+def trust_export(run: Run, output: Path, quorum: int) -> None:
     """Write the trust file: give it to verifiers once, out of band."""
-    keys.write_durably(output, run.ask(proofs.trust).content)
+    keys.write_durably(output, run.ask(proofs.trust, query={"quorum": quorum}).content)
     run.say({"path": str(output)}, "The trust file is {path}.")
 
 
@@ -83,6 +87,63 @@ def status_export(run: Run, output: Path) -> None:
     """Write the status list last published."""
     keys.write_durably(output, run.ask(proofs.status).content)
     run.say({"path": str(output)}, "The status list is {path}.")
+
+
+@main.group()
+def witness() -> None:
+    """Witnesses, outsiders who cosign checkpoints 见证方."""
+
+
+@witness.command("add")
+@click.option("--vkey", required=True, help="its verifier key, name+hash+key")
+@click.option("--operator", required=True, help="who runs it")
+@click.option("--url", default="", help="where it is asked; none: cosignatures come by file")
+@as_sole_member
+@with_home
+def witness_add(run: Run, login: str | None, **body: str) -> None:
+    """Make a witness known (administrator)."""
+    run.say(run.do(witnesses.add, run.sole(login, "administrator"), body), witnesses.add.says)
+
+
+@witness.command("remove")
+@click.argument("witness_id", metavar="ID")
+@as_sole_member
+@with_home
+def witness_remove(run: Run, login: str | None, witness_id: str) -> None:
+    """No longer ask a witness (administrator)."""
+    answer = run.do(witnesses.remove, run.sole(login, "administrator"), {}, witness_id=witness_id)
+    run.say(answer, witnesses.remove.says)
+
+
+@witness.command("list")
+@with_home
+def witness_list(run: Run) -> None:
+    """Each witness, the newest checkpoint it cosigned, how old that is, what is wrong (JSON)."""
+    print_json(run.ask(witnesses.known)["items"])
+
+
+@witness.command("request")
+@click.argument("witness_id", metavar="ID")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--held", type=int, help="the size it said it holds, where that is not what we know")
+@with_home
+def witness_request(run: Run, witness_id: str, output: Path, held: int | None) -> None:
+    """Write what a witness without network is to be asked; carry it there (add-checkpoint)."""
+    query = {} if held is None else {"held": held}
+    found = run.ask(witnesses.request, query=query, witness_id=witness_id)
+    keys.write_durably(output, found.content)
+    run.say({"path": str(output)}, "The request is {path}.")
+
+
+@witness.command("cosign")
+@click.argument("path", metavar="FILE")
+@as_sole_member
+@with_home
+def witness_cosign(run: Run, login: str | None, path: str) -> None:
+    """Hand in what a witness answered: its signature lines or the cosigned checkpoint."""
+    text = read_file(path, NOTE_BYTES_MAX).decode("utf-8", "replace")
+    answer = run.do(witnesses.cosign, run.sole(login, "administrator"), {"note": text})
+    run.say(answer, witnesses.cosign.says)
 
 
 @main.command("package")

@@ -25,19 +25,24 @@ def verify(
     path: str, trust_path: str | None, status_path: str | None, rpc: str | None, offline: bool,
     recompute: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Check a bundle, voucher (also printed) or package without trusting us: no database, no web site.
+    """Check a bundle, voucher (also printed), package or proof without trusting us: no database, no site.
 
     Exits 0 valid, 1 not valid, 2 cannot tell.
     """
+
+    def tell(step: verifier.Step) -> None:
+        verifier.print_step(step, translate)
+
     report = verifier.run(
-        path, trust_path, status_path=status_path, rpc=rpc, offline=offline, unwrap=unwrap
-    )
+        path, trust_path, status_path=status_path, rpc=rpc, offline=offline, unwrap=unwrap,
+        tell=None if as_json else tell,
+    )  # fmt: skip
     if recompute and report.exit_code == verifier.VALID:
         recompute_figures(path, report)
     if as_json:
         click.echo(json.dumps(report.as_dict(translate), ensure_ascii=False, sort_keys=True))
     else:
-        verifier.print_report(report, translate)
+        verifier.print_verdict(report, translate)
     raise SystemExit(report.exit_code)
 
 

@@ -1,21 +1,30 @@
 """What goes out and how it is checked: bundles, printed vouchers, packages, the log, verification."""
 
 import io
+import re
 from typing import Any
 
 from marshmallow import Schema, fields, validate
 from sqlalchemy import and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from ledger import handoff, log, vouchers
+from ledger import handoff, log, settings, vouchers, witnesses
 from ledger.chain import outbox
-from ledger.errors import Conflict, Invalid, LedgerError, Missing
+from ledger.errors import (
+    Conflict,
+    Invalid,
+    LedgerError,
+    Missing,
+    NotAllowed,
+    NotAuthenticated,
+)
 from ledger.log import Checkpoint, Record
-from ledger.parties import Actor
+from ledger.parties import MEMBER, PUBLIC, Actor, roles_of
 from ledger.proof import bundle as bundles
 from ledger.proof import verify as verifier
 from ledger.proof.checkpoint import format_tlog_proof
 from ledger.proof.encoding import canonical, instant
+from ledger.proof.tiles import parse_tile_path, tiles_a_proof
 from ledger.proof.trust import parse_trust
 from ledger.registration import Application, Deposit, Registration, check_code
 from ledger.tables.file_kinds import unpacking
@@ -25,7 +34,9 @@ from webapp.deeds.answers import PAGE_MAX, RecordAnswer, history_of
 from webapp.deeds.forms import MISSHAPEN, Body, document, said, text
 
 SAMPLE_LINES = 21
-JSON = "application/json"
+QUORUM_MAX = witnesses.WITNESSES_MAX
+JSON, TEXT = "application/json", "text/plain; charset=utf-8"
+LEAF = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 
 
 class ExportQuery(Body):
@@ -34,6 +45,16 @@ class ExportQuery(Body):
     withhold = fields.Boolean(
         load_default=False, metadata={"title": "Do not disclose the withheld fields", "hint": ""}
     )
+
+
+class TrustQuery(Body):
+    """How many witnesses must have cosigned what is verified."""
+
+    quorum = fields.Integer(
+        load_default=0,
+        validate=validate.Range(0, QUORUM_MAX, error=said(MISSHAPEN, f"number from 0 to {QUORUM_MAX}")),
+        metadata={"title": "Witnesses that must have cosigned", "hint": ""},
+    )  # fmt: skip
 
 
 class PackBody(Body):
@@ -103,13 +124,21 @@ class CheckpointAnswer(Schema):
     sealed_at = fields.String(required=True)
     anchor_transaction = fields.String(required=True, allow_none=True)
     anchor_block = fields.Integer(required=True, allow_none=True)
+    confirmed_at = fields.String(required=True, allow_none=True)
 
 
 class LogAnswer(Schema):
-    """The log as it stands."""
+    """The log as it stands.
+
+    `reached`: up to which size it is sealed, anchored, confirmed; `readers`: to whom it is shown (public,
+    member, supervisor); `tiles_a_proof`: how many tiles a proof at this size reads at most.
+    """
 
     origin = fields.String(required=True)
     tree_size = fields.Integer(required=True)
+    reached = fields.Dict(required=True)
+    readers = fields.String(required=True)
+    tiles_a_proof = fields.Integer(required=True)
     chain_id = fields.Integer(required=True)
     genesis = fields.String(required=True)
     contracts = fields.Dict(required=True)
@@ -162,7 +191,7 @@ def bundle(desk: Desk, session: Session, _actor: Actor, found: Voucher, *, withh
           name="voucher.tlog_proof", media_type="text/plain")  # fmt: skip
 def tlog_proof(desk: Desk, session: Session, _actor: Actor, found: Voucher) -> File:
     document = handoff.voucher_bundle(session, found, desk.deployment, disclose=False)
-    return File(tlog_text(document), "text/plain; charset=utf-8", f"{found.number}.tlog-proof")
+    return File(tlog_text(document), TEXT, f"{found.number}.tlog-proof")
 
 
 def tlog_text(document: dict[str, Any]) -> bytes:
@@ -184,9 +213,11 @@ def voucher_pdf(
     return File(papers.voucher_pdf(document), "application/pdf", f"{found.number}.pdf")
 
 
-@question("trust.read", "/trust", "Trust file", name="trust.read")
-def trust(desk: Desk, _session: Session, _actor: Actor) -> File:
-    return File(desk.home.trust(), JSON, "trust.json")
+@question("trust.read", "/trust", "Trust file", name="trust.read", query=TrustQuery)
+def trust(desk: Desk, session: Session, _actor: Actor, *, quorum: int) -> File:
+    content = desk.home.trust(witnesses.trust_keys(session), quorum)
+    parse_trust(content)  # refuses a quorum that nobody could meet
+    return File(content, JSON, "trust.json")
 
 
 @question("status.read", "/status", "Status list", name="status.read")
@@ -229,15 +260,13 @@ def voucher_state(desk: Desk, number: str, digest: str = "") -> dict[str, Any]:
 _voucher, _act, _record, _checkpoint = (
     model.__table__ for model in (Voucher, outbox.Act, Record, Checkpoint)
 )
-_sealed, _anchored = _checkpoint.alias(), _checkpoint.alias()
+_anchored = _checkpoint.alias()
 _is_anchored = _anchored.c.anchor_block.is_not(None)
 _STATE = (
     select(
         _voucher, _act.c.state.label("on_chain"), _record.c.leaf_index,
         *(_checkpoint.c[name] for name in CheckpointAnswer().fields),
-        select(func.max(_sealed.c.tree_size)).scalar_subquery().label("sealed_size"),
-        select(func.max(_anchored.c.tree_size)).where(_is_anchored).scalar_subquery()
-        .label("anchored_size"),
+        *log.REACHED,
     )
     .join(_record, and_(_record.c.subject_id == _voucher.c.id,
                         _record.c.subject_version == _voucher.c.version))
@@ -269,7 +298,7 @@ def _recorded(session: Session, number: str) -> dict[str, Any]:
         raise Missing("There is no voucher {number}.", number=number)
     records = connection.execute(_HISTORY, {"subject_id": found.id})
     subject = found.credential["credentialSubject"]
-    sizes = {"anchored": found.anchored_size or 0, "sealed": found.sealed_size or 0}
+    sizes = {name: getattr(found, name) for name in log.RUNGS}
 
     def rung(leaf_index: int) -> str:
         return next((name for name, size in sizes.items() if leaf_index < size), "recorded")
@@ -315,11 +344,10 @@ def verify_bytes(desk: Desk, session: Session, data: bytes, name: str) -> verifi
     except Invalid as error:
         report.add("form", verifier.NOT_VALID, error.template, **error.facts)
         return report
-    found = verifier.verify(
-        data, parse_trust(desk.home.trust()), now=desk.now, status=listed, node=_own_node(desk)
-    )
-    found.steps[:0] = report.steps
-    return found
+    return verifier.verify(
+        data, parse_trust(desk.home.trust(witnesses.trust_keys(session))), now=desk.now,
+        status=listed, node=_own_node(desk), report=report,
+    )  # fmt: skip
 
 
 def _own_node(desk: Desk) -> verifier.Node | None:
@@ -330,16 +358,47 @@ def _own_node(desk: Desk) -> verifier.Node | None:
         return None
 
 
+# -- the log -----------------------------------------------------------------------------------
+
+# To whom the operator shows the log (the setting `log_readers`): one of these roles is needed.
+LOG_READERS = {
+    "public": frozenset({PUBLIC}),
+    "member": frozenset({MEMBER}),
+    "supervisor": frozenset({"administrator", "registrar", "regulator"}),
+}
+
+
+def is_public(session: Session) -> bool:
+    """Whether everybody may read the log."""
+    return settings.value(session, "log_readers") == "public"
+
+
+def may_read_log(session: Session, actor: Actor) -> None:
+    """Raise NotAuthenticated or NotAllowed unless the operator shows this actor the log."""
+    readers = settings.value(session, "log_readers")
+    if not LOG_READERS[readers] & roles_of(actor):
+        if not actor.member_id:
+            raise NotAuthenticated("Sign in first.")
+        raise NotAllowed(
+            "This needs the role {needed}; you have {roles}.",
+            needed=" / ".join(sorted(LOG_READERS[readers])),
+            roles=", ".join(sorted(actor.roles)) or "-",
+        )
+
+
 @question("log.read", "/log", "The log and its checkpoints", answer=LogAnswer)
-def log_state(desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
+def log_state(desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
     """What the log is and how far it is sealed and anchored."""
+    may_read_log(session, actor)
     head = session.get_one(log.Head, 1)
     found = session.scalars(select(Checkpoint).order_by(Checkpoint.tree_size.desc()).limit(50))
     known = desk.deployment
     return {
         "chain_id": known.chain_id, "checkpoints": [checkpoint_facts(one) for one in found],
         "contracts": dict(known.contracts), "genesis": known.genesis, "origin": head.origin,
-        "tree_size": head.tree_size,
+        "reached": dict(session.execute(select(*log.REACHED)).one()._mapping),
+        "readers": settings.value(session, "log_readers"),
+        "tiles_a_proof": tiles_a_proof(head.tree_size), "tree_size": head.tree_size,
     }  # fmt: skip
 
 
@@ -347,43 +406,69 @@ def checkpoint_facts(one: Any) -> dict[str, Any]:
     """A checkpoint, or a row with its columns."""
     return {
         "anchor_block": one.anchor_block, "anchor_transaction": one.anchor_transaction,
-        "note": one.note, "root": one.root, "sealed_at": instant(one.sealed_at),
-        "tree_size": one.tree_size,
+        "confirmed_at": one.confirmed_at and instant(one.confirmed_at), "note": one.note,
+        "root": one.root, "sealed_at": instant(one.sealed_at), "tree_size": one.tree_size,
     }  # fmt: skip
 
 
 @question("log.read", "/log/checkpoint", "Newest checkpoint", name="log.checkpoint",
           media_type="text/plain")  # fmt: skip
-def newest_checkpoint(_desk: Desk, session: Session, _actor: Actor) -> File:
-    found = session.scalars(
-        select(Checkpoint).order_by(Checkpoint.tree_size.desc()).limit(1)
-    ).first()
+def newest_checkpoint(_desk: Desk, session: Session, actor: Actor) -> File:
+    may_read_log(session, actor)
+    found = log.last_sealed(session)
     if found is None:
         raise Missing("Nothing is sealed yet.")
-    return File(found.note.encode(), "text/plain; charset=utf-8", "checkpoint")
+    return File(witnesses.cosigned_note(session, found).encode(), TEXT, "checkpoint")
+
+
+@question("log.read", "/log/tile/<path:tile_path>", "Tile of the log", name="log.tile",
+          media_type="application/octet-stream")  # fmt: skip
+def tile(_desk: Desk, session: Session, actor: Actor, tile_path: str) -> File:
+    """A tile or an entry bundle by its path (C2SP tlog-tiles)."""
+    may_read_log(session, actor)
+    path = f"tile/{tile_path}"
+    try:
+        content = log.tile(session, *parse_tile_path(path))
+    except Invalid:
+        content = None
+    if content is None:
+        raise Missing("The log has no {path} under its newest checkpoint.", path=path)
+    return File(content, "application/octet-stream", path.replace("/", "-"))
+
+
+@question("log.read", "/log/proof/<leaf_index>.tlog-proof", "Proof of a leaf (C2SP)",
+          name="log.proof", media_type="text/plain")  # fmt: skip
+def leaf_proof(_desk: Desk, session: Session, actor: Actor, leaf_index: str) -> File:
+    """A leaf's inclusion proof under the checkpoint its bundle has, else under the newest one."""
+    may_read_log(session, actor)
+    known = LEAF.fullmatch(leaf_index)
+    found = log.last_sealed(session)
+    if known is None or found is None or int(leaf_index) >= found.tree_size:
+        raise Missing("The log has no leaf {leaf} under its newest checkpoint.", leaf=leaf_index)
+    leaf = int(leaf_index)
+    found = log.confirmed_above(session, leaf) or found
+    [entry] = log.entries_from(session, leaf, 1)
+    proof = log.inclusion(session, leaf, found.tree_size)
+    content = format_tlog_proof(
+        leaf, proof, witnesses.cosigned_note(session, found), canonical(entry)
+    )
+    return File(content.encode(), TEXT, f"{leaf_index}.tlog-proof")
 
 
 @question("log.read", "/log/entries", "Entries of the log", name="log.entries",
           query=EntriesQuery, answer=EntriesAnswer)  # fmt: skip
 def entries(
-    _desk: Desk, session: Session, _actor: Actor, *, start: int, limit: int
+    _desk: Desk, session: Session, actor: Actor, *, start: int, limit: int
 ) -> dict[str, Any]:
     """Leaves from a place on, as everybody may see them: time, kind, digest."""
-    found = session.scalars(
-        select(Record)
-        .where(Record.leaf_index >= start)
-        .order_by(Record.leaf_index)
-        .limit(limit + 1)
-    ).all()
+    may_read_log(session, actor)
+    found = log.entries_from(session, start, limit + 1)
     return {
         "items": [
-            {
-                "entry": {"at": instant(one.at), "digest": one.digest, "kind": one.kind, "v": 1},
-                "leaf_index": one.leaf_index,
-            }
-            for one in found[:limit]
+            {"entry": entry, "leaf_index": start + place}
+            for place, entry in enumerate(found[:limit])
         ],
-        "next": found[limit].leaf_index if len(found) > limit else None,
+        "next": start + limit if len(found) > limit else None,
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from ledger import (
     registration,
     revenue,
     trading,
+    usage,
     vouchers,
 )
 from ledger.agreements import Agreement
@@ -141,6 +142,8 @@ SUBJECTS = {
         Subject("statement", Statement, revenue.by_number, revenue.owners,
                 lambda party: _through(Statement.agreement_id, Agreement, _agreement_of(party)),
                 lambda row: row.number, "statement_number"),
+        Subject("usage", usage.Batch, usage.by_number, lambda _s, row: (row.party_id,),
+                lambda party: usage.Batch.party_id == party, lambda row: row.number, "batch_number"),
     )
 }  # fmt: skip
 BY_NOUN = {subject.noun: subject for subject in SUBJECTS.values()}

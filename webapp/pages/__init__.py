@@ -27,13 +27,14 @@ from webapp.pages import (
     revenue,
     show,
     start,
+    usage,
     value,
     witnesses,
 )
 from webapp.pages.menu import menu
 
 # Each of these files enters its own routes: `enter(app, limiter)`.
-PLACES: tuple[Any, ...] = (start, people, public, registration, value, revenue, house, identity,
+PLACES: tuple[Any, ...] = (start, people, public, registration, value, revenue, usage, house, identity,
                            witnesses)  # fmt: skip
 
 

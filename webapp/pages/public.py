@@ -205,7 +205,7 @@ def verifier_page() -> Response:
 
 
 # Its script and style stand in it; what the other pages may load, it may not.
-verifier_page.talisman_view_options = {  # type: ignore[attr-defined]
+verifier_page.talisman_view_options = {
     "content_security_policy": f"{content_policy(read_page())}; frame-ancestors 'none'"
 }
 
