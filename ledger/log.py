@@ -415,7 +415,9 @@ def digest_key(origin: str, subject_id: str) -> bytes:
 
 
 # Every deed pays for these: statements over the tables, made once, not objects.
-_head, _record, _tile = Head.__table__, Record.__table__, TileRow.__table__
+_head, _record, _tile = (
+    Base.metadata.tables[model.__tablename__] for model in (Head, Record, TileRow)
+)
 _LOCK_HEAD = select(_head).where(_head.c.id == 1).with_for_update()
 _MOVE_HEAD = (
     update(_head)

@@ -1,16 +1,20 @@
 """The log: every deed a leaf, every leaf provable, on both databases."""
 
+import random
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import func, select
+from sqlalchemy import event, func, insert, select, text, update
 
 from ledger import log, parties
-from ledger.errors import Conflict
-from ledger.proof import merkle
+from ledger.errors import Conflict, Invalid
+from ledger.proof import merkle, tiles
 from ledger.proof.bundle import entry_of, payload_digest
 from ledger.proof.checkpoint import open_note, parse_checkpoint, verifier_key
 from ledger.proof.encoding import canonical
@@ -192,3 +196,184 @@ def test_the_same_row_changed_by_two_at_once_is_a_conflict_for_one(town: Town) -
 def test_another_log_s_database_is_refused(town: Town) -> None:
     with pytest.raises(Conflict, match=r"belongs to the log"), town.deed() as session:
         log.open_log(session, "other.example/log", town.now)
+
+
+# ---------------------------------------------------------------- what is read and written
+
+MILLION = 1_000_003
+READS, WRITES = "SELECT", ("INSERT", "UPDATE", "DELETE")
+
+
+@contextmanager
+def told(town: Town) -> Iterator[list[tuple[str, Any]]]:
+    """Every statement that reaches the database meanwhile, with its parameters."""
+    seen: list[tuple[str, Any]] = []
+
+    def look(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            seen.append((statement, parameters))
+
+    event.listen(town.home.engine, "before_cursor_execute", look)
+    try:
+        yield seen
+    finally:
+        event.remove(town.home.engine, "before_cursor_execute", look)
+
+
+def plan(session: Any, statement: str, parameters: Any) -> str:
+    """How the database goes about a statement."""
+    lite = session.get_bind().dialect.name == "sqlite"
+    asked = f"EXPLAIN {'QUERY PLAN ' if lite else ''}{statement}"
+    found = session.connection().exec_driver_sql(asked, parameters).all()
+    return "\n".join(str(row[-1]) for row in found)
+
+
+def scanned(session: Any, statement: str, parameters: Any) -> bool:
+    """Whether a statement reads a table of the log from end to end."""
+    found = plan(session, statement, parameters)
+    return any(f"{how} {table}" in found
+               for how in ("SCAN", "Seq Scan on") for table in ("tiles", "records"))  # fmt: skip
+
+
+def store_alike(town: Town, size: int) -> list[bytes]:
+    """The tiles of a tree of so many leaves, all alike; returns its complete subtrees by height."""
+    alike = [merkle.leaf_hash(b"")]
+    for _ in range(30):
+        alike.append(merkle.node_hash(alike[-1], alike[-1]))
+    rows = []
+    for level in range(3):
+        count = size >> 8 * level
+        rows += [
+            {"level": level, "n": n, "hashes": alike[8 * level] * min(256, count - 256 * n)}
+            for n in range(-(-count // 256))
+        ]
+    with town.deed() as session:
+        session.execute(text("DELETE FROM tiles"))
+        session.execute(insert(log.TileRow), rows)
+    with town.deed() as session:
+        session.execute(text("ANALYZE"))
+    return alike
+
+
+def root_alike(alike: list[bytes], size: int) -> bytes:
+    """The root over so many leaves that are all alike."""
+    heights = [height for height in range(31) if size >> height & 1]
+    root = alike[heights[0]]
+    for height in heights[1:]:
+        root = merkle.node_hash(alike[height], root)
+    return root
+
+
+def test_a_proof_at_a_million_leaves_is_one_statement_that_reads_at_most_five_rows(
+    town: Town,
+) -> None:
+    """Any leaf, and from any older size: the rows that really come from the database are counted."""
+    alike = store_alike(town, MILLION)
+    root, chance = root_alike(alike, MILLION), random.Random(5)
+    near = {1, 2, 255, 256, 257, 65_535, 65_536, 65_537, 983_040, 999_936, MILLION - 1, MILLION}
+    numbers = sorted(near | {chance.randint(1, MILLION) for _ in range(60)})
+    counts = []
+    with town.reading() as session:
+        for number in numbers:
+            with told(town) as statements:
+                proof = log.inclusion(session, number - 1, MILLION)
+            merkle.verify_inclusion(alike[0], number - 1, MILLION, proof, root)
+            with told(town) as more:
+                proof = log.consistency(session, number, MILLION)
+            old = root_alike(alike, number)
+            merkle.verify_consistency(number, MILLION, old, root, proof)
+            assert len(statements) == 1
+            assert len(more) == (number != MILLION)  # nothing is to be proved, nothing is read
+            for statement, parameters in statements + more:
+                found = session.connection().exec_driver_sql(statement, parameters).all()
+                counts.append(len(found))
+                assert not scanned(session, statement, parameters), plan(
+                    session, statement, parameters
+                )
+    assert max(counts) == 5
+
+
+def test_a_deed_reads_no_table_of_the_log_from_end_to_end(town: Town) -> None:
+    """Also one that changes several subjects and fills several tiles."""
+    made = add_parties(town, 600)
+    with told(town) as statements, town.deed() as session:
+        for party in made[:3] + add_later(session, 3):
+            found = session.get_one(parties.Party, party.id)
+            found.name = "丁"
+            log.append(session, found, "party.renamed", "tester")
+    with town.deed() as session:
+        session.execute(text("ANALYZE"))
+        lite = session.get_bind().dialect.name == "sqlite"
+        for statement, parameters in statements:
+            one = parameters[0] if isinstance(parameters, list) else parameters
+            if lite and statement.startswith((READS, *WRITES)):
+                assert not scanned(session, statement, one), plan(session, statement, one)
+    reads = [one for one, _ in statements if one.startswith(READS) and "FROM records" in one]
+    assert len(reads) == 1, "the subjects' last digests come in one statement"
+
+
+def add_later(session: Any, count: int) -> list[parties.Party]:
+    """Further parties, which this very deed makes."""
+    made = [
+        parties.Party(id=new_id(), kind="enterprise", name="丙", uscc=new_id(), state="active")
+        for _ in range(count)
+    ]
+    for party in made:
+        log.append(session, party, "party.added", "tester")
+    session.flush()
+    return made
+
+
+def test_a_tile_is_never_written_again_once_it_is_full(town: Town) -> None:
+    """Whatever comes, each write is of a tile that was not full, and full ones stay as they are."""
+    full: dict[tuple[int, int], bytes] = {}
+    with told(town) as statements:
+        for count in (1, 200, 54, 1, 1, 255, 256, 300, 1, 600, 3):
+            add_parties(town, count)
+            with town.reading() as session:
+                stored = {(row.level, row.n): row.hashes for row in session.scalars(
+                    select(log.TileRow))}  # fmt: skip
+            assert full.items() <= stored.items()
+            full = {place: hashes for place, hashes in stored.items() if len(hashes) == 8192}
+    assert len(full) >= 6
+    written = [found for found in statements if found[0].startswith("UPDATE tiles")]
+    assert written
+    for statement, parameters in written:
+        assert "length(tiles.hashes) =" in statement
+        known = parameters if isinstance(parameters, dict) else dict(enumerate(parameters))
+        assert 0 < next(v for k, v in known.items() if k in ("was", len(known) - 1)) < 8192
+
+
+@pytest.mark.parametrize("hashes", [b"", b"x" * 32, b"x" * 8192])
+def test_on_an_edge_that_is_not_what_it_was_no_deed_is_recorded(town: Town, hashes: bytes) -> None:
+    add_parties(town, 5)
+    with town.deed() as session:
+        session.execute(update(log.TileRow).values(hashes=hashes))
+    before = town.snapshot()
+    with pytest.raises(Invalid, match=r"tile/0/000"):
+        add_parties(town, 1)
+    assert town.snapshot() == before
+
+
+def test_what_a_monitor_gets_ends_where_the_newest_checkpoint_does(town: Town) -> None:
+    add_parties(town, 300)
+    with town.reading() as session:
+        assert log.tile(session, tiles.Tile(0, 0), 1) is None, "nothing is signed yet"
+    sealed = town.seal()
+    add_parties(town, 300)
+    leaves, size = leaf_hashes(town), sealed.tree_size
+    with town.reading() as session:
+        assert log.tile(session, tiles.Tile(0, 0), 256) == b"".join(leaves[:256])
+        assert log.tile(session, tiles.Tile(0, 0), 7) == b"".join(leaves[:7])
+        assert log.tile(session, tiles.Tile(0, 1), size - 256) == b"".join(leaves[256:size])
+        assert log.tile(session, tiles.Tile(1, 0), 1) == merkle.root(leaves[:256])
+        for beyond, width in (((0, 1), size - 255), ((0, 1), 256), ((1, 0), 2), ((2, 0), 1)):
+            assert log.tile(session, tiles.Tile(*beyond), width) is None
+        bundle = log.tile(session, tiles.Tile(tiles.ENTRIES, 1), size - 256)
+        assert log.tile(session, tiles.Tile(tiles.ENTRIES, 1), size - 255) is None
+    assert bundle is not None
+    for leaf in leaves[256:size]:
+        length = int.from_bytes(bundle[:2])
+        assert merkle.leaf_hash(bundle[2 : 2 + length]) == leaf
+        bundle = bundle[2 + length :]
+    assert not bundle

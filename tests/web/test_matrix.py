@@ -18,13 +18,15 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, update
 from werkzeug.routing import Rule
 
-from ledger import agreements, appraisals, parties, registration, revenue
+from ledger import agreements, appraisals, parties, registration, revenue, witnesses
 from ledger.calendar import local_date, years_after
 from ledger.chain.keys import address_of
 from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Member
 from ledger.registration import coded
 from tests.conftest import DEMO, ORIGIN, PARTIES, Town, compliance
 from tests.web.conftest import TOKEN, Site
+from tests.web.test_usage import usage_batch
+from tests.witness import LittleWitness
 from webapp import accounts, drafts, jobs
 from webapp.deeds import DEEDS, Deed, Question, Thing
 from webapp.deeds.subjects import SUBJECTS
@@ -291,10 +293,13 @@ def furnish(site: Site) -> Stage:
     made = Stage(site, {
         "agreement_number": agreement.number,
         "application_number": application.number,
+        "batch_number": usage_batch(town, licence.order_reference),
         "appraisal_number": town.appraisal(registered).number,
         "code": "zh",
         "deposit_id": town.deposit().id,
+        "setting_name": "confirmations",
         "filename": "site.css",
+        "leaf_index": "0",
         "login": "rob",
         "method": "cost",
         "name": "cost",
@@ -306,8 +311,11 @@ def furnish(site: Site) -> Stage:
         "scheme_id": scheme.id,
         "statement_number": statement.number,
         "subject_id": statement.id,
+        "tile_path": "0/000.p/1",
         "uscc": PARTIES["operator"][2],
         "voucher_number": voucher.number,
+        "witness_id": town.do("admin", witnesses.add, operator="-",
+                              vkey=LittleWitness("owl.example/w").vkey).id,
     })  # fmt: skip
     for key in OWN:
         made.ready[key] = made.own(key, "rob")
