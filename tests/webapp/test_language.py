@@ -25,7 +25,8 @@ from flask import Flask
 from jinja2 import Environment, nodes
 from marshmallow import Schema, fields
 
-from ledger import agreements, log, parties, registration, trading, vouchers
+from ledger import agreements, log, parties, registration, settings, trading, vouchers
+from ledger.chain import outbox
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import credential, verify
 from ledger.states import MOVES, move
@@ -364,6 +365,10 @@ def words() -> set[str]:
         *(*agreements.MODES, *trading.PURPOSES),
         *record_kinds(),
         *act_functions(),
+        *(outbox.FORK, outbox.BEHIND, outbox.NOT_OURS, outbox.REFUSED, outbox.UNDONE),
+        *(outbox.SUPERSEDED, *outbox.ADVICE.values()),
+        *(choice.title for choice in settings.CHOICES.values()),
+        *(value for choice in settings.CHOICES.values() for value in choice.choices),
         # usual names of a licence's terms
         *("calls_per_day", "delivery", "redistribution", "scene", "territory"),
         *("deposit", "price", "the account", "the body", "the document", "the scheme"),
