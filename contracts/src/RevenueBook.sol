@@ -21,6 +21,7 @@ contract RevenueBook is IRevenueBook, Roles, EIP712, Nonces {
     );
 
     uint8 private constant APPROVALS_MAX = 3;
+    uint256 private constant CHECKERS_MAX = 16;
 
     mapping(bytes32 id => Statement) private _statements;
 
@@ -29,17 +30,18 @@ contract RevenueBook is IRevenueBook, Roles, EIP712, Nonces {
 
     /// @param admin Key that grants and takes roles
     /// @param maker Key that proposes
-    /// @param checkers Keys whose signatures approve, at least one
+    /// @param checkers Keys whose signatures approve, 1 to 16
     constructor(address admin, address maker, address[] memory checkers)
         Roles(admin)
         EIP712("Shuzheng RevenueBook", "1")
     {
         // Check:
-        if (checkers.length == 0) revert CheckersEmpty();
+        uint256 count = checkers.length;
+        if (count == 0 || count > CHECKERS_MAX) revert CheckersOutOfRange(count, CHECKERS_MAX);
 
         // Effect:
         _grantRole(MAKER_ROLE, maker);
-        for (uint256 i = 0; i < checkers.length; ++i) {
+        for (uint256 i = 0; i < count; ++i) {
             _grantRole(CHECKER_ROLE, checkers[i]);
         }
     }
@@ -55,7 +57,7 @@ contract RevenueBook is IRevenueBook, Roles, EIP712, Nonces {
         bytes32 reason
     ) external onlyRole(MAKER_ROLE) {
         // Check:
-        if (id == 0) revert IdZero();
+        if (id == 0) revert IdZero(reason);
         Statement storage statement = _check(id, expectedVersion, reason, State.None);
         if (digest == 0) revert DigestZero(id);
         if (lineRoot == 0) revert LineRootZero(id);
@@ -92,17 +94,22 @@ contract RevenueBook is IRevenueBook, Roles, EIP712, Nonces {
         uint8 approvals = statement.approvals + 1;
         bool isLast = approvals == statement.approvalsRequired;
         bytes32 reverses = statement.isReversal ? statement.reverses : bytes32(0);
+        if (isLast && reverses != 0) {
+            _checkState(reverses, State.Approved, _statements[reverses].state);
+        }
         _checkRole(CHECKER_ROLE, checker);
         if (checker == statement.proposer) revert CheckerIsProposer(id, checker);
         if (approvals != 1 && _counted[id][checker]) revert CheckerCounted(id, checker);
+        // slither-disable-next-line timestamp (a deadline is meant for the block's clock)
         if (block.timestamp > deadline) revert DeadlinePassed(id, deadline, block.timestamp);
         bytes32 signed = _approvalDigest(
-            id, digest, lineRoot, reverses, statement, _useNonce(checker), deadline
+            id, digest, lineRoot, reverses, statement, nonces(checker), deadline
         );
         address recovered = ECDSA.recover(signed, signature);
         if (recovered != checker) revert SignerMismatch(id, checker, recovered);
 
         // Effect:
+        _useNonce(checker);
         State newState = isLast ? State.Approved : State.Proposed;
         statement.approvals = approvals;
         statement.state = newState;
@@ -211,9 +218,6 @@ contract RevenueBook is IRevenueBook, Roles, EIP712, Nonces {
 
     function _reverse(bytes32 id, bytes32 by, bytes32 reason) private {
         Statement storage original = _statements[id];
-
-        // Check:
-        _checkState(id, State.Approved, original.state);
 
         // Effect:
         uint24 version = original.version + 1;

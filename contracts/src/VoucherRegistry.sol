@@ -11,6 +11,8 @@ contract VoucherRegistry is IVoucherRegistry, Roles {
     bytes32 public constant REGISTRAR_ROLE = keccak256("REGISTRAR_ROLE");
     /// @inheritdoc IVoucherRegistry
     bytes32 public constant REGULATOR_ROLE = keccak256("REGULATOR_ROLE");
+    /// @inheritdoc IVoucherRegistry
+    uint256 public constant BATCH_MAX = 200;
 
     // Sets of states, one bit per state, for the table of legal moves.
     uint256 private constant IN_VALID = 1 << uint256(State.Valid);
@@ -44,7 +46,7 @@ contract VoucherRegistry is IVoucherRegistry, Roles {
     /// @inheritdoc IVoucherRegistry
     function issueMany(Issue[] calldata vouchers) external onlyRole(REGISTRAR_ROLE) {
         // Check:
-        if (vouchers.length == 0) revert BatchEmpty();
+        _checkLength(vouchers.length);
 
         // Effect:
         for (uint256 i = 0; i < vouchers.length; ++i) {
@@ -136,7 +138,7 @@ contract VoucherRegistry is IVoucherRegistry, Roles {
         // Check:
         (Entry storage entry, VoucherHead head) =
             _check(id, expectedVersion, reason, Verb.Supersede, IN_VALID, PLEDGED | FROZEN, 0);
-        if (successors.length == 0) revert BatchEmpty();
+        _checkLength(successors.length);
 
         // Effect:
         _enter(entry, head, id, reason, Verb.Supersede, State.Superseded);
@@ -250,7 +252,7 @@ contract VoucherRegistry is IVoucherRegistry, Roles {
     /// @inheritdoc IVoucherRegistry
     function addUsesMany(Uses[] calldata uses) external onlyRole(REGISTRAR_ROLE) {
         // Check:
-        if (uses.length == 0) revert BatchEmpty();
+        _checkLength(uses.length);
 
         // Effect:
         for (uint256 i = 0; i < uses.length; ++i) {
@@ -313,7 +315,7 @@ contract VoucherRegistry is IVoucherRegistry, Roles {
         uint24 version = entry.head.version();
 
         // Check:
-        if (id == 0) revert IdZero();
+        if (id == 0) revert IdZero(given.reason);
         if (version != 0) revert VersionMismatch(id, 0, version);
         if (given.holder == address(0)) revert HolderZero(id);
         if (given.validUntil == 0) revert ValidUntilNotLater(id, 0, 0);
@@ -377,6 +379,10 @@ contract VoucherRegistry is IVoucherRegistry, Roles {
         }
         bool isAllowed = head.isIn(states) && head.flags() & (barred | needed) == needed;
         if (!isAllowed) revert MoveNotAllowed(id, verb, head.state(), head.flags());
+    }
+
+    function _checkLength(uint256 length) private pure {
+        if (length == 0 || length > BATCH_MAX) revert BatchOutOfRange(length, BATCH_MAX);
     }
 
     function _checkNewHolder(bytes32 id, address holder, address newHolder) private pure {

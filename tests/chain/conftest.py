@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from contracts import build
 from tests.chain.stage import Refused, Stage
 
 
@@ -36,3 +40,15 @@ def reverts(stage: Stage) -> Callable[..., None]:
         assert stage.fails(call, sender)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def packages() -> None:
+    """The compiler and the OpenZeppelin sources, fetched once where they are missing."""
+    with (build.HERE / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not build.PACKAGES.is_dir():
+            npm = shutil.which("npm")
+            if npm is None:
+                pytest.skip("npm is needed to fetch the compiler and the OpenZeppelin sources")
+            subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=build.HERE, check=True)

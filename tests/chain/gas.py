@@ -82,6 +82,11 @@ def _vouchers(stage: Stage) -> dict[str, int]:
         stage.issue(f"metered {i}", maxUses=1000)
     metered = [(h(f"metered {i}"), 1, 10, reason) for i in range(50)]
     cost("addUsesMany 50", f.addUsesMany(metered))
+    # The dearest transaction there is: as many successors as are allowed, each with a third slot.
+    stage.issue("of many")
+    count = f.BATCH_MAX().call()
+    many = [stage.particulars(f"part {i}", maxUses=1000) for i in range(count)]
+    cost(f"supersede by {count}, limited", f.supersede(h("of many"), 1, many, reason))
     return found
 
 
@@ -129,13 +134,6 @@ def _anchors(stage: Stage) -> dict[str, int]:
         found[f"CheckpointAnchor.anchor {case}"] = stage.gas(following, stage.anchorer)
         assert case != "32 hashes" or len(proof) == 32
     return found
-
-
-def fits(stage: Stage, count: int, **changes: Any) -> bool:
-    """Return whether one transaction below the limit can issue `count` vouchers."""
-    given = [stage.particulars(f"{count}: {i}", **changes) for i in range(count)]
-    call = stage.vouchers.functions.issueMany(given)
-    return stage.refusal(call, stage.registrar) is None and not stage.fails(call, stage.registrar)
 
 
 if __name__ == "__main__":

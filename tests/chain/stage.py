@@ -39,34 +39,43 @@ class Refused(Exception):
     arguments: tuple[Any, ...]
 
 
-def decode_revert(failure: TransactionFailed, abis: list[list[dict[str, Any]]]) -> Refused:
-    """Return the custom error, named by one of the ABIs, that a refused call carries.
+def decode_revert(failure: TransactionFailed) -> Refused:
+    """Return the custom error that a refused call carries; without data its name is empty.
 
-    eth-tester hands over the returned bytes as the text of a Python bytes literal. A panic and a
-    `require` text are named `Panic(uint256)` and `Error(string)`; without data the name is empty.
+    eth-tester hands over the returned bytes as the text of a Python bytes literal.
     """
     text = str(failure.args[0]).removeprefix("execution reverted: ")
     try:
         data = ast.literal_eval(text)
     except (SyntaxError, ValueError):
         data = b""
-    if not isinstance(data, bytes) or not data:
-        return Refused("", (text,))
+    return decode_error(data) if isinstance(data, bytes) and data else Refused("", (text,))
+
+
+def decode_error(data: bytes) -> Refused:
+    """Return the custom error of one of our contracts that these bytes say.
+
+    A panic and a `require` text are named `Panic` and `Error`; anything else has an empty name.
+    """
     selector, body = data[:4], data[4:]
-    if selector == bytes.fromhex("4e487b71"):
-        return Refused("Panic", decode(["uint256"], body))
-    if selector == bytes.fromhex("08c379a0"):
-        return Refused("Error", decode(["string"], body))
-    for abi in abis:
-        for item in abi:
-            if item["type"] == "error" and function_abi_to_4byte_selector(item) == selector:
-                types = [i["type"] for i in item["inputs"]]
-                values = zip(types, decode(types, body), strict=True)
-                return Refused(
-                    item["name"],
-                    tuple(Web3.to_checksum_address(v) if t == "address" else v for t, v in values),
-                )
-    return Refused("", (data.hex(),))
+    if selector not in ERRORS:
+        return Refused("", (data.hex(),))
+    name, types = ERRORS[selector]
+    values = zip(types, decode(types, body), strict=True)
+    return Refused(
+        name, tuple(Web3.to_checksum_address(v) if t == "address" else v for t, v in values)
+    )
+
+
+ERRORS: dict[bytes, tuple[str, list[str]]] = {
+    bytes.fromhex("4e487b71"): ("Panic", ["uint256"]),
+    bytes.fromhex("08c379a0"): ("Error", ["string"]),
+} | {
+    function_abi_to_4byte_selector(item): (item["name"], [i["type"] for i in item["inputs"]])
+    for name in NAMES
+    for item in artifact(name)["abi"]
+    if item["type"] == "error"
+}
 
 
 class Stage:
@@ -136,7 +145,7 @@ class Stage:
         try:
             ask()
         except TransactionFailed as failure:
-            return decode_revert(failure, [artifact(name)["abi"] for name in NAMES])
+            return decode_revert(failure)
         return None
 
     def fails(self, call: Any, sender: str) -> bool:

@@ -1,25 +1,33 @@
-"""CheckpointAnchor: it accepts just the proofs that the recursion of the RFC accepts."""
+"""CheckpointAnchor: it accepts just the proofs that Python and the recursion of the RFC accept."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any
 
-import pyrevm
 import pytest
-from eth_abi.abi import decode, encode
-from eth_utils.abi import function_signature_to_4byte_selector
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from web3 import Web3
 
-from contracts import artifact
 from tests.chain.stage import Refused, Stage, h
+from tests.chain.trials import (
+    ANCHORER,
+    LARGEST,
+    LEAVES,
+    Anchor,
+    Growth,
+    Question,
+    compare,
+    honest_growths,
+    honest_memberships,
+    mutations,
+    python_answers,
+    questions,
+    recursion_answers,
+    root,
+)
 from tests.proof import rfc9162
-
-LARGEST = 2**64 - 1
-
 
 # -- the checkpoint ladder, on eth-tester ---------------------------------------------------------
 
@@ -150,141 +158,62 @@ def test_inclusion_is_answered_for_anchored_sizes_only(stage: Stage) -> None:
     assert not includes(5, 0, bytes(32), []).call()
 
 
-# -- against the recursion, on a fast EVM ---------------------------------------------------------
+# -- against Python and the recursion, on a fast EVM ----------------------------------------------
 
 
-def mutations(proof: list[bytes]) -> Iterator[list[bytes]]:
-    """Yield proofs that differ from the given one: an element dropped, added, swapped, flipped."""
-    n = len(proof)
-    for i in range(n):
-        yield proof[:i] + proof[i + 1 :]
-        for bit in (0, 255, proof[i][0]):
-            flipped = int.from_bytes(proof[i]) ^ (1 << bit)
-            yield [*proof[:i], flipped.to_bytes(32), *proof[i + 1 :]]
-    for i in range(n + 1):
-        yield [*proof[:i], h("surplus"), *proof[i:]]
-        yield [*proof[:i], bytes(32), *proof[i:]]
-    for i in range(n):
-        yield [*proof[: i + 1], proof[i], *proof[i + 1 :]]
-        for j in range(i + 1, n):
-            swapped = [*proof]
-            swapped[i], swapped[j] = swapped[j], swapped[i]
-            if swapped != proof:
-                yield swapped
-
-
-class FastAnchor:
-    """A CheckpointAnchor on pyrevm, whose state every trial leaves as it was."""
-
-    ADMIN, ANCHORER = "0x" + "0a" * 20, "0x" + "0b" * 20
-    ANCHOR = function_signature_to_4byte_selector("anchor(uint64,bytes32,bytes32[])")
-    INCLUDES = function_signature_to_4byte_selector("includes(uint64,uint64,bytes32,bytes32[])")
-
-    def __init__(self) -> None:
-        built = artifact("CheckpointAnchor")
-        arguments = encode(["address", "address"], [self.ADMIN, self.ANCHORER])
-        code = bytes.fromhex(built["bytecode"][2:]) + arguments
-        self.evm = pyrevm.EVM(spec_id="PRAGUE")
-        self.address = self.evm.deploy(self.ADMIN, code)
-        self.errors = {
-            Web3.keccak(text=f"{e['name']}({','.join(i['type'] for i in e['inputs'])})")[:4]: e
-            for e in built["abi"]
-            if e["type"] == "error"
-        }
-
-    def anchor(self, size: int, root: bytes, proof: list[bytes]) -> Refused | None:
-        """Anchor for good; return the custom error if refused."""
-        data = self.ANCHOR + encode(["uint64", "bytes32", "bytes32[]"], [size, root, proof])
-        try:
-            self.evm.message_call(self.ANCHORER, self.address, data)
-        except RuntimeError as failure:
-            text = str(failure)
-        else:
-            return None
-        returned = re.search(r"output: 0x([0-9a-f]+)", text)
-        assert returned, text
-        answer = bytes.fromhex(returned[1])
-        error = self.errors[answer[:4]]
-        return Refused(error["name"], decode([i["type"] for i in error["inputs"]], answer[4:]))
-
-    def try_anchor(self, size: int, root: bytes, proof: list[bytes]) -> Refused | None:
-        """Anchor, rewind; return the custom error if refused."""
-        before = self.evm.snapshot()
-        try:
-            return self.anchor(size, root, proof)
-        finally:
-            self.evm.revert(before)
-
-    def includes(self, size: int, index: int, leaf_hash: bytes, proof: list[bytes]) -> bool:
-        types = ["uint64", "uint64", "bytes32", "bytes32[]"]
-        data = self.INCLUDES + encode(types, [size, index, leaf_hash, proof])
-        answer = self.evm.message_call(self.ADMIN, self.address, data, is_static=True)
-        return bool(int.from_bytes(answer))
-
-
-def compare_consistency(sizes: int) -> int:
-    """Compare contract and recursion on every pair of sizes and every mutation; count trials."""
-    leaves = rfc9162.leaves(sizes)
-    roots = [bytes(32)] + [rfc9162.mth(leaves[:n]) for n in range(1, sizes + 1)]
-    contract = FastAnchor()
-    trials = 0
-    for old in range(1, sizes):
-        before = contract.evm.snapshot()
-        assert contract.anchor(old, roots[old], []) is None
-        for new in range(old + 1, sizes + 1):
-            proof = rfc9162.proof(old, leaves[:new])
-            assert contract.try_anchor(new, roots[new], proof) is None, (old, new)
-            tries = [(new, roots[new], wrong) for wrong in mutations(proof)]
-            tries += [(other, roots[new], proof) for other in range(old + 1, sizes + 2)]
-            tries += [(new, roots[new - 1], proof), (new, roots[old], []), (new, roots[old], proof)]
-            for size, root, tried in tries:
-                expected = rfc9162.is_consistent(old, size, roots[old], root, tried)
-                refused = contract.try_anchor(size, root, tried)
-                assert (refused is None) == expected, (old, size, tried)
-                trials += 1
-        contract.evm.revert(before)
-    return trials
-
-
-def compare_inclusion(sizes: int) -> int:
-    """Compare contract and recursion on every leaf of every size and mutation; count trials."""
-    leaves = rfc9162.leaves(sizes)
-    contract = FastAnchor()
-    trials = 0
-    for size in range(1, sizes + 1):
-        before = contract.evm.snapshot()
-        root = rfc9162.mth(leaves[:size])
-        assert contract.anchor(size, root, []) is None
-        for index in range(size):
-            path = rfc9162.path(index, leaves[:size])
-            assert contract.includes(size, index, leaves[index], path), (size, index)
-            tries = [(index, leaves[index], wrong) for wrong in mutations(path)]
-            tries += [(other, leaves[index], path) for other in [*range(size + 2), LARGEST]]
-            tries += [(index, leaves[index - 1], path), (index, root, [])]
-            for claimed, leaf_hash, tried in tries:
-                expected = rfc9162.is_included(leaf_hash, claimed, size, tried, root)
-                assert contract.includes(size, claimed, leaf_hash, tried) == expected
-                trials += 1
-        contract.evm.revert(before)
-    return trials
-
-
-def test_contract_and_recursion_agree_on_consistency_up_to_12() -> None:
-    assert compare_consistency(12) > 2_000
-
-
-def test_contract_and_recursion_agree_on_inclusion_up_to_12() -> None:
-    assert compare_inclusion(12) > 2_000
+@pytest.mark.parametrize("honest", [honest_growths, honest_memberships])
+def test_every_honest_pair_up_to_64_and_a_sample_of_mutations(
+    honest: Callable[[int], Iterator[Question]],
+) -> None:
+    assert compare(honest(64), every=10) > 24_000
 
 
 @pytest.mark.slow
-def test_contract_and_recursion_agree_on_consistency_up_to_64() -> None:
-    assert compare_consistency(64) > 200_000
+@pytest.mark.parametrize("honest", [honest_growths, honest_memberships])
+def test_every_honest_pair_up_to_64_and_every_mutation(
+    honest: Callable[[int], Iterator[Question]],
+) -> None:
+    assert compare(honest(64)) > 220_000
 
 
-@pytest.mark.slow
-def test_contract_and_recursion_agree_on_inclusion_up_to_32() -> None:
-    assert compare_inclusion(32) > 20_000
+def test_the_chain_of_the_site_answers_like_the_fast_one(stage: Stage) -> None:
+    """A sample of the same questions on eth-tester, asked of each anchored size and root."""
+    sample = [q for q in questions(honest_growths(21), every=60) if q.old in (3, 4, 13)]
+    assert len(sample) > 80
+    fresh = stage.tester.take_snapshot()
+    for (old, old_root), group in groupby(sample, key=lambda q: (q.old, q.old_root)):
+        stage.do(anchor(stage, old, old_root), stage.anchorer)
+        for question in group:
+            call = anchor(stage, question.new, question.new_root, question.proof)
+            refused = stage.refusal(call, stage.anchorer)
+            assert (refused is None) == recursion_answers(question), question
+        stage.tester.revert_to_snapshot(fresh)
+
+
+def test_before_the_first_checkpoint_nothing_is_proved_and_nothing_included() -> None:
+    """Size 0: Python knows no proof from nothing; the contract takes a first root without one."""
+    contract = Anchor().contract
+    for honest in honest_growths(9):
+        root = honest.new_root
+        assert python_answers(honest._replace(old=0, proof=[])) == "range"
+        assert contract.refusal(ANCHORER, "anchor", honest.new, root, []) is None
+        refused = contract.refusal(ANCHORER, "anchor", honest.new, root, honest.proof)
+        assert refused == Refused("ProofTooLong", (0, honest.new, 0, len(honest.proof)))
+    for size, _, index, leaf, path in honest_memberships(9):
+        assert not contract.ask("includes", size, index, leaf, path)
+
+
+def test_a_hash_that_is_cut_short_is_no_call() -> None:
+    """A hash has 32 bytes or there is no call: Python refuses it as `hash`, the ABI as no argument."""
+    anchored = Anchor()
+    honest = next(q for q in honest_growths(9) if q.old == 5 and q.new == 9)
+    anchored.stands_at(honest.old, honest.old_root)
+    data = anchored.contract.data("anchor", honest.new, honest.new_root, honest.proof)
+    assert python_answers(honest._replace(proof=[*honest.proof[:-1], b"short"])) == "hash"
+    for missing in range(1, 33):
+        with pytest.raises(Refused):
+            anchored.contract.send(ANCHORER, data[:-missing])
+    anchored.contract.send(ANCHORER, data)
 
 
 SIZES = st.one_of(
@@ -304,27 +233,27 @@ def test_logs_of_any_size_are_proved(one: int, other: int, place: int, bit: int)
     if old == new:
         return
     old_root, new_root, proof = rfc9162.invented(old, new)
-    contract = FastAnchor()
-    assert contract.anchor(old, old_root, []) is None
+    anchored = Anchor()
+    anchored.stands_at(old, old_root)
+
+    def refusal(given: list[bytes]) -> Refused | None:
+        return anchored.contract.refusal(ANCHORER, "anchor", new, new_root, given)
+
     wrong = [*proof]
     place %= len(wrong)
     wrong[place] = (int.from_bytes(wrong[place]) ^ (1 << bit)).to_bytes(32)
-    refused = contract.try_anchor(new, new_root, wrong)
+    refused = refusal(wrong)
     assert refused is not None
     assert refused.name in ("OldRootMismatch", "NewRootMismatch")
     n = len(proof)
-    short = contract.try_anchor(new, new_root, proof[:-1])
-    assert short == Refused("ProofTooShort", (old, new, n - 1))
-    long = contract.try_anchor(new, new_root, [*proof, proof[-1]])
-    assert long == Refused("ProofTooLong", (old, new, n, n + 1))
-    assert contract.anchor(new, new_root, proof) is None
+    assert refusal(proof[:-1]) == Refused("ProofTooShort", (old, new, n - 1))
+    assert refusal([*proof, proof[-1]]) == Refused("ProofTooLong", (old, new, n, n + 1))
+    assert refusal(proof) is None
 
 
 def test_a_proof_binds_the_content_and_not_the_size() -> None:
     """The limit that the interface states: a proof can fit more than one size."""
-    leaves = rfc9162.leaves(8)
-    root, proof = rfc9162.mth(leaves), rfc9162.proof(4, leaves)
-    contract = FastAnchor()
-    contract.anchor(4, rfc9162.mth(leaves[:4]), [])
-    fitting = [size for size in range(5, 20) if contract.try_anchor(size, root, proof) is None]
+    honest = Growth(4, root(4), 8, root(8), rfc9162.proof(4, LEAVES[:8]))
+    anchored = Anchor()
+    fitting = [size for size in range(5, 20) if not anchored.answers(honest._replace(new=size))]
     assert fitting == [5, 6, 7, 8]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from contracts import NAMES, artifact
+from contracts.build import SOURCES
 from tests.chain.stage import LATER, Refused, Stage, h
 
 NOBODY = "0x" + "00" * 20
@@ -142,14 +143,38 @@ def test_no_contract_is_deployed_with_the_zero_address(stage: Stage, name: str) 
         wrong[i] = [NOBODY] if isinstance(given, list) else NOBODY
         refused = stage.refusal_of_deployment(factory.constructor(*wrong))
         assert refused is not None
-        assert refused.name in ("RoleHolderZero", "VouchersZero")
+        assert refused.name in ("RoleHolderZero", "VouchersMissing")
 
 
-def test_the_book_is_not_deployed_without_a_checker(stage: Stage) -> None:
+@pytest.mark.parametrize("count", [0, 17])
+def test_the_book_is_not_deployed_without_a_checker_or_with_a_crowd(
+    stage: Stage, count: int
+) -> None:
     built = artifact("RevenueBook")
     factory = stage.w3.eth.contract(abi=built["abi"], bytecode=built["bytecode"])
-    refused = stage.refusal_of_deployment(factory.constructor(stage.admin, stage.maker, []))
-    assert refused == Refused("CheckersEmpty", ())
+    checkers = [stage.checker.address] * count
+    refused = stage.refusal_of_deployment(factory.constructor(stage.admin, stage.maker, checkers))
+    assert refused == Refused("CheckersOutOfRange", (count, 16))
+
+
+def test_licences_are_not_deployed_for_a_registry_that_is_not_there(stage: Stage) -> None:
+    built = artifact("CirculationRegistry")
+    factory = stage.w3.eth.contract(abi=built["abi"], bytecode=built["bytecode"])
+    constructor = factory.constructor(stage.admin, stage.licensor, stage.stranger)
+    refused = stage.refusal_of_deployment(constructor)
+    assert refused == Refused("VouchersMissing", (stage.stranger,))
+
+
+def test_every_refusal_says_what_it_is_about() -> None:
+    """Our own errors have arguments; one of OpenZeppelin's has none."""
+    silent = {
+        item["name"]
+        for name in NAMES
+        for item in artifact(name)["abi"]
+        if item["type"] == "error" and not item["inputs"]
+    }
+    ours = "".join(path.read_text("utf-8") for path in SOURCES.rglob("*.sol"))
+    assert not [name for name in silent if f"error {name}(" in ours], silent
 
 
 def test_the_deployer_holds_no_role(stage: Stage) -> None:

@@ -144,7 +144,7 @@ def test_a_proposal_stores_and_tells_its_content(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"id": ZERO}, ("IdZero",)),
+        ({"id": ZERO, "reason": h("a record")}, ("IdZero", h("a record"))),
         ({"digest": ZERO}, ("DigestZero", ID)),
         ({"lineRoot": ZERO}, ("LineRootZero", ID)),
         ({"reason": ZERO}, ("ReasonZero", ID)),

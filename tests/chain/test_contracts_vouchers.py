@@ -186,7 +186,7 @@ def test_the_second_of_two_deeds_for_one_version_is_refused(
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"id": bytes(32)}, ("IdZero",)),
+        ({"id": bytes(32)}, ("IdZero", REASON)),
         ({"holder": "0x" + "00" * 20}, ("HolderZero", ID)),
         ({"digest": bytes(32)}, ("DigestZero", ID)),
         ({"reason": bytes(32)}, ("ReasonZero", ID)),
@@ -196,8 +196,8 @@ def test_the_second_of_two_deeds_for_one_version_is_refused(
 def test_an_issue_with_a_missing_particular_is_refused(
     stage: Stage, reverts: Callable[..., None], changes: dict[str, Any], error: tuple[Any, ...]
 ) -> None:
-    call = stage.vouchers.functions.issue(stage.particulars("voucher", **changes))
-    reverts(call, stage.registrar, *error)
+    given = stage.particulars("voucher", **{"reason": REASON, **changes})
+    reverts(stage.vouchers.functions.issue(given), stage.registrar, *error)
 
 
 def test_an_issue_tells_its_particulars(stage: Stage) -> None:
@@ -226,12 +226,18 @@ def test_one_bad_voucher_spoils_the_batch(stage: Stage, reverts: Callable[..., N
     assert stage.voucher(h("voucher 0"))["state"] == NONE
 
 
-def test_an_empty_batch_is_refused(stage: Stage, reverts: Callable[..., None]) -> None:
-    stage.issue("voucher")
+@pytest.mark.parametrize("length", [0, 201])
+def test_a_batch_is_neither_empty_nor_longer_than_fits(
+    stage: Stage, reverts: Callable[..., None], length: int
+) -> None:
+    stage.issue("voucher", maxUses=1000)
     f = stage.vouchers.functions
-    reverts(f.issueMany([]), stage.registrar, "BatchEmpty")
-    reverts(f.addUsesMany([]), stage.registrar, "BatchEmpty")
-    reverts(f.supersede(ID, 1, [], REASON), stage.registrar, "BatchEmpty")
+    assert f.BATCH_MAX().call() == 200
+    given = [stage.particulars(f"voucher {i}") for i in range(length)]
+    reverts(f.issueMany(given), stage.registrar, "BatchOutOfRange", length, 200)
+    reverts(f.supersede(ID, 1, given, REASON), stage.registrar, "BatchOutOfRange", length, 200)
+    uses = [(ID, 1 + i, 1, REASON) for i in range(length)]
+    reverts(f.addUsesMany(uses), stage.registrar, "BatchOutOfRange", length, 200)
 
 
 @pytest.mark.parametrize("later_s", [-1, 0])

@@ -70,5 +70,6 @@ interface ICheckpointAnchor {
         returns (bool);
 
     /// @notice The role that may anchor.
+    // slither-disable-next-line naming-convention (the getter of a constant bears its name)
     function ANCHOR_ROLE() external view returns (bytes32);
 }

@@ -89,8 +89,8 @@ interface ICirculationRegistry {
     /// @notice No log record is named as the ground of the deed.
     error ReasonZero(bytes32 voucher, uint32 n);
 
-    /// @notice The voucher registry is the zero address.
-    error VouchersZero();
+    /// @notice No contract stands where the voucher registry should be.
+    error VouchersMissing(address given);
 
     /// @notice Grant a licence on a valid voucher. Caller: LICENSOR_ROLE.
     /// @param voucher Id of the voucher
@@ -129,9 +129,13 @@ interface ICirculationRegistry {
     /// @notice The whole licence; all zero when there is none.
     function get(bytes32 voucher, uint32 n) external view returns (Licence memory licence);
 
+    // slither-disable-start naming-convention (getters of constants bear the constants' names)
+
     /// @notice The registry whose vouchers are licensed here.
     function VOUCHERS() external view returns (IVoucherRegistry);
 
     /// @notice The role that grants and revokes licences.
     function LICENSOR_ROLE() external view returns (bytes32);
+
+    // slither-disable-end naming-convention
 }

@@ -81,7 +81,7 @@ interface IRevenueBook {
     error StateMismatch(bytes32 id, State needed, State actual);
 
     /// @notice The zero digest is no statement id.
-    error IdZero();
+    error IdZero(bytes32 reason);
 
     /// @notice The digest of the statement is zero.
     error DigestZero(bytes32 id);
@@ -113,8 +113,8 @@ interface IRevenueBook {
     /// @notice Only the proposer withdraws.
     error NotProposer(bytes32 id, address proposer, address actor);
 
-    /// @notice No checker was named at deployment.
-    error CheckersEmpty();
+    /// @notice At deployment one to sixteen checkers are named.
+    error CheckersOutOfRange(uint256 length, uint256 max);
 
     /// @notice Propose a statement. Caller: MAKER_ROLE.
     /// @param id Digest of the statement number, not used before
@@ -184,9 +184,13 @@ interface IRevenueBook {
         uint256 deadline
     ) external view returns (bytes32);
 
+    // slither-disable-start naming-convention (getters of constants bear the constants' names)
+
     /// @notice The role that proposes, withdraws and hands in approvals.
     function MAKER_ROLE() external view returns (bytes32);
 
     /// @notice The role whose signature approves.
     function CHECKER_ROLE() external view returns (bytes32);
+
+    // slither-disable-end naming-convention
 }

@@ -163,7 +163,7 @@ interface IVoucherRegistry {
     error MoveNotAllowed(bytes32 id, Verb verb, State state, uint8 flags);
 
     /// @notice The zero digest is no voucher id.
-    error IdZero();
+    error IdZero(bytes32 reason);
 
     /// @notice The holder is the zero address.
     error HolderZero(bytes32 id);
@@ -189,14 +189,13 @@ interface IVoucherRegistry {
     /// @notice More uses than are left.
     error UsesExceeded(bytes32 id, uint64 maxUses, uint64 used, uint64 count);
 
-    /// @notice The batch, or the list of successors, is empty.
-    error BatchEmpty();
+    /// @notice A batch, or a list of successors, is empty or too long for one transaction.
+    error BatchOutOfRange(uint256 length, uint256 max);
 
     /// @notice Issue a voucher. Caller: REGISTRAR_ROLE.
     function issue(Issue calldata voucher) external;
 
-    /// @notice Issue several vouchers, all or none. Caller: REGISTRAR_ROLE.
-    /// @dev The caller bounds the batch; the README says how many fit into one transaction.
+    /// @notice Issue 1 to BATCH_MAX vouchers, all or none. Caller: REGISTRAR_ROLE.
     function issueMany(Issue[] calldata vouchers) external;
 
     /// @notice Suspend a valid voucher. Caller: REGISTRAR_ROLE.
@@ -220,7 +219,7 @@ interface IVoucherRegistry {
         bytes32 reason
     ) external;
 
-    /// @notice Put one or more new vouchers in place of an old one; a split by right is this with
+    /// @notice Put 1 to BATCH_MAX new vouchers in place of an old one; a split by right is this with
     /// one successor for each right. Caller: REGISTRAR_ROLE.
     function supersede(
         bytes32 id,
@@ -262,7 +261,7 @@ interface IVoucherRegistry {
     /// @notice Count uses on a voucher whose uses are limited. Caller: REGISTRAR_ROLE.
     function addUses(bytes32 id, uint24 expectedVersion, uint64 count, bytes32 reason) external;
 
-    /// @notice Count uses on several vouchers, all or none. Caller: REGISTRAR_ROLE.
+    /// @notice Count uses, 1 to BATCH_MAX times, all or none. Caller: REGISTRAR_ROLE.
     function addUsesMany(Uses[] calldata uses) external;
 
     /// @notice What a credential with this digest is worth at a time of the verifier's choice.
@@ -285,9 +284,17 @@ interface IVoucherRegistry {
         view
         returns (State state, uint8 flags, uint8 rights);
 
+    // slither-disable-start naming-convention (getters of constants bear the constants' names)
+
+    /// @notice The longest batch: its dearest form stays below what one transaction may cost
+    /// (EIP-7825).
+    function BATCH_MAX() external view returns (uint256);
+
     /// @notice The role that keeps the register.
     function REGISTRAR_ROLE() external view returns (bytes32);
 
     /// @notice The role that freezes and unfreezes.
     function REGULATOR_ROLE() external view returns (bytes32);
+
+    // slither-disable-end naming-convention
 }

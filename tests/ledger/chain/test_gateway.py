@@ -79,7 +79,7 @@ def test_a_chain_is_named_by_its_id_and_its_genesis(gateway: Gateway, node: Node
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_contract_of_ours_fits_into_one_transaction(
-    gateway: Gateway, registry: LocalAccount, name: str
+    gateway: Gateway, registry: LocalAccount, anchor: str, name: str
 ) -> None:
     args: list[Any] = []
     for part in artifact(name)["abi"]:
@@ -88,6 +88,8 @@ def test_every_contract_of_ours_fits_into_one_transaction(
                 [someone().address] if i["type"] == "address[]" else someone().address
                 for i in part["inputs"]
             ]
+            if name == "CirculationRegistry":
+                args[-1] = anchor  # the registry of vouchers must be a contract, any will do
     receipt = send(gateway, registry, None, gateway.deploy_data(name, *args))
     assert receipt["status"] == 1
     assert len(gateway.code(receipt["contract_address"])) > 1000
