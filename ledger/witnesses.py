@@ -117,7 +117,7 @@ class Answer:
 # -- who they are ------------------------------------------------------------------------------
 
 
-def add(
+def admit(
     session: Session, actor: Actor, now: datetime, *, vkey: str, operator: str, url: str = ""
 ) -> Witness:
     """Make a witness known, once; what is known of its key otherwise is a Conflict.

@@ -56,7 +56,7 @@ class Sealed:
         return made
 
     def add(self, witness: LittleWitness, url: str = "") -> Witness:
-        return self.town.do("admin", witnesses.add, vkey=witness.vkey, operator="市审计局", url=url)
+        return self.town.do("admin", witnesses.admit, vkey=witness.vkey, operator="市审计局", url=url)
 
     def row(self, witness: LittleWitness) -> Witness:
         with self.town.reading() as session:
@@ -162,7 +162,7 @@ def test_only_an_administrator_makes_witnesses_known(sealed: Sealed) -> None:
     before = sealed.town.snapshot()
     for login in set(sealed.town.actors) - {"admin"}:
         for verb, facts in (
-            (witnesses.add, {"vkey": owl.vkey, "operator": "x"}),
+            (witnesses.admit, {"vkey": owl.vkey, "operator": "x"}),
             (witnesses.hand_in, {"text": "x"}),
         ):
             with pytest.raises(NotAllowed):
@@ -188,13 +188,13 @@ def test_what_cannot_be_a_witness_is_refused(sealed: Sealed) -> None:
         (again.vkey, "x", "http://[a"), (again.vkey, "x", "http://a.example/\n"),
     ):  # fmt: skip
         with pytest.raises(Invalid):
-            sealed.town.do("admin", witnesses.add, vkey=vkey, operator=operator, url=url)
+            sealed.town.do("admin", witnesses.admit, vkey=vkey, operator=operator, url=url)
     same_key = cosigner_key("other.example", public).spelled()
     with pytest.raises(Conflict, match="owl"):
-        sealed.town.do("admin", witnesses.add, vkey=same_key, operator="x")
+        sealed.town.do("admin", witnesses.admit, vkey=same_key, operator="x")
     named_like_us = cosigner_key(ORIGIN, again.private.public_key().public_bytes_raw()).spelled()
     with pytest.raises(Invalid, match="name of this log"):
-        sealed.town.do("admin", witnesses.add, vkey=named_like_us, operator="x")
+        sealed.town.do("admin", witnesses.admit, vkey=named_like_us, operator="x")
     with pytest.raises(Missing), sealed.town.reading() as session:
         witnesses.by_id(session, "none")
 

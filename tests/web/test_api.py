@@ -24,16 +24,18 @@ from sqlalchemy import select
 from stdnum.cn import uscc as uscc_rule
 from werkzeug.serving import make_server
 
-from ledger import agreements, handoff, log, parties, registration, revenue
+from ledger import agreements, handoff, log, parties, registration, revenue, witnesses
 from ledger.calendar import local_date, years_after
 from ledger.chain.keys import address_of, write_durably
 from ledger.proof import receipt as receipts
+from ledger.proof.checkpoint import parse_note
 from ledger.proof.encoding import instant
 from ledger.proof.trust import Trust, parse_trust
 from ledger.registration import coded
 from ledger.store import Answer
 from tests.conftest import CREDENTIAL_KEY, DEMO, LOG_KEY, ORIGIN, PARTIES, Town, compliance
 from tests.web.conftest import PASSWORD, Site
+from tests.witness import LittleWitness
 from webapp import accounts
 from webapp.api import JSON_BYTES_MAX
 from webapp.api.problems import MEDIA_TYPE, STATUSES
@@ -342,6 +344,33 @@ def a_revoked_token(site: Site) -> Request:
     return Request(login, {"token_id": made.id})
 
 
+def a_witness(_site: Site) -> Request:
+    vkey = LittleWitness(f"w{next(serial)}.example").vkey
+    return Request(
+        "admin", {}, {"vkey": vkey, "operator": "市审计局"}, other={"operator": "审计署"}
+    )
+
+
+def known_witness(site: Site) -> tuple[LittleWitness, str]:
+    made = LittleWitness(f"w{next(serial)}.example")
+    row = site.town.do("admin", witnesses.admit, vkey=made.vkey, operator="市审计局")
+    return made, row.id
+
+
+def a_removal(site: Site) -> Request:
+    return Request("admin", {"witness_id": known_witness(site)[1]})
+
+
+def a_cosignature(site: Site) -> Request:
+    """What a witness answers who has no network to us."""
+    witness, _ = known_witness(site)
+    with site.town.deed() as session:
+        sealed = log.seal(session, site.town.now, LOG_KEY)
+        assert sealed is not None
+        text, _ = parse_note(sealed.note)
+    return Request("admin", {}, {"note": witness.cosign(text)}, other={"note": "— a.example AAAA"})
+
+
 def by_admin(**body: Any) -> Callable[[Site], Request]:
     return lambda _site: Request("admin", {}, body, other={"offline": False} if body else {})
 
@@ -393,6 +422,9 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "log.anchor": by_admin(),
     "audit.run": by_admin(offline=True),
     "outbox.retry": by_admin(),
+    "witness.add": a_witness,
+    "witness.remove": a_removal,
+    "witness.cosign": a_cosignature,
 }
 
 

@@ -314,7 +314,7 @@ def furnish(site: Site) -> Stage:
         "tile_path": "0/000.p/1",
         "uscc": PARTIES["operator"][2],
         "voucher_number": voucher.number,
-        "witness_id": town.do("admin", witnesses.add, operator="-",
+        "witness_id": town.do("admin", witnesses.admit, operator="-",
                               vkey=LittleWitness("owl.example/w").vkey).id,
     })  # fmt: skip
     for key in OWN:

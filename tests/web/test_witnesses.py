@@ -82,7 +82,7 @@ def test_a_problem_of_a_witness_is_shown_in_the_readers_language(site: Site) -> 
     owl = LittleWitness("owl.example/w", LOG_VKEY)
     owl.mood = "broken"
     with serve_witness(owl) as url:
-        site.town.do("admin", witnesses.add, vkey=owl.vkey, operator="x", url=url)
+        site.town.do("admin", witnesses.admit, vkey=owl.vkey, operator="x", url=url)
         seal(site.town)
         cosigning.begin(site.town.home, lambda: site.town.now)
         cosigning.wait(site.town.home)
@@ -116,7 +116,7 @@ def test_the_api_lists_takes_in_and_hands_out(site: Site) -> None:
 
 def test_the_trust_file_that_is_handed_out_names_the_witnesses(site: Site) -> None:
     owl = LittleWitness("owl.example/w", LOG_VKEY)
-    site.town.do("admin", witnesses.add, vkey=owl.vkey, operator="x")
+    site.town.do("admin", witnesses.admit, vkey=owl.vkey, operator="x")
     visitor = site.visit().client
     trust = parse_trust(visitor.get("/api/v1/trust").data)
     assert [key.spelled() for key in trust.witnesses] == [owl.vkey]
@@ -140,7 +140,7 @@ def test_the_logs_own_key_is_no_witness(site: Site) -> None:
 
 def test_what_the_site_hands_out_bears_the_cosignatures(site: Site) -> None:
     owl = LittleWitness("owl.example/w", LOG_VKEY)
-    site.town.do("admin", witnesses.add, vkey=owl.vkey, operator="x")
+    site.town.do("admin", witnesses.admit, vkey=owl.vkey, operator="x")
     size = seal(site.town)
     site.visit("admin").api("/cosignatures", {"note": owl.cosign(text_at(site.town, size))}, None)
     with site.town.reading() as session:
@@ -193,7 +193,7 @@ def test_the_worker_asks_after_each_seal_and_waits_for_nobody(town: Town) -> Non
     silent.mood = "silent"
     with serve_witness(owl) as url, serve_witness(silent) as other:
         for one, where in ((owl, url), (silent, other)):
-            town.do("admin", witnesses.add, vkey=one.vkey, operator="x", url=where)
+            town.do("admin", witnesses.admit, vkey=one.vkey, operator="x", url=where)
         began = time.monotonic()
         sizes = []
         for _ in range(3):

@@ -63,6 +63,7 @@ WORD_CALLS = ("rung",)
 # Functions whose texts are found otherwise, and how.
 ELSEWHERE = {
     "webapp/api/__init__.py:spoken": "documented",
+    "webapp/cli/house.py:ladder": "words",
     "webapp/demo.py:tampering": "_labels",
     "webapp/deeds/forms.py:load": "told: what a body's fields refuse",
     "webapp/jobs.py:refusal_text": "where the refusal that was kept was raised",

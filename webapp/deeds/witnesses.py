@@ -65,7 +65,7 @@ class WitnessesAnswer(Schema):
 def add(
     desk: Desk, session: Session, actor: Actor, vkey: str, operator: str, url: str = ""
 ) -> dict[str, Any]:
-    made = witnesses.add(session, actor, desk.now, vkey=vkey, operator=operator, url=url)
+    made = witnesses.admit(session, actor, desk.now, vkey=vkey, operator=operator, url=url)
     parse_trust(
         desk.home.trust(witnesses.trust_keys(session))
     )  # refuses, for one, the log's own key

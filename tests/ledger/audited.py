@@ -1,0 +1,232 @@
+"""A town in which everything happened, on a real embedded chain, to be tampered with copy by copy."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
+
+from ledger import (
+    catalogue,
+    handoff,
+    log,
+    registration,
+    revenue,
+    settings,
+    trading,
+    usage,
+    vouchers,
+    witnesses,
+)
+from ledger.chain import keys
+from ledger.chain.gateway import Gateway
+from ledger.proof.checkpoint import parse_note
+from ledger.proof.cosignature import cosign, cosigner_key
+from ledger.store import new_id, open_engine
+from ledger.supervision import Audit, Difference, Ground
+from ledger.tables.events import read_events
+from tests.conftest import CHECKER_KEYS, ORIGIN, Town
+from webapp.audits import ground_of_home
+from webapp.cli.house import make_home, running_node
+from webapp.home import Home, clock
+from webapp.worker import Worker
+
+WITNESS, WITNESS_KEY = "witness.example/w1", Ed25519PrivateKey.from_private_bytes(b"\x05" * 32)
+PASSPHRASE = "anchored for good"
+RESOURCES = 260  # more than a tile holds
+COMPILED: dict[Any, Any] = {}  # statements, so that each copy of the database need not compile them
+
+
+class Still:
+    """A real gateway to a chain that stands still: what was asked once is not asked again."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway, self.known = gateway, dict[str, Any]()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def ask(*given: Any, **more: Any) -> Any:
+            key = repr((name, given, more))
+            if key not in self.known:
+                self.known[key] = getattr(self.gateway, name)(*given, **more)
+            return self.known[key]
+
+        return ask
+
+
+@dataclass
+class Anchored:
+    """The finished town: its database file, what its auditor holds to be true, and its keys."""
+
+    home: Home
+    town: Town
+    worker: Worker
+    ground: Ground
+    database: Path
+    anchored: int
+    size: int
+    old: dict[int, Path]
+    """copies of the database as it was at earlier anchored sizes"""
+
+    def copy(self, folder: Path) -> Path:
+        path = folder / "tampered.db"
+        shutil.copyfile(self.database, path)
+        return path
+
+    def audit(self, engine: Engine) -> list[Difference]:
+        """All that a real audit finds in a database."""
+        options = {"compiled_cache": COMPILED, "read_only": True}
+        with engine.execution_options(**options).connect() as connection:
+            return self.audit_connection(connection)
+
+    def audit_connection(self, connection: Connection) -> list[Difference]:
+        """All that a real audit finds in what a transaction sees."""
+        with Session(connection) as session:
+            audit = Audit(session, self.ground, clock())
+            audit.run()
+            found = list(audit.findings.differences())
+            audit.findings.close(done=True)
+        return found
+
+    def audit_file(self, path: Path) -> list[Difference]:
+        engine = open_engine(f"sqlite:///{path}")
+        try:
+            return self.audit(engine)
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def anchored_town(folder: Path) -> Iterator[Anchored]:
+    """Found the town, let everything happen in it, carry it to the chain; the node runs meanwhile."""
+    path = folder / "home"
+    home = make_home(
+        path, PASSPHRASE, clock(), uscc=None, origin=ORIGIN,
+        checker=keys.address_of(CHECKER_KEYS["carl"]),
+    )  # fmt: skip
+    with running_node(path):
+        worker = Worker(home, home.keyring(PASSPHRASE), home.gateway())
+        town = Town(home)
+        town.now = clock() - timedelta(days=40)
+        old = _everything(town, worker, folder)
+        gateway: Any = Still(home.gateway())
+        ground = ground_of_home(home, gateway)
+        with home.reading() as session:
+            held = log.last_anchored(session)
+            size = session.get_one(log.Head, 1).tree_size
+        assert held is not None
+        database = folder / "honest.db"
+        _copy(home, database)
+        yield Anchored(home, town, worker, ground, database, held.tree_size, size, old)
+    home.close()
+
+
+def _copy(home: Home, target: Path) -> None:
+    """The database as committed, in one file without a log beside it."""
+    with sqlite3.connect(home.path / "ledger.db") as source, sqlite3.connect(target) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+
+
+def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
+    old: dict[int, Path] = {}
+
+    def settle() -> None:
+        worker.drain(lambda: town.now)
+        with town.reading() as session:
+            held = log.last_anchored(session)
+        assert held is not None
+        old[held.tree_size] = folder / f"old-{held.tree_size}.db"
+        _copy(town.home, old[held.tree_size])
+
+    returned = town.application()
+    town.do("rita", registration.send_back, returned, ["缺附件"])
+    agreement, licence = town.sold()
+    settle()
+    with town.deed() as session:
+        for n in range(RESOURCES):
+            catalogue.add_resource(
+                session, town.actors["rita"], town.now, code=f"C{n}", title=f"资源 {n}",
+                provider="市数据局", elements={"order": n},
+            )  # fmt: skip
+    town.now = clock() - timedelta(days=3)
+    facts = {"platform_cost_fen": 1000}
+    rejected = town.statement_over(agreement, licence, "proposed", facts=facts)
+    worker.drain(lambda: town.now)
+    town.do("carl", revenue.reject, rejected, "有误", ORIGIN)
+    statement = town.statement_over(agreement, licence, "proposed", 77_701, facts)
+    worker.drain(lambda: town.now)
+    town.now = clock()  # the chain's time is real: an approval has a deadline
+    town.approve(statement)
+    settle()
+    other = town.do("olga", trading.grant, **town.licence_facts(_voucher(town, licence)))
+    settle()
+    town.do("olga", trading.revoke, other, _voucher(town, other), "违约", ORIGIN)
+    voucher = _voucher(town, licence)
+    for verb in ("suspend", "resume", "freeze"):
+        town.change(verb, voucher)
+    settle()
+    town.appraisal(town.get(registration.Registration, voucher))
+    _rest(town, folder, licence)
+    settle()
+    with town.deed() as session:
+        checkpoint = log.last_anchored(session)
+        assert checkpoint is not None
+        signed = parse_note(checkpoint.note)[0]
+        line = cosign(signed, WITNESS, WITNESS_KEY, town.now)
+        witnesses.hand_in(session, town.actors["admin"], town.now, f"{signed}\n{line}")
+    with town.deed() as session:  # what comes after the last anchored checkpoint
+        catalogue.add_resource(
+            session, town.actors["rita"], town.now, code="tail", title="尾", provider="市数据局",
+            elements={},
+        )  # fmt: skip
+    with town.deed() as session:
+        log.seal(session, town.now, worker.log_key)
+    return old
+
+
+def _voucher(town: Town, licence: trading.Licence) -> vouchers.Voucher:
+    return town.get(vouchers.Voucher, licence)
+
+
+def _rest(town: Town, folder: Path, licence: trading.Licence) -> None:
+    """A row of each evidence table that the stages did not fill."""
+    actors, now = town.actors, town.now
+    path = folder / "events.ndjson"
+    at = (licence.valid_from + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    lines = [
+        {"at": at, "event": f"E-{n}", "kind": "use", "licence": licence.order_reference,
+         "quantity": n, "unit": "次"} for n in range(1, 6)
+    ]  # fmt: skip
+    path.write_bytes(b"\n".join(map(orjson.dumps, lines)))
+    with town.deed() as session:
+        catalogue.import_resources(
+            session, actors["rita"], now, mapping={}, notices=[], file_name="a.csv",
+            file_digest="sha256:" + "0" * 64, resources=[{"code": "9", "title": "九"}],
+        )  # fmt: skip
+        package = handoff.Package(
+            id=new_id(), voucher_id=licence.voucher_id, tag_manifest="sha256:" + "1" * 64, files={},
+            packed_by=actors["egon"].member_id,
+        )  # fmt: skip
+        log.append(session, package, "package.packed", package.packed_by)
+        settings.change(session, actors["admin"], "log_readers", "member")
+        witnesses.admit(
+            session, actors["admin"], now, operator="档案馆",
+            vkey=cosigner_key(WITNESS, WITNESS_KEY.public_key().public_bytes_raw()).spelled(),
+        )  # fmt: skip
+    with town.deed() as session:
+        checked = usage.check(
+            session, actors["olga"], now, read_events(path, "events.ndjson"), "events.ndjson"
+        )
+        no = usage.begin(session, checked, "test", now).no
+        assert no is not None
+        for place, chunk in enumerate(checked.chunks):
+            usage.store(session, no, "test", now, place, chunk)
+        usage.record(session, actors["olga"], now, checked, no, "test")

@@ -1,0 +1,158 @@
+"""Audits: by what ground, where what was found is kept, and how a difference is told to people."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ledger.chain import keys
+from ledger.chain.gateway import Gateway, connect
+from ledger.chain.outbox import Deployment
+from ledger.errors import ChainUnavailable
+from ledger.proof.checkpoint import verifier_key
+from ledger.proof.encoding import INT_MAX
+from ledger.proof.trust import LogKey, parse_trust
+from ledger.proof.verify import read_file
+from ledger.supervision import Audit, Chain, Findings, Ground, Progress
+from webapp.home import Home, node_address
+from webapp.language import tr
+
+TRUST_BYTES_MAX = 2**20
+DIFFERENCES_TOLD = 200
+
+
+def ground_of_home(home: Home, gateway: Gateway | None) -> Ground:
+    """What a home holds to be true of itself."""
+    config = home.config
+    public = bytes.fromhex(keys.public_key(home.path / "keys", "log"))
+    log_key = LogKey(verifier_key(config.origin, public), 1, INT_MAX)
+    return Ground(config.origin, (log_key,), _chain(gateway, config.deployment))
+
+
+def ground_of_trust(path: Path, home: Home, rpc: str | None, *, offline: bool) -> Ground:
+    """What the auditor brings: his trust file and his node; of the home, at most where its node listens.
+
+    Raises ChainUnavailable when the node does not serve the chain of the trust file.
+    """
+    trust = parse_trust(read_file(str(path), TRUST_BYTES_MAX))
+    gateway = None
+    if not offline:
+        url, token = (rpc, None) if rpc else node_address(home.path)
+        gateway = connect(url, token=token)
+        found = gateway.identity()
+        if found != (trust.chain_id, trust.genesis):
+            raise ChainUnavailable(
+                "The node at {address} serves another chain ({found}) than the trust file's ({known}).",
+                address=gateway.address, found=found[1], known=trust.genesis,
+            )  # fmt: skip
+    deployment = Deployment(trust.chain_id, trust.genesis, trust.contracts, 0)
+    return Ground(trust.origin, trust.log_keys, _chain(gateway, deployment))
+
+
+def _chain(gateway: Gateway | None, deployment: Deployment) -> Chain | None:
+    """The chain as of its newest block: taken before the database is read."""
+    return None if gateway is None else Chain(gateway, deployment, gateway.block_number())
+
+
+def audit(
+    home: Home, ground: Ground, now: datetime, kept: Path, report: Progress, *, again: bool = False
+) -> dict[str, Any]:
+    """Audit the home's database by a ground; one that was broken off goes on, unless `again`.
+
+    Returns the summary, the first differences, and whether it went on. `kept` is the file of what was
+    found so far; it goes when the audit is done.
+    """
+    findings = Findings(kept)
+    done = False
+    try:
+        if again:
+            findings.clear()
+        # A home of its own: whose log the database is, the audit itself says.
+        reader = Home(home.path)
+        reader.__dict__["engine"] = home.engine
+        with reader.reading() as session:
+            work = Audit(session, ground, now, findings, report)
+            work.run()
+            told = [one.as_dict() for one in findings.differences(DIFFERENCES_TOLD)]
+            answer = {**work.summary(), "continued": work.continues, "differences": told,
+                      "offline": ground.chain is None}  # fmt: skip
+        done = True
+    finally:
+        findings.close(done=done)
+    return answer
+
+
+def told(difference: Mapping[str, Any]) -> dict[str, str]:
+    """A difference as people read it: the place in words, and what it means."""
+    kind, name, field = (str(difference.get(key, "")) for key in ("kind", "name", "field"))
+    if not kind:
+        return {**difference, "meaning": ""}
+    place = tr(PLACES.get(kind, "table {kind}, row {name}"), kind=kind, name=name)
+    meanings = MEANINGS.get(kind, ROW_MEANINGS)
+    short = field.partition(" ")[0]
+    meaning = tr(meanings.get(short, meanings[""]))
+    return {**difference, "meaning": meaning, "place": place.rstrip(", ")}
+
+
+PLACES: dict[str, str] = {
+    "act": "act on chain {name}",
+    "chain": "contract CheckpointAnchor, size {name}",
+    "checkpoint": "checkpoint of size {name}",
+    "cosignature": "cosignature of {name}",
+    "database": "database file",
+    "disclosure": "disclosure {name}",
+    "event": "event on chain {name}",
+    "licence": "licence {name}",
+    "log": "the whole log",
+    "log head": "head of the log",
+    "record": "record {name} of the log",
+    "statement": "statement {name}",
+    "table": "table {name}",
+    "tile": "tile {name} of the tree",
+    "voucher": "voucher {name}",
+}
+ROW_MEANINGS: dict[str, str] = {
+    "": "This row was changed without a deed: its last record says otherwise.",
+    "record": "This row was never recorded: no deed caused it.",
+    "row": "What was recorded is missing in its table.",
+}
+ON_CHAIN: dict[str, str] = {
+    "": "The contract says otherwise than the record.",
+    "event": "What was recorded here never happened on chain.",
+}
+MEANINGS: dict[str, dict[str, str]] = {
+    "act": {"": "The worker could not bring this act to an end; the alarms say what to do."},
+    "chain": {"": "The contract holds another root: records that it covers were changed."},
+    "checkpoint": {
+        "": "This checkpoint is not one that the log's key signed over these records.",
+        "anchor_block": "The contract took this checkpoint elsewhere, or never.",
+        "anchor_transaction": "The contract took this checkpoint elsewhere, or never.",
+        "confirmed_at": "The contract never took this checkpoint.",
+        "row": "The contract holds this checkpoint; here it was removed.",
+        "tree_size": "A checkpoint of a size that the log does not have.",
+    },
+    "cosignature": {"": "This witness did not sign this checkpoint."},
+    "database": {"": "The database file itself is damaged."},
+    "disclosure": {"": "What would be disclosed is not what the voucher withholds."},
+    "event": {"": "Something was done in the contract that no record here has caused."},
+    "licence": ON_CHAIN,
+    "log": {"": "The contract holds more records than the database: its end was cut off."},
+    "log head": {"": "The head of the log does not fit its records."},
+    "record": {
+        "": "This column was changed: the record's own content says otherwise.",
+        "digest": "The record's content is no longer what was recorded: its fingerprint does not fit.",
+        "leaf_index": "A record stands where the log has no place for it, or twice.",
+        "log": "This record belongs to another log.",
+        "payload": "The record's content is not spelled as a record is: it was changed or damaged.",
+        "prev": "This record does not follow the one before it about the same thing.",
+        "row": "Records are missing here: they were removed.",
+        "salt": "The record's salt was changed or removed: its fingerprint cannot be checked.",
+    },
+    "statement": ON_CHAIN,
+    "table": {"": "The database is not built as ours is."},
+    "tile": {"": "The stored hashes of the tree are not those of the records."},
+    "usage_batches": {"": "The rows of this batch are not those that were recorded."},
+    "usage_rows": {"": "The rows of this batch are not those that were recorded."},
+    "usage_subtrees": {"": "The rows of this batch are not those that were recorded."},
+    "voucher": ON_CHAIN,
+}
