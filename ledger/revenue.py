@@ -337,7 +337,9 @@ def reopen(session: Session, actor: Actor, now: datetime, statement: Statement) 
     outbox.drop(act)
     statement.state = move("statement", "reopen", statement.state)
     statement.checker_id, statement.approval, statement.chain_version = None, {}, 1
-    log.append(session, statement, "statement.reopened", actor.member_id, reason=outbox.told(act.problem))
+    log.append(
+        session, statement, "statement.reopened", actor.member_id, reason=outbox.told(act.problem)
+    )
 
 
 def reject(

@@ -249,7 +249,9 @@ def _read(data: bytes, report: Report) -> tuple[dict[str, bytes], Any]:
     else:
         document = parse(data, "The document")
         if type(document) is not dict:
-            raise Invalid("The document is neither a bundle, a voucher, a receipt, a row nor a package.")
+            raise Invalid(
+                "The document is neither a bundle, a voucher, a receipt, a row nor a package."
+            )
         if document.get("type") == receipts.RECEIPT_TYPE:
             report.kind = "receipt"
         elif document.get("type") == rows.ROW_TYPE:

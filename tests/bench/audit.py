@@ -82,7 +82,7 @@ def fill(engine: Engine, records: int = RECORDS) -> None:
             fresh = []
             for n in range(DEED):
                 if n % CHANGED_EVERY == 0 and known:
-                    party = session.get_one(Party, known[-1 - n])
+                    party = session.get_one(Party, known[n // CHANGED_EVERY])
                     party.name += "改"
                 else:
                     party = Party(

@@ -56,7 +56,9 @@ class Sealed:
         return made
 
     def add(self, witness: LittleWitness, url: str = "") -> Witness:
-        return self.town.do("admin", witnesses.admit, vkey=witness.vkey, operator="市审计局", url=url)
+        return self.town.do(
+            "admin", witnesses.admit, vkey=witness.vkey, operator="市审计局", url=url
+        )
 
     def row(self, witness: LittleWitness) -> Witness:
         with self.town.reading() as session:

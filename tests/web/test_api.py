@@ -35,6 +35,7 @@ from ledger.registration import coded
 from ledger.store import Answer
 from tests.conftest import CREDENTIAL_KEY, DEMO, LOG_KEY, ORIGIN, PARTIES, Town, compliance
 from tests.web.conftest import PASSWORD, Site
+from tests.web.test_usage import usage_batch
 from tests.witness import LittleWitness
 from webapp import accounts
 from webapp.api import JSON_BYTES_MAX
@@ -143,6 +144,20 @@ def a_catalogue(site: Site) -> Request:
 
 def a_file(site: Site) -> Request:
     return Request("olga", {}, {}, f"a,b\n1,{next(serial)}\n".encode())
+
+
+def some_events(site: Site) -> Request:
+    town = site.town
+    order = town.licence(town.voucher()).order_reference
+    row = f"{town.now:%Y-%m-%dT%H:%M:%SZ},E-{next(serial)},use,{order},1,次"
+    return Request("olga", {}, {}, f"at,event,kind,licence,quantity,unit\n{row}\n".encode())
+
+
+def a_setting(_site: Site) -> Request:
+    value = str(next(serial) % 500)
+    return Request(
+        "admin", {"setting_name": "confirmations"}, {"value": value}, other={"value": "7"}
+    )
 
 
 def proposed(town: Town) -> agreements.Agreement:
@@ -422,6 +437,8 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "log.anchor": by_admin(),
     "audit.run": by_admin(offline=True),
     "outbox.retry": by_admin(),
+    "setting.change": a_setting,
+    "usage.import": some_events,
     "witness.add": a_witness,
     "witness.remove": a_removal,
     "witness.cosign": a_cosignature,
@@ -811,7 +828,9 @@ def test_a_list_walked_by_pages_has_each_row_once(place: Site, question: Any) ->
     town = place.town
     a_consent(place)
     town.appraisal(town.registration())
-    town.payment(town.licence(town.voucher()), 100, f"P-{next(serial)}")
+    licence = town.licence(town.voucher())
+    town.payment(licence, 100, f"P-{next(serial)}")
+    usage_batch(town, licence.order_reference)
     keys = {}
     if question.keys:
         with town.reading() as session:

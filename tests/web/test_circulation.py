@@ -124,7 +124,7 @@ def test_a_voucher_s_page_says_what_is_missing_and_then_hands_out_the_proofs(sit
     page = visit.get(path)
     text = plain(page)
     assert "On chain, “issue” is waiting." in text
-    assert "Its last record is recorded, not yet anchored." in text
+    assert "Its last record is recorded, not yet confirmed." in text
     assert "No status list was published yet." in text
     assert "/bundle" not in page
     assert "城数运营有限公司" in text

@@ -4,6 +4,7 @@ import io
 import json
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import polars as pl
 import pytest
@@ -28,7 +29,14 @@ MEDIA = {
 def usage_batch(town: Town, order: str) -> str:
     """The number of a small batch under a licence, for tests that only need one."""
     at = f"{town.now:%Y-%m-%dT%H:%M:%SZ}"
-    row = {"at": at, "event": "E-1", "kind": "use", "licence": order, "quantity": 1, "unit": "次"}
+    row = {
+        "at": at,
+        "event": uuid4().hex,
+        "kind": "use",
+        "licence": order,
+        "quantity": 1,
+        "unit": "次",
+    }
     return hand_in(town, ndjson([row]), "events.ndjson", "olga").number
 
 

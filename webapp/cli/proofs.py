@@ -102,7 +102,7 @@ def witness() -> None:
 @with_home
 def witness_add(run: Run, login: str | None, **body: str) -> None:
     """Make a witness known (administrator)."""
-    run.say(run.do(witnesses.admit, run.sole(login, "administrator"), body), witnesses.admit.says)
+    run.say(run.do(witnesses.add, run.sole(login, "administrator"), body), witnesses.add.says)
 
 
 @witness.command("remove")
