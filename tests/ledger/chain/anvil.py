@@ -29,8 +29,9 @@ def binary() -> Path:
             if npm is None:
                 pytest.skip("npm is needed to fetch the chain node anvil")
             command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            if subprocess.run(command, cwd=HERE, check=False, capture_output=True).returncode:
-                pytest.skip("npm could not fetch the chain node anvil: no package registry answers")
+            done = subprocess.run(command, cwd=HERE, check=False, capture_output=True, text=True)
+            if done.returncode:
+                pytest.skip(f"npm could not fetch the chain node anvil: {done.stderr[:300]}")
             found = sorted(HERE.glob("node_modules/@foundry-rs/anvil-*/bin/anvil*"))
     return found[0]
 
