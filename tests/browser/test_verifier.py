@@ -30,7 +30,7 @@ from tests.proof.test_verify import HEAD, STATES, Nonsense
 from tests.proof.world import NOW, Chain, World, _Handler, _Server, serve
 from webapp.cli import main
 from webapp.home import Home, clock
-from webapp.language import catalogue, translate
+from webapp.language import catalogue, speak
 
 BATCH = 150
 Found = tuple[int, str, list[tuple[str, int, str]]]
@@ -406,6 +406,7 @@ def look(page: Page, name: str) -> None:
 def test_a_person_sees_the_steps_as_they_are_taken_and_a_clear_verdict(
     browser: Browser, both: Both, cases: Cases, lang: str
 ) -> None:
+    speak(lang)
     context = browser.new_context(
         locale={"zh": "zh-CN", "en": "en-GB"}[lang],
         **({"viewport": PHONE} if lang == "en" else {}),  # type: ignore[arg-type]

@@ -56,10 +56,10 @@ def test_a_voucher_is_handed_over_only_when_effective_listed_and_anchored(town: 
     with pytest.raises(Conflict, match=r"No status list"):
         bundle(town, voucher)
     town.publish_status()
-    with pytest.raises(Conflict, match=r"is recorded, not yet anchored"):
+    with pytest.raises(Conflict, match=r"is recorded, not yet confirmed"):
         bundle(town, voucher)
     town.seal()
-    with pytest.raises(Conflict, match=r"is sealed, not yet anchored"):
+    with pytest.raises(Conflict, match=r"is sealed, not yet confirmed"):
         bundle(town, voucher)
     anchor(town)
     made = bundle(town, voucher)
@@ -85,7 +85,7 @@ def test_a_package_holds_every_document_of_a_listing_and_its_own_proof(town: Tow
     for file in handoff.DOCUMENTS.values():
         assert f"data/{file}" in files
     deployment = town.home.config.deployment
-    with town.reading() as session, pytest.raises(Conflict, match=r"not yet anchored"):
+    with town.reading() as session, pytest.raises(Conflict, match=r"not yet confirmed"):
         handoff.finish(session, package, files, deployment)
     anchor(town)
     with town.reading() as session:

@@ -1,5 +1,6 @@
 """Who may do what: the role, his own organisation's business, and never on what he made himself."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -19,8 +20,11 @@ from ledger import (
     parties,
     registration,
     revenue,
+    settings,
     trading,
+    usage,
     vouchers,
+    witnesses,
 )
 from ledger.chain import keys
 from ledger.errors import (
@@ -31,7 +35,9 @@ from ledger.errors import (
     NotAuthenticated,
 )
 from ledger.parties import MAY, MEMBER, NOBODY, PUBLIC, ROLES, Actor
+from ledger.proof.checkpoint import parse_note
 from ledger.proof.encoding import digest_text
+from ledger.tables.events import read_events
 from tests.conftest import (
     CAST,
     CHECKER_KEYS,
@@ -44,6 +50,7 @@ from tests.conftest import (
     Town,
     compliance,
 )
+from tests.witness import LittleWitness
 
 # In the table of roles, but nobody has written the verb yet: this list can only shrink.
 VERB_COMES_LATER = {"application.withdraw"}
@@ -82,6 +89,22 @@ def approve_statement(town: Town, who: str, on: Any) -> Any:
 
 def propose_agreement(town: Town, who: str, on: Any) -> Any:
     return town.do(who, agreements.propose, **on.agreement_facts)
+
+
+def change_setting(town: Town, who: str, _on: Any) -> Any:
+    with town.deed() as session:
+        settings.change(session, town.actors[who], "confirmations", "5")
+
+
+def report_use(town: Town, who: str, on: Any) -> Any:
+    """One event under the operator's licence; a licence of somebody else is told as none."""
+    with town.reading() as session:
+        try:
+            usage.check(session, town.actors[who], town.now, on.events, "events.ndjson")
+        except Invalid as error:
+            if {one["code"] for one in error.facts["problems"]} != {"licence"}:
+                raise
+            raise NotAllowed("It is another's licence.") from error
 
 
 VERBS: dict[str, Do] = {
@@ -127,6 +150,12 @@ VERBS: dict[str, Do] = {
     "statement.reopen": lambda t, who, on: t.do(who, revenue.reopen, on.proposed),
     "statement.approve": approve_statement,
     "statement.reject": lambda t, who, on: t.do(who, revenue.reject, on.proposed, "x", ORIGIN),
+    "setting.change": change_setting,
+    "usage.import": report_use,
+    "witness.add": lambda t, who, on: t.do(
+        who, witnesses.admit, vkey=LittleWitness("new.example").vkey, operator="市审计局"),
+    "witness.remove": lambda t, who, on: t.do(who, witnesses.remove, on.witness),
+    "witness.cosign": lambda t, who, on: t.do(who, witnesses.hand_in, on.cosigned),
     "package.pack": lambda t, who, on: t.do(
         who, handoff.pack, on.voucher, deployment=t.home.config.deployment, sample=b"", pricing={}),
 }  # fmt: skip
@@ -140,6 +169,7 @@ OWNER = {
     "package.pack": "operator",
     "scheme.agree": "bureau",
     "scheme.propose": "operator",
+    "usage.import": "operator",
     **{verb: "operator" for verb in VERBS if verb.partition(".")[0] in ("application", "voucher")},
     **dict.fromkeys(("appraisal.approve", "appraisal.reject"), "firm"),
     **{f"statement.{act}": "treasury" for act in ("propose", "reopen", "approve", "reject")},
@@ -213,6 +243,15 @@ def ready(village: Town) -> Any:
     on_notice = t.application("on_notice")
     t.later(days=21)
     populate(t)
+    owl = LittleWitness("owl.example")
+    witness = t.do("admin", witnesses.admit, vkey=owl.vkey, operator="档案馆")
+    cosigned = owl.cosign(parse_note(t.seal().note)[0])
+    licence = t.licence(voucher)
+    events = t.home.path.parent / "events.ndjson"
+    events.write_text(
+        json.dumps({"at": t.now.strftime("%Y-%m-%dT%H:%M:%SZ"), "event": "E-1", "kind": "use",
+                    "licence": licence.order_reference, "quantity": 1, "unit": "次"}) + "\n"
+    )  # fmt: skip
     with t.reading() as session:
         newt = session.get_one(parties.Member, t.actors["newt"].member_id)
     return SimpleNamespace(
@@ -221,7 +260,8 @@ def ready(village: Town) -> Any:
             **yaml.load((DEMO / "appraisal.yaml").read_bytes(), yaml.CSafeLoader),
             "registration": registered, "base_on": t.now.date(),
         },
-        drafted=drafted, facts=t.application_facts(), licence=t.licence(voucher),
+        drafted=drafted, events=read_events(events, events.name), cosigned=cosigned,
+        facts=t.application_facts(), licence=licence, witness=witness,
         licence_facts=facts, member=newt, on_notice=on_notice, proposed=proposed, registered=registered,
         scheme=scheme, unsigned=unsigned, voucher=voucher, **applications,
     )  # fmt: skip
