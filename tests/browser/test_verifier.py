@@ -30,7 +30,7 @@ from tests.proof.test_verify import HEAD, STATES, Nonsense
 from tests.proof.world import NOW, Chain, World, _Handler, _Server, serve
 from webapp.cli import main
 from webapp.home import Home, clock
-from webapp.language import catalogue, speak
+from webapp.language import catalogue, speak, translate
 
 BATCH = 150
 Found = tuple[int, str, list[tuple[str, int, str]]]
