@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= demo-home
 PYTEST := $(BIN)/python -m pytest
+# Whole files to two processes, in their order: the long ones (browser, chain, fault) come first.
+BOTH := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all check slither bench clean
 
@@ -11,10 +13,10 @@ demo: $(VENV)/.run  ## The main job on real data in a fresh home, told step by s
 	$(BIN)/shuzheng demo --home $(HOME_DIR) --fresh
 
 test: $(VENV)/.test  ## What must hold: both databases, contracts, node, proofs, story; ten minutes at most.
-	$(PYTEST) -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) $(BOTH) -m "not slow"
 
 test-all: $(VENV)/.test  ## Everything, with the slow suites: kill loops, exhaustive proofs, recompilation, LibreOffice.
-	$(PYTEST) -n 2 --dist loadfile
+	$(PYTEST) $(BOTH)
 
 check: $(VENV)/.test  ## Style, strict types, house rules.
 	$(BIN)/ruff check .

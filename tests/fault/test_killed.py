@@ -47,6 +47,7 @@ def test_the_main_job_killed_at_many_random_moments_ends_the_same(
     assert kinds(demo.home) == EXPECTED_RECORDS
 
 
+@pytest.mark.slow
 def test_a_killed_import_is_whole_or_not_there(tmp_path: Path) -> None:
     demo = killed_demo(tmp_path / "home", [])
     before = demo.audit()["records"]

@@ -291,6 +291,7 @@ def killed_at_random(demo: Demo, dice: random.Random, times: int) -> None:
         assert json.loads(found.stdout)["differences"] == []
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_nothing_stays_and_nothing_is_lost(home: Demo) -> None:
     killed_at_random(home, random.Random(1), 3)
 

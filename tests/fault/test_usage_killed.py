@@ -40,6 +40,7 @@ def events(home: Path, name: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_killed_intake_leaves_nothing_and_the_next_one_is_whole(demo: Demo) -> None:
     path = events(demo.home, "K")
     command = [*SHUZHENG, "import", "usage", str(path), "--home", str(demo.home), "--json"]

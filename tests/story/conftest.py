@@ -61,7 +61,9 @@ def environment(database_url: str | None = None) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+)
 def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The finished story on SQLite and on PostgreSQL."""
     home = tmp_path_factory.mktemp("demo") / "home"
