@@ -30,6 +30,7 @@ def killed_demo(home: Path, delays: list[float]) -> Demo:
     return demo
 
 
+@pytest.mark.slow
 def test_the_main_job_killed_a_few_times_ends_the_same(tmp_path: Path) -> None:
     demo = killed_demo(tmp_path / "home", [1.5, 2.5, 4.0])
     assert demo.audit()["differences"] == []

@@ -208,6 +208,7 @@ def test_a_taken_port_is_refused(served: Served, home: Demo) -> None:
     assert running(home.home) == []
 
 
+@pytest.mark.slow
 def test_whatever_dies_is_begun_again(served: Served) -> None:
     demo = served.demo
     until((demo.home / "node.json").exists)

@@ -681,6 +681,7 @@ def test_every_table_is_evidence_or_operational() -> None:
         assert told == (name in {*OPERATIONAL, *BESIDE} - {"usage_rows"}), name
 
 
+@pytest.mark.slow
 def test_no_tampering_of_a_sample_escapes_on_postgresql(anchored: Anchored, postgres: str) -> None:
     """The same rows on PostgreSQL, tampered with in transactions that are undone."""
     with psycopg.connect(postgres, autocommit=True) as server:
