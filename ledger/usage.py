@@ -556,7 +556,7 @@ def audit_rows(session: Session, batch: Batch) -> Iterator[tuple[str, str, Any, 
     time; raises nothing for what stands in the rows.
     """
     place = f"usage_batches {batch.number}"
-    party = session.get(Party, batch.party_id)
+    party = session.get(Party, batch.party_id or "")  # who tampers may have left it empty
     prefix = f"{party.uscc} " if party else ""
     content, roots, count, sums = hashlib.sha256(), [], 0, []
     for chunk in _chunks(session, batch.no):

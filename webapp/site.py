@@ -107,6 +107,7 @@ def create_app(place: Path | Desk) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, proxies, proxies)  # type: ignore[method-assign]
     _ = home.config
     app.before_request(_choose_language)
+    app.teardown_request(_forget_language)
     limiter = Limiter(
         get_remote_address, app=app, default_limits=[environ.get("SHUZHENG_RATE", RATE)]
     )
@@ -140,6 +141,11 @@ def _choose_language() -> None:
     if request.path.startswith("/api/") and (door.is_api() or chosen is None):
         chosen = request.accept_languages.best_match(list(LANGUAGES)) or chosen
     speak(chosen)
+
+
+def _forget_language(_: BaseException | None) -> None:
+    """What this thread says next is not said in this visitor's language."""
+    speak(None)
 
 
 def _is_api() -> bool:

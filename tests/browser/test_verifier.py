@@ -402,6 +402,14 @@ def look(page: Page, name: str) -> None:
     assert not bad, bad
 
 
+@pytest.fixture
+def own_language() -> Iterator[None]:
+    """What a test makes this thread speak ends with it."""
+    yield
+    speak(None)
+
+
+@pytest.mark.usefixtures("own_language")
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_a_person_sees_the_steps_as_they_are_taken_and_a_clear_verdict(
     browser: Browser, both: Both, cases: Cases, lang: str
