@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, select
-from sqlalchemy.orm import Mapped, Session
+from sqlalchemy import Index, String, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
 from ledger.errors import Invalid, Missing
 from ledger.parties import Actor, may
-from ledger.store import Evidence, new_id
+from ledger.store import Base, Evidence, new_id
 
 KEY_ELEMENTS = ("code", "title", "provider")
 
@@ -31,6 +31,12 @@ class Resource(Evidence):
     elements: Mapped[dict[str, Any]]
     import_id: Mapped[str]
     state: Mapped[str]
+    provider_id: Mapped[str | None] = mapped_column(String(36), index=True)
+    """the organisation that provides it, once it takes part"""
+    grade: Mapped[str | None]
+    """core, important or general, the stricter of all grounds; None while not graded"""
+    audience: Mapped[str | None]
+    """who may see that it exists: public, bodies or authority (None, of before: authority)"""
 
 
 class CatalogueImport(Evidence):
@@ -48,6 +54,41 @@ class CatalogueImport(Evidence):
     absent_count: Mapped[int]
     notices: Mapped[list[Any]]
     imported_by: Mapped[str]
+    state: Mapped[str | None]
+    """proposed, applied, rejected or undone (None, of before: applied)"""
+    source: Mapped[str | None]
+    """table, ckan, dcat, hand or undo"""
+    party_id: Mapped[str | None] = mapped_column(String(36))
+    """the organisation that handed it in"""
+    defaults: Mapped[dict[str, Any] | None]
+    withdrawn_count: Mapped[int | None]
+    content_digest: Mapped[str | None]
+    """of the lines of what it changes, while it is proposed"""
+    undoes: Mapped[str | None] = mapped_column(String(36))
+    decided_by: Mapped[str | None]
+    reason: Mapped[str | None]
+
+
+class ProposedChange(Base):
+    """One line of a proposed change set, until it is decided (operational)."""
+
+    __tablename__ = "proposed_changes"
+    import_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    code: Mapped[str]
+    verb: Mapped[str]
+    """list, change or withdraw"""
+    row: Mapped[dict[str, Any] | None]
+
+
+class CatalogueMapping(Base):
+    """The columns as an organisation mapped a header the last time (operational)."""
+
+    __tablename__ = "catalogue_mappings"
+    party_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    header_digest: Mapped[str] = mapped_column(primary_key=True)
+    mapping: Mapped[dict[str, Any]]
+    at: Mapped[datetime]
 
 
 def import_resources(

@@ -19,7 +19,14 @@ from ledger.chain import keys
 from ledger.errors import Conflict, Invalid, Missing, NotAllowed, NotAuthenticated
 from ledger.store import Base, Evidence, new_id
 
-KINDS = ("public_body", "public_institution", "enterprise", "other_organisation")
+KINDS = (
+    "public_body",  # 党政机关
+    "public_institution",  # 事业单位
+    "enterprise",  # 企业
+    "data_broker",  # 数据经纪人(数商): brings demand and supply together, holds nothing
+    "service_provider",  # 第三方专业服务机构: assesses, appraises, trains, insures
+    "other_organisation",
+)
 
 ROLES = (
     "administrator",  # 系统管理员: parties and members, nothing of the field
@@ -32,6 +39,7 @@ ROLES = (
     "finance_checker",  # 财务复核
     "regulator",  # 监管部门
     "data_subject",  # 数据主体: has a space of its own (个人和法人数字空间)
+    "broker",  # 数据经纪: submits demands for those it acts for
 )
 PUBLIC = "public"  # whoever asks; given to nobody
 MEMBER = "member"  # whoever is signed in and has any role; given to nobody
@@ -45,16 +53,56 @@ MAY: dict[str, dict[str, str]] = {
     verb: {role: relation for role, _, relation in (one.partition(":") for one in text.split())}
     for verb, text in {
         "party.add": "administrator:any",
+        "party.rename": "administrator:any",
+        "party.merge": "administrator:any",  # 合并: into another one, which holds what it held
+        "party.split": "administrator:any",  # 分立: what it held goes to named ones
         "party.read": "member:any",
+        "steward.name": "administrator:any provider:own",  # 首席数据官, 数据专员
+        "steward.relieve": "administrator:any provider:own",
+        "steward.read": "member:any",
         "member.add": "administrator:any",
         "member.change": "administrator:any",
         "member.reset": "administrator:any",  # a new one-time password
         "member.read": "administrator:any regulator:any",
         "evidence.deposit": "operator:own",
         "evidence.read": "operator:own registrar:any regulator:any",
-        "catalogue.import": "registrar:any",
-        "catalogue.read": "registrar:any regulator:any",
-        "resource.read": "public:any",
+        "catalogue.import": "registrar:any provider:own",  # a provider's own; the registrar decides
+        "catalogue.approve": "registrar:any",  # of what another one proposed
+        "catalogue.reject": "registrar:any",
+        "catalogue.undo": "registrar:any",
+        "catalogue.read": "registrar:any regulator:any provider:own",
+        "catalogue.export": "public:any",  # of what he may see
+        "resource.read": "public:any",  # whose audience he belongs to
+        "duty.report": "registrar:any regulator:any provider:own",  # a cause to change the catalogue
+        "duty.settle": "provider:own",
+        "duty.confirm": "registrar:any",
+        "duty.reopen": "registrar:any",
+        "duty.read": "registrar:any regulator:any provider:own",
+        "demand.submit": "provider:any operator:any broker:any exchange:any data_subject:any",
+        "demand.withdraw": "provider:own operator:own broker:own exchange:own data_subject:own",
+        "demand.assign": "registrar:any",
+        "demand.accept": "provider:own",  # the department's own; it goes on the responsibility list
+        "demand.refuse": "provider:own",
+        "demand.fulfil": "provider:own",
+        "demand.close": "provider:own operator:own broker:own exchange:own data_subject:own",
+        "demand.appeal": "provider:own operator:own broker:own exchange:own data_subject:own",
+        "demand.uphold": "registrar:any",
+        "demand.dismiss": "registrar:any",
+        "demand.read": "provider:own operator:own broker:own exchange:own data_subject:own "
+        "registrar:any regulator:any",
+        "exclusion.propose": "provider:own registrar:any",  # 负面清单
+        "exclusion.approve": "registrar:any",
+        "exclusion.reject": "registrar:any",
+        "exclusion.end": "registrar:any",
+        "exclusion.read": "member:any",
+        "feedback.raise": "member:any",  # 异议, 质量反馈 on a resource he may see
+        "feedback.withdraw": "member:own",
+        "feedback.answer": "provider:own registrar:any",  # whose resource it is
+        "feedback.close": "member:own",
+        "feedback.appeal": "member:own",
+        "feedback.uphold": "registrar:any",
+        "feedback.dismiss": "registrar:any",
+        "feedback.read": "member:own registrar:any regulator:any",
         "agreement.propose": "operator:own",
         "agreement.sign": "provider:own",
         "agreement.read": "operator:own provider:own registrar:any regulator:any finance_maker:any "
@@ -161,6 +209,9 @@ class Party(Evidence):
     name: Mapped[str]
     uscc: Mapped[str] = mapped_column(unique=True)
     state: Mapped[str]
+    """active, merged or split"""
+    former_names: Mapped[list[Any] | None]
+    successor_ids: Mapped[list[Any] | None]
 
 
 class Member(Evidence):

@@ -9,6 +9,55 @@ applications and registrations; design §4-§5 for vouchers; the rest is our own
 from ledger.errors import Conflict
 
 MOVES: dict[str, dict[str, dict[str | None, str]]] = {
+    "catalogue": {  # a change set of the catalogue
+        "import": {None: "applied"},
+        "propose": {None: "proposed"},
+        "approve": {"proposed": "applied"},
+        "reject": {"proposed": "rejected"},
+        "undo": {"applied": "undone"},
+    },
+    "resource": {
+        "list": {None: "listed", "withdrawn": "listed"},
+        "change": {"listed": "listed"},
+        "withdraw": {"listed": "withdrawn"},
+    },
+    "duty": {  # to bring the catalogue up to date within ten working days of a cause
+        "report": {None: "open"},
+        "settle": {"open": "settled"},
+        "confirm": {"settled": "confirmed"},
+        "reopen": {"settled": "open"},
+    },
+    "demand": {
+        "submit": {None: "submitted"},
+        "assign": {"submitted": "assigned", "assigned": "assigned"},
+        "accept": {"assigned": "accepted"},
+        "refuse": {"assigned": "refused"},
+        "fulfil": {"accepted": "fulfilled"},
+        "close": {"fulfilled": "closed", "refused": "closed"},
+        "appeal": {"refused": "appealed", "fulfilled": "appealed"},
+        "uphold": {"appealed": "assigned"},
+        "dismiss": {"appealed": "closed"},
+        "withdraw": {"submitted": "withdrawn", "assigned": "withdrawn"},
+    },
+    "exclusion": {
+        "propose": {None: "proposed"},
+        "approve": {"proposed": "in_force"},
+        "reject": {"proposed": "rejected"},
+        "end": {"in_force": "ended"},
+    },
+    "feedback": {
+        "raise": {None: "raised"},
+        "answer": {"raised": "answered"},
+        "close": {"answered": "closed"},
+        "appeal": {"answered": "appealed"},
+        "uphold": {"appealed": "raised"},
+        "dismiss": {"appealed": "closed"},
+        "withdraw": {"raised": "withdrawn"},
+    },
+    "steward": {
+        "name": {None: "named"},
+        "relieve": {"named": "relieved"},
+    },
     "application": {
         "submit": {None: "submitted", "returned": "submitted"},
         "return": {"submitted": "returned"},  # 一次性告知: all that is missing, once
