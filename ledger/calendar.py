@@ -4,8 +4,10 @@ The calendar is published year by year. Beyond the published years only weekends
 deadline counted there is *provisional* and recomputed when the year's calendar arrives.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import chinese_calendar
@@ -50,6 +52,16 @@ def working_days_after(start: date, count: int) -> Deadline:
         provisional = provisional or unsure
         count -= working
     return Deadline(day, provisional)
+
+
+def days_overdue(due: Mapping[str, Any] | None, today: date) -> int:
+    """How many working days something is late that was due (`Deadline.as_dict`); 0 while it is in time.
+
+    On the days off after its last day it is one day late.
+    """
+    last = today if due is None else date.fromisoformat(due["on"])
+    days = (last + timedelta(n) for n in range(1, (today - last).days + 1))
+    return max(1, sum(is_workday(day)[0] for day in days)) if today > last else 0
 
 
 def years_after(start: date, years: int) -> date:
