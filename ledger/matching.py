@@ -34,25 +34,6 @@ COMMON = frozenset(
     {"数据", "信息", "需求", "资源", "情况", "相关", "公共", "管理", "目录", "有关", "查询"}
     | {"the", "of", "and", "for", "data"}
 )
-    [
-        "数据",
-        "信息",
-        "需求",
-        "资源",
-        "情况",
-        "相关",
-        "公共",
-        "管理",
-        "目录",
-        "有关",
-        "查询",
-        "the",
-        "of",
-        "and",
-        "for",
-        "data",
-    ]
-)
 ATTRIBUTES = {"sharing": SHARING, "opening": OPENING}  # by the use that they rule
 RUN = re.compile(r"[0-9a-z]+|[^\W0-9a-z_]+")
 ORDER = {freq: n for n, freq in enumerate(CYCLES)}  # the most frequent first
