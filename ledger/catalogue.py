@@ -1,22 +1,33 @@
-"""The catalogue (公共数据目录, 一本账): every public data resource once, imported from spreadsheets.
+"""The catalogue (公共数据目录, 一本账): every public data resource once, and who may see that it exists.
 
-A resource's elements are those of the directory rules (`ledger.catalogue_mapping.FIELDS`). An import is
-one change set: each new or changed resource is a record, and so is the import itself.
+A resource's elements are those of the directory rules (`ledger.catalogue_fields.FIELDS`). What follows
+from them, its grade and its audience, is derived here and nowhere else. Tables come in through
+`ledger.catalogue_imports`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, String, select
+from sqlalchemy import ColumnElement, Index, String, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import log
-from ledger.errors import Invalid, Missing
-from ledger.parties import Actor, may
-from ledger.store import Base, Evidence, new_id
+from ledger import grading, log
+from ledger.agreements import Agreement
+from ledger.catalogue_fields import FIELDS
+from ledger.catalogue_values import OPENING, SHARING, read_choice
+from ledger.errors import Missing
+from ledger.parties import Actor, Party, may, successor
+from ledger.states import move
+from ledger.store import Evidence, new_id
 
 KEY_ELEMENTS = ("code", "title", "provider")
+PLACES = ("row", "sheet")  # where a row came from is no part of a resource
+OPEN = ("unconditional", "conditional")
+SEES_ALL = frozenset({"registrar", "regulator"})
+BODIES = ("public_body", "public_institution")
+ABSENT = (None, "no", "none")  # of personal information
 
 
 class Resource(Evidence):
@@ -39,135 +50,176 @@ class Resource(Evidence):
     """who may see that it exists: public, bodies or authority (None, of before: authority)"""
 
 
-class CatalogueImport(Evidence):
-    """One import: which file, by which mapping, with what outcome."""
-
-    __tablename__ = "catalogue_imports"
-    subject_type = "catalogue_import"
-    file_name: Mapped[str]
-    file_digest: Mapped[str]
-    mapping: Mapped[dict[str, Any]]
-    row_count: Mapped[int]
-    new_count: Mapped[int]
-    changed_count: Mapped[int]
-    unchanged_count: Mapped[int]
-    absent_count: Mapped[int]
-    notices: Mapped[list[Any]]
-    imported_by: Mapped[str]
-    state: Mapped[str | None]
-    """proposed, applied, rejected or undone (None, of before: applied)"""
-    source: Mapped[str | None]
-    """table, ckan, dcat, hand or undo"""
-    party_id: Mapped[str | None] = mapped_column(String(36))
-    """the organisation that handed it in"""
-    defaults: Mapped[dict[str, Any] | None]
-    withdrawn_count: Mapped[int | None]
-    content_digest: Mapped[str | None]
-    """of the lines of what it changes, while it is proposed"""
-    undoes: Mapped[str | None] = mapped_column(String(36))
-    decided_by: Mapped[str | None]
-    reason: Mapped[str | None]
+# ---------------------------------------------------------------- what follows from the elements
 
 
-class ProposedChange(Base):
-    """One line of a proposed change set, until it is decided (operational)."""
-
-    __tablename__ = "proposed_changes"
-    import_id: Mapped[str] = mapped_column(String(36), primary_key=True)
-    n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    code: Mapped[str]
-    verb: Mapped[str]
-    """list, change or withdraw"""
-    row: Mapped[dict[str, Any] | None]
-
-
-class CatalogueMapping(Base):
-    """The columns as an organisation mapped a header the last time (operational)."""
-
-    __tablename__ = "catalogue_mappings"
-    party_id: Mapped[str] = mapped_column(String(36), primary_key=True)
-    header_digest: Mapped[str] = mapped_column(primary_key=True)
-    mapping: Mapped[dict[str, Any]]
-    at: Mapped[datetime]
+def derive(state: str, elements: Mapping[str, Any]) -> tuple[str | None, str]:
+    """(grade, audience) of a resource as it stands."""
+    grade = grading.effective(elements)
+    if state != "listed":
+        return grade, "authority"
+    sharing = _choice(elements.get("sharing"), SHARING)
+    opening = _choice(elements.get("opening"), OPENING)
+    personal = elements.get("personal_information") not in ABSENT
+    if opening in OPEN and grade in ("general", None):
+        if not (personal and opening == "unconditional"):
+            return grade, "public"
+    if sharing in OPEN and grade != "core":
+        return grade, "bodies"
+    return grade, "authority"
 
 
-def import_resources(
-    session: Session,
-    actor: Actor,
-    now: datetime,
-    *,
-    resources: Sequence[Mapping[str, Any]],
-    notices: Sequence[Mapping[str, Any]],
-    mapping: Mapping[str, Any],
-    file_name: str,
-    file_digest: str,
-) -> CatalogueImport:
-    """Bring the catalogue to what the rows say: new and changed resources are recorded.
+def _choice(value: Any, known: Mapping[str, tuple[str, ...]]) -> str | None:
+    """Our word for sharing or opening, however it is written."""
+    if not isinstance(value, str) or value in known:
+        return value if isinstance(value, str) else None
+    return read_choice(value, dict(known))
 
-    Resources of earlier imports that the file lacks stay as they are and are counted as absent. The
-    same file twice changes nothing and returns the first import.
+
+def providers(session: Session) -> Callable[[str | None, Mapping[str, Any]], str | None]:
+    """Who a provider is: by the code its elements give, else by an organisation's exact name, also a former one.
+
+    A name that two organisations bear or bore says nothing. One that was merged is who succeeded it; of
+    one that was split, only the succession knows who got what.
     """
-    may(actor, "catalogue.import")
-    if not resources:
-        raise Invalid("The file {name} holds no usable row.", name=file_name)
-    known = {resource.code: resource for resource in session.scalars(select(Resource))}
-    import_id = new_id()
-    new = changed = 0
-    for row in resources:
-        elements = {k: v for k, v in row.items() if k not in (*KEY_ELEMENTS, "row", "sheet")}
-        resource = known.get(row["code"])
-        if resource is None:
-            resource = Resource(
-                id=new_id(), code=row["code"], title=row["title"], provider=row.get("provider"),
-                elements=elements, import_id=import_id, state="listed",
-            )  # fmt: skip
-            log.append(session, resource, "resource.listed", actor.member_id)
-            new += 1
-        elif (resource.title, resource.provider, resource.elements) != (
-            row["title"], row.get("provider"), elements,
-        ):  # fmt: skip
-            resource.title, resource.provider = row["title"], row.get("provider")
-            resource.elements, resource.import_id = elements, import_id
-            log.append(session, resource, "resource.changed", actor.member_id)
-            changed += 1
-    last = session.scalars(
-        select(CatalogueImport).order_by(CatalogueImport.id.desc()).limit(1)
-    ).first()
-    if last is not None and not new and not changed and last.file_digest == file_digest:
-        return last
-    given = {row["code"] for row in resources}
-    outcome = CatalogueImport(
-        id=import_id, file_name=file_name, file_digest=file_digest, mapping=dict(mapping),
-        row_count=len(resources), new_count=new, changed_count=changed,
-        unchanged_count=len(resources) - new - changed, absent_count=len(set(known) - given),
-        notices=[dict(notice) for notice in notices], imported_by=actor.member_id,
-    )  # fmt: skip
-    log.append(session, outcome, "catalogue.imported", actor.member_id)
-    session.flush()
-    return outcome
+    codes: dict[str, str] = {}
+    names: dict[str, set[str]] = {}
+    for party in session.scalars(select(Party).where(Party.state != "split")):
+        acting = codes[party.uscc] = successor(session, party).id
+        for name in (party.name, *(_name(one) for one in party.former_names or ())):
+            names.setdefault(name, set()).add(acting)
+    single = {name: next(iter(ids)) for name, ids in names.items() if len(ids) == 1}
+
+    def provider_of(name: str | None, elements: Mapping[str, Any]) -> str | None:
+        by_code = codes.get(str(elements.get("provider_code") or ""))
+        return by_code or single.get((name or "").strip())
+
+    return provider_of
+
+
+def _name(former: Any) -> str:
+    return str(former["name"] if isinstance(former, Mapping) else former)
+
+
+# ---------------------------------------------------------------- who may see that it exists
+
+
+@dataclass(frozen=True)
+class Audience:
+    """What of the catalogue somebody may see, besides what the public sees."""
+
+    everything: bool = False
+    bodies: bool = False
+    party_id: str = ""
+    resource_ids: frozenset[str] = frozenset()
+    """those of agreements his organisation is a side of"""
+
+    def sees(self, row: Resource) -> bool:
+        """Whether a resource exists for him."""
+        return (
+            self.everything
+            or row.audience == "public"
+            or (self.bodies and row.audience == "bodies")
+            or (bool(self.party_id) and row.provider_id == self.party_id)
+            or row.id in self.resource_ids
+        )
+
+
+def audiences(session: Session, actor: Actor) -> Audience:
+    """The audiences that somebody belongs to; a member without roles is the public."""
+    if not actor.member_id or not actor.roles:
+        return Audience()
+    if actor.roles & SEES_ALL:
+        return Audience(everything=True)
+    kind = session.scalar(select(Party.kind).where(Party.id == actor.party_id))
+    named = session.scalars(
+        select(Agreement.resource_ids).where(
+            or_(Agreement.operator_id == actor.party_id, Agreement.implementer_id == actor.party_id)
+        )
+    )
+    return Audience(
+        bodies=kind in BODIES and "provider" in actor.roles,
+        party_id=actor.party_id,
+        resource_ids=frozenset(str(one) for ids in named for one in ids),
+    )
+
+
+def visible(session: Session, actor: Actor) -> ColumnElement[bool] | None:
+    """Which resources exist for somebody: a condition, or None for all of them."""
+    seen = audiences(session, actor)
+    if seen.everything:
+        return None
+    shown = ("public", "bodies") if seen.bodies else ("public",)
+    conditions: list[ColumnElement[bool]] = [Resource.audience.in_(shown)]
+    if seen.party_id:
+        conditions.append(Resource.provider_id == seen.party_id)
+    if seen.resource_ids:
+        conditions.append(Resource.id.in_(sorted(seen.resource_ids)))
+    return or_(*conditions)
+
+
+def resource_by_code(session: Session, code: str) -> Resource:
+    """The resource with a catalogue code, whoever asks; raises Missing."""
+    found = session.scalar(select(Resource).where(Resource.code == code))
+    if found is None:
+        raise missing(code)
+    return found
+
+
+def find(session: Session, actor: Actor, code: str) -> Resource:
+    """The resource with a catalogue code, if it exists for the actor; raises Missing."""
+    found = resource_by_code(session, code)
+    if not audiences(session, actor).sees(found):
+        raise missing(code)
+    return found
+
+
+def missing(code: str) -> Missing:
+    """The one refusal of a code that is unknown, or not for him who asks."""
+    return Missing("There is no resource {code} in the catalogue.", code=code)
+
+
+# ---------------------------------------------------------------- one resource
 
 
 def add_resource(
     session: Session, actor: Actor, now: datetime, *, code: str, title: str, provider: str,
     elements: Mapping[str, Any],
 ) -> Resource:  # fmt: skip
-    """List one resource by hand, once; the same code again returns what is listed."""
-    may(actor, "catalogue.import")
+    """List one resource by hand, once; the same code again returns what is listed.
+
+    A provider hands in a change set instead (`catalogue_imports.bring`), which the registrar decides.
+    """
+    owner = providers(session)(provider, elements)
+    may(actor, "catalogue.import", () if owner is None else (owner,), code)
     found = session.scalar(select(Resource).where(Resource.code == code))
     if found is not None:
         return found
+    state = move("resource", "list", None)
+    grade, audience = derive(state, elements)
     resource = Resource(
         id=new_id(), code=code, title=title, provider=provider, elements=dict(elements),
-        import_id="", state="listed",
+        import_id="", state=state, provider_id=owner, grade=grade, audience=audience,
     )  # fmt: skip
     log.append(session, resource, "resource.listed", actor.member_id)
     session.flush()
     return resource
 
 
-def resource_by_code(session: Session, code: str) -> Resource:
-    """The resource with a catalogue code; raises Missing."""
-    found = session.scalar(select(Resource).where(Resource.code == code))
-    if found is None:
-        raise Missing("There is no resource {code} in the catalogue.", code=code)
-    return found
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """(field, before, after) of everything in which two versions of a resource, as recorded, differ.
+
+    >>> differences({"title": "a", "elements": {"fee": "1"}}, {"title": "b", "elements": {}})
+    [('title', 'a', 'b'), ('fee', '1', None)]
+    """
+    was, is_ = before.get("elements") or {}, after.get("elements") or {}
+    names = ("title", "provider", "state", "grade", "audience")
+    found = [(name, before.get(name), after.get(name)) for name in names]
+    found += [(name, was.get(name), is_.get(name)) for name in _ordered({**was, **is_})]
+    return [(name, old, new) for name, old, new in found if old != new]
+
+
+def _ordered(names: Iterable[str]) -> list[str]:
+    """Elements in the order of the directory rules, others behind them."""
+    place = {name: n for n, name in enumerate(FIELDS)}
+    return sorted(names, key=lambda name: (place.get(name.removesuffix("_text"), 999), name))

@@ -8,8 +8,9 @@ tiles. `seal` signs a checkpoint over what is committed; `note_anchor` marks one
     entry    {"at","digest","kind","v"}                                                        public
 """
 
+import hashlib
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -38,14 +39,15 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger.errors import Conflict, Missing
 from ledger.proof import checkpoint as notes
 from ledger.proof import tiles as tiling
-from ledger.proof.bundle import entry_of, payload_digest
+from ledger.proof.bundle import payload_digest
 from ledger.proof.encoding import instant, sha256
 from ledger.proof.merkle import leaf_hash
-from ledger.store import Base, Evidence, canonical_fast
+from ledger.store import Base, Evidence, canonical_fast, put_rows
 
 PENDING = "pending records"
 SEQUENCED = "sequenced"
 ROWS_A_STATEMENT = 500
+TOLD_MOST = 2_000  # of one deed's records; beyond that a receipt names what says which they are
 
 
 class Head(Base):
@@ -129,6 +131,17 @@ class Pending:
     reason: str | None
 
 
+@dataclass(frozen=True)
+class PendingMany:
+    """One deed on many rows, noted in a session: id, version and canonical body of each."""
+
+    kind: str
+    subject_type: str
+    rows: Sequence[tuple[str, int, bytes]]
+    actor: str
+    reason: str | None
+
+
 def open_log(session: Session, origin: str, now: datetime) -> None:
     """Begin an empty log, once; another origin for the same database is a Conflict."""
     head = session.get(Head, 1)
@@ -157,7 +170,7 @@ def append(
     """
     row.version = 1 if row.version is None else row.version + 1
     session.add(row)
-    pending: list[Pending] = session.info.setdefault(PENDING, [])
+    pending: list[Pending | PendingMany] = session.info.setdefault(PENDING, [])
     pending.append(
         Pending(
             kind=kind,
@@ -172,64 +185,91 @@ def append(
     )
 
 
+def append_many(
+    session: Session, subject_type: str, kind: str, actor: str,
+    rows: Sequence[tuple[str, int, bytes]], *, reason: str | None = None,
+) -> None:  # fmt: skip
+    """As `append`, of many rows that the caller writes himself: id, version, and the body as canonical bytes.
+
+    Each is a record like any other. More than `TOLD_MOST` of them are not told one by one in a receipt.
+    """
+    if rows:
+        noted = PendingMany(kind, subject_type, rows, actor, reason)
+        session.info.setdefault(PENDING, []).append(noted)
+
+
 def sequence(session: Session, now: datetime) -> int:
     """Give the noted records their places in the log; returns how many. Call once, before commit.
 
     `at` never runs backwards: it is the later of `now` and the previous record's.
     """
     session.flush()
-    pending: list[Pending] = session.info.pop(PENDING, [])
+    pending: list[Pending | PendingMany] = session.info.pop(PENDING, [])
     if not pending:
         return 0
     connection = session.connection()
     previous = _previous_digests(connection, pending)
     head = connection.execute(_LOCK_HEAD).one()
     at = max(now.replace(microsecond=0), head.last_at)
-    rows, leaf_hashes = [], []
-    for offset, deed in enumerate(pending):
-        payload = {
-            "actor": deed.actor,
-            "at": instant(at),
-            "body": deed.body,
-            "kind": deed.kind,
-            "log": head.origin,
-            "on_behalf_of": deed.on_behalf_of,
-            "prev": previous.get((deed.subject_id, deed.subject_version - 1)),
-            "reason": deed.reason,
-            "subject": {"id": deed.subject_id, "type": deed.subject_type},
-            "v": 1,
-        }
-        if (payload["prev"] is None) != (deed.subject_version == 1):
-            raise AssertionError(
-                f"{deed.kind}: the record before version {deed.subject_version} is missing"
-            )
-        text = canonical_fast(payload)
-        salt = secrets.token_bytes(16)
-        digest = payload_digest(salt, text)
-        previous[deed.subject_id, deed.subject_version] = digest
-        leaf_hashes.append(leaf_hash(canonical_fast(entry_of(payload, digest))))
-        rows.append(
-            {
-                "leaf_index": head.tree_size + offset,
-                "at": at,
-                "kind": deed.kind,
-                "subject_type": deed.subject_type,
-                "subject_id": deed.subject_id,
-                "subject_version": deed.subject_version,
-                "actor": deed.actor,
-                "digest": digest,
-                "salt": salt,
-                "payload": text.decode(),
-            }
-        )
-    connection.execute(insert(_record), rows)
+    rows: list[tuple[Any, ...]] = []
+    leaf_hashes: list[bytes] = []
+    told: list[range] = []
+    for deed in pending:
+        first = head.tree_size + len(rows)
+        if isinstance(deed, Pending):
+            many = PendingMany(
+                deed.kind, deed.subject_type,
+                [(deed.subject_id, deed.subject_version, canonical_fast(deed.body))],
+                deed.actor, deed.reason,
+            )  # fmt: skip
+            _place(many, deed.on_behalf_of, head.origin, at, first, previous, rows, leaf_hashes)
+        else:
+            _place(deed, None, head.origin, at, first, previous, rows, leaf_hashes)
+        if isinstance(deed, Pending) or len(deed.rows) <= TOLD_MOST:
+            told.append(range(first - head.tree_size, len(rows)))
+    if len(rows) > TOLD_MOST:
+        put_rows(connection, _record, _PLACED, rows)
+    else:
+        connection.execute(insert(_record), [dict(zip(_PLACED, row, strict=True)) for row in rows])
     _grow_tiles(connection, head.tree_size, leaf_hashes)
     connection.execute(_MOVE_HEAD, {"size": head.tree_size + len(rows), "at": at})
     session.info.setdefault(SEQUENCED, []).extend(
-        {"at": instant(at), **{name: row[name] for name in ("digest", "kind", "leaf_index")}}
-        for row in rows
-    )
+        {"at": instant(at), "digest": rows[n][_DIGEST], "kind": rows[n][_KIND],
+         "leaf_index": rows[n][0]}
+        for part in told for n in part
+    )  # fmt: skip
     return len(rows)
+
+
+def _place(
+    deed: PendingMany, on_behalf_of: str | None, origin: str, at: datetime, first: int,
+    previous: dict[tuple[str, int], str], rows: list[tuple[Any, ...]], leaf_hashes: list[bytes],
+) -> None:  # fmt: skip
+    """The rows and leaves of a deed. A payload is put together from its canonical pieces, in their order."""
+    spell = canonical_fast
+    head = b'{"actor":%b,"at":%b,"body":' % (spell(deed.actor), spell(instant(at)))
+    middle = b',"kind":%b,"log":%b,"on_behalf_of":%b,"prev":' % (
+        spell(deed.kind), spell(origin), spell(on_behalf_of),
+    )  # fmt: skip
+    tail = b',"reason":%b,"subject":{"id":' % spell(deed.reason)
+    end = b',"type":%b},"v":1}' % spell(deed.subject_type)
+    entry_head = b'\x00{"at":%b,"digest":"sha256:' % spell(instant(at))
+    entry_tail = b'","kind":%b,"v":1}' % spell(deed.kind)
+    salts, hashed = secrets.token_bytes(16 * len(deed.rows)), hashlib.sha256
+    for offset, (subject_id, version, body) in enumerate(deed.rows):
+        prev = previous.get((subject_id, version - 1))
+        if (prev is None) != (version == 1):
+            raise AssertionError(f"{deed.kind}: the record before version {version} is missing")
+        before = b"null" if prev is None else b'"%b"' % prev.encode()
+        text = b"".join((head, body, middle, before, tail, orjson.dumps(subject_id), end))
+        salt = salts[16 * offset : 16 * offset + 16]
+        digest = hashed(salt + text).hexdigest()
+        previous[subject_id, version] = f"sha256:{digest}"
+        leaf_hashes.append(hashed(entry_head + digest.encode() + entry_tail).digest())
+        rows.append((
+            first + offset, at, deed.kind, deed.subject_type, subject_id, version, deed.actor,
+            f"sha256:{digest}", salt, text.decode(),
+        ))  # fmt: skip
 
 
 def sequenced(session: Session) -> list[dict[str, Any]]:
@@ -238,8 +278,19 @@ def sequenced(session: Session) -> list[dict[str, Any]]:
 
 
 def pending_count(session: Session) -> int:
-    """How many noted records wait for `sequence`."""
+    """How many noted deeds wait for `sequence`."""
     return len(session.info.get(PENDING, ()))
+
+
+def noted(session: Session, subject_type: str) -> list[str]:
+    """The subjects of a type whose noted records wait for `sequence`."""
+    pending: list[Pending | PendingMany] = session.info.get(PENDING, [])
+    ids: dict[str, None] = {}
+    for deed in pending:
+        if deed.subject_type == subject_type:
+            known = [deed.subject_id] if isinstance(deed, Pending) else [r[0] for r in deed.rows]
+            ids.update(dict.fromkeys(known))
+    return list(ids)
 
 
 def seal(session: Session, now: datetime, key: Ed25519PrivateKey) -> Checkpoint | None:
@@ -418,6 +469,9 @@ def digest_key(origin: str, subject_id: str) -> bytes:
 _head, _record, _tile = (
     Base.metadata.tables[model.__tablename__] for model in (Head, Record, TileRow)
 )
+_PLACED = ("leaf_index", "at", "kind", "subject_type", "subject_id", "subject_version", "actor",
+           "digest", "salt", "payload")  # fmt: skip
+_KIND, _DIGEST = _PLACED.index("kind"), _PLACED.index("digest")
 _LOCK_HEAD = select(_head).where(_head.c.id == 1).with_for_update()
 _MOVE_HEAD = (
     update(_head)
@@ -435,12 +489,18 @@ _GROW = (
 
 
 def _previous_digests(
-    connection: Connection, pending: Iterable[Pending]
+    connection: Connection, pending: Iterable[Pending | PendingMany]
 ) -> dict[tuple[str, int], str]:
     wanted: dict[int, list[str]] = {}
     for deed in pending:
-        if deed.subject_version > 1:
-            wanted.setdefault(deed.subject_version - 1, []).append(deed.subject_id)
+        noted = (
+            [(deed.subject_id, deed.subject_version)]
+            if isinstance(deed, Pending)
+            else [(subject_id, version) for subject_id, version, _ in deed.rows]
+        )
+        for subject_id, version in noted:
+            if version > 1:
+                wanted.setdefault(version - 1, []).append(subject_id)
     found: dict[tuple[str, int], str] = {}
     for version, ids in wanted.items():
         for start in range(0, len(ids), ROWS_A_STATEMENT):

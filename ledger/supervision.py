@@ -32,6 +32,7 @@ from ledger import (
     appraisals,
     books,
     catalogue,
+    catalogue_imports,
     demands,
     duties,
     exclusions,
@@ -65,7 +66,8 @@ from ledger.store import Base, Evidence, canonical_fast
 __all__ = ["Audit", "Chain", "Difference", "Findings", "Ground", "evidence_tables"]
 
 # Every noun's table is known once its module is read; a record of no table would be a difference.
-NOUNS = (agreements, appraisals, books, catalogue, demands, duties, exclusions, feedback, handoff,
+NOUNS = (agreements, appraisals, books, catalogue, catalogue_imports, demands, duties, exclusions,
+         feedback, handoff,
          parties, registration, revenue, settings, stewards, successions, trading, usage, vouchers,
          witnesses)  # fmt: skip
 LOG_TABLES: tuple[type[Base], ...] = (log.Head, log.Record, log.TileRow, log.Checkpoint)

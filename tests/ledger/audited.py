@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from ledger import (
     catalogue,
+    catalogue_imports,
     handoff,
     log,
     registration,
@@ -207,7 +208,7 @@ def _rest(town: Town, folder: Path, licence: trading.Licence) -> None:
     ]  # fmt: skip
     path.write_bytes(b"\n".join(map(orjson.dumps, lines)))
     with town.deed() as session:
-        catalogue.import_resources(
+        catalogue_imports.import_resources(
             session, actors["rita"], now, mapping={}, notices=[], file_name="a.csv",
             file_digest="sha256:" + "0" * 64, resources=[{"code": "9", "title": "九"}],
         )  # fmt: skip

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from ledger import catalogue, log
-from ledger.catalogue import CatalogueImport, Resource
+from ledger import catalogue, catalogue_imports, log
+from ledger.catalogue import Resource
+from ledger.catalogue_imports import CatalogueImport
 from ledger.catalogue_mapping import apply, guess
 from ledger.errors import Invalid, Missing
 from ledger.proof.encoding import digest_text
@@ -23,7 +24,7 @@ ROW = {"code": "1-01", "title": "一", "provider": "市数据局", "summary": "�
 
 def load(town: Town, resources: list[dict[str, Any]], name: str = "x") -> CatalogueImport:
     return town.do(
-        "rita", catalogue.import_resources, resources=resources, mapping=MAPPING.as_dict(),
+        "rita", catalogue_imports.import_resources, resources=resources, mapping=MAPPING.as_dict(),
         notices=[problem.as_dict() for problem in PROBLEMS], file_name=FILE.name,
         file_digest=digest_text(name.encode()),
     )  # fmt: skip

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
-from ledger import catalogue, handoff, log, registration, settings, usage, witnesses
+from ledger import catalogue_imports, handoff, log, registration, settings, usage, witnesses
 from ledger.audit_records import PLAIN, entry
 from ledger.audit_tree import Tree
 from ledger.proof import merkle
@@ -68,7 +68,7 @@ def honest(village: Town) -> Town:
 
 def _rows_for_the_rest(session: Session, town: Town) -> None:
     """A row of each evidence table that the stages did not fill."""
-    catalogue.import_resources(
+    catalogue_imports.import_resources(
         session, town.actors["rita"], town.now, mapping={}, notices=[], file_name="a.csv",
         file_digest="sha256:" + "0" * 64, resources=[{"code": "9", "title": "九"}],
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ledger.catalogue import CatalogueImport
+from ledger.catalogue_imports import CatalogueImport
 from ledger.proof.encoding import digest_text
 from ledger.proof.verify import read_file
 from ledger.vouchers import VERBS

@@ -72,7 +72,13 @@ class Thing:
         ]
 
     def authorise(self, session: Session, actor: Actor, found: list[Any]) -> None:
-        """Raise NotAuthenticated or NotAllowed unless the actor may do this to what was found."""
+        """Raise NotAuthenticated or NotAllowed unless the actor may do this to what was found.
+
+        What does not exist for him is Missing.
+        """
+        for key, row in zip(self.keys, found, strict=True):
+            if key in SUBJECTS:
+                SUBJECTS[key].require_seen(session, actor, row)
         may(actor, self.verb, self.owners_of(session, found), self.what(found))
 
     def owners_of(self, session: Session, found: list[Any]) -> Iterable[str] | None:
@@ -311,7 +317,7 @@ class Desk:
                     given=seen, known=found[-1].version,
                 )  # fmt: skip
             answer = dict(deed.act(self, session, actor, *found, **{**given, **more}))
-            log.sequence(session, now)
+            self.home.record(session, now)
             recorded = log.sequenced(session)
             receipt = None
             if recorded and key is not None:

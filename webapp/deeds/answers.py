@@ -144,7 +144,7 @@ def page_of(
     model = BY_NOUN[noun].model
     query = select(model).order_by(model.id.desc()).limit(limit + 1)
     for condition in (
-        visible(actor, noun),
+        visible(session, actor, noun),
         where,
         model.id < after if after else None,
         matching(model, words, *columns) if words and columns else None,

@@ -10,11 +10,12 @@ from marshmallow import Schema, fields
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreements, catalogue, parties
+from ledger import agreements, catalogue, catalogue_imports, parties
 from ledger import registration as registering
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
-from ledger.catalogue import CatalogueImport, Resource
+from ledger.catalogue import Resource
+from ledger.catalogue_imports import CatalogueImport
 from ledger.errors import Faults, Invalid, LedgerError
 from ledger.parties import Actor, Party
 from ledger.proof.encoding import instant
@@ -253,7 +254,7 @@ def import_catalogue(
     desk: Desk, session: Session, actor: Actor, *, name: str, digest: str,
     resources: list[Any], problems: list[Any], mapping: dict[str, Any], **_options: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    made = catalogue.import_resources(
+    made = catalogue_imports.import_resources(
         session, actor, desk.now, resources=resources,
         notices=[problem.as_dict() for problem in problems], mapping=mapping, file_name=name,
         file_digest=digest,

@@ -15,16 +15,19 @@ from ledger import (
     parties,
     registration,
     revenue,
+    stewards,
     trading,
     usage,
     vouchers,
 )
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
+from ledger.catalogue import Resource
 from ledger.errors import Missing
 from ledger.parties import Account, Actor, Member, Party
 from ledger.registration import Application, Deposit, Registration
 from ledger.revenue import Scheme, Statement
+from ledger.stewards import Steward
 from ledger.store import Evidence
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
@@ -34,7 +37,11 @@ Owners = Callable[[Session, Any], Iterable[str]]
 
 @dataclass(frozen=True)
 class Subject:
-    """A kind of thing a path can name. `mine(party)` selects the rows of an organisation."""
+    """A kind of thing a path can name. `mine(party)` selects the rows of an organisation.
+
+    `seen(session, actor)` selects the rows that exist for somebody, where that is not for all (None);
+    what does not exist for him is missing, like what nobody ever entered.
+    """
 
     noun: str
     model: type[Evidence]
@@ -43,6 +50,16 @@ class Subject:
     mine: Callable[[str], ColumnElement[bool]]
     number: Callable[[Any], str]
     key: str = ""
+    seen: Callable[[Session, Actor], ColumnElement[bool] | None] = lambda _session, _actor: None
+    missing: Callable[[str], Missing] = lambda key: Missing("There is no {key}.", key=key)
+
+    def require_seen(self, session: Session, actor: Actor, row: Any) -> None:
+        """Raise Missing, as for an unknown key, unless the row exists for the actor."""
+        seen = self.seen(session, actor)
+        if seen is None:
+            return
+        if session.scalar(select(self.model.id).where(self.model.id == row.id, seen)) is None:
+            raise self.missing(self.number(row))
 
 
 def _through(column: Any, model: type[Evidence], where: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -114,8 +131,10 @@ SUBJECTS = {
                 lambda party: Member.party_id == party, lambda row: row.id, "login"),
         Subject("evidence", Deposit, deposit_by_digest, lambda _s, row: (row.party_id,),
                 lambda party: Deposit.party_id == party, lambda row: row.id, "deposit_id"),
-        Subject("resource", catalogue.Resource, catalogue.resource_by_code, lambda _s, _row: (),
-                lambda _party: false(), lambda row: row.code, "resource_code"),
+        Subject("resource", Resource, catalogue.resource_by_code,
+                lambda _s, row: (row.provider_id,) if row.provider_id else (),
+                lambda party: Resource.provider_id == party, lambda row: row.code, "resource_code",
+                catalogue.visible, catalogue.missing),
         Subject("agreement", Agreement, agreements.by_number,
                 lambda _s, row: (row.operator_id, row.implementer_id), _agreement_of,
                 lambda row: row.number, "agreement_number"),
@@ -142,6 +161,8 @@ SUBJECTS = {
         Subject("statement", Statement, revenue.by_number, revenue.owners,
                 lambda party: _through(Statement.agreement_id, Agreement, _agreement_of(party)),
                 lambda row: row.number, "statement_number"),
+        Subject("steward", Steward, stewards.by_id, lambda _s, row: (row.party_id,),
+                lambda party: Steward.party_id == party, lambda row: row.id, "steward_id"),
         Subject("usage", usage.Batch, usage.by_number, lambda _s, row: (row.party_id,),
                 lambda party: usage.Batch.party_id == party, lambda row: row.number, "batch_number"),
     )
@@ -149,8 +170,16 @@ SUBJECTS = {
 BY_NOUN = {subject.noun: subject for subject in SUBJECTS.values()}
 
 
-def visible(actor: Actor, noun: str) -> ColumnElement[bool] | None:
+def visible(session: Session, actor: Actor, noun: str) -> ColumnElement[bool] | None:
     """Which rows of a noun the actor may read: None for all, a condition for those of his own."""
+    mine, seen = _readable(actor, noun), BY_NOUN[noun].seen(session, actor)
+    if mine is None or seen is None:
+        return seen if mine is None else mine
+    return mine & seen
+
+
+def _readable(actor: Actor, noun: str) -> ColumnElement[bool] | None:
+    """Which rows his roles let him read."""
     relations = {
         relation
         for role, relation in parties.MAY[f"{noun}.read"].items()
@@ -159,9 +188,15 @@ def visible(actor: Actor, noun: str) -> ColumnElement[bool] | None:
     if "any" in relations:
         return None
     subject = BY_NOUN[noun]
+    mine = owned(actor, subject)
     if relations == {"other"}:
-        return ~subject.mine(actor.party_id)
-    return subject.mine(actor.party_id) if relations else false()
+        return ~mine
+    return mine if relations else false()
+
+
+def owned(actor: Actor, subject: Subject) -> ColumnElement[bool]:
+    """Which rows of a noun are his organisation's, those of its predecessors that stayed included."""
+    return or_(*(subject.mine(party) for party in sorted(actor.parties)))
 
 
 def matching(model: type[Evidence], words: str, *columns: Any) -> ColumnElement[bool]:

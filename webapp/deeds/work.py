@@ -19,7 +19,7 @@ from ledger.revenue import Scheme, Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from webapp.deeds import DEEDS, Desk, question
-from webapp.deeds.subjects import BY_NOUN, visible
+from webapp.deeds.subjects import BY_NOUN, owned, visible
 
 EACH = 20
 CLIMBING_MAX = 100
@@ -129,7 +129,7 @@ def ladder(_desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
         wanted = select(subject.model).where(
             or_(subject.model.id.in_(climbing), subject.model.id.in_(sent))
         )
-        mine = visible(actor, noun)
+        mine = visible(session, actor, noun)
         if mine is not None:
             wanted = wanted.where(mine)
         for row in session.scalars(
@@ -188,7 +188,7 @@ def _related(actor: Actor, verb: str, subject: Any) -> list[ColumnElement[bool]]
         return []  # these say themselves whose they must be
     conditions = []
     if "own" in relations:
-        conditions.append(subject.mine(actor.party_id))
+        conditions.append(owned(actor, subject))
     if "other" in relations:
-        conditions.append(~subject.mine(actor.party_id))
+        conditions.append(~owned(actor, subject))
     return [or_(*conditions)]

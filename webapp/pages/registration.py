@@ -115,12 +115,15 @@ def about_registration(session: Session, row: Registration) -> dict[str, Any]:
 def _seen(session: Session, noun: str, model: Any, row: Registration) -> list[Any]:
     """What of a noun rests on a registration and may be seen by the reader."""
     wanted = select(model).where(model.registration_id == row.id).order_by(model.id)
-    condition = visible(door.actor(), noun)
+    condition = visible(session, door.actor(), noun)
     return list(session.scalars(wanted if condition is None else wanted.where(condition)))
 
 
 def _resources(session: Session, ids: Iterable[str]) -> list[Resource]:
+    """Those of the resources that exist for the reader."""
     wanted = select(Resource).where(Resource.id.in_(list(ids)))
+    seen = visible(session, door.actor(), "resource")
+    wanted = wanted if seen is None else wanted.where(seen)
     return list(session.scalars(wanted.order_by(Resource.code)))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from ledger.calendar import is_workday, local_date
-from ledger.catalogue import CatalogueImport
+from ledger.catalogue_imports import CatalogueImport
 from ledger.chain.outbox import told
 from ledger.errors import Missing
 from ledger.parties import MAY

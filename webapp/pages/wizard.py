@@ -24,6 +24,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import NotFound
 
+from ledger import catalogue
 from ledger.agreements import Agreement
 from ledger.catalogue import Resource
 from ledger.errors import Invalid, LedgerError
@@ -424,7 +425,9 @@ def _offered(
         found = door.the_desk().ask(field.list_resources, door.who, {}, asked)["items"]
         codes = [*chosen, *(item["code"] for item in found)]
     among = Resource.id.in_(scope) | Resource.code.in_(codes)
-    known = list(session.scalars(select(Resource).where(among)))
+    seen = catalogue.visible(session, door.actor())
+    wanted = select(Resource).where(among)
+    known = list(session.scalars(wanted if seen is None else wanted.where(seen)))
     known.sort(key=lambda one: (agreement is None and one.code not in chosen, one.code))
     listed = {one.code for one in known}
     return [
