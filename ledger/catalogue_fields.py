@@ -13,6 +13,7 @@ from ledger.catalogue_values import fold
 Kind = Literal[
     "text", "list", "formats", "items", "integer", "date", "cycle", "sharing", "opening",
     "provider", "category",
+    "coded", "impacts", "grading",
 ]  # fmt: skip
 Need = Literal["required", "expected", "optional"]
 
@@ -54,12 +55,15 @@ FIELDS: Final[dict[str, Field]] = {
             " title datasettitle datasetname resourcename dataset name"),
         _field("provider", "提供方", "provider", "provider", "required", 200,
             "信息资源提供方 资源提供方 资料集提供机关 资料提供机关 提供机关 提供方 提供方名称 提供部门"
-            " 提供单位 数据提供方 数据提供单位 责任部门 责任单位 来源部门 发布机构 发布单位 发布部门"
+            " 提供单位 数据提供方 数据提供单位 来源部门 发布机构 发布单位 发布部门"
             " 主管部门 所属部门 资料来源 provider publisher department agency organization"
             " organisation owner"),
         _field("provider_code", "提供方代码", "provider code", "text", "expected", 64,
             "信息资源提供方代码 资源提供方代码 提供方代码 提供机关代码 提供部门代码 机关代码 部门代码"
             " 统一社会信用代码 providercode publisherid departmentcode"),
+        _field("responsible", "责任部门", "responsible department", "text", "optional", 200,
+            "数据责任部门 责任部门 责任单位 数源部门 数源单位 主责部门 数据责任单位 responsible"
+            " responsibledepartment dataowner"),
         _field("summary", "摘要", "summary", "text", "expected", 20_000,
             "信息资源摘要 资源摘要 摘要 资源描述 资料集描述 数据集描述 资料描述 数据描述 描述 简介 说明"
             " 资源简介 summary description abstract"),
@@ -75,10 +79,16 @@ FIELDS: Final[dict[str, Field]] = {
             "共享条件 sharingcondition"),
         _field("sharing_mode", "共享方式", "sharing mode", "text", "optional", 200,
             "共享方式 sharingmode"),
+        _field("sharing_basis", "不予共享依据", "basis for not sharing", "text", "optional", 2_000,
+            "不予共享依据 不共享依据 不予共享理由 不予共享原因 不予共享的依据 共享依据 sharingbasis"),
         _field("opening", "开放类型", "opening", "opening", "expected", 200,
             "开放属性 是否向社会开放 开放类型 是否开放 opening opentype isopen"),
         _field("opening_condition", "开放条件", "opening condition", "text", "optional", 2_000,
             "开放条件 openingcondition"),
+        _field("return_flow", "回流属性", "return to the grassroots", "coded", "optional", 200,
+            "回流属性 回流类型 是否回流 数据回流 回流 returnflow"),
+        _field("return_condition", "回流条件", "return condition", "text", "optional", 2_000,
+            "回流条件 returncondition"),
         _field("update_cycle", "更新周期", "update cycle", "cycle", "expected", 200,
             "更新周期 更新频率 更新频度 更新频次 updatecycle updatefrequency accrualperiodicity"
             " frequency"),
@@ -120,14 +130,44 @@ FIELDS: Final[dict[str, Field]] = {
             "关联资源代码 关联信息资源代码 关联资源 关联目录 相关资源 related relation relatedresources"),
         _field("source_system", "来源系统", "source system", "text", "optional", 200,
             "来源系统 所属系统 信息系统名称 业务系统 数据来源 sourcesystem source"),
+        _field("update_mechanism", "更新机制", "update mechanism", "text", "optional", 2_000,
+            "更新机制 更新方式 更新办法 数据更新机制 数据更新方式 updatemechanism"),
+        _field("way_of_use", "使用方式", "way of use", "text", "optional", 2_000,
+            "使用方式 数据使用方式 利用方式 使用方法 wayofuse usage"),
         _field("quality_standard", "质量标准", "quality standard", "text", "optional", 2_000,
             "质量标准 数据标准 采用标准 qualitystandard standard"),
-        _field("grading", "数据分级", "grading", "text", "optional", 64,
-            "数据分级 数据级别 分级 安全级别 grading datalevel"),
+        _field("grading", "数据分级", "declared grade", "grading", "optional", 64,
+            "数据分级 数据级别 数据分级级别 分级 安全级别 grading datalevel"),
+        _field("impacts", "影响对象和程度", "harm to whom, how grave", "impacts", "optional", 500,
+            "影响对象及程度 影响对象和程度 影响对象与程度 影响对象影响程度 影响对象 影响程度 危害程度"
+            " impacts impact"),
+        _field("important_list", "列入重要数据目录", "on the list of important data", "coded",
+            "optional", 64,
+            "列入重要数据目录 是否列入重要数据目录 重要数据目录 是否重要数据 是否为重要数据 重要数据清单"
+            " importantlist importantdata"),
+        _field("personal_information", "个人信息", "personal information", "coded", "optional", 64,
+            "个人信息 是否含个人信息 是否包含个人信息 是否涉及个人信息 涉及个人信息 个人信息类型"
+            " 含个人信息 personalinformation"),
+        _field("person_count", "个人信息人数", "number of persons", "integer", "optional", 64,
+            "个人信息人数 涉及人数 个人信息主体数量 personcount persons"),
+        _field("sensitive_person_count", "敏感个人信息人数", "number of persons, sensitive", "integer",
+            "optional", 64,
+            "敏感个人信息人数 涉及敏感个人信息人数 敏感人数 sensitivepersoncount"),
+        _field("export_planned", "计划出境", "planned to be sent abroad", "coded", "optional", 64,
+            "计划出境 拟出境 是否出境 是否拟出境 数据出境 是否数据出境 exportplanned"),
+        _field("ciio", "关键信息基础设施运营者", "operator of critical information infrastructure",
+            "coded", "optional", 64,
+            "关键信息基础设施运营者 是否关键信息基础设施运营者 是否关键信息基础设施 关键信息基础设施 ciio"),
         _field("notes", "备注", "notes", "text", "optional", 20_000,
             "备注 附注 注记 notes note remarks remark comment comments"),
     )
 }  # fmt: skip
+
+# What only those who work with a resource are shown, although the resource itself is public: names of
+# inner systems, and what was weighed for its grade and for sending it abroad.
+INNER: Final = frozenset(
+    {"source_system", "impacts", "person_count", "sensitive_person_count", "export_planned", "ciio"}
+)
 
 # Columns that name persons or how to reach them.
 _PERSONAL: Final = re.compile(

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from stdnum.cn import uscc
 
+from ledger import catalogue_rules, grading
 from ledger import catalogue_values as values
 from ledger.catalogue_fields import FIELDS, Field, Kind, field_of, is_personal
 from ledger.errors import Invalid
@@ -96,6 +97,9 @@ def guess(header: Sequence[str]) -> Mapping:
         (match[0], index, match[1]) for index, match in enumerate(found) if match
     ):
         winners.setdefault(name, index)
+    if "provider" not in winners and {"code", "responsible"} <= set(winners):
+        found[winners["responsible"]] = (0, "provider")  # a table that names one department only
+        winners["provider"] = winners.pop("responsible")
     columns = []
     for index, (name, match) in enumerate(zip(header, found, strict=True)):
         if match and winners[match[1]] == index:
@@ -153,11 +157,17 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "{field}_unknown": ("不认识的{zh}，只保留原文。", "Unknown {en}; only its text is kept."),
     "code_repeated": ("资源代码与第 {first} 行重复。", "The code already stands in row {first}."),
     "title_repeated": ("资源名称与第 {first} 行相同。", "The title already stands in row {first}."),
-    "{field}_condition_missing": (
-        "{zh}为有条件，但没有写明条件。", "The {en} is conditional, but no condition is given."),
-    "open_but_not_shared": ("不予共享的资源不应开放。", "What is not shared should not be open."),
+    "grading_secret": (
+        "涉密数据不在本目录登记，该行无法导入。",
+        "State secrets are not listed in this catalogue: the row cannot be used."),
+    "impacts_unreadable": (
+        "无法识别的影响对象或程度：{unread}，未导入。",
+        "Unknown objects or degrees of harm, left out: {unread}."),
+    **catalogue_rules.SENTENCES,
 }  # fmt: skip
-_ERRORS: Final = {"{field}_missing", "too_long", "code_repeated"}  # all others are notices
+_ERRORS: Final = {  # all others are notices
+    "{field}_missing", "too_long", "code_repeated", "grading_secret", *catalogue_rules.ERRORS,
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -304,13 +314,8 @@ def _check_resource(work: _Work, headers: dict[str, str]) -> None:
             first = work.first_rows.setdefault((name, value), number)
             if first != number:
                 work.tell(f"{name}_repeated", headers.get(name), value, first=first)
-    for name in ("sharing", "opening"):
-        condition = f"{name}_condition"
-        if resource[name] == "conditional" and not resource[condition]:
-            work.tell("{field}_condition_missing", FIELDS[condition].zh, about=FIELDS[name])
-    opened = resource["opening"] in {"unconditional", "conditional"}
-    if resource["sharing"] == "not_shared" and opened:
-        work.tell("open_but_not_shared", FIELDS["opening"].zh)
+    for breach in catalogue_rules.breaches(str(resource["code"] or ""), resource):
+        work.tell(breach.code, FIELDS[breach.at].zh, **breach.facts)
 
 
 # ---------------------------------------------------------------- one cell by its field's kind
@@ -380,6 +385,33 @@ def _choice(work: _Work, wanted: Field, header: str, text: str) -> str | None:
     return choice
 
 
+def _coded(work: _Work, wanted: Field, header: str, text: str) -> str | None:
+    choice = values.read_choice(text, values.CODED[wanted.name])
+    if choice is None:
+        work.resource[f"{wanted.name}_text"] = text
+        work.tell("{field}_unknown", header, text, about=wanted)
+    return choice
+
+
+def _grading(work: _Work, wanted: Field, header: str, text: str) -> str | None:
+    if grading.is_secret(text):
+        work.tell("grading_secret", header, text)
+        return None
+    level = grading.read_level(text)
+    if level is None:
+        work.resource["grading_text"] = text
+        work.tell("{field}_unknown", header, text, about=wanted)
+    return level
+
+
+def _impacts(work: _Work, _: Field, header: str, text: str) -> list[str]:
+    impacts, unread = grading.read_impacts(text)
+    if unread:
+        work.resource["impacts_text"] = text
+        work.tell("impacts_unreadable", header, text, unread="、".join(unread))
+    return impacts
+
+
 def _provider(work: _Work, _: Field, header: str, text: str) -> str:
     code, name = values.split_provider(text)
     if code is not None:
@@ -398,4 +430,5 @@ _READERS: Final[dict[Kind, Callable[[_Work, Field, str, str], str | int | list[s
     "items": lambda _, __, ___, text: values.split_list(text),
     "formats": _formats, "integer": _count, "date": _date, "cycle": _cycle, "sharing": _choice,
     "opening": _choice, "provider": _provider, "category": _category,
+    "coded": _coded, "grading": _grading, "impacts": _impacts,
 }  # fmt: skip

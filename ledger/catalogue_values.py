@@ -5,8 +5,9 @@ Each reader takes the text of one cell and says plainly when it cannot read it; 
 
 import re
 import unicodedata
+from calendar import monthrange
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final, Literal
 
 # ---------------------------------------------------------------- spellings folded
@@ -14,10 +15,12 @@ from typing import Final, Literal
 _FOLDED_FROM = (
     "編號碼資料來頻檔欄連結網類數據擴關聯係絡發佈時間範圍計費備註標題簡說領門機單錄條筆總許可協議權級別統"
     "質準屬開條無業務雙週學稱項訊後釋區應動態實電話負責辦書閱覽創記遲與從極價庫軟體圖鏈採隨舉兩籤鍵詞歸屬層敘檢"
+    "響對個設營擬經濟運國會組織嚴損輕"
 )
 _FOLDED_TO = (
     "编号码资料来频档栏连结网类数据扩关联系络发布时间范围计费备注标题简说领门机单录条笔总许可协议权级别统"
     "质准属开条无业务双周学称项讯后释区应动态实电话负责办书阅览创记迟与从极价库软体图链采随举两签键词归属层叙检"
+    "响对个设营拟经济运国会组织严损轻"
 )
 _SIMPLER: Final = str.maketrans(_FOLDED_FROM, _FOLDED_TO)
 
@@ -39,17 +42,29 @@ def fold(header: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """One value of the update cycle; a digit among the spellings is the directory platforms' code."""
+    """One value of the update cycle; a digit among the spellings is the directory platforms' code.
+
+    `days` or `months` is the longest time between two updates; without both there is none.
+    """
 
     freq: str
     zh: str
     en: str
     spellings: tuple[str, ...]
+    days: int = 0
+    months: int = 0
 
 
+_LONGEST: Final[dict[str, dict[str, int]]] = {
+    "continuous": {"days": 1}, "daily": {"days": 1}, "weekly": {"days": 7},
+    "threeTimesAMonth": {"days": 11}, "biweekly": {"days": 14}, "semimonthly": {"days": 16},
+    "monthly": {"months": 1}, "bimonthly": {"months": 2}, "quarterly": {"months": 3},
+    "semiannual": {"months": 6}, "annual": {"months": 12}, "biennial": {"months": 24},
+    "triennial": {"months": 36},
+}  # fmt: skip
 # freq: Dublin Core's frequency vocabulary, and "never" (our addition) for what is finished.
 CYCLES: Final[dict[str, Cycle]] = {
-    freq: Cycle(freq, zh, en, tuple(spellings.split()))
+    freq: Cycle(freq, zh, en, tuple(spellings.split()), **_LONGEST.get(freq, {}))
     for freq, zh, en, spellings in (
         ("continuous", "实时", "continuous", "实时 即时 随时 realtime live 1"),
         ("daily", "每日", "daily", "每日 每天 日 天 按日 每工作日 2"),
@@ -91,6 +106,32 @@ def read_cycle(text: str) -> str | None:
     return None
 
 
+def stale_on(updated_on: object, cycle: object) -> str | None:
+    """The last day on which data updated on a day are within their cycle; None where there is none.
+
+    A month or a year counts to its end; a month later ends with a shorter month.
+
+    >>> stale_on("2026-01-31", "monthly"), stale_on("2025", "annual"), stale_on("2026-03-02", "每周")
+    ('2026-02-28', '2026-12-31', '2026-03-09')
+    >>> stale_on("2026-03-02", "irregular"), stale_on("去年", "daily"), stale_on(None, "daily")
+    (None, None, None)
+    """
+    known = CYCLES.get(str(cycle)) or CYCLES.get(read_cycle(str(cycle)) or "")
+    match = re.fullmatch(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", str(updated_on))
+    if known is None or match is None or not (known.days or known.months):
+        return None
+    year, month = int(match[1]), int(match[2] or 12)
+    try:
+        day = date(year, month, int(match[3] or monthrange(year, month)[1]))
+        if known.days:
+            return (day + timedelta(days=known.days)).isoformat()
+        year, month = year + (month - 1 + known.months) // 12, (month - 1 + known.months) % 12 + 1
+        last = monthrange(year, month)[1]
+        return date(year, month, min(day.day, last) if match[3] else last).isoformat()
+    except (ValueError, OverflowError):
+        return None
+
+
 SHARING: Final = {
     "unconditional": ("无条件共享", "无条件", "1"),
     "conditional": ("有条件共享", "有条件", "2"),
@@ -103,14 +144,43 @@ OPENING: Final = {
 }
 
 
+_YES_OR_NO: Final[dict[str, tuple[str, ...]]] = {
+    "yes": ("是", "有", "已列入", "列入", "y", "true", "1"),
+    "no": ("否", "无", "未列入", "不列入", "n", "false", "0"),
+}
+# field → the values it can have, each with its spellings; those of sharing and opening are the guide's.
+CODED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "sharing": SHARING,
+    "opening": OPENING,
+    "return_flow": {
+        "yes": ("是", "回流", "可回流", "无条件回流", "无条件", "1", "true"),
+        "conditional": ("有条件", "有条件回流", "2"),
+        "no": ("否", "不回流", "不予回流", "3", "false"),
+    },
+    "personal_information": {
+        "none": ("无", "否", "不含", "不涉及", "不包含", "no", "false", "0"),
+        "general": ("一般", "一般个人信息", "个人信息", "含个人信息"),
+        "sensitive": ("敏感", "敏感个人信息", "含敏感个人信息", "2"),
+    },
+    "important_list": _YES_OR_NO,
+    "export_planned": _YES_OR_NO | {"yes": (*_YES_OR_NO["yes"], "拟出境", "出境"),
+                                    "no": (*_YES_OR_NO["no"], "不出境")},
+    "ciio": _YES_OR_NO,
+}  # fmt: skip
+
+
 def read_choice(text: str, values: dict[str, tuple[str, ...]]) -> str | None:
     """Which of `SHARING` or `OPENING` a spelling means, or None.
 
     >>> read_choice("有條件共享", SHARING), read_choice("也许", OPENING)
     ('conditional', None)
     """
+    if text in values:
+        return text
     folded = fold(text)
-    return next((name for name, known in values.items() if folded in known or folded == name), None)
+    return next(
+        (one for one, known in values.items() if folded in known or folded == fold(one)), None
+    )
 
 
 # ---------------------------------------------------------------- formats and lists

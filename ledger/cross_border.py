@@ -4,8 +4,7 @@ Persons are counted from 1 January of the current year; 以上 includes the numb
 `persons` are those whose information is not sensitive, `sensitive_persons` those whose is.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from ledger.errors import Invalid
@@ -67,12 +66,11 @@ EXEMPTIONS: Final[dict[str, tuple[str, bool, str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The procedure that applies, the article that says so, and why: a template over `facts`."""
+    """The procedure that applies, the article that says so, and why (Chinese, English)."""
 
     route: Procedure
     article: str
-    why: str
-    facts: Mapping[str, int | str] = field(default_factory=dict)
+    why: tuple[str, str]
 
 
 def route(
@@ -95,34 +93,44 @@ def route(
     if exemption is not None:
         if exemption not in EXEMPTIONS:
             raise Invalid("There is no exemption {name}.", name=exemption)
-        article, with_persons, *_ = EXEMPTIONS[exemption]
+        article, with_persons, zh, en = EXEMPTIONS[exemption]
         if not important and (with_persons or not personal):
-            return Route("exempt", article, "an exemption applies: {exemption}",
-                         {"exemption": exemption})  # fmt: skip
+            return Route("exempt", article, (zh, en))
     if not personal and not important:
-        return Route("exempt", "3", "it has neither personal information nor important data")
+        return Route(
+            "exempt", "3",
+            ("不含个人信息，也不含重要数据", "it holds neither personal information nor important data"),
+        )  # fmt: skip
     if ciio:
-        return Route("assessment", "7(1)", "an operator of critical information infrastructure sends "
-                     "personal information or important data")  # fmt: skip
+        return Route("assessment", "7(1)", (
+            "关键信息基础设施运营者提供个人信息或重要数据",
+            "an operator of critical information infrastructure provides personal information or"
+            " important data"))  # fmt: skip
     if important:
-        return Route("assessment", "7(2)", "important data are in it")
+        return Route("assessment", "7(2)", ("含重要数据", "important data are in it"))
     if persons >= ASSESSED_PERSONS:
-        return Route("assessment", "7(2)", "personal information of {limit} persons or more",
-                     {"limit": ASSESSED_PERSONS})  # fmt: skip
+        return Route("assessment", "7(2)", _persons(ASSESSED_PERSONS, None))
     if sensitive_persons >= ASSESSED_SENSITIVE:
-        return Route("assessment", "7(2)", "sensitive personal information of {limit} persons or more",
-                     {"limit": ASSESSED_SENSITIVE})  # fmt: skip
+        return Route("assessment", "7(2)", (
+            f"{ASSESSED_SENSITIVE // 10_000}万人以上敏感个人信息",
+            f"sensitive personal information of {ASSESSED_SENSITIVE:,} persons or more"))  # fmt: skip
     if persons >= CONTRACT_PERSONS:
-        return Route(
-            "contract_or_certification", "8",
-            "personal information of {least} persons or more, fewer than {limit}",
-            {"least": CONTRACT_PERSONS, "limit": ASSESSED_PERSONS},
-        )  # fmt: skip
+        return Route("contract_or_certification", "8", _persons(CONTRACT_PERSONS, ASSESSED_PERSONS))
     if sensitive_persons:
-        return Route(
-            "contract_or_certification", "8",
-            "sensitive personal information of fewer than {limit} persons",
-            {"limit": ASSESSED_SENSITIVE},
-        )  # fmt: skip
-    return Route("exempt", "5(4)", "personal information of fewer than {limit} persons, none sensitive",
-                 {"limit": CONTRACT_PERSONS})  # fmt: skip
+        return Route("contract_or_certification", "8", (
+            f"不满{ASSESSED_SENSITIVE // 10_000}万人敏感个人信息",
+            f"sensitive personal information of fewer than {ASSESSED_SENSITIVE:,} persons"))  # fmt: skip
+    return Route("exempt", "5(4)", _persons(None, CONTRACT_PERSONS))
+
+
+def _persons(least: int | None, limit: int | None) -> tuple[str, str]:
+    """The number of persons between two thresholds, in words."""
+    zh = [f"{least // 10_000}万人以上"] if least else []
+    en = [f"{least:,} persons or more"] if least else []
+    if limit:
+        zh.append(f"不满{limit // 10_000}万人")
+        en.append(f"fewer than {limit:,} persons")
+    return (
+        "、".join(zh) + "个人信息（不含敏感个人信息）",
+        f"personal information, not sensitive, of {', '.join(en)}",
+    )

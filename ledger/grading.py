@@ -1,7 +1,7 @@
 """Grading of data (数据分级) by GB/T 43697-2024: whose harm, how grave, gives the level.
 
-The stricter prevails (就高从严). A resource's grade has up to three kinds of ground: the grade that was declared, the impact matrix over
-the objects that would be harmed, and the list of important data. The strictest of them is its grade.
+A resource's grade has up to three kinds of ground: the grade that was declared, the impact matrix over
+the objects that would be harmed, and the list of important data. The strictest of them prevails (就高从严).
 """
 
 import re

@@ -259,7 +259,9 @@ def test_the_rules_on_sharing_and_opening_are_checked() -> None:
         "1,甲,局,有条件共享,,不予开放\n2,乙,局,不予共享,,无条件开放\n3,丙,局,2,函商,3\n"
     )
     told = [(row, code) for _, row, code in codes(problems) if row]
-    assert told == [(2, "sharing_condition_missing"), (3, "open_but_not_shared")]
+    assert told == [
+        (2, "sharing_condition_missing"), (3, "sharing_basis_missing"), (3, "open_but_not_shared"),
+    ]  # fmt: skip
 
 
 def test_a_credit_code_with_a_wrong_check_character_is_told() -> None:

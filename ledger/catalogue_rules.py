@@ -1,0 +1,174 @@
+"""What the elements of one resource must say together, for tables and for forms alike.
+
+Sources: 政务信息资源目录编制指南 (发改高技〔2017〕1272号) and what directory platforms check by it; the
+rules on personal information and grades are our own. Each sentence stands here in both languages.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ledger import grading
+from ledger.catalogue_fields import FIELDS, INNER
+from ledger.catalogue_values import CODED, read_choice
+
+# code → (Chinese, English)
+SENTENCES: Final[dict[str, tuple[str, str]]] = {
+    "{field}_condition_missing": (
+        "{zh}为有条件，但没有写明条件。", "The {en} is conditional, but no condition is given."),
+    "sharing_basis_missing": (
+        "不予共享须写明依据。", "What is not shared needs its basis in a law or rule."),
+    "open_but_not_shared": ("不予共享的资源不应开放。", "What is not shared should not be open."),
+    "open_but_core": ("核心数据不得开放。", "Core data may not be open."),
+    "open_but_important": (
+        "重要数据不得无条件开放。", "Important data may not be open without conditions."),
+    "open_but_personal": (
+        "含个人信息的资源不得无条件开放。",
+        "What holds personal information may not be open without conditions."),
+    "grade_raised": (
+        "申报的级别低于依据得出的“{level_zh}”，就高从严。",
+        "The declared grade is lower than {level_en}, which its grounds give; the stricter prevails."),
+    "persons_without_flag": (
+        "写有个人信息人数，但个人信息标识不是“一般”或“敏感”。",
+        "Persons are counted, but the flag of personal information does not say general or sensitive."),
+    "sensitive_without_flag": (
+        "写有敏感个人信息人数，但个人信息标识不是“敏感”。",
+        "Sensitive persons are counted, but the flag of personal information does not say sensitive."),
+    "mode_of_database": (
+        "数据库类资源应以数据库或接口方式共享。",
+        "A database is shared as a database or through an interface."),
+    "mode_of_file": ("文件类资源应以文件方式共享。", "A file is shared as a file."),
+    "directory_code": (
+        "不合目录代码“类1位＋项2位＋目3位＋细目/顺序码”（分隔符待核）。",
+        "Not a directory code of class (1 digit), item (2), heading (3), sub-heading, “/” and sequence"
+        " number (the separator is to be verified)."),
+}  # fmt: skip
+# In a table these make the row unusable; all others are notices there.
+ERRORS: Final = frozenset({"open_but_core", "open_but_important", "open_but_personal"})
+# In a form these are told and do not stop anybody.
+TOLD: Final = frozenset({"grade_raised", "mode_of_database", "mode_of_file", "directory_code"})
+
+_OPEN: Final = ("unconditional", "conditional")
+_DATABASES: Final = frozenset(
+    {"DATABASE", "DM", "KINGBASEES", "ORACLE", "MYSQL", "POSTGRESQL", "DB2", "SQLSERVER", "MDB"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A rule that a resource breaks: at which element, and what its sentence needs."""
+
+    code: str
+    at: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def sentences(self) -> tuple[str, str]:
+        """What is wrong, in Chinese and English."""
+        zh, en = SENTENCES[self.code]
+        return zh.format(**self.facts), en.format(**self.facts)
+
+
+def breaches(code: str, elements: Mapping[str, Any]) -> Iterator[Breach]:
+    """Every rule that a resource with a code and elements breaks.
+
+    >>> [one.code for one in breaches("1", {"sharing": "not_shared", "opening": "conditional"})]
+    ['{field}_condition_missing', 'sharing_basis_missing', 'open_but_not_shared']
+    """
+    kept = {name: _value(name, elements) for name in CODED}
+    opened = kept["opening"] in _OPEN
+    for name, condition in (
+        ("sharing", "sharing_condition"),
+        ("opening", "opening_condition"),
+        ("return_flow", "return_condition"),
+    ):
+        if kept[name] == "conditional" and not elements.get(condition):
+            names = {"field": name, "zh": FIELDS[name].zh, "en": FIELDS[name].en}
+            yield Breach("{field}_condition_missing", condition, names)
+    if kept["sharing"] == "not_shared":
+        if not elements.get("sharing_basis"):
+            yield Breach("sharing_basis_missing", "sharing_basis")
+        if opened:
+            yield Breach("open_but_not_shared", "opening")
+    yield from _of_protection(elements, kept, opened)
+    yield from _of_modes(elements)
+    if _looks_like_a_directory_code(code) and decode(code) is None:
+        yield Breach("directory_code", "code")
+
+
+def _of_protection(
+    elements: Mapping[str, Any], kept: Mapping[str, str | None], opened: bool
+) -> Iterator[Breach]:
+    grade, freely = grading.effective(elements), kept["opening"] == "unconditional"
+    personal = kept["personal_information"] in ("general", "sensitive")
+    if opened and grade == "core":
+        yield Breach("open_but_core", "opening")
+    elif freely and grade == "important":
+        yield Breach("open_but_important", "opening")
+    if freely and personal:
+        yield Breach("open_but_personal", "opening")
+    declared = grading.read_level(str(elements.get("grading") or ""))
+    if declared and grade and declared != grade:
+        zh, en = grading.LEVELS[grade]
+        yield Breach("grade_raised", "grading", {"level_zh": zh, "level_en": en})
+    if elements.get("person_count") and not personal:
+        yield Breach("persons_without_flag", "personal_information")
+    if elements.get("sensitive_person_count") and kept["personal_information"] != "sensitive":
+        yield Breach("sensitive_without_flag", "personal_information")
+
+
+def _of_modes(elements: Mapping[str, Any]) -> Iterator[Breach]:
+    formats, mode = set(elements.get("format") or ()), str(elements.get("sharing_mode") or "")
+    if formats and formats <= _DATABASES and mode.endswith(("文件", "文件方式")):
+        yield Breach("mode_of_database", "sharing_mode")
+    if formats and not formats & (_DATABASES | {"API"}) and mode.endswith(("数据库", "数据库方式")):
+        yield Breach("mode_of_file", "sharing_mode")
+
+
+def _value(name: str, elements: Mapping[str, Any]) -> str | None:
+    """The value of a coded element, also as it was written before its spellings were read."""
+    value = elements.get(name)
+    return read_choice(value, CODED[name]) if isinstance(value, str) else None
+
+
+def outside(elements: Mapping[str, Any]) -> dict[str, Any]:
+    """The elements that everybody may see of a resource that is there for him.
+
+    >>> outside({"title": "桥梁", "person_count": 7, "impacts_text": "?"})
+    {'title': '桥梁'}
+    """
+    return {k: v for k, v in elements.items() if k.removesuffix("_text") not in INNER}
+
+
+# ---------------------------------------------------------------- the directory code
+
+
+# class → its name; which digit stands for which class is from memory, to be verified.
+CLASSES: Final[dict[str, tuple[str, str]]] = {
+    "1": ("基础信息资源目录", "basic information"),
+    "2": ("主题信息资源目录", "information by theme"),
+    "3": ("部门信息资源目录", "information by department"),
+}
+_CODE: Final = re.compile(
+    r"(?P<class>[1-3])(?P<item>\d{2})(?P<heading>\d{3})(?P<subheading>\d*)/(?P<sequence>\d+)"
+)
+
+
+def decode(code: str) -> dict[str, str] | None:
+    """The parts of a directory code (类, 项, 目, 细目, 顺序码), or None when it is none.
+
+    >>> decode("307001001/000001")["heading"], decode("907001/1"), decode("6587")
+    ('001', None, None)
+    """
+    match = _CODE.fullmatch(code)
+    return match.groupdict() if match else None
+
+
+def _looks_like_a_directory_code(code: str) -> bool:
+    """Digits and a slash: a code of another scheme has letters, dashes or no slash.
+
+    >>> [_looks_like_a_directory_code(one) for one in ("3070/01", "30700101/", "A1/2", "12345")]
+    [True, True, False, False]
+    """
+    return re.fullmatch(r"\d+\s*/\s*\d*", unicodedata.normalize("NFKC", code)) is not None
