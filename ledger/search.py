@@ -1,24 +1,60 @@
 """Search over the catalogue: words without spaces, single characters, both scripts, the same everywhere.
 
 The index is sets of document numbers (roaring bitmaps) by term, in blocks of 65,536 documents, kept in
-tables: so that SQLite and PostgreSQL answer alike, and counts by filter cost no reading of rows.
+tables (`ledger/search_index.py` writes them): so SQLite and PostgreSQL answer alike, and what may not be
+seen, what is filtered, counted and ranked are sets too, of which no row is read. A word of one or two
+characters is a term; a longer one stands where all its pairs of neighbours stand, and in the text as well.
+
+    order   1. the title or the code is what was asked      2. it begins with the first word, has all words
+            3. all words in the title   4. in the code      5. elsewhere
+            in each: the shorter title first, then the earlier document; without words: the newest first
 """
 
-from sqlalchemy import LargeBinary, String, Text
-from sqlalchemy.orm import Mapped, mapped_column
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
+import orjson
+from pyroaring import BitMap
+from sqlalchemy import BigInteger, Integer, LargeBinary, String, Text, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from ledger.catalogue import Audience
+from ledger.scripts import words as words_of
 from ledger.store import Base
+
+BLOCK_BITS: Final = 16
+EXACT_MAX: Final = 2_000  # so many candidates are looked at in their text, and ranked
+TITLE_MAX: Final = 63  # titles from this length on count as equally long
+KEPT_BYTES: Final = 256 * 1024 * 1024
+FACETS: Final = ("provider", "grade", "sharing", "opening", "cycle", "category", "state")
+# Where a pair of characters stands: in the title, in the code (these two with their ends), anywhere.
+TITLE, CODE, ALL = "t", "c", "a"
+BEGIN, END = "^", "$"  # signs that no folded text has
+FACET, SEEN_BY, OWN, LENGTH = "=f:", "=v:", "=p:", "=w:"
+AUDIENCES: Final = ("public", "bodies", "authority")
+
+TERM = Text().with_variant(Text(collation="C"), "postgresql")
+NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class SearchDoc(Base):
-    """The number a resource has in the index, and the version that was indexed (operational)."""
+    """A resource in the index, as it was indexed (operational)."""
 
     __tablename__ = "search_docs"
-    doc: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    doc: Mapped[int] = mapped_column(NUMBER, primary_key=True, autoincrement=False)
     resource_id: Mapped[str] = mapped_column(String(36), unique=True)
     version: Mapped[int]
     weight: Mapped[int]
-    """what decides between documents that fit alike: shorter titles first"""
+    """the length of its title: of two that fit alike the shorter is first"""
+    text: Mapped[str]
+    """folded, a field a line: ^title$, ^code$, everything else"""
+    facets: Mapped[str]
+    """the terms that stand for its values, whose it is and who sees it, one a line"""
 
 
 class Posting(Base):
@@ -26,9 +62,7 @@ class Posting(Base):
 
     __tablename__ = "search_postings"
     __table_args__ = ({"sqlite_with_rowid": False},)
-    term: Mapped[str] = mapped_column(
-        Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True
-    )
+    term: Mapped[str] = mapped_column(TERM, primary_key=True)
     block: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     docs: Mapped[bytes] = mapped_column(LargeBinary)
 
@@ -39,3 +73,326 @@ class SearchBlock(Base):
     __tablename__ = "search_blocks"
     block: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     changes: Mapped[int]
+
+
+class SearchProgress(Base):
+    """How far the index has followed the log; one row, which each indexer locks first (operational)."""
+
+    __tablename__ = "search_progress"
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True, autoincrement=False)
+    next_leaf: Mapped[int]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page of an answer: document numbers in order, and what all that fits counts."""
+
+    words: tuple[str, ...]
+    docs: tuple[int, ...]
+    count: int
+    exact: bool
+    """False: longer words were not looked at in every text, the counts are of their pairs"""
+    more: bool
+    facets: dict[str, dict[str, int]]
+    """value → how many there are with it and with the other filters; the commonest first"""
+
+
+def grams(word: str) -> list[str]:
+    """The terms of a word, without their place: itself, or its pairs of neighbours.
+
+    >>> grams("车"), grams("公交车")
+    (['车'], ['公交', '交车'])
+    """
+    if len(word) == 1:
+        return [word]
+    return list(dict.fromkeys(word[at : at + 2] for at in range(len(word) - 1)))
+
+
+def search(
+    session: Session, seen: Audience, asked: str = "", filters: Mapping[str, str] | None = None, *,
+    offset: int = 0, limit: int = 25, facets: Sequence[str] = FACETS,
+) -> Found:  # fmt: skip
+    """What somebody may see of the catalogue that has all words and fits the filters (facet → value)."""
+    index = Index(session)
+    wanted = tuple(words_of(asked))
+    chosen = {name: index.facet(name, value) for name, value in (filters or {}).items() if value}
+    fitting = index.having(index.visible(seen), ALL, wanted)
+    exact = True
+    if any(len(word) > 2 for word in wanted):
+        exact = len(fitting) <= EXACT_MAX
+        if exact:
+            fitting = index.checked(fitting, wanted)
+    hits = _within(fitting, chosen.values())
+    if exact:
+        end = offset + limit
+        order = index.ranked(hits, wanted, end) if wanted else newest(hits, end)
+    else:
+        order = index.ranked(hits, wanted, EXACT_MAX)
+        good = index.checked(BitMap(order), wanted)
+        if len(order) == len(hits):
+            hits = good
+        order = [doc for doc in order if doc in good]
+    counted = {}
+    for name in facets:
+        others = (docs for other, docs in chosen.items() if other != name)
+        counted[name] = index.counts(
+            name, _within(fitting, others) if name in chosen else hits, keep=(filters or {}).get(name)
+        )  # fmt: skip
+    reach = min(len(hits), EXACT_MAX) if wanted else len(hits)
+    page = tuple(order[offset : min(offset + limit, reach)])
+    ending = len(order) if not exact else reach
+    return Found(wanted, page, len(hits), exact, offset + limit < ending, counted)
+
+
+def suggest(session: Session, seen: Audience, asked: str, limit: int) -> list[int]:
+    """The documents whose title or code has all words, best first."""
+    wanted = words_of(asked)
+    if not wanted:
+        return []
+    index = Index(session)
+    docs = index.visible(seen)
+    hits = index.having(docs, TITLE, wanted) | index.having(docs, CODE, wanted)
+    order = index.ranked(hits, wanted, EXACT_MAX if any(len(w) > 2 for w in wanted) else limit)
+    if any(len(word) > 2 for word in wanted):
+        good = index.checked(BitMap(order), wanted)
+        order = [doc for doc in order if doc in good]
+    return order[:limit]
+
+
+def newest(docs: BitMap, count: int) -> list[int]:
+    """The last `count` documents, the last one first."""
+    return list(docs[max(0, len(docs) - count) :])[::-1]
+
+
+def _within(docs: BitMap, sets: Iterable[BitMap]) -> BitMap:
+    return reduce(BitMap.__and__, sets, docs)
+
+
+class Index:
+    """The index as one transaction sees it."""
+
+    def __init__(self, session: Session) -> None:
+        self._connection = session.connection()
+        self._is_sqlite = self._connection.dialect.name == "sqlite"
+        self._kept = _kept_of(self._connection.engine.pool)
+        rows = self._connection.execute(_BLOCKS)
+        self._marks: Marks = {block: changes for block, changes in rows}
+
+    # -- sets ---------------------------------------------------------------------------------------
+
+    def visible(self, seen: Audience) -> BitMap:
+        """The documents that exist for somebody."""
+        shown = AUDIENCES if seen.everything else AUDIENCES[: 1 + seen.bodies]
+        names = [SEEN_BY + audience for audience in shown]
+        if seen.party_id:
+            names.append(OWN + seen.party_id)
+        sets = list(self.terms(names).values())
+        if seen.resource_ids and not seen.everything:
+            known = select(SearchDoc.doc).where(SearchDoc.resource_id.in_(seen.resource_ids))
+            sets.append(BitMap(self._connection.scalars(known).all()))
+        return sets[0] if len(sets) == 1 else BitMap.union(*sets)
+
+    def facet(self, name: str, value: str) -> BitMap:
+        """The documents with a value."""
+        term = f"{FACET}{name}:{value}"
+        return self.terms([term])[term]
+
+    def counts(self, name: str, docs: BitMap, keep: str | None = None) -> dict[str, int]:
+        """How many of the documents have each value of a facet; none that none has, except `keep`."""
+        found = {
+            value: docs.intersection_cardinality(those)
+            for value, those in self.family(f"{FACET}{name}:").items()
+        }
+        if keep:
+            found.setdefault(keep, 0)
+        known = ((value, count) for value, count in found.items() if count or value == keep)
+        return dict(sorted(known, key=lambda one: (-one[1], one[0])))
+
+    def having(self, docs: BitMap, place: str, wanted: Sequence[str]) -> BitMap:
+        """Those of the documents in which all terms of the words stand in a place."""
+        names = [place + gram for word in wanted for gram in grams(word)]
+        sets = sorted(self.terms(names).values(), key=len)
+        for one in sets:
+            if not docs:
+                break
+            docs = docs & one
+        return docs
+
+    def ranked(self, hits: BitMap, wanted: Sequence[str], count: int) -> list[int]:
+        """The first `count` of the documents in their order."""
+        order: list[int] = []
+        lengths = sorted(self.family(LENGTH).items(), key=lambda one: int(one[0]))
+        left = hits
+        for tier in self._tiers(hits, wanted):
+            part = tier & left
+            left = left - part
+            for _, docs in lengths:
+                if len(order) >= count or not part:
+                    break
+                fitting = part & docs
+                if fitting:
+                    order.extend(fitting)
+                    part = part - fitting
+            if len(order) >= count or not left:
+                break
+        return order[:count]
+
+    def _tiers(self, hits: BitMap, wanted: Sequence[str]) -> Iterator[BitMap]:
+        whole = f"{BEGIN}{' '.join(wanted)}{END}"
+        yield self.having(hits, TITLE, [whole]) | self.having(hits, CODE, [whole])
+        in_title, in_code = (self.having(hits, place, wanted) for place in (TITLE, CODE))
+        begin = [BEGIN + wanted[0]]
+        yield self.having(in_title, TITLE, begin) | self.having(in_code, CODE, begin)
+        yield in_title
+        yield in_code
+        yield hits
+
+    def checked(self, docs: BitMap, wanted: Sequence[str]) -> BitMap:
+        """Those of the documents in whose text the words of three characters and more stand."""
+        for word in wanted:
+            if len(word) > 2 and docs:
+                docs = self._checked(docs, word)
+        return docs
+
+    def _checked(self, docs: BitMap, word: str) -> BitMap:
+        looked, good = self._kept.get(("checked", word), self._marks) or (BitMap(), BitMap())
+        unknown = docs - looked
+        if unknown:
+            statement = _CHECK_SQLITE if self._is_sqlite else _CHECK_POSTGRESQL
+            some: Any = list(unknown)
+            given = (orjson.dumps(some).decode() if self._is_sqlite else some, word)
+            rows = self._connection.exec_driver_sql(statement, given)
+            looked, good = looked | unknown, good | BitMap([row[0] for row in rows])
+            self._kept.put(("checked", word), self._marks, (looked, good), 64 + 4 * len(looked))
+        return docs & good
+
+    # -- postings -----------------------------------------------------------------------------------
+
+    def terms(self, names: Sequence[str]) -> dict[str, BitMap]:
+        """The documents of each term."""
+        found: dict[str, BitMap] = {}
+        lacking: dict[tuple[int, ...], list[str]] = {}
+        for name in names:
+            kept, changed = self._kept.look(name, self._marks)
+            if kept is not None:
+                found[name] = kept
+            if changed:
+                lacking.setdefault(changed, []).append(name)
+        for blocks, some in lacking.items():
+            read: dict[str, list[BitMap]] = {name: [] for name in some}
+            sizes = dict.fromkeys(some, 0)
+            statement = _TERMS_SQLITE if self._is_sqlite else _TERMS_POSTGRESQL
+            lists: Any = (some, list(blocks))
+            if self._is_sqlite:
+                lists = tuple(orjson.dumps(one).decode() for one in lists)
+            for name, docs in self._connection.exec_driver_sql(statement, lists):
+                read[name].append(BitMap.deserialize(docs))
+                sizes[name] += len(docs)
+            for name in some:
+                found[name] = _merged(found.get(name), blocks, read[name])
+                self._kept.put(name, self._marks, found[name], sizes[name])
+        return found
+
+    def family(self, prefix: str) -> dict[str, BitMap]:
+        """The documents of each term that begins so, by the rest of its name."""
+        key = ("family", prefix)
+        kept, changed = self._kept.look(key, self._marks)
+        if not changed:
+            return dict(kept or {})
+        rows = self._connection.execute(
+            select(Posting.term, Posting.docs).where(
+                Posting.term >= prefix, Posting.term < prefix + "\U0010ffff",
+                Posting.block.in_(changed),
+            )
+        )  # fmt: skip
+        read: dict[str, list[BitMap]] = {name: [] for name in kept or {}}
+        for name, docs in rows:
+            read.setdefault(name.removeprefix(prefix), []).append(BitMap.deserialize(docs))
+        made = {name: _merged((kept or {}).get(name), changed, sets) for name, sets in read.items()}
+        self._kept.put(key, self._marks, made, sum(len(docs) // 4 for docs in made.values()))
+        return dict(made)
+
+
+def _merged(old: BitMap | None, blocks: Sequence[int], read: list[BitMap]) -> BitMap:
+    """A term's documents, those of some blocks read anew."""
+    if old is None:
+        return BitMap.union(*read) if read else BitMap()
+    merged = old.copy()
+    for block in blocks:
+        merged.remove_range(block << BLOCK_BITS, (block + 1) << BLOCK_BITS)
+    return BitMap.union(merged, *read)
+
+
+# ---------------------------------------------------------------- what a process keeps
+
+Marks = dict[int, int]
+
+
+class Kept:
+    """What was read of one database, each with the marks it was read under; the oldest goes first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: OrderedDict[Any, tuple[Marks, Any, int]] = OrderedDict()
+        self._bytes = 0
+
+    def look(self, key: Any, marks: Marks) -> tuple[Any, tuple[int, ...]]:
+        """What is kept, or None, and which blocks of it must be read."""
+        with self._lock:
+            known = self._found.get(key)
+            if known is not None:
+                self._found.move_to_end(key)
+        if known is None:
+            return None, tuple(sorted(marks)) or (-1,)
+        under, found, _ = known
+        if under is marks or under == marks:
+            return found, ()
+        changed = {block for block, count in marks.items() if under.get(block) != count}
+        return found, tuple(sorted(changed | (under.keys() - marks.keys())))
+
+    def get(self, key: Any, marks: Marks) -> Any:
+        """What is kept under just these marks, or None."""
+        found, changed = self.look(key, marks)
+        return None if changed else found
+
+    def put(self, key: Any, marks: Marks, found: Any, size: int) -> None:
+        """Keep what was read, unless something newer is kept."""
+        with self._lock:
+            known = self._found.get(key)
+            if known is not None:
+                if sum(known[0].values()) > sum(marks.values()):
+                    return
+                self._bytes -= known[2]
+            size = max(size, known[2] if known is not None else 0) + 300
+            self._found[key] = marks, found, size
+            self._found.move_to_end(key)
+            self._bytes += size
+            while self._bytes > KEPT_BYTES:
+                _, (_, _, gone) = self._found.popitem(last=False)
+                self._bytes -= gone
+
+
+_KEPT: WeakKeyDictionary[Any, Kept] = WeakKeyDictionary()
+_KEPT_LOCK = threading.Lock()
+
+
+def _kept_of(pool: Any) -> Kept:
+    """What is kept of the database behind a pool of connections."""
+    with _KEPT_LOCK:
+        return _KEPT.setdefault(pool, Kept())
+
+
+# Many names at once, as one parameter; each database has its own way to take a list.
+_BLOCKS = select(SearchBlock.block, SearchBlock.changes)
+_TERMS_SQLITE = (
+    "SELECT p.term, p.docs FROM json_each(?) AS t CROSS JOIN json_each(?) AS b "
+    "CROSS JOIN search_postings AS p ON p.term = t.value AND p.block = b.value"
+)
+_TERMS_POSTGRESQL = "SELECT term, docs FROM search_postings WHERE term = ANY(%s::text[]) AND block = ANY(%s::bigint[])"
+_CHECK_SQLITE = (
+    "SELECT d.doc FROM json_each(?) AS t CROSS JOIN search_docs AS d ON d.doc = t.value "
+    "WHERE instr(d.text, ?) > 0"
+)
+_CHECK_POSTGRESQL = (
+    "SELECT doc FROM search_docs WHERE doc = ANY(%s::bigint[]) AND strpos(text, %s::text) > 0"
+)

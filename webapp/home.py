@@ -31,6 +31,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 import contracts
 from ledger import handoff, log
+from ledger.catalogue import Resource
 from ledger.chain import keys, node
 from ledger.chain.gateway import Gateway, connect, contract_address
 from ledger.chain.outbox import Deployment
@@ -130,8 +131,16 @@ class Home:
         """One deed, one transaction: its records get their places, then it is durable or nothing is."""
         with self._turn(), self._session() as session:
             yield session
-            log.sequence(session, now)
+            self.record(session, now)
             session.commit()
+
+    def record(self, session: Session, now: datetime) -> None:
+        """Give the deed's records their places, and let the search know what it changed of the catalogue."""
+        if log.noted(session, Resource.subject_type):
+            from ledger import search_index  # noqa: PLC0415 - few deeds change the catalogue
+
+            search_index.note(session)
+        log.sequence(session, now)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

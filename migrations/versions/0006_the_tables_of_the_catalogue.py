@@ -17,6 +17,7 @@ def upgrade() -> None:
     op.create_index("ix_resources_provider_id", "resources", ["provider_id"])
     # Ordered by bytes, as in the index of usage events.
     text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # there it names the row itself
     op.create_table(
         "demands",
         sa.Column("number", sa.Text(), nullable=False),
@@ -93,7 +94,7 @@ def upgrade() -> None:
         sa.Column("department_id", sa.String(length=36), nullable=True),
         sa.Column("about", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
-        sa.Column("due", sa.Text(), nullable=False),
+        sa.Column("due", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("raised_by", sa.Text(), nullable=False),
         sa.Column("raised_at", sa.DateTime(timezone=True), nullable=False),
@@ -157,10 +158,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "search_docs",
-        sa.Column("doc", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("doc", number, autoincrement=False, nullable=False),
         sa.Column("resource_id", sa.String(length=36), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("weight", sa.BigInteger(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("facets", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("doc"),
         sa.UniqueConstraint("resource_id"),
     )
@@ -178,6 +181,13 @@ def upgrade() -> None:
         sa.Column("changes", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("block"),
     )
+    progress = op.create_table(
+        "search_progress",
+        sa.Column("id", number, autoincrement=False, nullable=False),
+        sa.Column("next_leaf", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.bulk_insert(progress, [{"id": 1, "next_leaf": 0}])
 
 
 def downgrade() -> None:
@@ -209,6 +219,7 @@ ADDED = {
     },
 }
 TABLES = (
+    "search_progress",
     "search_blocks",
     "search_postings",
     "search_docs",
