@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger import grading, log
 from ledger.agreements import Agreement
 from ledger.catalogue_fields import FIELDS
-from ledger.catalogue_values import OPENING, SHARING, read_choice
+from ledger.catalogue_values import OPENING, SHARING, read_choice, stale_on
 from ledger.errors import Missing
 from ledger.parties import Actor, Party, may, successor
 from ledger.states import move
@@ -34,7 +34,10 @@ class Resource(Evidence):
     """A public data resource (公共数据资源) with its catalogue elements."""
 
     __tablename__ = "resources"
-    __table_args__ = (Index("resources_code", "code", unique=True),)
+    __table_args__ = (
+        Index("resources_code", "code", unique=True),
+        Index("resources_stale", "stale_on"),
+    )
     subject_type = "resource"
     code: Mapped[str]
     title: Mapped[str]
@@ -48,25 +51,32 @@ class Resource(Evidence):
     """core, important or general, the stricter of all grounds; None while not graded"""
     audience: Mapped[str | None]
     """who may see that it exists: public, bodies or authority (None, of before: authority)"""
+    stale_on: Mapped[str | None]
+    """the last day on which its data are within their update cycle; None where there is no such day"""
 
 
 # ---------------------------------------------------------------- what follows from the elements
 
 
-def derive(state: str, elements: Mapping[str, Any]) -> tuple[str | None, str]:
-    """(grade, audience) of a resource as it stands."""
+def derive(state: str, elements: Mapping[str, Any]) -> tuple[str | None, str, str | None]:
+    """(grade, audience, the last day within its update cycle) of a resource as it stands."""
     grade = grading.effective(elements)
+    until = stale_on(elements.get("updated_on"), elements.get("update_cycle"))
+    return grade, _audience(state, elements, grade), until if state == "listed" else None
+
+
+def _audience(state: str, elements: Mapping[str, Any], grade: str | None) -> str:
     if state != "listed":
-        return grade, "authority"
+        return "authority"
     sharing = _choice(elements.get("sharing"), SHARING)
     opening = _choice(elements.get("opening"), OPENING)
     personal = elements.get("personal_information") not in ABSENT
     if opening in OPEN and grade in ("general", None):
         if not (personal and opening == "unconditional"):
-            return grade, "public"
+            return "public"
     if sharing in OPEN and grade != "core":
-        return grade, "bodies"
-    return grade, "authority"
+        return "bodies"
+    return "authority"
 
 
 def _choice(value: Any, known: Mapping[str, tuple[str, ...]]) -> str | None:
@@ -196,10 +206,11 @@ def add_resource(
     if found is not None:
         return found
     state = move("resource", "list", None)
-    grade, audience = derive(state, elements)
+    grade, audience, until = derive(state, elements)
     resource = Resource(
         id=new_id(), code=code, title=title, provider=provider, elements=dict(elements),
         import_id="", state=state, provider_id=owner, grade=grade, audience=audience,
+        stale_on=until,
     )  # fmt: skip
     log.append(session, resource, "resource.listed", actor.member_id)
     session.flush()

@@ -107,6 +107,7 @@ class Known(NamedTuple):
     provider_id: str | None
     grade: str | None
     audience: str | None
+    stale_on: str | None
 
     def body(self) -> dict[str, Any]:
         """As the last record has it."""
@@ -126,6 +127,7 @@ class Change:
     provider_id: str | None
     grade: str | None
     audience: str
+    stale_on: str | None
     before: Known | None
 
     def body(self, resource_id: str, version: int, import_id: str) -> dict[str, Any]:
@@ -133,8 +135,8 @@ class Change:
         return {
             "audience": self.audience, "code": self.code, "elements": orjson.Fragment(self.elements),
             "grade": self.grade, "id": resource_id, "import_id": import_id,
-            "provider": self.provider, "provider_id": self.provider_id, "state": self.state,
-            "title": self.title, "version": version,
+            "provider": self.provider, "provider_id": self.provider_id, "stale_on": self.stale_on,
+            "state": self.state, "title": self.title, "version": version,
         }  # fmt: skip
 
     def differences(self) -> list[tuple[str, Any, Any]]:
@@ -182,9 +184,9 @@ def withdrawal(known: Known) -> Change:
     """The change that takes a resource out of the catalogue; what it said stays."""
     elements = orjson.loads(known.elements)
     state = move("resource", "withdraw", known.state)
-    grade, audience = derive(state, elements)
+    grade, audience, until = derive(state, elements)
     return Change("withdraw", known.code, known.title, known.provider, known.elements.encode(),
-                  state, known.provider_id, grade, audience, known)  # fmt: skip
+                  state, known.provider_id, grade, audience, until, known)  # fmt: skip
 
 
 _resources, _proposed = (
@@ -274,11 +276,11 @@ def _wanted(
     check_subset(elements)
     text = orjson.dumps(elements, option=orjson.OPT_SORT_KEYS)
     listed = before is not None and before.state == "listed"
-    grade, audience = derive("listed", elements)
+    grade, audience, until = derive("listed", elements)
     provider = row.get("provider")
     return Change(
         "change" if listed else "list", row["code"], row["title"], provider, text, "listed",
-        provider_of(provider, elements), grade, audience, before,
+        provider_of(provider, elements), grade, audience, until, before,
     )  # fmt: skip
 
 
@@ -658,9 +660,10 @@ def _write(
     for change in changes:
         before = change.before
         resource_id, version = (next(ids), 1) if before is None else (before.id, before.version + 1)
-        row = (
+        row: tuple[Any, ...] = (
             resource_id, version, change.code, change.title, change.provider, change.elements.decode(),
             import_id, change.state, change.provider_id, change.grade, change.audience,
+            change.stale_on,
         )  # fmt: skip
         if before is None:
             fresh.append(row)

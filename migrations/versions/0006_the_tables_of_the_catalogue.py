@@ -15,6 +15,7 @@ def upgrade() -> None:
         for name, kind in columns.items():
             op.add_column(table, sa.Column(name, kind, nullable=True))
     op.create_index("ix_resources_provider_id", "resources", ["provider_id"])
+    op.create_index("resources_stale", "resources", ["stale_on"])
     # Ordered by bytes, as in the index of usage events.
     text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
     number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # there it names the row itself
@@ -194,6 +195,7 @@ def downgrade() -> None:
     for table in TABLES:
         op.drop_table(table)
     op.drop_index("ix_resources_provider_id", "resources")
+    op.drop_index("resources_stale", "resources")
     for table, columns in ADDED.items():
         for name in columns:
             op.drop_column(table, name)
@@ -216,6 +218,7 @@ ADDED = {
         "provider_id": sa.String(length=36),
         "grade": sa.Text(),
         "audience": sa.Text(),
+        "stale_on": sa.Text(),
     },
 }
 TABLES = (
