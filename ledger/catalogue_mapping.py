@@ -1,8 +1,8 @@
 """A catalogue comes in with its own column names and leaves in ours, with every fault told at once.
 
-`guess` proposes a field for each column, a person may correct it with `Mapping.with_field`, and
-`apply` turns the rows into resources. The fields stand in `catalogue_fields`, how a cell's spelling
-is read in `catalogue_values`.
+`guess` proposes a field for each column (`catalogue_columns`), a person may correct it with
+`Mapping.with_field`, and `apply` turns the rows into resources. The fields stand in `catalogue_fields`,
+how a cell's spelling is read in `catalogue_values`.
 
 Spellings are brought to one form and the original is kept beside it (`format_text`,
 `update_cycle_text`, …). What cannot be read stays None or stays text, and is told; nothing is
@@ -10,107 +10,22 @@ assumed. Columns of persons (contact names, telephones) are left out and told.
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from stdnum.cn import uscc
 
 from ledger import catalogue_rules, grading
 from ledger import catalogue_values as values
-from ledger.catalogue_fields import FIELDS, Field, Kind, field_of, is_personal
+from ledger.catalogue_columns import MappedColumn, Mapping, guess
+from ledger.catalogue_fields import FIELDS, Field, Kind
 from ledger.errors import Invalid
 from ledger.tabular import Problem, Row, Severity, Table
 
 __all__ = ["FIELDS", "MappedColumn", "Mapping", "Problem", "Resource", "apply", "guess"]
 
 Resource = dict[str, str | int | list[str] | None]
-Why = Literal["matched", "given", "unknown", "blank", "repeats", "personal", "ignored"]
-
-# ---------------------------------------------------------------- columns
-
-
-@dataclass(frozen=True, slots=True)
-class MappedColumn:
-    """What a column is taken for. `repeats` is the index of the column that already gives the field."""
-
-    index: int
-    header: str
-    field: str | None
-    why: Why
-    repeats: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """A field, or a reason why none, for each column of a table."""
-
-    columns: tuple[MappedColumn, ...]
-
-    @property
-    def fields(self) -> dict[str, int]:
-        """Field → index of its column."""
-        return {column.field: column.index for column in self.columns if column.field}
-
-    def with_field(self, index: int, field_name: str | None) -> "Mapping":
-        """The same mapping with one column's field given by a person; None leaves it out.
-
-        A field stands for one column only: given anew, it is taken from the other column.
-        """
-        if field_name is not None and field_name not in FIELDS:
-            raise Invalid(
-                "There is no field {field}; known: {listing}.",
-                field=field_name, known=list(FIELDS), listing=", ".join(FIELDS),
-            )  # fmt: skip
-        if not 0 <= index < len(self.columns):
-            raise Invalid(
-                "There is no column {number}; the table has {columns}.",
-                number=index + 1, columns=len(self.columns),
-            )  # fmt: skip
-        columns = [
-            replace(column, field=None, why="ignored")
-            if field_name and column.field == field_name
-            else column
-            for column in self.columns
-        ]
-        why: Why = "given" if field_name else "ignored"
-        columns[index] = replace(columns[index], field=field_name, why=why, repeats=None)
-        return Mapping(tuple(columns))
-
-    def as_dict(self) -> dict[str, Any]:
-        """The mapping as plain values, for a form or an API."""
-        return {"columns": [asdict(column) for column in self.columns]}
-
-
-def guess(header: Sequence[str]) -> Mapping:
-    """The field that each column's name most likely means.
-
-    Where two columns mean the same field, the more certain synonym gets it (then the first
-    column); the other is kept as `repeats` and compared by `apply`.
-
-    >>> [column.field for column in guess(["編號", "資料名稱", "提供方", "天氣"]).columns]
-    ['code', 'title', 'provider', None]
-    """
-    found = [field_of(name) for name in header]
-    winners: dict[str, int] = {}
-    for _, index, name in sorted(
-        (match[0], index, match[1]) for index, match in enumerate(found) if match
-    ):
-        winners.setdefault(name, index)
-    if "provider" not in winners and {"code", "responsible"} <= set(winners):
-        found[winners["responsible"]] = (0, "provider")  # a table that names one department only
-        winners["provider"] = winners.pop("responsible")
-    columns = []
-    for index, (name, match) in enumerate(zip(header, found, strict=True)):
-        if match and winners[match[1]] == index:
-            columns.append(MappedColumn(index, name, match[1], "matched"))
-        elif match:
-            columns.append(MappedColumn(index, name, None, "repeats", winners[match[1]]))
-        else:
-            why: Why = "personal" if is_personal(name) else "unknown"
-            columns.append(MappedColumn(index, name, None, why if values.fold(name) else "blank"))
-    return Mapping(tuple(columns))
-
 
 # ---------------------------------------------------------------- what is told
 
@@ -170,16 +85,27 @@ _ERRORS: Final = {  # all others are notices
 }  # fmt: skip
 
 
+# What is told of a cell: severity, code, column, the sentence in both languages, the value.
+_Told = tuple[Severity, str, str | None, str, str, str | None]
+
+
 @dataclass(slots=True)
 class _Work:
-    """One import under way: the row at hand, its resource, and what was found so far."""
+    """One import under way: the row at hand, its resource, and what was found so far.
+
+    Of notices of one kind about one column only the first `most` are told, the others counted.
+    """
 
     table: Table
     problems: list[Problem]
+    most: int | None = None
     row: Row | None = None
     resource: Resource = field(default_factory=dict)
     unusable: bool = False
     first_rows: dict[tuple[str, Any], int] = field(default_factory=dict)
+    counts: dict[tuple[str, str | None], int] = field(default_factory=dict)
+    cell: list[_Told] | None = None
+    """where what is found goes while one cell is read for the first time"""
 
     def tell(
         self, code: str, column: str | None, value: str | None = None, *,
@@ -187,13 +113,37 @@ class _Work:
     ) -> None:  # fmt: skip
         """Notes a problem of `_SENTENCES`; `about` gives the names of a field to its sentence."""
         severity: Severity = "error" if code in _ERRORS else "notice"
-        self.unusable = self.unusable or severity == "error"
         if about:
             facts |= {"field": about.name, "zh": about.zh, "en": about.en}
         zh, en = (sentence.format(header=column, **facts) for sentence in _SENTENCES[code])
         shown = value if value is None or len(value) <= 80 else value[:79] + "…"
-        place = (self.table.sheet, self.row.number if self.row else None, column)
-        self.problems.append(Problem(severity, code.format(**facts), *place, zh, en, shown))
+        told: _Told = (severity, code.format(**facts), column, zh, en, shown)
+        if self.cell is None:
+            self.note(told)
+        else:
+            self.cell.append(told)
+
+    def note(self, told: _Told) -> None:
+        """Adds what was found to the problems, with the place of the row at hand."""
+        severity, code, column, zh, en, shown = told
+        if severity == "error":
+            self.unusable = True
+        elif self.most is not None:
+            count = self.counts[code, column] = self.counts.get((code, column), 0) + 1
+            if count > self.most:
+                return
+        row = self.row.number if self.row else None
+        self.problems.append(
+            Problem(severity, code, self.table.sheet, row, column, zh, en, shown)
+        )
+
+    def tell_counted(self) -> None:
+        """How many more notices of each kind there were."""
+        self.row = None
+        for (kind, column), count in list(self.counts.items()):
+            if self.most is not None and count > self.most:
+                more = count - self.most
+                self.tell("more_alike", column, str(more), count=more, kind=kind)
 
 
 # ---------------------------------------------------------------- from rows to resources
@@ -205,6 +155,8 @@ def apply(
     *,
     defaults: dict[str, str] | None = None,
     strict: bool = False,
+    most: int | None = None,
+    report: Callable[[int], None] = lambda _done: None,
 ) -> tuple[list[Resource], list[Problem]]:
     """The rows as resources, and every problem of the file in the order of its rows.
 
@@ -212,38 +164,55 @@ def apply(
     `items_text`, `update_cycle_text`, `sharing_text`, `opening_text`, and where it came from
     (`sheet`, `row`); its values are str, int, list of str, or None. Rows with an "error" are not
     among them. `defaults` gives a field to all rows whose cell is blank or whose column is missing,
-    for instance {"provider": "市交通局"}.
+    for instance {"provider": "市交通局"}. Errors are all told, of notices of one kind about one column the
+    first `most`, and then how many more. `report` hears how many rows are done.
 
     Raises Invalid when a required column is missing and has no default (all of them are named,
     with the headers seen), and under `strict` when a column is unknown.
     """
     defaults = defaults or {}
     _check_columns(table, mapping, defaults, strict)
-    work = _Work(table, list(table.problems))
+    work = _Work(table, list(table.problems), most)
     for column in mapping.columns:
         _tell_column(work, column)
     indexes = mapping.fields
+    headers = {name: table.header[index] for name, index in indexes.items()}
     originals = (f"{name}_text" for name in _RESPELT)
-    blank = dict.fromkeys((*FIELDS, "category_count", *originals))
+    blank: Resource = dict.fromkeys(("sheet", "row", *FIELDS, "category_count", *originals))
+    blank["sheet"] = table.sheet
+    wanted = [
+        (one, indexes.get(name, -1), headers.get(name, one.zh), defaults.get(name, ""), {})
+        for name, one in FIELDS.items()
+        if name in indexes or defaults.get(name)
+    ]
     resources = []
-    for row in table.rows:
-        work.row, work.unusable = row, False
-        work.resource = {"sheet": table.sheet, "row": row.number, **blank}
-        for name, wanted in FIELDS.items():
-            index = indexes.get(name)
-            text = (row.cells[index] if index is not None else "") or defaults.get(name, "")
-            header = table.header[index] if index is not None else wanted.zh
+    for done, row in enumerate(table.rows):
+        if done % _ROWS_A_REPORT == 0:
+            report(done)
+        work.row, work.unusable, cells = row, False, row.cells
+        work.resource = resource = blank.copy()
+        resource["row"] = row.number
+        for one, index, header, default, known in wanted:
+            text = (cells[index] if index >= 0 else "") or default
             if text:
-                _read(work, wanted, header, text)
-            elif work.resource[name] is not None:
+                read = known.get(text)
+                if read is None:
+                    read = _read(work, one, header, text)
+                    if one.name not in _SELDOM_AGAIN:
+                        known[text] = read
+                resource.update(read[0])
+                for told in read[1]:
+                    work.note(told)
+            elif resource[one.name] is not None:
                 pass  # the provider's cell has given its code
-            elif wanted.need == "required":
-                work.tell("{field}_missing", header, about=wanted)
-            elif wanted.need == "expected" and index is not None:
-                work.tell("cell_blank", header, about=wanted)
-        _check_resource(work, {name: table.header[index] for name, index in indexes.items()})
+            elif one.need == "required":
+                work.tell("{field}_missing", header, about=one)
+            elif one.need == "expected" and index >= 0:
+                work.tell("cell_blank", header, about=one)
+        _check_resource(work, headers)
         if not work.unusable:
-            resources.append(work.resource)
+            resources.append(resource)
+    work.tell_counted()
     return resources, work.problems
 
 
@@ -323,13 +292,27 @@ def _check_resource(work: _Work, headers: dict[str, str]) -> None:
 _RESPELT: Final = ("format", "items", "update_cycle", "sharing", "opening")
 
 
-def _read(work: _Work, wanted: Field, header: str, text: str) -> None:
-    if len(text) > wanted.max_chars:
-        work.tell("too_long", header, text, about=wanted, count=len(text), most=wanted.max_chars)
-        return
-    if wanted.name in _RESPELT:
-        work.resource[f"{wanted.name}_text"] = text
-    work.resource[wanted.name] = _READERS[wanted.kind](work, wanted, header, text)
+_SELDOM_AGAIN: Final = {"code", "title", "summary"}  # what every row says in its own way
+_ROWS_A_REPORT: Final = 2_000
+
+
+def _read(
+    work: _Work, wanted: Field, header: str, text: str
+) -> tuple[dict[str, Any], list[_Told]]:
+    """What a cell's text gives to its resource, and what is to be told of it, the same for each row."""
+    found: list[_Told] = []
+    row, work.cell, work.resource = work.resource, found, {}
+    try:
+        if len(text) > wanted.max_chars:
+            facts = {"about": wanted, "count": len(text), "most": wanted.max_chars}
+            work.tell("too_long", header, text, **facts)
+            return {}, found
+        if wanted.name in _RESPELT:
+            work.resource[f"{wanted.name}_text"] = text
+        work.resource[wanted.name] = _READERS[wanted.kind](work, wanted, header, text)
+        return work.resource, found
+    finally:
+        work.cell, work.resource = None, row
 
 
 def _text(work: _Work, wanted: Field, header: str, text: str) -> str:

@@ -32,6 +32,7 @@ __all__ = [
     "Row",
     "Severity",
     "Table",
+    "column_letters",
     "number_text",
     "read_table",
     "repeated",
@@ -88,7 +89,9 @@ class Table:
     sheets: tuple[str, ...]
     encoding: str | None
     header_row_number: int
+    """0 where there is no header"""
     problems: tuple[Problem, ...]
+    headless: bool = False
 
     @property
     def first_row_number(self) -> int:
@@ -128,14 +131,17 @@ def read_table(
     *,
     encoding: str | None = None,
     sheet: str | None = None,
+    header_row: int | None = None,
+    headless: bool = False,
     limits: Limits = LIMITS,
 ) -> Table:
     """The table in a file, whatever its name says it is.
 
     `name` is what messages call the file (default: the path's last part). `encoding` is for text
     files: utf-8, utf-16, gb18030 or big5; `sheet` for workbooks, default the first visible sheet
-    that is not empty. The header is the first row that is not blank; a line of one cell above
-    a wider row counts as a title and is passed over.
+    that is not empty. The header is the row `header_row`, by the spreadsheet's number, else the first
+    row that is not blank; a line of one cell above a wider row counts as a title and is passed over.
+    A `headless` table has none: every row is data, its columns are A, B, C, as in a spreadsheet.
 
     Raises Invalid, with what the file is and what to do, for everything that is not such a table,
     is protected, damaged, beyond `limits`, or not in one encoding throughout.
@@ -156,7 +162,7 @@ def read_table(
         )
     else:
         grid = _text_cells(data, name, encoding, limits)
-    return _table(grid, name, limits)
+    return _table(grid, name, limits, header_row, headless)
 
 
 # ---------------------------------------------------------------- the cells of a file
@@ -273,12 +279,42 @@ def _long_numbers(rows: list[list[Any]], sheet: str) -> list[Problem]:
 # ---------------------------------------------------------------- from cells to a table
 
 
-def _table(grid: _Grid, name: str, limits: Limits) -> Table:
-    kept = _filled_rows(grid, name, limits)
-    problems = list(grid.problems)
+def column_letters(index: int) -> str:
+    """What a spreadsheet calls a column; 0 is A.
+
+    >>> column_letters(0), column_letters(25), column_letters(26), column_letters(701)
+    ('A', 'Z', 'AA', 'ZZ')
+    """
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def _header(
+    grid: _Grid, kept: list[tuple[int, list[str]]], name: str, header_row: int | None, headless: bool
+) -> tuple[int, list[str], list[Problem]]:
+    """(its row's number, the header, what was passed over); the rows above and it leave `kept`."""
+    passed: list[Problem] = []
+    if headless:
+        if header_row is not None:
+            raise Invalid("A table without a header has no header row; say one of the two.")
+        width = max((len(cells) for _, cells in kept), default=0)
+        return 0, [column_letters(index) for index in range(width)], passed
+    if header_row is not None:
+        while kept and kept[0][0] < header_row:
+            kept.pop(0)
+        if not kept or kept[0][0] != header_row:
+            raise Invalid(
+                "Row {row} of {name} is blank or not there; the header cannot stand there.",
+                name=name, row=header_row,
+            )  # fmt: skip
+        return *kept.pop(0), passed
     while len(kept) > 1 and sum(map(bool, kept[0][1])) == 1 < sum(map(bool, kept[1][1])):
         number, cells = kept.pop(0)
-        problems.append(
+        passed.append(
             Problem(
                 "notice", "title_line", grid.sheet, number, None,
                 "表头上方的标题行未作为数据读取。",
@@ -288,7 +324,17 @@ def _table(grid: _Grid, name: str, limits: Limits) -> Table:
         )  # fmt: skip
     if not kept:
         refuse("empty", name)
-    header_number, head = kept.pop(0)
+    return *kept.pop(0), passed
+
+
+def _table(
+    grid: _Grid, name: str, limits: Limits, header_row: int | None, headless: bool
+) -> Table:
+    kept = _filled_rows(grid, name, limits)
+    if not kept:
+        refuse("empty", name)
+    header_number, head, passed = _header(grid, kept, name, header_row, headless)
+    problems = [*grid.problems, *passed]
     width = max(len(head), *(len(cells) for _, cells in kept), 0)
     if width * len(kept) > limits.cells:
         refuse_size(name, "cells", limits.cells, width * len(kept))
@@ -322,6 +368,7 @@ def _table(grid: _Grid, name: str, limits: Limits) -> Table:
         sheets=grid.sheets,
         encoding=grid.encoding,
         header_row_number=header_number,
+        headless=headless,
         problems=tuple(problems),
     )
 
