@@ -399,6 +399,56 @@ def bring(
     return outcome
 
 
+def bring_one(
+    session: Session, actor: Actor, now: datetime, code: str, row: Mapping[str, Any] | None,
+    reason: str,
+) -> CatalogueImport:  # fmt: skip
+    """Change one resource by hand to what `row` says, or withdraw it (None): a change set of one.
+
+    A registrar's is applied, a provider's waits for a registrar.
+    """
+    may(actor, "catalogue.import")
+    if not reason.strip():
+        raise Invalid("A change made by hand needs its reason.")
+    hold(session, "catalogue")
+    before = known_by_code(session, [code], hold_them=True).get(code)
+    proposes = "registrar" not in actor.roles
+    if before is not None and proposes:
+        may(
+            actor,
+            "catalogue.import",
+            () if before.provider_id is None else before.provider_id,
+            code,
+        )
+    if row is None and before is not None:
+        change = withdrawal(before)
+    else:
+        change = _wanted({**(row or {}), "code": code}, before, providers(session))
+        if proposes and change.provider_id != actor.party_id:
+            raise Invalid(
+                "The provider is not your organisation; you can bring your own resources only."
+            )
+        if before is not None and before.state == "listed" and not _differs(change, before):
+            raise Invalid("Nothing was changed: resource {code} says this already.", code=code)
+    of = {verb: int(change.verb == verb) for verb in ("list", "change", "withdraw")}
+    digest = content_digest([change])
+    outcome = CatalogueImport(
+        id=new_id(), file_name=code, file_digest=digest, mapping={}, row_count=1,
+        new_count=of["list"], changed_count=of["change"], unchanged_count=0, absent_count=0, notices=[],
+        imported_by=actor.member_id, state=move("catalogue", "propose" if proposes else "import", None),
+        source="hand", party_id=actor.party_id, defaults=None, withdrawn_count=of["withdraw"],
+        content_digest=digest, undoes=None, decided_by=None, reason=reason.strip(),
+    )  # fmt: skip
+    if proposes:
+        _propose(session, outcome.id, [change])
+        log.append(session, outcome, "catalogue.proposed", actor.member_id, reason=reason)
+    else:
+        _write(session, actor, outcome.id, [change], reason)
+        log.append(session, outcome, "catalogue.imported", actor.member_id, reason=reason)
+    session.flush()
+    return outcome
+
+
 def import_resources(
     session: Session, actor: Actor, now: datetime, *, resources: Sequence[Mapping[str, Any]],
     **facts: Any,
@@ -681,9 +731,9 @@ def _write(
         session.connection().execute(_CHANGE, list(part))
     for verb, rows in noted.items():
         log.append_many(session, "resource", _PAST[verb], actor.member_id, rows, reason=reason)
-    for row in list(session.identity_map.values()):
-        if isinstance(row, Resource):
-            session.expire(row)
+    for loaded in list(session.identity_map.values()):
+        if isinstance(loaded, Resource):
+            session.expire(loaded)
 
 
 def require_free(session: Session, withdrawn: Sequence[Known]) -> None:

@@ -4,12 +4,35 @@ A cause (a new system, a changed function, a rule, an error found) is reported f
 department settles it by the change it made, or says why none is needed; the data authority confirms.
 """
 
+from collections.abc import Iterable
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import String, exists, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger.store import Evidence
+from ledger import log
+from ledger.calendar import days_overdue, local_date, working_days_after
+from ledger.catalogue import Resource
+from ledger.catalogue_imports import CatalogueImport
+from ledger.errors import Faults, Invalid, Missing
+from ledger.parties import Actor, Party, may, require_active, require_other
+from ledger.proof.encoding import instant
+from ledger.states import move
+from ledger.store import Evidence, new_id, next_number
+
+UPDATE_DAYS = 10  # working days from the day after the cause; issue's rule (domain §2)
+# Why the catalogue has to change: cause → its Chinese name.
+CAUSES = {
+    "new_system": "信息系统新建或改建",
+    "changed_data": "数据项或来源变化",
+    "changed_function": "职能调整",
+    "law": "法律法规或政策变化",
+    "error": "发现错误",
+    "feedback": "异议或反馈属实",
+    "merger": "机构合并、分立或更名",
+    "ended": "业务终止",
+}
 
 
 class Duty(Evidence):
@@ -31,3 +54,130 @@ class Duty(Evidence):
     """what was changed (import, resource and its version), or why nothing is; by whom, when"""
     decided_by: Mapped[str | None]
     reason: Mapped[str | None]
+
+
+def report(
+    session: Session, actor: Actor, now: datetime, *, party: Party, cause: str, description: str,
+    cause_on: date, resource: Resource | None = None,
+) -> Duty:  # fmt: skip
+    """Report a cause for a department; the change is due ten working days after it.
+
+    `resource`, if it is about one, must exist for the actor (`catalogue.find`).
+    """
+    may(actor, "duty.report", party.id, party.name)
+    require_active(party)
+    faults = Faults()
+    if cause not in CAUSES:
+        faults.name_fault("the field {name} must be one of {choices}", "cause", name="cause",
+                          choices=", ".join(CAUSES))  # fmt: skip
+    if not description.strip():
+        faults.name_fault("the field {name} is empty", "description", name="description")
+    if cause_on > local_date(now):
+        faults.name_fault("the day of the cause {day} is still to come", "cause_on", day=cause_on)
+    if resource is not None and resource.provider_id != party.id:
+        faults.name_fault(
+            "resource {code} is not provided by this department", "resource", code=resource.code
+        )
+    if faults:
+        raise Invalid("What was given does not fit: {faults}.", faults=faults)
+    year = local_date(now).year
+    duty = Duty(
+        id=new_id(), number=f"GX{year}-{next_number(session, f'GX{year}'):06d}", party_id=party.id,
+        resource_id=None if resource is None else resource.id, cause=cause,
+        description=description.strip(), cause_on=cause_on.isoformat(),
+        due=working_days_after(cause_on, UPDATE_DAYS).as_dict(),
+        state=move("duty", "report", None), reported_by=actor.member_id, settlement=None,
+        decided_by=None, reason=None,
+    )  # fmt: skip
+    log.append(session, duty, "duty.reported", actor.member_id)
+    session.flush()
+    return duty
+
+
+def settle(
+    session: Session, actor: Actor, now: datetime, duty: Duty, *, resource: Resource | None = None,
+    change_set: CatalogueImport | None = None, not_needed: str = "",
+) -> None:  # fmt: skip
+    """Settle a duty by the change that was made since its cause, or by why none is needed."""
+    may(actor, "duty.settle", owners(duty), duty.number)
+    state = move("duty", "settle", duty.state)
+    given = [one for one in (resource, change_set, not_needed.strip()) if one]
+    if len(given) != 1:
+        raise Invalid("Name the changed resource, or the change set, or say why none is needed.")
+    told: dict[str, Any] = {"why": not_needed.strip()}
+    if resource is not None:
+        told = _changed_resource(session, duty, resource)
+    elif change_set is not None:
+        told = _change_set(session, duty, change_set)
+    today = local_date(now)
+    duty.settlement = {
+        **told, "at": instant(now), "by": actor.member_id, "days_late": days_overdue(duty.due, today),
+    }  # fmt: skip
+    duty.state, duty.decided_by, duty.reason = state, None, None
+    log.append(session, duty, "duty.settled", actor.member_id)
+
+
+def _changed_resource(session: Session, duty: Duty, resource: Resource) -> dict[str, Any]:
+    """The version of a resource that settles a duty; raises Invalid when it does not."""
+    if duty.resource_id not in (None, resource.id) or resource.provider_id != duty.party_id:
+        raise Invalid("Resource {code} is not what {number} is about.",
+                      code=resource.code, number=duty.number)  # fmt: skip
+    changed_on = local_date(log.record_of(session, resource.id, resource.version).at)
+    _require_since(duty, changed_on)
+    return {"resource": resource.code, "version": resource.version}
+
+
+def _change_set(session: Session, duty: Duty, found: CatalogueImport) -> dict[str, Any]:
+    """The change set that settles a duty; raises Invalid when it does not."""
+    touched = exists().where(
+        Resource.import_id == found.id, Resource.provider_id == duty.party_id
+    )  # fmt: skip
+    own = found.party_id == duty.party_id or session.scalar(select(touched))
+    if found.state != "applied" or not own:
+        raise Invalid("The change set {name} did not change this department's catalogue.",
+                      name=found.file_name)  # fmt: skip
+    _require_since(duty, local_date(log.record_of(session, found.id, found.version).at))
+    return {"change_set": found.id}
+
+
+def _require_since(duty: Duty, changed_on: date) -> None:
+    if changed_on.isoformat() < duty.cause_on:
+        raise Invalid(
+            "The last change was on {day}, before the cause on {cause}; change the catalogue first.",
+            day=changed_on, cause=duty.cause_on,
+        )  # fmt: skip
+
+
+def confirm(session: Session, actor: Actor, now: datetime, duty: Duty) -> None:
+    """The data authority finds that a duty is settled."""
+    _decide(actor, "confirm", duty)
+    log.append(session, duty, "duty.confirmed", actor.member_id)
+
+
+def reopen(session: Session, actor: Actor, now: datetime, duty: Duty, reason: str) -> None:
+    """The data authority finds that a duty is not settled, and says why; its day stays the same."""
+    if not reason.strip():
+        raise Invalid("A decision needs its ground.")
+    _decide(actor, "reopen", duty)
+    duty.reason, duty.settlement = reason.strip(), None
+    log.append(session, duty, "duty.reopened", actor.member_id, reason=duty.reason)
+
+
+def _decide(actor: Actor, verb: str, duty: Duty) -> None:
+    may(actor, f"duty.{verb}", owners(duty), duty.number)
+    state = move("duty", verb, duty.state)
+    require_other(actor, [(duty.settlement or {}).get("by")], duty.number)
+    duty.state, duty.decided_by = state, actor.member_id
+
+
+def owners(duty: Duty) -> Iterable[str]:
+    """Whose business a duty is: the department's that owes it."""
+    return (duty.party_id,)
+
+
+def by_number(session: Session, number: str) -> Duty:
+    """The duty with a number; raises Missing."""
+    found = session.scalar(select(Duty).where(Duty.number == number))
+    if found is None:
+        raise Missing("There is no duty {number}.", number=number)
+    return found

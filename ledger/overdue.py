@@ -1,0 +1,165 @@
+"""What is overdue in the catalogue, by department: duties past their day, data past their cycle.
+
+The database finds and counts; of the rows only those that are shown are read, so that a catalogue of a
+million resources is no matter.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, String, func, select, type_coerce
+from sqlalchemy.orm import Session
+
+from ledger.calendar import is_workday
+from ledger.catalogue import Resource
+from ledger.duties import Duty
+from ledger.parties import Actor, Party, roles_of
+
+FIRST = date(1990, 1, 1)  # what is older counts from here
+SEES_ALL = frozenset({"registrar", "regulator"})
+READ_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """A department and how much of its is overdue; `party_id` None: it takes no part yet."""
+
+    party_id: str | None
+    name: str
+    duties: int
+    resources: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that is overdue: since which day, and how many working days."""
+
+    kind: Literal["duty", "resource"]
+    number: str
+    title: str
+    party_id: str | None
+    department: str
+    due_on: str
+    days_late: int
+    updated_on: str | None = None
+    cycle: str | None = None
+    provisional: bool = False
+
+
+def departments(session: Session, actor: Actor, today: date) -> list[Department]:
+    """Every department with something overdue that the actor may see, the most first."""
+    found: dict[tuple[str | None, str], list[int]] = {}
+    names = dict(session.execute(select(Party.id, Party.name)).tuples().all())
+    owed = (
+        select(Duty.party_id, func.count())
+        .where(*_late_duties(actor, today))
+        .group_by(Duty.party_id)
+    )
+    for debtor, count in session.execute(owed):
+        found.setdefault((debtor, names[debtor]), [0, 0])[0] += count
+    stale = (
+        select(Resource.provider_id, Resource.provider, func.count())
+        .where(*_stale(actor, today))
+        .group_by(Resource.provider_id, Resource.provider)
+    )
+    for party_id, provider, count in session.execute(stale):
+        key = (party_id, names[party_id] if party_id else provider or "")
+        found.setdefault(key, [0, 0])[1] += count
+    made = [Department(*key, *counts) for key, counts in found.items()]
+    return sorted(made, key=lambda one: (-one.duties - one.resources, one.name))
+
+
+def items(
+    session: Session, actor: Actor, today: date, *, department: str | None = None,
+    limit: int | None = None,
+) -> Iterator[Item]:  # fmt: skip
+    """What is overdue, duties first, then the longest; of one department if it is named.
+
+    At most `limit` duties and as many resources.
+    """
+    names = dict(session.execute(select(Party.id, Party.name)).tuples().all())
+    named = [party_id for party_id, name in names.items() if name == department]
+    duties = (
+        select(Duty).where(*_late_duties(actor, today)).order_by(_due_on(), Duty.id).limit(limit)
+    )
+    if department is not None:
+        duties = duties.where(Duty.party_id.in_(named))
+    for duty in session.scalars(duties):
+        yield Item(
+            "duty", duty.number, duty.description, duty.party_id, names[duty.party_id],
+            duty.due["on"], days_late(duty.due["on"], today), provisional=duty.due["provisional"],
+        )  # fmt: skip
+    columns = (Resource.code, Resource.title, Resource.provider_id, Resource.provider,
+               Resource.stale_on, Resource.elements)  # fmt: skip
+    resources = (
+        select(*columns)
+        .where(*_stale(actor, today))
+        .order_by(Resource.stale_on, Resource.id)
+        .limit(limit)
+    )
+    if department is not None:
+        whose = Resource.provider_id.in_(named)
+        unknown = Resource.provider_id.is_(None) & (Resource.provider == department)
+        resources = resources.where(whose | unknown)
+    for row in session.execute(resources.execution_options(yield_per=READ_AT_ONCE)):
+        yield Item(
+            "resource", row.code, row.title, row.provider_id,
+            names[row.provider_id] if row.provider_id else row.provider or "", row.stale_on,
+            days_late(row.stale_on, today), row.elements.get("updated_on"),
+            row.elements.get("update_cycle"),
+        )  # fmt: skip
+
+
+def days_late(due_on: str, today: date) -> int:
+    """How many working days something is late; what falls due on a day off is due on the next one.
+
+    On the days off after its last day it is one day late, as in `calendar.days_overdue`.
+
+    >>> [days_late("2026-03-06", date(2026, 3, day)) for day in (6, 7, 8, 9, 10)]
+    [0, 1, 1, 1, 2]
+    >>> days_late("2026-03-07", date(2026, 3, 9)), days_late("2026-03-07", date(2026, 3, 10))
+    (0, 1)
+    """
+    worked = _working_days(today)
+    due = bisect_left(worked, date.fromisoformat(due_on))
+    past = due < len(worked) and today > worked[due]
+    return max(1, len(worked) - 1 - due) if past else 0
+
+
+@lru_cache(maxsize=4)
+def _working_days(until: date) -> list[date]:
+    """Every working day from `FIRST` to a day, in order."""
+    days = (FIRST + timedelta(n) for n in range((until - FIRST).days + 1))
+    return [day for day in days if is_workday(day)[0]]
+
+
+def _last_late(today: date) -> str:
+    """The last day that can have been the last one in time and is past: the working day before today.
+
+    What falls due on a day off is due on the next working day.
+    """
+    worked = _working_days(today - timedelta(days=1))
+    return worked[-1].isoformat()
+
+
+def _late_duties(actor: Actor, today: date) -> list[ColumnElement[bool]]:
+    conditions = [Duty.state == "open", _due_on() <= _last_late(today)]
+    if not roles_of(actor) & SEES_ALL:
+        conditions.append(Duty.party_id.in_(actor.parties))
+    return conditions
+
+
+def _due_on() -> Any:
+    """The day in a duty's `due`, which is stored as {"on":"2026-03-16",…}."""
+    return func.substr(type_coerce(Duty.due, String), 8, 10)
+
+
+def _stale(actor: Actor, today: date) -> list[ColumnElement[bool]]:
+    conditions = [Resource.stale_on <= _last_late(today)]  # only listed ones have it
+    if not roles_of(actor) & SEES_ALL:
+        conditions.append(Resource.provider_id.in_(actor.parties))
+    return conditions
