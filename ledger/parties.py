@@ -4,6 +4,7 @@ A member is known in records by a pseudonym (his id) only: payloads travel. His 
 in `accounts`, an operational table that never leaves the house.
 """
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +13,12 @@ from typing import Any
 from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from stdnum.cn import uscc as uscc_rule
-from stdnum.exceptions import ValidationError
+from stdnum.exceptions import InvalidChecksum, InvalidLength, ValidationError
 
 from ledger import log
 from ledger.chain import keys
 from ledger.errors import Conflict, Invalid, Missing, NotAllowed, NotAuthenticated
+from ledger.states import move
 from ledger.store import Base, Evidence, new_id
 
 KINDS = (
@@ -41,9 +43,18 @@ ROLES = (
     "data_subject",  # 数据主体: has a space of its own (个人和法人数字空间)
     "broker",  # 数据经纪: submits demands for those it acts for
 )
+# What members of each kind of organisation may be. Whoever brings others together, or serves them, decides
+# nothing, holds nothing and keeps nobody's books.
+ROLES_OF_KIND: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(KINDS, ROLES),
+    "data_broker": ("broker",),
+    "service_provider": ("appraiser",),
+}
 PUBLIC = "public"  # whoever asks; given to nobody
 MEMBER = "member"  # whoever is signed in and has any role; given to nobody
 
+_USCC_DIGITS = 8  # the registering authority, the kind and the place come first, in digits
+_USCC_CHARACTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 RELATIONS = ("own", "other", "any")
 
 # verb → role → relation: whether his organisation is one of the subject's owners, is none of them,
@@ -86,8 +97,8 @@ MAY: dict[str, dict[str, str]] = {
         "demand.fulfil": "provider:own",
         "demand.close": "provider:own operator:own broker:own exchange:own data_subject:own",
         "demand.appeal": "provider:own operator:own broker:own exchange:own data_subject:own",
-        "demand.uphold": "registrar:any",
-        "demand.dismiss": "registrar:any",
+        "demand.uphold": "registrar:other",
+        "demand.dismiss": "registrar:other",
         "demand.read": "provider:own operator:own broker:own exchange:own data_subject:own "
         "registrar:any regulator:any",
         "exclusion.propose": "provider:own registrar:any",  # 负面清单
@@ -97,12 +108,13 @@ MAY: dict[str, dict[str, str]] = {
         "exclusion.read": "member:any",
         "feedback.raise": "member:any",  # 异议, 质量反馈 on a resource he may see
         "feedback.withdraw": "member:own",
-        "feedback.answer": "provider:own registrar:any",  # whose resource it is
+        "feedback.answer": "provider:own registrar:own",  # the provider's; without one the registrars'
         "feedback.close": "member:own",
         "feedback.appeal": "member:own",
-        "feedback.uphold": "registrar:any",
-        "feedback.dismiss": "registrar:any",
+        "feedback.uphold": "registrar:other",
+        "feedback.dismiss": "registrar:other",
         "feedback.read": "member:own registrar:any regulator:any",
+        "responsibility.read": "provider:own registrar:any regulator:any",  # 责任清单
         "agreement.propose": "operator:own",
         "agreement.sign": "provider:own",
         "agreement.read": "operator:own provider:own registrar:any regulator:any finance_maker:any "
@@ -211,7 +223,9 @@ class Party(Evidence):
     state: Mapped[str]
     """active, merged or split"""
     former_names: Mapped[list[Any] | None]
+    """what it was called before, each name with its last day"""
     successor_ids: Mapped[list[Any] | None]
+    """who acts in its place, the main one first"""
 
 
 class Member(Evidence):
@@ -235,11 +249,21 @@ class Account(Base):
 
 @dataclass(frozen=True)
 class Actor:
-    """The member who asks, as each verb gets him."""
+    """The member who asks, as each verb gets him.
+
+    `heir_of`: the organisations that ended and whose first successor is his own. What could not follow,
+    such as a voucher, which is held on chain, still names them; its owners are his organisation's members.
+    """
 
     member_id: str
     party_id: str
     roles: frozenset[str]
+    heir_of: frozenset[str] = frozenset()
+
+    @property
+    def parties(self) -> frozenset[str]:
+        """Whose things are his organisation's: its own, and those of its predecessors."""
+        return self.heir_of | {self.party_id}
 
 
 NOBODY = Actor("", "", frozenset())  # who is not signed in
@@ -272,7 +296,7 @@ def may(actor: Actor, verb: str, owners: str | Iterable[str] | None = None, what
         )
     if owners is None or "any" in held:
         return
-    own = actor.party_id in ({owners} if isinstance(owners, str) else set(owners))
+    own = not actor.parties.isdisjoint({owners} if isinstance(owners, str) else owners)
     if ("own" if own else "other") in held:
         return
     what = what or verb.partition(".")[0]
@@ -299,14 +323,36 @@ def require_other(actor: Actor, maker_ids: Iterable[str | None], what: str) -> N
 
 
 def check_uscc(code: str) -> str:
-    """The unified social credit code in its one spelling (GB 32100, check character); raises Invalid."""
+    """The unified social credit code in its one spelling (GB 32100); raises Invalid naming what is wrong.
+
+    >>> check_uscc(" 9100 0000 dem0 0000 3f ")
+    '91000000DEM000003F'
+    """
+    spelt = str(uscc_rule.compact(unicodedata.normalize("NFKC", code)))
     try:
-        return str(uscc_rule.validate(code))
-    except ValidationError:
+        return str(uscc_rule.validate(spelt))
+    except InvalidLength:
         raise Invalid(
-            "{code} is not a unified social credit code (18 characters with a check character).",
-            code=code,
-        ) from None
+            "{code} is not a unified social credit code: it has {count} characters, not 18.",
+            code=code, count=len(spelt),
+        ) from None  # fmt: skip
+    except InvalidChecksum:
+        raise Invalid(
+            "{code} is not a unified social credit code: by the first 17 characters its check "
+            "character is {wanted}, not {given}; one of the 18 is wrong.",
+            code=code, wanted=uscc_rule.calc_check_digit(spelt[:-1]), given=spelt[-1],
+        ) from None  # fmt: skip
+    except ValidationError:
+        place, wrong = next(
+            (n, char)
+            for n, char in enumerate(spelt, start=1)
+            if char not in _USCC_CHARACTERS or (n <= _USCC_DIGITS and not char.isdecimal())
+        )
+        raise Invalid(
+            "{code} is not a unified social credit code: {char} cannot stand at place {place} (1 to "
+            "8 are digits; I, O, S, V and Z never stand).",
+            code=code, char=wrong, place=place,
+        ) from None  # fmt: skip
 
 
 def add_party(
@@ -320,8 +366,11 @@ def add_party(
     if found is not None:
         if (found.kind, found.name) != (kind, name.strip()):
             raise Conflict("The code {uscc} belongs to {name}.", uscc=uscc, name=found.name)
+        require_active(found)
         return found
-    party = Party(id=new_id(), kind=kind, name=name.strip(), uscc=uscc, state="active")
+    party = Party(
+        id=new_id(), kind=kind, name=name.strip(), uscc=uscc, state=move("party", "add", None)
+    )
     log.append(session, party, "party.added", actor_id)
     session.flush()
     return party
@@ -339,7 +388,7 @@ def add_member(
     signing_address: str | None = None,
 ) -> Member:
     """Add a person to a party, once; a login taken by another is a Conflict."""
-    wanted = _known_roles(roles, at_least=1)
+    wanted = _known_roles(roles, party, at_least=1)
     if signing_address is not None:
         keys.check_address(signing_address)
     account = session.scalar(select(Account).where(Account.login == login))
@@ -352,6 +401,7 @@ def add_member(
         ):
             raise Conflict("The login {login} is taken.", login=login)
         return found
+    require_active(party)
     member = Member(
         id=new_id(), party_id=party.id, roles=wanted, signing_address=signing_address
     )  # fmt: skip
@@ -369,7 +419,10 @@ def change_member(
     may(actor, "member.change")
     if actor.member_id == member.id:
         raise NotAllowed("You cannot change your own roles; another administrator must.")
-    wanted = _known_roles(roles)
+    party = session.get_one(Party, member.party_id)
+    wanted = _known_roles(roles, party)
+    if wanted:
+        require_active(party)
     if wanted != member.roles:
         member.roles = wanted
         log.append(session, member, "member.changed", actor.member_id)
@@ -393,7 +446,36 @@ def actor_of(session: Session, member_id: str) -> Actor:
     party_id, roles = session.execute(
         select(Member.party_id, Member.roles).where(Member.id == member_id)
     ).one()
-    return Actor(member_id, party_id, frozenset(str(role) for role in roles))
+    heir_of = predecessors(session, party_id)
+    return Actor(member_id, party_id, frozenset(str(role) for role in roles), heir_of)
+
+
+def predecessors(session: Session, party_id: str) -> frozenset[str]:
+    """The organisations that ended and whose first successor is this one, or one that ended in it."""
+    ended = session.execute(
+        select(Party.id, Party.successor_ids).where(Party.state != "active")
+    ).all()
+    found, frontier = set[str](), {party_id}
+    while frontier:
+        frontier = {one for one, heirs in ended if heirs and heirs[0] in frontier} - found
+        found |= frontier
+    return frozenset(found)
+
+
+def require_active(party: Party) -> None:
+    """Raise Conflict when an organisation was merged or split: it no longer takes part."""
+    if party.state != "active":
+        raise Conflict(
+            "{name} ({uscc}) was {state}; its successor acts in its place.",
+            name=party.name, uscc=party.uscc, state=party.state,
+        )  # fmt: skip
+
+
+def successor(session: Session, party: Party) -> Party:
+    """The organisation that acts today for one that may have ended: its first successor, in the end."""
+    while party.state != "active" and party.successor_ids:
+        party = session.get_one(Party, str(party.successor_ids[0]))
+    return party
 
 
 def logins_with(session: Session, role: str) -> list[str]:
@@ -414,7 +496,7 @@ def party_by_uscc(session: Session, uscc: str) -> Party:
     return found
 
 
-def _known_roles(roles: Iterable[str], at_least: int = 0) -> list[str]:
+def _known_roles(roles: Iterable[str], party: Party, at_least: int = 0) -> list[str]:
     wanted = sorted(set(roles))
     unknown = [role for role in wanted if role not in ROLES]
     if unknown or len(wanted) < at_least:
@@ -423,4 +505,11 @@ def _known_roles(roles: Iterable[str], at_least: int = 0) -> list[str]:
             unknown=", ".join(unknown) or "-",
             roles=", ".join(ROLES),
         )
+    open_to = ROLES_OF_KIND[party.kind]
+    barred = [role for role in wanted if role not in open_to]
+    if barred:
+        raise Invalid(
+            "Members of a {kind} cannot be {barred}; they may be {roles}.",
+            kind=party.kind, barred=", ".join(barred), roles=", ".join(open_to),
+        )  # fmt: skip
     return wanted

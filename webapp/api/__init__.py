@@ -30,13 +30,14 @@ ETAG = re.compile(r'\A(?:W/)?"([0-9]{1,15})"\Z')
 JSON_BYTES_MAX = 4 * 1024 * 1024
 UPLOADED = ("name", "digest", "size_bytes")  # what the file itself says
 NOUNS = {
-    "party": "Organisations", "member": "Members", "token": "API tokens", "evidence": "Evidence",
+    "party": "Organisations", "steward": "Organisations", "member": "Members", "token": "API tokens", "evidence": "Evidence",
     "catalogue": "Catalogue", "resource": "Catalogue", "agreement": "Agreements",
     "application": "Applications", "notice": "Applications",
     "registration": "Registrations", "voucher": "Vouchers",
     "appraisal": "Appraisals", "licence": "Licences", "payment": "Payments", "scheme": "Schemes",
     "statement": "Statements", "usage": "Usage", "package": "Packages", "log": "Log", "witness": "Log",
-    "figure": "Figures",
+    "figure": "Figures", "demand": "Demands", "exclusion": "Negative list",
+    "feedback": "Objections and feedback", "responsibility": "Responsibility list",
 }  # fmt: skip
 # What a path's keys mean, in the document; the keys of `SUBJECTS` are all here, a test sees to it.
 KEYS = {
@@ -44,7 +45,10 @@ KEYS = {
     "batch_number": "Number of the batch, such as PC202611-000001-5",
     "application_number": "Number of the application, such as SQ2026-000001",
     "appraisal_number": "Number of the appraisal, such as PG2026-0001",
+    "demand_number": "Number of the demand, such as XQ2026-000001",
     "deposit_id": "Id of the deposit",
+    "exclusion_number": "Number of the entry of the negative list, such as FM2026-000001",
+    "feedback_number": "Number of the feedback, such as FK2026-000001",
     "job_id": "Id of the job",
     "leaf_index": "Index of the leaf, from 0",
     "login": "Login of the member",
@@ -60,6 +64,7 @@ KEYS = {
     "subject_id": "Id of any subject of the log",
     "tile_path": "Path of the tile (C2SP tlog-tiles), such as 0/x001/x234/067.p/8 or entries/000",
     "token_id": "Id of the token",
+    "steward_id": "Id of the post",
     "uscc": "Unified social credit code, 18 characters",
     "voucher_number": "Number of the voucher, such as PZ202611-000001-5",
     "witness_id": "Id of the witness",

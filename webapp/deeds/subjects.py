@@ -11,6 +11,9 @@ from ledger import (
     agreements,
     appraisals,
     catalogue,
+    demands,
+    exclusions,
+    feedback,
     log,
     parties,
     registration,
@@ -23,7 +26,10 @@ from ledger import (
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
 from ledger.catalogue import Resource
+from ledger.demands import Demand
 from ledger.errors import Missing
+from ledger.exclusions import Exclusion
+from ledger.feedback import Feedback
 from ledger.parties import Account, Actor, Member, Party
 from ledger.registration import Application, Deposit, Registration
 from ledger.revenue import Scheme, Statement
@@ -163,6 +169,13 @@ SUBJECTS = {
                 lambda row: row.number, "statement_number"),
         Subject("steward", Steward, stewards.by_id, lambda _s, row: (row.party_id,),
                 lambda party: Steward.party_id == party, lambda row: row.id, "steward_id"),
+        Subject("demand", Demand, demands.by_number, demands.owners, demands.of_party,
+                lambda row: row.number, "demand_number"),
+        Subject("exclusion", Exclusion, exclusions.by_number, lambda _s, row: (row.party_id,),
+                lambda party: Exclusion.party_id == party, lambda row: row.number, "exclusion_number",
+                exclusions.visible, exclusions.missing),
+        Subject("feedback", Feedback, feedback.by_number, feedback.owners, feedback.of_party,
+                lambda row: row.number, "feedback_number"),
         Subject("usage", usage.Batch, usage.by_number, lambda _s, row: (row.party_id,),
                 lambda party: usage.Batch.party_id == party, lambda row: row.number, "batch_number"),
     )

@@ -12,6 +12,9 @@ from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
 from ledger.chain import outbox
+from ledger.demands import Demand
+from ledger.exclusions import Exclusion
+from ledger.feedback import Feedback
 from ledger.parties import MAY, Actor, Member, roles_of
 from ledger.proof.encoding import instant
 from ledger.registration import Application, Registration
@@ -59,6 +62,12 @@ def _firm(column: Any) -> Any:
     )
 
 
+def _answers(actor: Actor) -> Any:
+    """Feedback on his department's resources; where the provider takes no part, the registrar's."""
+    own = Feedback.department_id.in_(actor.parties)
+    return or_(own, Feedback.department_id.is_(None)) if "registrar" in actor.roles else own
+
+
 # deed → (noun, states in which it waits, whose it must be)
 WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "application.accept": ("application", ("submitted",), _not_mine(Application.applicant_id)),
@@ -77,6 +86,20 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "statement.approve": ("statement", ("proposed",), _firm(Statement.maker_id)),
     "payment.record": ("licence", ("granted",), lambda _actor: (Licence.price_fen > 0) & ~exists().where(
         Payment.licence_id == Licence.id)),
+    "demand.assign": ("demand", ("submitted",), _not_mine(Demand.submitted_by)),
+    "demand.accept": ("demand", ("assigned",),
+                      lambda actor: Demand.department_id.in_(actor.parties)),
+    "demand.fulfil": ("demand", ("accepted",),
+                      lambda actor: Demand.department_id.in_(actor.parties)),
+    "demand.close": ("demand", ("fulfilled", "refused"),
+                     lambda actor: Demand.party_id.in_(actor.parties)),
+    "demand.uphold": ("demand", ("appealed",), _not_mine(Demand.submitted_by)),
+    "exclusion.approve": ("exclusion", ("proposed",), _not_mine(Exclusion.proposed_by)),
+    "exclusion.end": ("exclusion", ("in_force",), _not_mine(Exclusion.proposed_by)),
+    "feedback.answer": ("feedback", ("raised",), lambda actor: _answers(actor)),
+    "feedback.close": ("feedback", ("answered",),
+                       lambda actor: Feedback.party_id.in_(actor.parties)),
+    "feedback.uphold": ("feedback", ("appealed",), _not_mine(Feedback.raised_by)),
     "statement.draft": ("agreement", ("in_force",), lambda _actor: exists().where(
         Payment.statement_id.is_(None), Payment.licence_id == Licence.id,
         Licence.voucher_id == Voucher.id, Voucher.registration_id == Registration.id,
@@ -170,10 +193,17 @@ def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[di
             due = row.notice["until"]["on"]
             if today <= due:
                 continue  # the notice still runs
+        elif name == "exclusion.end":
+            due = row.review_on
+            if today < due:
+                continue  # its review is still to come
+        elif noun in ("demand", "feedback"):
+            due = row.due["on"] if row.due else None
         elif noun == "application":
             due = next((limit["on"] for limit in row.deadlines.values()), None)
         yield {
-            "about": getattr(row, "title", None) or getattr(row, "purpose", "") or "",
+            "about": getattr(row, "title", None) or getattr(row, "purpose", "")
+            or getattr(row, "description", ""),
             "deed": name, "due": due, "noun": noun, "number": subject.number(row),
             "state": row.state, "title": deed.title,
         }  # fmt: skip

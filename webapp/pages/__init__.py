@@ -18,9 +18,12 @@ from ledger.parties import allowed
 from webapp import door
 from webapp.language import LANGUAGES, language, tr, translate
 from webapp.pages import (
+    catalogue_search,
     house,
     identity,
+    lists,
     nouns,
+    organisations,
     people,
     public,
     registration,
@@ -34,8 +37,8 @@ from webapp.pages import (
 from webapp.pages.menu import menu
 
 # Each of these files enters its own routes: `enter(app, limiter)`.
-PLACES: tuple[Any, ...] = (start, people, public, registration, value, revenue, usage, house, identity,
-                           witnesses)  # fmt: skip
+PLACES: tuple[Any, ...] = (start, people, organisations, public, registration, value, revenue, usage,
+                           house, identity, witnesses, lists)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

@@ -12,6 +12,12 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("work_read", "work.read", "My work"),
         ("resource_list", "resource.read", "Catalogue"),
     ),
+    "Three lists": (
+        ("demand_list", "demand.read", "Demands"),
+        ("responsibility_read", "responsibility.read", "Responsibility list"),
+        ("exclusion_list", "exclusion.read", "Negative list"),
+        ("feedback_list", "feedback.read", "Objections and feedback"),
+    ),
     "Registration": (
         ("agreement_list", "agreement.read", "Agreements"),
         ("evidence_list", "evidence.read", "Deposits"),

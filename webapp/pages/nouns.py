@@ -49,6 +49,14 @@ COLUMNS: dict[str, dict[str, str]] = {
     "scheme": {"edition": "Edition", "effective_from": "First day it binds", "state": "State"},
     "statement": {"number": "Number", "from_on": "First day", "until_on": "Last day",
                   "amount_fen": "Amount (yuan)", "state": "State"},
+    "demand": {"number": "Number", "title": "Title", "use": "How the data are to come",
+               "party_id": "Demander", "department_id": "Responsible department", "state": "State",
+               "due": "Due"},
+    "exclusion": {"number": "Number", "title": "Title", "forbids": "What is forbidden",
+                  "party_id": "Responsible department", "review_on": "To be reviewed by",
+                  "state": "State"},
+    "feedback": {"number": "Number", "kind": "Kind", "about": "What it is about",
+                 "department_id": "Responsible department", "state": "State", "due": "Due"},
 }  # fmt: skip
 # Deeds whose forms have pages of their own.
 SPECIAL = {"password.change", "token.create", "token.revoke", "application.submit",
@@ -57,6 +65,7 @@ SPECIAL = {"password.change", "token.create", "token.revoke", "application.submi
 LISTED = {"party": ("party.add",), "evidence": ("evidence.deposit",),
           "resource": ("catalogue.import", "resource.add"), "agreement": ("agreement.propose",),
           "application": ("application.submit",), "usage": ("usage.import",),
+          "demand": ("demand.submit",), "exclusion": ("exclusion.propose",),
           "witness": ("witness.add", "witness.cosign", "witness.remove")}  # fmt: skip
 
 
@@ -89,9 +98,15 @@ def _enter(app: Flask, thing: Any, view: Any, methods: list[str]) -> None:
 def _list_view(question: Question) -> Any:
     def view(**keys: str) -> str:
         asked = {name: value for name, value in request.args.items() if value}
-        found = door.the_desk().ask(question, door.who, keys, asked)
+        desk = door.the_desk()
+        found = desk.ask(question, door.who, keys, asked)
+        names: dict[str, str] = {}
+        if any(name.endswith("_id") for name in COLUMNS[question.noun]):
+            with desk.home.reading() as session:
+                names = party_names(session)
         return render_template(
             [f"{question.noun}_list.html", "list.html"], question=question, found=found, keys=keys,
+            names=names,
             columns=COLUMNS[question.noun], asked=asked, noun=question.noun,
             offers=[DEEDS[name] for name in LISTED.get(question.noun, ())
                     if allowed(door.actor(), DEEDS[name].verb)],

@@ -1,0 +1,223 @@
+"""The three lists 三张清单 and feedback: what their pages tell besides the row."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, render_template, url_for
+from flask_limiter import Limiter
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger import demands, feedback, log
+from ledger.calendar import local_date
+from ledger.catalogue import Audience, Resource, audiences
+from ledger.catalogue_values import CYCLES
+from ledger.demands import Demand
+from ledger.exclusions import Exclusion, forbidden, overdue
+from ledger.feedback import Feedback
+from ledger.parties import Actor, actor_of, allowed
+from ledger.proof.encoding import instant
+from webapp import door
+from webapp.deeds import DEEDS, QUESTIONS
+from webapp.deeds.all import demands as demanding
+from webapp.deeds.all import feedback as feeding
+from webapp.deeds.all import responsibilities
+from webapp.language import language, tr
+from webapp.pages import nouns
+from webapp.pages.start import limit
+
+# Why a resource may answer a demand: reason → what it says, over the facts of `ledger.matching`.
+WHY = {
+    "asked_for": "It was asked for by its code.",
+    "items": "Among its data items: {words}.",
+    "lacking": "Not among its data items: {words}.",
+    "title": "In its title stands: {words}.",
+    "keywords": "In its keywords stands: {words}.",
+    "summary": "In its summary stands: {words}.",
+    "cycle_fits": "Its update cycle ({cycle}) is as frequent as wanted.",
+    "cycle_slower": "Its update cycle ({cycle}) is less frequent than wanted.",
+    "sharing_unconditional": "It is shared without conditions.",
+    "sharing_conditional": "It is shared under conditions: {condition}",
+    "sharing_not_shared": "It is not shared.",
+    "opening_unconditional": "It is open without conditions.",
+    "opening_conditional": "It is open under conditions: {condition}",
+    "opening_not_open": "It is not open.",
+    "forbidden": "The negative list forbids this use: {entry}.",
+}
+# What is owed next, by the word that `due` has for it.
+NEXT = {
+    "assign": "The registrar names the department that has to answer.",
+    "answer": "The department answers: it accepts, or refuses on a ground.",
+    "supply": "The department supplies the data.",
+    "decide": "The registrar decides on the appeal.",
+}
+NEXT_BY_STATE = {
+    "fulfilled": "The demander closes the demand or appeals.",
+    "refused": "The demander closes the demand or appeals.",
+    "answered": "Who raised it closes it or appeals.",
+}
+OPEN_STATES = ("submitted", "assigned", "refused", "appealed")
+
+
+def enter(app: Flask, _limiter: Limiter) -> None:
+    """Enter the routes, and what templates ask for."""
+    app.jinja_env.filters |= {"about": about, "left": left}
+    app.jinja_env.globals |= {
+        "DEMAND_MODES": demanding.MODES, "FEEDBACK_KINDS": feeding.KINDS,
+        "FEEDBACK_VERDICTS": feeding.VERDICTS, "DEMAND_USES": demanding.USES, "cycle": cycle,
+        "feedback_on": feedback_on,
+    }  # fmt: skip
+    nouns.EXTRA |= {
+        "demand": about_demand,
+        "exclusion": about_exclusion,
+        "feedback": about_feedback,
+    }
+    app.add_url_rule("/responsibilities", "responsibility_read", responsibility_list)
+
+
+# -- words ---------------------------------------------------------------------------------------
+
+
+def left(due: Mapping[str, Any]) -> dict[str, Any]:
+    """How a due day stands to today: its words and colour."""
+    return limit({"deed": "", "due": due["on"]}, local_date(door.the_desk().now))
+
+
+def about(value: str) -> str:
+    """What feedback is about, in words."""
+    kind, _, item = value.partition(":")
+    return tr("Data item {item}", item=item) if item else tr(feeding.ABOUT.get(kind, kind))
+
+
+def cycle(freq: str | None) -> str:
+    """An update cycle in words."""
+    known = CYCLES.get(freq or "")
+    if known is None:
+        return tr("not said")
+    return known.zh if language() == "zh" else known.en
+
+
+def reasons(session: Session, why: list[Mapping[str, Any]]) -> list[str]:
+    """The reasons of a match in words."""
+    comma, made = "、" if language() == "zh" else ", ", []
+    for one in why:
+        entry = session.get(Exclusion, one.get("exclusion", ""))
+        made.append(tr(
+            WHY[one["reason"]], condition=one.get("condition") or tr("not said"),
+            cycle=cycle(one.get("cycle")), entry=entry.number if entry else "",
+            words=comma.join(one.get("words", ())),
+        ))  # fmt: skip
+    return made
+
+
+# -- a demand ------------------------------------------------------------------------------------
+
+
+def about_demand(session: Session, row: Demand) -> dict[str, Any]:
+    """What happened and what comes next, and the resources that may answer, as the reader may see them."""
+    me = door.actor()
+    seen = demands.as_seen(session, me, row)
+    looked = row.state in OPEN_STATES
+    found = (
+        [match.as_dict() for match in demands.matched(session, me, row)]
+        if looked
+        else seen["matches"]
+    )
+    known = {one.id: one for one in session.scalars(
+        select(Resource).where(Resource.id.in_([match["id"] for match in found])))}  # fmt: skip
+    demander = _submitter(session, row) if allowed(me, "demand.assign") else None
+    entry = (seen["answer"] or {}).get("exclusion_id")
+    return {
+        "answer": seen["answer"], "outcome": seen["outcome"] or {},
+        "entry": session.get(Exclusion, entry) if entry else None,
+        "forbidden_by": _forbidden_by(session, me, row, seen),
+        "looked": looked,
+        "matches": [
+            {
+                **match, "provider": known[match["id"]].provider,
+                "hidden": demander is not None and not demander.sees(known[match["id"]]),
+                "own": known[match["id"]].provider_id in me.parties,
+                "reasons": reasons(session, match["why"]),
+            }
+            for match in found if match["id"] in known
+        ],
+        "resource": session.get(Resource, seen["resource_id"]) if seen["resource_id"] else None,
+        "steps": steps(session, row),
+    }  # fmt: skip
+
+
+def _submitter(session: Session, row: Demand) -> Audience:
+    return audiences(session, actor_of(session, row.submitted_by))
+
+
+def _forbidden_by(
+    session: Session, me: Actor, row: Demand, seen: Mapping[str, Any]
+) -> Exclusion | None:  # fmt: skip
+    """The entry that forbids the use of the resource asked for, for whoever sees that resource."""
+    if row.state not in ("submitted", "assigned", "accepted") or not seen["resource_id"]:
+        return None
+    found = forbidden(session, seen["resource_id"], row.use)
+    return found if found is not None and allowed(me, "exclusion.read") else None
+
+
+def steps(session: Session, row: Demand | Feedback) -> list[dict[str, Any]]:
+    """What happened, each with its time and ground, and what comes next with its last day."""
+    made: list[dict[str, Any]] = [
+        {"at": instant(record.at), "ground": log.payload_of(record)["reason"], "kind": record.kind}
+        for record in log.history(session, row.id)
+    ]
+    if row.due is not None:
+        made.append({"due": row.due, "next": NEXT[row.due["what"]]})
+    elif row.state in NEXT_BY_STATE:
+        made.append({"due": None, "next": NEXT_BY_STATE[row.state]})
+    return made
+
+
+# -- the negative list, feedback -----------------------------------------------------------------
+
+
+def about_exclusion(session: Session, row: Exclusion) -> dict[str, Any]:
+    """Its resource, and whether its review is overdue."""
+    return {
+        "overdue": overdue(row, local_date(door.the_desk().now)),
+        "resource": session.get(Resource, row.resource_id) if row.resource_id else None,
+    }  # fmt: skip
+
+
+def about_feedback(session: Session, row: Feedback) -> dict[str, Any]:
+    """Its resource while that exists for the reader, and what happened."""
+    seen = feedback.as_seen(session, door.actor(), row)
+    return {
+        "answer": row.answer, "outcome": row.outcome or {}, "resource": seen["resource"],
+        "steps": steps(session, row),
+    }  # fmt: skip
+
+
+def feedback_on(row: Resource) -> dict[str, Any]:
+    """What was raised on a resource, as the reader may see it, and what he may begin."""
+    me = door.actor()
+    keys = {"resource_code": row.code}
+    found = door.the_desk().ask(QUESTIONS["feedback.of_resource"], door.who, keys, {})
+    with door.the_desk().home.reading() as session:
+        wanted = select(Exclusion).where(
+            Exclusion.resource_id == row.id, Exclusion.state == "in_force"
+        )
+        entries = list(session.scalars(wanted)) if allowed(me, "exclusion.read") else []
+    return {
+        **found, "entries": entries,
+        "demand": url_for("demand_submit", resource=row.code, title=row.title)
+        if allowed(me, DEEDS["demand.submit"].verb) and row.state == "listed" else None,
+    }  # fmt: skip
+
+
+# -- the responsibility list ---------------------------------------------------------------------
+
+
+@door.guard(responsibilities.show)
+def responsibility_list() -> str:
+    """What each department answers for, by when, and what of it is late."""
+    found = door.the_desk().ask(responsibilities.show, door.who, {}, {})
+    return render_template(
+        "responsibilities.html", found=found, question=responsibilities.show,
+        address=nouns.page_of, late=sum(one["late_count"] for one in found["items"]),
+    )  # fmt: skip
