@@ -19,7 +19,7 @@ from ledger.catalogue_values import CYCLES
 from ledger.errors import Faults, Invalid, Missing
 from ledger.exclusions import USES, Exclusion
 from ledger.matching import Match, Wish, matches
-from ledger.parties import Actor, Party, may, require_other
+from ledger.parties import Actor, Party, may, require_active, require_other
 from ledger.proof.encoding import instant
 from ledger.states import move
 from ledger.store import Evidence, new_id, next_number
@@ -137,8 +137,7 @@ def assign(
     """The data authority names the department that has to answer, also another one than before."""
     may(actor, "demand.assign", _owners(demand), demand.number)
     require_other(actor, [demand.submitted_by], demand.number)
-    if department.state != "active":
-        raise Invalid("{name} no longer takes part; name its successor.", name=department.name)
+    require_active(department)
     if department.id == demand.party_id:
         raise Invalid("{name} made this demand itself; another one must answer it.",
                       name=department.name)  # fmt: skip
@@ -236,7 +235,7 @@ def fulfil(
 
 def _answering(actor: Actor, demand: Demand, verb: str) -> str:
     """The state after a verb that is the department's, and not of him who submitted."""
-    may(actor, f"demand.{verb}", demand.department_id or (), demand.number)
+    may(actor, f"demand.{verb}", demand.department_id, demand.number)
     require_other(actor, [demand.submitted_by], demand.number)
     return move("demand", verb, demand.state)
 

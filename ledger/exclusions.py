@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import ColumnElement, String, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -153,19 +154,26 @@ def _strictness(value: Any, known: dict[str, tuple[str, ...]]) -> int:
 
 
 def require_no_loosening(
-    session: Session, changed: Iterable[tuple[Resource, Mapping[str, Any]]]
+    session: Session, changes: Iterable[tuple[str, str, str | bytes, str | bytes]]
 ) -> None:
-    """Raise Conflict, naming every resource whose new elements would loosen what an entry forbids."""
-    loose = [(row, use) for row, after in changed for use in loosened(row.elements, after)]
-    entries = in_force(session, {row.id for row, _ in loose})
-    faults = Faults()
-    for row, use in loose:
-        entry = entries.get((row.id, use))
-        if entry is not None:
-            faults.name_fault(
-                "{code}: the entry {number} of the negative list forbids {purpose}", "elements." + use,
-                code=row.code, number=entry.number, purpose=use,
-            )  # fmt: skip
+    """Raise Conflict, naming every resource of which new elements would loosen what an entry forbids.
+
+    Each change is (id, code, elements before, elements after), the elements as their text.
+    """
+    named = select(Exclusion.resource_id).where(
+        Exclusion.state == "in_force", Exclusion.resource_id.is_not(None)
+    )
+    listed = set(session.scalars(named))
+    concerned = [one for one in changes if one[0] in listed] if listed else []
+    entries, faults = in_force(session, [one[0] for one in concerned]), Faults()
+    for resource_id, code, before, after in concerned:
+        for use in loosened(orjson.loads(before), orjson.loads(after)):
+            entry = entries.get((resource_id, use))
+            if entry is not None:
+                faults.name_fault(
+                    "{code}: the entry {number} of the negative list forbids {purpose}",
+                    f"elements.{use}", code=code, number=entry.number, purpose=use,
+                )  # fmt: skip
     if faults:
         raise Conflict(
             "What the negative list forbids cannot be loosened while its entry is in force: {faults}.",

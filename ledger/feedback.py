@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import log
+from ledger import duties, log
 from ledger.calendar import local_date, working_days_after
 from ledger.catalogue import Resource, audiences
 from ledger.catalogue_fields import FIELDS
 from ledger.catalogue_values import fold
 from ledger.errors import Faults, Invalid, Missing
 from ledger.matching import names_of
-from ledger.parties import Actor, Member, may, require_other
+from ledger.parties import Actor, Member, Party, may, require_other
 from ledger.proof.encoding import instant
 from ledger.states import move
 from ledger.store import Evidence, new_id, next_number
@@ -169,6 +169,13 @@ def appeal(session: Session, actor: Actor, now: datetime, found: Feedback, groun
 def uphold(session: Session, actor: Actor, now: datetime, found: Feedback, ground: str) -> None:
     """The appeal is right: the answer is owed anew, and the department has a duty to correct."""
     _decide(session, actor, now, found, "uphold", ground)
+    if found.department_id is not None:
+        duty = duties.report(
+            session, actor, now, party=session.get_one(Party, found.department_id), cause="feedback",
+            description=f"{found.number}: {ground}", cause_on=local_date(now),
+            resource=_provided(session, found),
+        )  # fmt: skip
+        found.outcome = {**(found.outcome or {}), "duty": duty.number}
     found.due = _due("answer", ANSWER_DAYS, now)
     log.append(session, found, "feedback.upheld", actor.member_id, reason=ground)
 
@@ -189,6 +196,12 @@ def _decide(
     verdict = {"uphold": "upheld", "dismiss": "dismissed"}[verb]
     decision = {"ground": ground, "verdict": verdict, **_signed(actor, now)}
     found.outcome = {**(found.outcome or {}), "decision": decision}
+
+
+def _provided(session: Session, found: Feedback) -> Resource | None:
+    """The resource, while its department still provides it."""
+    row = session.get_one(Resource, found.resource_id)
+    return row if row.provider_id == found.department_id else None
 
 
 def _signed(actor: Actor, now: datetime) -> dict[str, str]:

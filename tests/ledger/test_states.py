@@ -5,11 +5,23 @@ yet; all others in every state.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ledger import agreements, appraisals, log, registration, revenue, trading
+from ledger import (
+    agreements,
+    appraisals,
+    demands,
+    exclusions,
+    feedback,
+    log,
+    registration,
+    revenue,
+    trading,
+)
+from ledger.catalogue import resource_by_code
 from ledger.errors import Conflict
 from ledger.states import MOVES, move
 from tests.conftest import ORIGIN, Town, compliance
@@ -79,7 +91,67 @@ def voucher_verb(verb: str) -> Callable[[Town, Any], None]:
     return change
 
 
+# -- the three lists: olga wants, paul's department answers, rita assigns, rob decides
+
+
+def resource(town: Town) -> Any:
+    """A resource of paul's department."""
+    with town.reading() as session:
+        return resource_by_code(session, "307001001/000001")
+
+
+def submit_demand(town: Town) -> Any:
+    town.resources()
+    return town.do(
+        "olga", demands.submit, title="企业登记", purpose="贷前审查", items=["企业名称"], use="sharing",
+        basis="合同",
+    )  # fmt: skip
+
+
+def propose_exclusion(town: Town) -> Any:
+    day = town.now.date()
+    return town.do(
+        "paul", exclusions.propose, title="涉密名单", forbids=["opening"], basis="保守国家秘密法",
+        from_on=day, review_on=day + timedelta(days=365),
+    )  # fmt: skip
+
+
+def raise_feedback(town: Town) -> Any:
+    town.resources()
+    return town.do(
+        "olga", feedback.raise_, resource=resource(town), kind="quality", about="data_quality",
+        description="缺行",
+    )  # fmt: skip
+
+
+LISTS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
+    ("demand", "assign"): lambda t, row: t.do("rita", demands.assign, row, t.party("bureau")),
+    ("demand", "accept"): lambda t, row: t.do(
+        "paul", demands.accept, row, resource=resource(t), mode="file",
+        by_on=t.now.date() + timedelta(days=9)),
+    ("demand", "refuse"): lambda t, row: t.do("paul", demands.refuse, row, ground="法律禁止"),
+    ("demand", "fulfil"): lambda t, row: t.do(
+        "paul", demands.fulfil, row, resource=resource(t), mode="file", how="已放在共享平台"),
+    ("demand", "close"): lambda t, row: t.do("olga", demands.close, row),
+    ("demand", "appeal"): lambda t, row: t.do("olga", demands.appeal, row, "依据不成立"),
+    ("demand", "uphold"): lambda t, row: t.do("rob", demands.uphold, row, "异议成立"),
+    ("demand", "dismiss"): lambda t, row: t.do("rob", demands.dismiss, row, "异议不成立"),
+    ("demand", "withdraw"): lambda t, row: t.do("olga", demands.withdraw, row, "不再需要"),
+    ("exclusion", "approve"): lambda t, row: t.do("rita", exclusions.approve, row),
+    ("exclusion", "reject"): lambda t, row: t.do("rita", exclusions.reject, row, "依据不足"),
+    ("exclusion", "end"): lambda t, row: t.do("rita", exclusions.end, row, "已解密"),
+    ("feedback", "answer"): lambda t, row: t.do(
+        "paul", feedback.answer, row, verdict="explained", text="按规定只含在营企业"),
+    ("feedback", "close"): lambda t, row: t.do("olga", feedback.close, row),
+    ("feedback", "appeal"): lambda t, row: t.do("olga", feedback.appeal, row, "仍缺行"),
+    ("feedback", "uphold"): lambda t, row: t.do("rita", feedback.uphold, row, "异议成立"),
+    ("feedback", "dismiss"): lambda t, row: t.do("rita", feedback.dismiss, row, "异议不成立"),
+    ("feedback", "withdraw"): lambda t, row: t.do("olga", feedback.withdraw, row, "看错了"),
+}  # fmt: skip
+
+
 VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
+    **LISTS,
     ("application", "submit"): resubmit,
     ("application", "return"): lambda t, row: t.do("rita", registration.send_back, row, ["缺附件"]),
     ("application", "refuse"): lambda t, row: t.do("rita", registration.refuse, row, "不属于范围"),
@@ -131,6 +203,9 @@ MADE: dict[str, Callable[[Town], Any]] = {
     "licence": lambda t: t.licence(t.voucher()),
     "scheme": propose_scheme,
     "statement": lambda t: t.statement(),
+    "demand": submit_demand,
+    "exclusion": propose_exclusion,
+    "feedback": raise_feedback,
 }
 
 

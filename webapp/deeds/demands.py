@@ -129,7 +129,8 @@ def _demander(_session: Session, found: Demand) -> tuple[str, ...]:
 
 
 @deed("demand.assign", f"{ONE}/assign", "Assign to a department",
-      "Demand {number} is assigned; the answer is due by {due}.", body=AssignBody, changes=True)  # fmt: skip
+      "Demand {number} is assigned; the answer is due by {due}.",
+      body=AssignBody, changes=True)  # fmt: skip
 def assign(
     desk: Desk, session: Session, actor: Actor, found: Demand, department: str
 ) -> dict[str, Any]:
@@ -199,7 +200,8 @@ def _on_a_ground(verb: str, title: str, says: str, act: Any, **more: Any) -> Dee
     return deed(verb, path, title, says, body=ReasonBody, changes=True, **more)(whole)
 
 
-appeal = _on_a_ground("demand.appeal", "Appeal", "Demand {number} goes to the registrar, who decides by {due}.",
+appeal = _on_a_ground("demand.appeal", "Appeal",
+                      "Demand {number} goes to the registrar, who decides by {due}.",
                       demands.appeal, owners=_demander)  # fmt: skip
 uphold = _on_a_ground("demand.uphold", "Uphold the appeal",
                       "The appeal on demand {number} is upheld; a new answer is due by {due}.",
