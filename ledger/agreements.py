@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger import log
 from ledger.calendar import years_after
 from ledger.errors import Faults, Invalid, Missing
-from ledger.parties import Actor, Party, may, require_other
+from ledger.parties import Actor, Party, may, require_active, require_other
 from ledger.states import move
 from ledger.store import Evidence, new_id, next_number
 
@@ -71,6 +71,7 @@ def propose(
 ) -> Agreement:
     """Put an agreement forward; every missing element and broken limit is named at once."""
     may(actor, "agreement.propose")
+    require_active(implementer)
     faults = Faults()
     faults.name_missing(ELEMENTS, elements, at="elements")
     if mode not in MODES:

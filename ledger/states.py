@@ -54,6 +54,12 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "dismiss": {"appealed": "closed"},
         "withdraw": {"raised": "withdrawn"},
     },
+    "party": {
+        "add": {None: "active"},
+        "rename": {"active": "active"},
+        "merge": {"active": "merged"},
+        "split": {"active": "split"},
+    },
     "steward": {
         "name": {None: "named"},
         "relieve": {"named": "relieved"},

@@ -1,12 +1,43 @@
-"""What organisations held when they are renamed, merge or split: it follows, each with a record."""
+"""What organisations held when they are renamed, merged or split: it follows, each with a record.
 
-from datetime import datetime
+One deed, one `Succession` with its ground (the document that ordered it) and its day. Each thing that
+follows gets a record of its own, whose reason is the succession. What is held on chain cannot follow by
+a record: it stays, is counted with its reason in `left`, and the first successor's members are its owners
+(`parties.Actor.heir_of`).
+
+    HOLDINGS   noun → the columns that say whose it is; a new noun is one line
+    STAYS      the columns that keep naming who it was, each with its reason
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ColumnElement, String, cast, func, or_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger.store import Evidence
+from ledger import log
+from ledger.agreements import Agreement
+from ledger.calendar import local_date
+from ledger.catalogue import Resource
+from ledger.catalogue_imports import CatalogueImport
+from ledger.demands import Demand
+from ledger.duties import Duty
+from ledger.errors import Conflict, Faults, Invalid
+from ledger.exclusions import Exclusion
+from ledger.feedback import Feedback
+from ledger.parties import ROLES_OF_KIND, Account, Actor, Member, Party, may, require_active
+from ledger.registration import Application, Deposit, Registration
+from ledger.revenue import Scheme
+from ledger.states import move
+from ledger.stewards import Steward, in_force
+from ledger.store import Evidence, lock, new_id
+from ledger.trading import Licence
+from ledger.usage import Batch
+from ledger.vouchers import Voucher
+
+NAMED_MAX = 200  # so many of what stays are named in the record; all are counted
 
 
 class Succession(Evidence):
@@ -27,3 +58,336 @@ class Succession(Evidence):
     """what could not follow, with its reason"""
     done_at: Mapped[datetime]
     done_by: Mapped[str]
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Which rows of a noun belong to whom: by these columns, except those whose state is `over`."""
+
+    model: type[Evidence]
+    columns: tuple[str, ...] = ("party_id",)
+    number: str = "number"
+    over: tuple[str, ...] = ()
+
+    @property
+    def noun(self) -> str:
+        return self.model.subject_type
+
+    def of(self, party_id: str) -> ColumnElement[bool]:
+        """The rows an organisation holds."""
+        table = self.model.__table__.c
+        held = or_(*(table[column] == party_id for column in self.columns))
+        return held & table.state.not_in(self.over) if self.over else held
+
+
+HOLDINGS = (
+    Holding(Resource, ("provider_id",), "code"),
+    Holding(CatalogueImport, number="id", over=("applied", "rejected", "undone")),
+    Holding(Agreement, ("implementer_id", "operator_id"), over=("ended",)),
+    Holding(Deposit, number="id"),
+    Holding(Application, over=("registered", "not_accepted", "terminated", "withdrawn")),
+    Holding(Registration, number="code", over=("cancelled", "revoked")),
+    Holding(Demand, ("party_id", "department_id"), over=("closed", "withdrawn")),
+    Holding(Exclusion, over=("rejected", "ended")),
+    Holding(Feedback, ("party_id", "department_id"), over=("closed", "withdrawn")),
+    Holding(Duty, over=("confirmed",)),
+    Holding(Member, number="id"),
+    Holding(Steward, number="id", over=("relieved",)),
+)
+PEOPLE = (Member, Steward)  # they go by rules of their own
+ON_CHAIN = (
+    "Held on chain: only a transfer there moves it. The first successor's members are its owners."
+)
+HISTORY = "What was reported stays as it was reported."
+BY_CODE = (
+    "It names the code that ended, and binds until both sides agree on a new edition; what is due "
+    "to that code is due to the first successor."
+)
+CREDENTIAL = "Its signed text keeps the name of its day of issue; the code in it is the same."
+STAYS = {
+    (Voucher, "party_id"): ON_CHAIN,
+    (Licence, "licensee_id"): ON_CHAIN,
+    (Batch, "party_id"): HISTORY,
+    (Succession, "party_id"): HISTORY,
+}
+# Who holds nothing of the field cannot succeed one that does.
+HOLDS_NOTHING = ("data_broker", "service_provider")
+HELD = {"resource", "agreement", "application", "registration", "voucher"}
+SUCCEEDED_BY: dict[str, tuple[str, ...]] = {
+    "public_body": ("public_body", "public_institution"),
+    "public_institution": ("public_body", "public_institution", "enterprise"),  # 转企改制
+    "enterprise": ("enterprise", "public_institution", "other_organisation", *HOLDS_NOTHING),
+    "data_broker": ("enterprise", "other_organisation", *HOLDS_NOTHING),
+    "service_provider": ("enterprise", "other_organisation", *HOLDS_NOTHING),
+    "other_organisation": ("enterprise", "public_institution", "other_organisation",
+                           *HOLDS_NOTHING),
+}  # fmt: skip
+Choose = Callable[[str, str], Party]
+
+
+def rename(
+    session: Session, actor: Actor, now: datetime, party: Party, *, name: str, ground: str,
+    effective_on: date,
+) -> Succession:  # fmt: skip
+    """Give an organisation a new name; its resources say it, the former one is kept with its last day."""
+    may(actor, "party.rename", party.id)
+    state = move("party", "rename", party.state)
+    name = " ".join(name.split())
+    _check(now, ground, effective_on)
+    if not name or name == party.name:
+        raise Invalid("Give a name that differs from {name}.", name=party.name)
+    made = _begin(actor, now, "rename", party, [party], ground, effective_on)
+    last_on = date.fromordinal(effective_on.toordinal() - 1).isoformat()
+    party.former_names = [*(party.former_names or ()), {"name": party.name, "until_on": last_on}]
+    party.name, party.state = name, state
+    log.append(session, party, "party.renamed", actor.member_id, reason=made.id)
+    count = 0
+    for row in session.scalars(select(Resource).where(Resource.provider_id == party.id)):
+        if row.provider != name:
+            row.provider = name
+            log.append(session, row, "resource.succeeded", actor.member_id, reason=made.id)
+            count += 1
+    made.moved = {"resource": count} if count else {}
+    made.left = _left(session, party, {Voucher: CREDENTIAL})
+    log.append(session, made, "succession.recorded", actor.member_id)
+    session.flush()
+    return made
+
+
+def merge(
+    session: Session, actor: Actor, now: datetime, party: Party, *, into: Party, ground: str,
+    effective_on: date,
+) -> Succession:  # fmt: skip
+    """Merge an organisation into another one, which from now on holds what it held."""
+    may(actor, "party.merge", party.id)
+    return _succeed(session, actor, now, "merge", party, [into], {}, ground, effective_on)
+
+
+def split(
+    session: Session, actor: Actor, now: datetime, party: Party, *, main: Party,
+    others: Sequence[Party], who_gets: Mapping[tuple[str, str], Party], ground: str,
+    effective_on: date,
+) -> Succession:  # fmt: skip
+    """Split an organisation: `who_gets` names things by noun and number; the main one gets the rest."""
+    may(actor, "party.split", party.id)
+    heirs = list({heir.id: heir for heir in (main, *others)}.values())
+    if len(heirs) < 2:
+        raise Invalid("A split has two successors at least; into one it is a merger.")
+    return _succeed(session, actor, now, "split", party, heirs, who_gets, ground, effective_on)
+
+
+def holdings(session: Session, party: Party) -> dict[str, int]:
+    """How many things of each noun would follow."""
+    return {h.noun: n for h in HOLDINGS if (n := _count(session, h.model, h.of(party.id)))}
+
+
+def stays(session: Session, party: Party) -> list[dict[str, Any]]:
+    """What would stay in its name, each with its reason."""
+    return _left(session, party, {**dict.fromkeys((Voucher, Licence), ON_CHAIN), Batch: HISTORY})
+
+
+def of(session: Session, party: Party) -> list[Succession]:
+    """The successions an organisation went through or came from, the newest first."""
+    named = cast(Succession.to_ids, String).contains(f'"{party.id}"')
+    wanted = select(Succession).where(or_(Succession.party_id == party.id, named))
+    return list(session.scalars(wanted.order_by(Succession.id.desc())))
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def _check(now: datetime, ground: str, effective_on: date) -> None:
+    if not ground.strip():
+        raise Invalid("Name the ground: the document that ordered it.")
+    if effective_on > local_date(now):
+        raise Invalid("The day {day} is still to come; enter it on that day.", day=effective_on)
+
+
+def _check_heirs(
+    session: Session, party: Party, heirs: Sequence[Party], held: Mapping[str, int]
+) -> None:
+    for heir in heirs:
+        if heir.id == party.id:
+            raise Invalid("{name} cannot succeed itself.", name=party.name)
+        require_active(heir)  # so that there is never a circle: who ended succeeds nobody
+        if heir.kind not in SUCCEEDED_BY[party.kind]:
+            raise Invalid(
+                "A {kind} cannot be succeeded by a {other}; that may be: {kinds}.",
+                kind=party.kind, other=heir.kind, kinds=", ".join(SUCCEEDED_BY[party.kind]),
+            )  # fmt: skip
+        barred = sorted(HELD & held.keys())
+        if heir.kind in HOLDS_NOTHING and barred:
+            raise Invalid(
+                "{name} is a {kind} and cannot hold what {party} holds: {nouns}.",
+                name=heir.name, kind=heir.kind, party=party.name,
+                nouns=", ".join(f"{noun} {held[noun]}" for noun in barred),
+            )  # fmt: skip
+
+
+def _check_named(
+    session: Session, party: Party, heirs: Sequence[Party],
+    who_gets: Mapping[tuple[str, str], Party],
+) -> None:  # fmt: skip
+    """Every named thing must be there to be given, and be given to a successor."""
+    faults, known = Faults(), {h.noun: h for h in HOLDINGS if h.model not in PEOPLE}
+    for n, ((noun, number), heir) in enumerate(who_gets.items()):
+        at = f"who_gets.{n}"
+        if heir.id not in {one.id for one in heirs}:
+            faults.name_fault("{name} is not among the successors", at=f"{at}.to", name=heir.name)
+        if noun == "member":
+            wanted = select(func.count()).select_from(Member).join(
+                Account, Account.member_id == Member.id
+            ).where(Member.party_id == party.id, Account.login == number)  # fmt: skip
+        elif noun in known:
+            holding = known[noun]
+            column = holding.model.__table__.c[holding.number]
+            wanted = select(func.count()).select_from(holding.model)
+            wanted = wanted.where(holding.of(party.id), column == number)
+        else:
+            faults.name_fault("a {noun} cannot be given by number", at=f"{at}.noun", noun=noun)
+            continue
+        if not session.scalar(wanted):
+            faults.name_fault(
+                "{name} holds no {noun} {number}", at=f"{at}.number", name=party.name, noun=noun,
+                number=number,
+            )  # fmt: skip
+    if faults:
+        raise Invalid("What is to go to whom does not fit: {faults}.", faults=faults)
+
+
+# ---------------------------------------------------------------- what follows
+
+
+def _begin(
+    actor: Actor, now: datetime, kind: str, party: Party, heirs: Iterable[Party], ground: str,
+    effective_on: date,
+) -> Succession:  # fmt: skip
+    return Succession(
+        id=new_id(), kind=kind, party_id=party.id, to_ids=[heir.id for heir in heirs],
+        ground=ground.strip(), effective_on=effective_on.isoformat(), moved={}, left=[],
+        done_at=now.replace(microsecond=0), done_by=actor.member_id,
+    )  # fmt: skip
+
+
+def _succeed(
+    session: Session, actor: Actor, now: datetime, kind: str, party: Party, heirs: list[Party],
+    who_gets: Mapping[tuple[str, str], Party], ground: str, effective_on: date,
+) -> Succession:  # fmt: skip
+    state = move("party", kind, party.state)
+    _check(now, ground, effective_on)
+    for row in sorted((party, *heirs), key=lambda one: one.id):
+        lock(session, row)  # two successions at once could make a circle
+        session.refresh(row)
+    state = move("party", kind, party.state)
+    left = stays(session, party)
+    held = holdings(session, party) | {one["noun"]: one["count"] for one in left}
+    _check_heirs(session, party, heirs, held)
+    _check_named(session, party, heirs, who_gets)
+    made = _begin(actor, now, kind, party, heirs, ground, effective_on)
+    main = heirs[0]
+
+    def choose(noun: str, number: str) -> Party:
+        return who_gets.get((noun, number), main)
+
+    moved: dict[str, int] = {}
+    for holding in HOLDINGS:
+        if holding.model not in PEOPLE:
+            count = _follow(session, actor, made, party, holding, choose)
+            moved |= {holding.noun: count} if count else {}
+    moved |= _people(session, actor, made, party, choose)
+    made.moved, made.left = moved, left
+    party.state, party.successor_ids = state, [heir.id for heir in heirs]
+    log.append(session, party, f"party.{state}", actor.member_id, reason=made.id)
+    log.append(session, made, "succession.recorded", actor.member_id)
+    session.flush()
+    return made
+
+
+def _follow(
+    session: Session, actor: Actor, made: Succession, party: Party, holding: Holding, choose: Choose
+) -> int:
+    """Give each row its new holder, with a record."""
+    rows = session.scalars(select(holding.model).where(holding.of(party.id))).all()
+    for row in rows:
+        heir = choose(holding.noun, str(getattr(row, holding.number)))
+        for column in holding.columns:
+            if getattr(row, column) == party.id:
+                setattr(row, column, heir.id)
+        if isinstance(row, Agreement) and row.implementer_id == row.operator_id:
+            raise Conflict(
+                "Agreement {number} is between {name} and {heir}: nobody can be both of its sides. "
+                "It must end first.",
+                number=row.number, name=party.name, heir=heir.name,
+            )  # fmt: skip
+        if isinstance(row, Resource):
+            row.provider = heir.name
+            if row.elements.get("provider_code") == party.uscc:
+                row.elements = {**row.elements, "provider_code": heir.uscc}
+        log.append(session, row, f"{holding.noun}.succeeded", actor.member_id, reason=made.id)
+    return len(rows)
+
+
+def _people(
+    session: Session, actor: Actor, made: Succession, party: Party, choose: Choose
+) -> dict[str, int]:
+    """Members go over with the roles their new organisation's kind allows; posts go with them.
+
+    A chief whose new organisation has one already is relieved, and who has no role left has no post.
+    """
+    logins = dict(session.execute(select(Account.member_id, Account.login)).tuples().all())
+    moved: dict[str, int] = {}
+    members = session.scalars(select(Member).where(Member.party_id == party.id)).all()
+    acting: dict[str, Party] = {}
+    for member in members:
+        heir = choose("member", logins.get(member.id, ""))
+        member.party_id = heir.id
+        member.roles = [role for role in member.roles if role in ROLES_OF_KIND[heir.kind]]
+        acting |= {member.id: heir} if member.roles else {}
+        log.append(session, member, "member.succeeded", actor.member_id, reason=made.id)
+    if members:
+        moved["member"] = len(members)
+    chiefs = {heir.id for heir in acting.values()}
+    chiefs = {one.party_id for one in in_force(session, chiefs) if one.post == "chief"}
+    for post in in_force(session, [party.id]):
+        to = acting.get(post.member_id)
+        if to is None or (post.post == "chief" and to.id in chiefs):
+            post.state, post.until_on = move("steward", "relieve", post.state), made.effective_on
+            log.append(session, post, "steward.relieved", actor.member_id, reason=made.id)
+            continue
+        post.party_id = to.id
+        chiefs |= {to.id} if post.post == "chief" else set()
+        log.append(session, post, "steward.succeeded", actor.member_id, reason=made.id)
+        moved["steward"] = moved.get("steward", 0) + 1
+    return moved
+
+
+# ---------------------------------------------------------------- what stays
+
+
+def _left(
+    session: Session, party: Party, why: Mapping[type[Evidence], str]
+) -> list[dict[str, Any]]:
+    """What keeps naming an organisation: how many, the first of their numbers, and why."""
+    numbers = {Voucher: "number", Licence: "order_reference", Batch: "number"}
+    left = []
+    for model, reason in why.items():
+        [column] = (column for owner, column in STAYS if owner is model)
+        where = model.__table__.c[column] == party.id
+        left.append(_told(session, model, numbers[model], where, reason))
+    if Batch in why:  # not for a new name: the code stays
+        by_code = cast(Scheme.document, String).contains(f'"{party.uscc}"')
+        left.append(_told(session, Scheme, "id", by_code & (Scheme.state == "agreed"), BY_CODE))
+    return [one for one in left if one["count"]]
+
+
+def _told(
+    session: Session, model: type[Evidence], number: str, where: ColumnElement[bool], reason: str
+) -> dict[str, Any]:
+    column = model.__table__.c[number]
+    first = session.scalars(select(column).where(where).order_by(column).limit(NAMED_MAX)).all()
+    count = _count(session, model, where) if len(first) == NAMED_MAX else len(first)
+    return {"noun": model.subject_type, "count": count, "numbers": list(first), "reason": reason}
+
+
+def _count(session: Session, model: type[Evidence], where: ColumnElement[bool]) -> int:
+    return session.scalar(select(func.count()).select_from(model).where(where)) or 0

@@ -17,7 +17,7 @@ from ledger.agreements import Agreement, require_in_force
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Faults, Invalid, Missing
-from ledger.parties import Actor, Party, may
+from ledger.parties import Actor, Party, may, require_active
 from ledger.proof.bundle import voucher_key
 from ledger.proof.encoding import canonical, digest_bytes, digest_text
 from ledger.registration import RIGHTS, Registration
@@ -104,6 +104,7 @@ def grant(
         if known != given:
             raise Conflict("Order {order} was another sale.", order=order_reference)
         return found
+    require_active(licensee)
     _check_amount(price_fen, "price")
     if voucher.state != "valid" or voucher.frozen or now > voucher.valid_until:
         raise Conflict(

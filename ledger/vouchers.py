@@ -18,7 +18,7 @@ from ledger import log
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, Missing
-from ledger.parties import Actor, Party, may
+from ledger.parties import Actor, Party, may, require_active
 from ledger.proof import credential as credentials
 from ledger.proof.bundle import voucher_key
 from ledger.proof.encoding import instant
@@ -103,6 +103,7 @@ def issue(
                 code=registration.code, number=found.number,
             )  # fmt: skip
         return found
+    require_active(holder)
     if registration.state != "registered" or now > registration.valid_until:
         raise Conflict(
             "Registration {code} is {state} and valid until {until}: no voucher can be issued.",

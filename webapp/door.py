@@ -31,7 +31,7 @@ class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login is untyped
     def __init__(self, session: Session, member_id: str, token: Any = None) -> None:
         found = session.execute(
             select(
-                Member.party_id, Member.roles, Account.login, Account.display_name, Party.name,
+                Member.id, Account.login, Account.display_name, Party.name,
                 accounts.SignIn.epoch, accounts.SignIn.must_change,
             )
             .join(Account, Account.member_id == Member.id)
@@ -41,7 +41,7 @@ class Visitor(UserMixin):  # type: ignore[misc]  # Flask-Login is untyped
         ).first()  # fmt: skip
         if found is None:
             raise NotAuthenticated("Sign in first.")
-        self.actor = Actor(member_id, found.party_id, frozenset(str(r) for r in found.roles))
+        self.actor = parties.actor_of(session, member_id)
         self.login, self.name, self.party_name = found.login, found.display_name, found.name
         self.epoch, self.must_change = found.epoch or "", bool(found.must_change)
         self.token_id = token.id if token is not None else None

@@ -7,12 +7,13 @@ import click
 
 from ledger import parties
 from ledger.chain import keys
-from ledger.errors import NotAuthenticated
+from ledger.errors import Invalid, NotAuthenticated
 from webapp import accounts
 from webapp.cli import main
-from webapp.cli.run import Run, as_member, with_home
-from webapp.deeds.all import people
+from webapp.cli.run import Run, as_member, print_json, with_home
+from webapp.deeds.all import people, stewards, successions
 from webapp.deeds.subjects import member_by_login
+from webapp.language import tr
 
 
 @main.group()
@@ -99,3 +100,108 @@ def key_new(run: Run, path: Path, passphrase_variable: str) -> None:
         raise NotAuthenticated("No passphrase: set {name}.", name=passphrase_variable)
     address = keys.create_keystore(path, passphrase)
     run.say({"address": address, "path": str(path)}, "{address} (keystore {path})")
+
+
+# ---------------------------------------------------------------- renamed, merged, split
+
+GROUND = click.option("--ground", required=True, help="the document that ordered it 依据")
+FROM = click.option("--from", "effective_on", required=True, help="day from which it holds")
+
+
+@party.command("rename")
+@click.argument("uscc")
+@click.option("--name", required=True)
+@GROUND
+@FROM
+@as_member
+@with_home
+def party_rename(run: Run, login: str, uscc: str, **body: str) -> None:
+    """Give an organisation a new name (administrator) 更名."""
+    run.say(run.do(successions.rename, login, body, uscc=uscc), successions.rename.says)
+
+
+@party.command("merge")
+@click.argument("uscc")
+@click.option("--into", required=True, help="the successor's social credit code")
+@GROUND
+@FROM
+@as_member
+@with_home
+def party_merge(run: Run, login: str, uscc: str, **body: str) -> None:
+    """Merge an organisation into another one, which then holds what it held (administrator) 合并."""
+    run.say(run.do(successions.merge, login, body, uscc=uscc), successions.merge.says)
+
+
+@party.command("split")
+@click.argument("uscc")
+@click.option("--main", "main_heir", required=True, help="who gets what is not named below")
+@click.option("--other", "others", required=True, multiple=True, help="another successor's code")
+@click.option("--give", "given", multiple=True, metavar="NOUN:NUMBER=USCC",
+              help="who gets a thing, such as resource:307001001/000001=1100…")  # fmt: skip
+@GROUND
+@FROM
+@as_member
+@with_home
+def party_split(
+    run: Run, login: str, uscc: str, main_heir: str, others: tuple[str, ...], given: tuple[str, ...],
+    **body: str,
+) -> None:  # fmt: skip
+    """Split an organisation among others (administrator) 分立."""
+    who_gets = []
+    for one in given:
+        thing, _, to = one.rpartition("=")
+        noun, _, number = thing.partition(":")
+        if not (noun and number and to):
+            raise Invalid("{text} is not NOUN:NUMBER=USCC.", text=one)
+        who_gets.append({"noun": noun, "number": number, "to": to})
+    answer = run.do(
+        successions.split, login,
+        {**body, "main": main_heir, "others": list(others), "who_gets": who_gets}, uscc=uscc,
+    )  # fmt: skip
+    run.say(answer, successions.split.says)
+
+
+@main.group()
+def steward() -> None:
+    """Data stewards of an organisation 首席数据官、数据专员."""
+
+
+@steward.command("name")
+@click.argument("uscc")
+@click.option("--login", "who", required=True, help="a member of the organisation")
+@click.option("--post", required=True, type=click.Choice(list(stewards.POSTS)))
+@click.option("--from", "from_on", required=True, help="first day")
+@as_member
+@with_home
+def steward_name(run: Run, login: str, uscc: str, who: str, post: str, from_on: str) -> None:
+    """Give a member a post (administrator, or a provider of the organisation)."""
+    body = {"login": who, "post": post, "from_on": from_on}
+    run.say(run.do(stewards.name, login, body, uscc=uscc), stewards.name.says)
+
+
+@steward.command("relieve")
+@click.argument("steward_id")
+@click.option("--until", "until_on", required=True, help="last day")
+@as_member
+@with_home
+def steward_relieve(run: Run, login: str, steward_id: str, until_on: str) -> None:
+    """End a post (administrator, or a provider of the organisation)."""
+    answer = run.do(stewards.relieve, login, {"until_on": until_on}, steward_id=steward_id)
+    run.say(answer, stewards.relieve.says)
+
+
+@steward.command("list")
+@click.argument("uscc")
+@with_home
+def steward_list(run: Run, uscc: str) -> None:
+    """Who has or had a post in an organisation."""
+    found = run.ask(stewards.list_stewards, uscc=uscc)["items"]
+    if run.as_json:
+        print_json({"items": found})
+        return
+    for one in found:
+        until = one["until_on"] or ""
+        post = tr(stewards.POSTS[one["post"]])
+        click.echo(f"{one['id']}  {post}  {one['name']} ({one['login']})  {one['from_on']} – {until}")
+    if not found:
+        click.echo(tr("Nobody is named yet."))

@@ -19,6 +19,8 @@ KINDS = {
     "public_body": "Public body",
     "public_institution": "Public institution",
     "enterprise": "Enterprise",
+    "data_broker": "Data broker",
+    "service_provider": "Service provider",
     "other_organisation": "Other organisation",
 }
 ROLES = {
@@ -32,6 +34,7 @@ ROLES = {
     "finance_checker": "Finance checker",
     "regulator": "Regulator",
     "data_subject": "Data subject",
+    "broker": "Broker of data",
 }
 LOGIN = r"\A[a-z][a-z0-9._-]{1,39}\Z"
 
@@ -40,7 +43,7 @@ class PartyBody(Body):
     """An organisation."""
 
     name = text("Name", most=200)
-    uscc = text("Social credit code", most=18, hint="18 characters, with its check character")
+    uscc = text("Social credit code", most=40, hint="18 characters, with its check character")
     kind = text("Kind", choices=KINDS)
 
 
@@ -277,5 +280,5 @@ def _way_in(known: accounts.SignIn | None) -> str:
 
 
 list_parties = lists("party", "/parties", "Organisations", "name uscc kind state",
-                     (Party.name, Party.uscc))  # fmt: skip
+                     (Party.name, Party.uscc, Party.former_names))  # fmt: skip
 show_party = shows("party", "/parties/<uscc>", "Organisation")
