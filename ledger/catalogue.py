@@ -71,9 +71,9 @@ def _audience(state: str, elements: Mapping[str, Any], grade: str | None) -> str
     sharing = _choice(elements.get("sharing"), SHARING)
     opening = _choice(elements.get("opening"), OPENING)
     personal = elements.get("personal_information") not in ABSENT
-    if opening in OPEN and grade in ("general", None):
-        if not (personal and opening == "unconditional"):
-            return "public"
+    exposed = personal and opening == "unconditional"
+    if opening in OPEN and grade in ("general", None) and not exposed:
+        return "public"
     if sharing in OPEN and grade != "core":
         return "bodies"
     return "authority"
@@ -87,7 +87,7 @@ def _choice(value: Any, known: Mapping[str, tuple[str, ...]]) -> str | None:
 
 
 def providers(session: Session) -> Callable[[str | None, Mapping[str, Any]], str | None]:
-    """Who a provider is: by the code its elements give, else by an organisation's exact name, also a former one.
+    """Who a provider is: by the code its elements give, else by an organisation's exact name, also a past one.
 
     A name that two organisations bear or bore says nothing. One that was merged is who succeeded it; of
     one that was split, only the succession knows who got what.

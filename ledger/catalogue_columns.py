@@ -13,7 +13,15 @@ from ledger.errors import Invalid
 from ledger.tabular import Row
 
 Why = Literal[
-    "matched", "content", "remembered", "given", "unknown", "blank", "repeats", "personal", "ignored"
+    "matched",
+    "content",
+    "remembered",
+    "given",
+    "unknown",
+    "blank",
+    "repeats",
+    "personal",
+    "ignored",
 ]
 LEFT_OUT = ""  # in a memory: somebody said that the column is to be left out
 SAMPLE = 200
@@ -179,7 +187,9 @@ def by_content(header: Sequence[str], rows: Sequence[Row]) -> Mapping:
     }  # fmt: skip
 
     def left() -> list[int]:
-        return [n for n, given in enumerate(cells) if given and n not in fields and n not in personal]
+        return [
+            n for n, given in enumerate(cells) if given and n not in fields and n not in personal
+        ]
 
     for names, speaks in _SPEAKS:
         fitting = [index for index in left() if _share(cells[index], speaks) >= MOST]
@@ -192,9 +202,7 @@ def by_content(header: Sequence[str], rows: Sequence[Row]) -> Mapping:
     ))  # fmt: skip
 
 
-def _texts(
-    cells: list[list[str]], fields: dict[int, str], left: Callable[[], list[int]]
-) -> None:
+def _texts(cells: list[list[str]], fields: dict[int, str], left: Callable[[], list[int]]) -> None:
     """The fields that are plain texts: known by how they repeat and how long they are."""
 
     def take(name: str, fitting: list[int]) -> None:

@@ -1,9 +1,9 @@
 """Change sets of the catalogue (目录变更): what is brought is planned, applied at once, and can be undone.
 
-    plan     what is new, changed, unchanged, gone; nothing is written
-    bring    a registrar's rows are applied as one change set; a provider's rows wait for a registrar
-    approve  what another person proposed, if the catalogue is still what it was made against
-    undo     a new change set that puts everything back as it was before
+plan     what is new, changed, unchanged, gone; nothing is written
+bring    a registrar's rows are applied as one change set; a provider's rows wait for a registrar
+approve  what another person proposed, if the catalogue is still what it was made against
+undo     a new change set that puts everything back as it was before
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -261,12 +261,8 @@ def _propose(session: Session, import_id: str, changes: Sequence[Change]) -> Non
 
 
 def proposed_changes(session: Session, found: CatalogueImport) -> list[Change]:
-    """What a proposed change set would change; raises Conflict when its lines are not those recorded."""
-    lines = session.execute(
-        select(_proposed.c.code, _proposed.c.verb, type_coerce(_proposed.c.row, Text))
-        .where(_proposed.c.import_id == found.id)
-        .order_by(_proposed.c.n)
-    ).all()
+    """What a proposed change set changes; Conflict when it is no longer what was recorded or seen."""
+    lines = _lines(session, found)
     given = digest_of(
         orjson.dumps([code, verb, orjson.Fragment(row.encode())]) for code, verb, row in lines
     )
@@ -275,24 +271,44 @@ def proposed_changes(session: Session, found: CatalogueImport) -> list[Change]:
             "The lines of this change set are not those that were recorded: have it handed in again.",
             known=found.content_digest, given=given,
         )  # fmt: skip
-    known = known_by_code(session, [code for code, _, _ in lines], hold_them=True)
-    provider_of, made, stale = providers(session), [], []
+    changes, stale = _against_today(session, lines, hold_them=True)
+    refuse_changed(stale)
+    return changes
+
+
+def proposed_part(session: Session, found: CatalogueImport, start: int, limit: int) -> list[Change]:
+    """A part of what a proposed change set changes, as the catalogue stands today."""
+    return _against_today(session, _lines(session, found)[start : start + limit])[0]
+
+
+def _lines(session: Session, found: CatalogueImport) -> list[tuple[str, str, str]]:
+    wanted = (
+        select(_proposed.c.code, _proposed.c.verb, type_coerce(_proposed.c.row, Text))
+        .where(_proposed.c.import_id == found.id)
+        .order_by(_proposed.c.n)
+    )
+    return [(code, verb, row) for code, verb, row in session.execute(wanted)]
+
+
+def _against_today(
+    session: Session, lines: Sequence[tuple[str, str, str]], *, hold_them: bool = False
+) -> tuple[list[Change], list[str]]:
+    """(the changes, the codes of those whose resource is no longer what they were made against)."""
+    known = known_by_code(session, [code for code, _, _ in lines], hold_them=hold_them)
+    provider_of = providers(session)
+    made: list[Change] = []
+    stale: list[str] = []
     for code, verb, text in lines:
         row, before = orjson.loads(text), known.get(code)
         if row["seen"] != (before.version if before else 0):
             stale.append(code)
-        elif verb == "withdraw" and before is not None:
-            made.append(withdrawal(before))
-        else:
-            flat = {
-                **row["elements"],
-                "code": code,
-                "title": row["title"],
-                "provider": row["provider"],
-            }
-            made.append(change_to(flat, before, provider_of))
-    refuse_changed(stale)
-    return made
+        if verb == "withdraw":
+            if before is not None and before.state == "listed":
+                made.append(withdrawal(before))
+            continue
+        flat = {**row["elements"], "code": code, "title": row["title"], "provider": row["provider"]}
+        made.append(change_to(flat, before, provider_of))
+    return made, stale
 
 
 def approve(

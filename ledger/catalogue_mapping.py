@@ -133,9 +133,7 @@ class _Work:
             if count > self.most:
                 return
         row = self.row.number if self.row else None
-        self.problems.append(
-            Problem(severity, code, self.table.sheet, row, column, zh, en, shown)
-        )
+        self.problems.append(Problem(severity, code, self.table.sheet, row, column, zh, en, shown))
 
     def tell_counted(self) -> None:
         """How many more notices of each kind there were."""
@@ -180,7 +178,7 @@ def apply(
     originals = (f"{name}_text" for name in _RESPELT)
     blank: Resource = dict.fromkeys(("sheet", "row", *FIELDS, "category_count", *originals))
     blank["sheet"] = table.sheet
-    wanted = [
+    wanted: list[tuple[Field, int, str, str, dict[str, Any]]] = [
         (one, indexes.get(name, -1), headers.get(name, one.zh), defaults.get(name, ""), {})
         for name, one in FIELDS.items()
         if name in indexes or defaults.get(name)
@@ -296,16 +294,14 @@ _SELDOM_AGAIN: Final = {"code", "title", "summary"}  # what every row says in it
 _ROWS_A_REPORT: Final = 2_000
 
 
-def _read(
-    work: _Work, wanted: Field, header: str, text: str
-) -> tuple[dict[str, Any], list[_Told]]:
+def _read(work: _Work, wanted: Field, header: str, text: str) -> tuple[dict[str, Any], list[_Told]]:
     """What a cell's text gives to its resource, and what is to be told of it, the same for each row."""
     found: list[_Told] = []
     row, work.cell, work.resource = work.resource, found, {}
     try:
         if len(text) > wanted.max_chars:
-            facts = {"about": wanted, "count": len(text), "most": wanted.max_chars}
-            work.tell("too_long", header, text, **facts)
+            most = wanted.max_chars
+            work.tell("too_long", header, text, about=wanted, count=len(text), most=most)
             return {}, found
         if wanted.name in _RESPELT:
             work.resource[f"{wanted.name}_text"] = text

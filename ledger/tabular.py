@@ -294,7 +294,11 @@ def column_letters(index: int) -> str:
 
 
 def _header(
-    grid: _Grid, kept: list[tuple[int, list[str]]], name: str, header_row: int | None, headless: bool
+    grid: _Grid,
+    kept: list[tuple[int, list[str]]],
+    name: str,
+    header_row: int | None,
+    headless: bool,
 ) -> tuple[int, list[str], list[Problem]]:
     """(its row's number, the header, what was passed over); the rows above and it leave `kept`."""
     passed: list[Problem] = []
@@ -327,9 +331,7 @@ def _header(
     return *kept.pop(0), passed
 
 
-def _table(
-    grid: _Grid, name: str, limits: Limits, header_row: int | None, headless: bool
-) -> Table:
+def _table(grid: _Grid, name: str, limits: Limits, header_row: int | None, headless: bool) -> Table:
     kept = _filled_rows(grid, name, limits)
     if not kept:
         refuse("empty", name)

@@ -44,7 +44,8 @@ from valuation.money import yuan
 from webapp import accounts
 from webapp import home as homes
 from webapp.cli import main
-from webapp.cli.field import load_catalogue, submit_application
+from webapp.cli.catalogue import load_catalogue
+from webapp.cli.field import submit_application
 from webapp.cli.house import demo_passphrase, make_home, running_node
 from webapp.cli.money import grant_licence
 from webapp.cli.proofs import open_worker, pack_package

@@ -208,9 +208,9 @@ def _rest(town: Town, folder: Path, licence: trading.Licence) -> None:
     ]  # fmt: skip
     path.write_bytes(b"\n".join(map(orjson.dumps, lines)))
     with town.deed() as session:
-        catalogue_imports.import_resources(
+        catalogue_imports.bring(
             session, actors["rita"], now, mapping={}, notices=[], file_name="a.csv",
-            file_digest="sha256:" + "0" * 64, resources=[{"code": "9", "title": "九"}],
+            file_digest="sha256:" + "0" * 64, rows=[{"code": "9", "title": "九"}],
         )  # fmt: skip
         package = handoff.Package(
             id=new_id(), voucher_id=licence.voucher_id, tag_manifest="sha256:" + "1" * 64, files={},

@@ -24,7 +24,7 @@ ROW = {"code": "1-01", "title": "一", "provider": "市数据局", "summary": "�
 
 def load(town: Town, resources: list[dict[str, Any]], name: str = "x") -> CatalogueImport:
     return town.do(
-        "rita", catalogue_imports.import_resources, resources=resources, mapping=MAPPING.as_dict(),
+        "rita", catalogue_imports.bring, rows=resources, mapping=MAPPING.as_dict(),
         notices=[problem.as_dict() for problem in PROBLEMS], file_name=FILE.name,
         file_digest=digest_text(name.encode()),
     )  # fmt: skip

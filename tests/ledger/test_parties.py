@@ -116,7 +116,7 @@ VERBS: dict[str, Do] = {
         who, parties.change_member, on.member, ["regulator"]),
     "evidence.deposit": lambda t, who, on: t.deposit(who, who.encode()),
     "catalogue.import": lambda t, who, on: t.do(
-        who, catalogue_imports.import_resources, resources=[{"code": "1", "title": "一", "provider": None}],
+        who, catalogue_imports.bring, rows=[{"code": "1", "title": "一", "provider": None}],
         notices=[], mapping={}, file_name="a.csv", file_digest=digest_text(who.encode())),
     "agreement.propose": propose_agreement,
     "agreement.sign": lambda t, who, on: t.do(who, agreements.sign, on.unsigned),

@@ -68,9 +68,9 @@ def honest(village: Town) -> Town:
 
 def _rows_for_the_rest(session: Session, town: Town) -> None:
     """A row of each evidence table that the stages did not fill."""
-    catalogue_imports.import_resources(
+    catalogue_imports.bring(
         session, town.actors["rita"], town.now, mapping={}, notices=[], file_name="a.csv",
-        file_digest="sha256:" + "0" * 64, resources=[{"code": "9", "title": "九"}],
+        file_digest="sha256:" + "0" * 64, rows=[{"code": "9", "title": "九"}],
     )  # fmt: skip
     voucher_id = session.execute(text("SELECT id FROM vouchers")).scalars().first()
     package = handoff.Package(

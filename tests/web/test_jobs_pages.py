@@ -142,7 +142,7 @@ def test_our_own_fault_tells_nothing_of_its_cause(
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("secret path /etc")
 
-    monkeypatch.setattr("ledger.catalogue_imports.import_resources", broken)
+    monkeypatch.setattr("ledger.catalogue_imports.bring", broken)
     run(site)
     page = visit.get(address)
     assert "Our fault" in page

@@ -19,9 +19,10 @@ PLACES = {
     ),
     **dict.fromkeys(("party", "member", "key"), "webapp.cli.people"),
     **dict.fromkeys(
-        ("deposit", "import", "resource", "agreement", "application", "appraisal"),
+        ("deposit", "agreement", "application", "appraisal"),
         "webapp.cli.field",
     ),
+    **dict.fromkeys(("import", "catalogue", "resource"), "webapp.cli.catalogue"),
     **dict.fromkeys(("licence", "payment", "scheme", "statement", "sign"), "webapp.cli.money"),
     **dict.fromkeys(("value", "share"), "webapp.cli.figures"),
     **dict.fromkeys(

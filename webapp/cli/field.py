@@ -1,12 +1,10 @@
-"""The verbs of the field: deposit, catalogue, agreement, application, voucher, appraisal."""
+"""The verbs of the field: deposit, agreement, application, voucher, appraisal."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ledger.catalogue_imports import CatalogueImport
 from ledger.proof.encoding import digest_text
 from ledger.proof.verify import read_file
 from ledger.vouchers import VERBS
@@ -16,16 +14,13 @@ from webapp.cli.run import (
     as_member,
     as_sole_member,
     print_json,
-    problem_text,
     read_document,
     renamed,
     with_home,
 )
 from webapp.deeds import Deed
 from webapp.deeds.all import circulation, field
-from webapp.language import tr
 
-PROBLEMS_SHOWN = 20
 MATERIAL_BYTES_MAX = 128 * 1024 * 1024
 
 
@@ -47,81 +42,6 @@ def deposit_file(run: Run, login: str, path: Path) -> dict[str, Any]:
         run.home.store_material(data)
     body = {"digest": digest_text(data), "name": path.name, "size_bytes": len(data)}
     return run.do(field.deposit, login, body)
-
-
-@main.group("import")
-def import_() -> None:
-    """Bring in tables 导入."""
-
-
-@import_.command("catalogue")
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--encoding", help="if the guess is wrong: utf-8, gbk, big5")
-@click.option("--sheet", help="the sheet, if not the first")
-@click.option("--map", "corrections", multiple=True, metavar="HEADER=FIELD",
-              help="say what a column is; FIELD empty leaves it out")  # fmt: skip
-@click.option("--skip-bad-rows", is_flag=True, help="store the good rows although some are bad")
-@click.option("--strict", is_flag=True, help="refuse unknown columns")
-@as_sole_member
-@with_home
-def import_catalogue(
-    run: Run, login: str | None, path: Path, encoding: str | None, sheet: str | None,
-    corrections: tuple[str, ...], skip_bad_rows: bool, strict: bool,
-) -> None:  # fmt: skip
-    """Import a catalogue of public data resources (XLSX, XLS, CSV) as one change set."""
-    answer, notices = load_catalogue(
-        run, run.sole(login, "registrar"), path, encoding=encoding or "", sheet=sheet or "",
-        corrections=corrections, skip_bad_rows=skip_bad_rows, strict=strict,
-    )  # fmt: skip
-    if not run.as_json:
-        for notice in notices[:PROBLEMS_SHOWN]:
-            click.echo(f"  {problem_text(notice)}", err=True)
-        if len(notices) > PROBLEMS_SHOWN:
-            click.echo(tr("  … and {n} more notices.", n=len(notices) - PROBLEMS_SHOWN), err=True)
-    run.say(answer, field.import_catalogue.says)
-
-
-def load_catalogue(
-    run: Run, login: str, path: Path, *, corrections: Sequence[str] = (), **options: Any
-) -> tuple[dict[str, Any], list[Any]]:
-    """Read, map, check and import a catalogue; what the deed answers, and the notices."""
-    _ = run.home.config
-    digest = run.home.store_material(read_file(str(path), MATERIAL_BYTES_MAX))
-    body = {"corrections": list(corrections), "digest": digest, "name": path.name, **options}
-    answer = run.do(field.import_catalogue, login, body)
-    with run.home.reading() as session:
-        return answer, session.get_one(CatalogueImport, answer["id"]).notices
-
-
-@import_.command("usage")
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--faults", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.csv",
-              help="where all bad lines are written, if there are any")  # fmt: skip
-@click.option("--receipt", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.json",
-              help="where the signed receipt is written")  # fmt: skip
-@as_sole_member
-@with_home
-def import_usage(
-    run: Run, login: str | None, path: Path, faults: Path | None, receipt: Path | None
-) -> None:
-    """Hand in usage events (NDJSON, CSV, Parquet) as one batch: every line, or none."""
-    from webapp.cli.usage import hand_in  # noqa: PLC0415 - loaded only where it is needed
-
-    hand_in(run, run.sole(login, "operator"), path, faults, receipt)
-
-
-@main.group()
-def resource() -> None:
-    """Catalogue resources 公共数据资源."""
-
-
-@resource.command("add")
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
-@as_member
-@with_home
-def resource_add(run: Run, login: str, path: Path) -> None:
-    """List one resource by hand; FILE (YAML) has code, title, provider, elements."""
-    run.say(run.do(field.add_resource, login, read_document(path)), field.add_resource.says)
 
 
 @main.group()

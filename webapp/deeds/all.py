@@ -1,14 +1,17 @@
 """Every file that enters deeds and questions; importing this makes `DEEDS` and `QUESTIONS` whole."""
 
 from webapp.deeds import (
+    catalogue,
     circulation,
     demands,
+    duties,
     exclusions,
     feedback,
     field,
     house,
     people,
     proofs,
+    resource,
     responsibilities,
     search,
     stewards,
@@ -19,14 +22,17 @@ from webapp.deeds import (
 )
 
 __all__ = [
+    "catalogue",
     "circulation",
     "demands",
+    "duties",
     "exclusions",
     "feedback",
     "field",
     "house",
     "people",
     "proofs",
+    "resource",
     "responsibilities",
     "search",
     "stewards",

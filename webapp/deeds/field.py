@@ -1,4 +1,4 @@
-"""The deeds of the field before there is a voucher: evidence, catalogue, agreements, applications."""
+"""The deeds of the field before there is a voucher: evidence, agreements, applications."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -10,12 +10,10 @@ from marshmallow import Schema, fields
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreements, catalogue, catalogue_imports, parties
+from ledger import agreements, parties
 from ledger import registration as registering
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
-from ledger.catalogue import Resource
-from ledger.catalogue_imports import CatalogueImport
 from ledger.errors import Faults, Invalid, LedgerError
 from ledger.parties import Actor, Party
 from ledger.proof.encoding import instant
@@ -23,9 +21,9 @@ from ledger.registration import Application, Deposit, Registration
 from ledger.states import move
 from webapp.deeds import Deed, Desk, Report, deed, question
 from webapp.deeds.answers import PageQuery, lists, shows
+from webapp.deeds.catalogue import resource_ids
 from webapp.deeds.forms import (
     Body,
-    document,
     faults_by_place,
     group,
     load,
@@ -80,33 +78,6 @@ class DepositBody(Body):
     name = text("File name", most=200)
     digest = text("Digest", most=71, pattern=DIGEST, example="digest sha256:…")
     size_bytes = fields.Integer(required=True, metadata={"title": "Bytes", "hint": ""})
-
-
-class ImportBody(Body):
-    """A catalogue to be imported, by the digest of the file handed in."""
-
-    name = text("File name", most=200)
-    digest = text("Digest", most=71, pattern=DIGEST, example="digest sha256:…")
-    encoding = text("Encoding", most=20, required=False, blank=True,
-                    hint="if the guess is wrong: utf-8, gbk, big5")  # fmt: skip
-    sheet = text("Sheet", most=100, required=False, blank=True, hint="if not the first")
-    corrections = texts("Columns", least=0, hint="HEADER=FIELD, one a line; FIELD empty leaves out")
-    skip_bad_rows = fields.Boolean(
-        load_default=False,
-        metadata={"title": "Store the good rows although some are bad", "hint": ""},
-    )
-    strict = fields.Boolean(
-        load_default=False, metadata={"title": "Refuse unknown columns", "hint": ""}
-    )
-
-
-class ResourceBody(Body):
-    """A resource listed by hand."""
-
-    code = text("Resource code", most=64)
-    title = text("Title", most=200)
-    provider = text("Provider", most=200)
-    elements = document("Elements", hint="one a line, name: value", required=False)
 
 
 AgreementElements = terms("AgreementElements", agreements.ELEMENTS, ELEMENTS)
@@ -216,72 +187,6 @@ def deposit(
     return {"at": instant(made.deposited_at), "digest": made.digest, "id": made.id}
 
 
-def _read_catalogue(
-    desk: Desk, report: Report, _actor: Actor, *, name: str, digest: str, encoding: str = "",
-    sheet: str = "", corrections: tuple[str, ...] = (), skip_bad_rows: bool = False,
-    strict: bool = False,
-) -> dict[str, Any]:  # fmt: skip
-    """The rows of a catalogue, read, mapped and checked; every bad row at once."""
-    from ledger import catalogue_mapping  # noqa: PLC0415 - reads spreadsheets, only here
-    from ledger.tabular import read_table  # noqa: PLC0415
-
-    report("read", 0, 0)
-    table = read_table(
-        desk.home.material(digest), name, encoding=encoding or None, sheet=sheet or None
-    )
-    mapping = catalogue_mapping.guess(table.header)
-    for correction in corrections:
-        header, _, field = correction.partition("=")
-        if header not in table.header:
-            raise Invalid("There is no column {header}.", header=header)
-        mapping = mapping.with_field(table.header.index(header), field or None)
-    resources, problems = catalogue_mapping.apply(table, mapping, strict=strict)
-    bad = [problem for problem in problems if problem.severity == "error"]
-    if bad and not skip_bad_rows:
-        raise Invalid(
-            "{count} rows cannot be used; nothing was stored. Mend them, or say --skip-bad-rows.",
-            count=len({problem.row for problem in bad}), problems=[p.as_dict() for p in bad],
-        )  # fmt: skip
-    report("store", 0, len(resources))
-    return {"mapping": mapping.as_dict(), "problems": problems, "resources": resources}
-
-
-@deed("catalogue.import", "/catalogue-imports", "Import a catalogue",
-      "{rows} rows read: {new} new, {changed} changed, {unchanged} unchanged, {absent} no longer "
-      "in the file; {notices} notices.",
-      body=ImportBody, upload=True, long=True, prepare=_read_catalogue)  # fmt: skip
-def import_catalogue(
-    desk: Desk, session: Session, actor: Actor, *, name: str, digest: str,
-    resources: list[Any], problems: list[Any], mapping: dict[str, Any], **_options: Any,
-) -> dict[str, Any]:  # fmt: skip
-    made = catalogue_imports.import_resources(
-        session, actor, desk.now, resources=resources,
-        notices=[problem.as_dict() for problem in problems], mapping=mapping, file_name=name,
-        file_digest=digest,
-    )  # fmt: skip
-    return _import_facts(made)
-
-
-def _import_facts(made: CatalogueImport) -> dict[str, Any]:
-    return {
-        "absent": made.absent_count, "changed": made.changed_count, "id": made.id,
-        "new": made.new_count, "notices": len(made.notices), "rows": made.row_count,
-        "unchanged": made.unchanged_count,
-    }  # fmt: skip
-
-
-@deed("catalogue.import", "/resources", "List a resource", "Resource {code} ({title}) is listed.",
-      name="resource.add", body=ResourceBody)  # fmt: skip
-def add_resource(
-    desk: Desk, session: Session, actor: Actor, *, code: str, title: str, provider: str,
-    elements: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    made = catalogue.add_resource(
-        session, actor, desk.now, code=code, title=title, provider=provider, elements=elements or {}
-    )
-    return {"code": made.code, "title": made.title}
-
-
 @deed("agreement.propose", "/agreements", "Propose an agreement",
       "Agreement {number} is proposed; the implementing body signs it next.",
       body=AgreementBody)  # fmt: skip
@@ -291,22 +196,9 @@ def propose_agreement(
 ) -> dict[str, Any]:  # fmt: skip
     made = agreements.propose(
         session, actor, desk.now, implementer=parties.party_by_uscc(session, implementer),
-        resource_ids=_resource_ids(session, resources), from_on=from_on, until_on=until_on, **more,
+        resource_ids=resource_ids(session, actor, resources), from_on=from_on, until_on=until_on, **more,
     )  # fmt: skip
     return {"number": made.number, "state": made.state}
-
-
-def _resource_ids(session: Session, codes: list[str]) -> list[str]:
-    """The resources of some catalogue codes; raises Invalid naming every code that is not listed."""
-    wanted = select(Resource.code, Resource.id).where(Resource.code.in_(codes))
-    known = dict(session.execute(wanted).tuples().all())
-    faults = Faults()
-    for code in codes:
-        if code not in known:
-            faults.name_fault("the catalogue has no resource {code}", "resources", code=code)
-    if faults:
-        raise Invalid("What was given does not fit: {faults}.", faults=faults)
-    return [known[code] for code in codes]
 
 
 @deed("agreement.sign", "/agreements/<agreement_number>/sign", "Sign",
@@ -325,7 +217,7 @@ def _facts(
     return {
         "agreement": agreements.by_number(session, agreement) if agreement else None,
         "deposits": _deposits(session, actor, data), "materials": more["materials"],
-        "object_kind": more["object"], "resource_ids": _resource_ids(session, resources),
+        "object_kind": more["object"], "resource_ids": resource_ids(session, actor, resources),
         "rights": more["rights"], "summary": more["summary"], "title": more["title"],
     }  # fmt: skip
 
@@ -371,7 +263,7 @@ def gaps(
         tried("agreement", agreements.require_in_force, agreement, local_date(now))
     if body.get("resubmits"):
         tried("resubmits", _resubmitted, session, actor, body["resubmits"])
-    ids = tried("resources", _resource_ids, session, body.get("resources", []))
+    ids = tried("resources", resource_ids, session, actor, body.get("resources", []))
     deposits = tried("data", _deposits, session, actor, body.get("data", []))
     faults = registering.faults_in(
         session, object_kind=body.get("object", ""), title=body.get("title", ""),
@@ -522,9 +414,6 @@ def withdraw(desk: Desk, session: Session, actor: Actor, found: Application, rea
 list_deposits = lists("evidence", "/deposits", "Deposits", "name digest size_bytes deposited_at",
                       (Deposit.name, Deposit.digest))  # fmt: skip
 show_deposit = shows("evidence", "/deposits/<deposit_id>", "Deposit")
-list_resources = lists("resource", "/resources", "Catalogue", "code title provider state",
-                       (Resource.title, Resource.code, Resource.provider, Resource.elements))  # fmt: skip
-show_resource = shows("resource", "/resources/<path:resource_code>", "Resource")
 list_agreements = lists("agreement", "/agreements", "Agreements",
                         "number title mode from_on until_on state",
                         (Agreement.number, Agreement.title))  # fmt: skip

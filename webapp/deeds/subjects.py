@@ -11,7 +11,9 @@ from ledger import (
     agreements,
     appraisals,
     catalogue,
+    catalogue_imports,
     demands,
+    duties,
     exclusions,
     feedback,
     log,
@@ -26,7 +28,9 @@ from ledger import (
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
 from ledger.catalogue import Resource
+from ledger.catalogue_imports import CatalogueImport
 from ledger.demands import Demand
+from ledger.duties import Duty
 from ledger.errors import Missing
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
@@ -141,6 +145,9 @@ SUBJECTS = {
                 lambda _s, row: (row.provider_id,) if row.provider_id else (),
                 lambda party: Resource.provider_id == party, lambda row: row.code, "resource_code",
                 catalogue.visible, catalogue.missing),
+        Subject("catalogue", CatalogueImport, catalogue_imports.import_by_id,
+                lambda _s, row: (row.party_id,) if row.party_id else (),
+                lambda party: CatalogueImport.party_id == party, lambda row: row.id, "import_id"),
         Subject("agreement", Agreement, agreements.by_number,
                 lambda _s, row: (row.operator_id, row.implementer_id), _agreement_of,
                 lambda row: row.number, "agreement_number"),
@@ -174,6 +181,8 @@ SUBJECTS = {
         Subject("exclusion", Exclusion, exclusions.by_number, lambda _s, row: (row.party_id,),
                 lambda party: Exclusion.party_id == party, lambda row: row.number, "exclusion_number",
                 exclusions.visible, exclusions.missing),
+        Subject("duty", Duty, duties.by_number, lambda _s, row: duties.owners(row),
+                lambda party: Duty.party_id == party, lambda row: row.number, "duty_number"),
         Subject("feedback", Feedback, feedback.by_number, feedback.owners, feedback.of_party,
                 lambda row: row.number, "feedback_number"),
         Subject("usage", usage.Batch, usage.by_number, lambda _s, row: (row.party_id,),

@@ -1,18 +1,22 @@
 """What waits for a person: everything he may move on as it stands, the most urgent first."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from marshmallow import Schema, fields
 from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session
 
-from ledger import log
+from ledger import log, overdue
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
+from ledger.catalogue_imports import CatalogueImport
 from ledger.chain import outbox
 from ledger.demands import Demand
+from ledger.duties import Duty
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
 from ledger.parties import MAY, Actor, Member, roles_of
@@ -25,6 +29,7 @@ from webapp.deeds import DEEDS, Desk, question
 from webapp.deeds.subjects import BY_NOUN, owned, visible
 
 EACH = 20
+UPDATE = "Update the data and say so in the catalogue"
 CLIMBING_MAX = 100
 
 
@@ -75,6 +80,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "application.notice": ("application", ("reviewed",), _not_mine(Application.applicant_id)),
     "application.code": ("application", ("on_notice",), _not_mine(Application.applicant_id)),
     "application.submit": ("application", ("returned",), lambda _actor: None),
+    "catalogue.approve": ("catalogue", ("proposed",), _not_mine(CatalogueImport.imported_by)),
     "agreement.sign": ("agreement", ("proposed",),
                        lambda actor: Agreement.implementer_id == actor.party_id),
     "scheme.agree": ("scheme", ("proposed",), lambda actor: Scheme.agreement_id.in_(
@@ -94,6 +100,8 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "demand.close": ("demand", ("fulfilled", "refused"),
                      lambda actor: Demand.party_id.in_(actor.parties)),
     "demand.uphold": ("demand", ("appealed",), _not_mine(Demand.submitted_by)),
+    "duty.settle": ("duty", ("open",), lambda actor: Duty.party_id.in_(actor.parties)),
+    "duty.confirm": ("duty", ("settled",), lambda _actor: None),
     "exclusion.approve": ("exclusion", ("proposed",), _not_mine(Exclusion.proposed_by)),
     "exclusion.end": ("exclusion", ("in_force",), _not_mine(Exclusion.proposed_by)),
     "feedback.answer": ("feedback", ("raised",), lambda actor: _answers(actor)),
@@ -111,6 +119,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
 def work(desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
     today = local_date(desk.now).isoformat()
     found = [item for name in WAITING for item in _items(session, actor, name, today)]
+    found += _stale(session, actor, local_date(desk.now))
     found.sort(key=lambda item: (item["due"] or "9999", item["number"]))
     sees_alarms = bool(roles_of(actor) & set(MAY["outbox.read"]))
     return {"alarms": len(outbox.alarms(session)) if sees_alarms else 0, "items": found}
@@ -147,7 +156,7 @@ def ladder(_desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
     for noun, subject in BY_NOUN.items():
         if f"{noun}.read" not in MAY:
             continue
-        climbing = newest.where(log.Record.subject_type == noun)
+        climbing = newest.where(log.Record.subject_type == subject.model.subject_type)
         sent = select(outbox.Act.subject_id).where(unsettled)
         wanted = select(subject.model).where(
             or_(subject.model.id.in_(climbing), subject.model.id.in_(sent))
@@ -167,7 +176,8 @@ def ladder(_desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
                 .limit(1)
             ).first()
             items.append({
-                "about": getattr(row, "title", None) or getattr(row, "name", None) or "",
+                "about": getattr(row, "title", None) or getattr(row, "name", None)
+                or getattr(row, "file_name", ""),
                 "at": instant(record.at), "noun": noun, "number": subject.number(row),
                 "on_chain": act and act.state, "problem": act and outbox.told(act.problem),
                 "reason": (act and act.problem) or {}, "rung": log.rung(session, record),
@@ -197,16 +207,29 @@ def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[di
             due = row.review_on
             if today < due:
                 continue  # its review is still to come
-        elif noun in ("demand", "feedback"):
+        elif noun in ("demand", "duty", "feedback"):
             due = row.due["on"] if row.due else None
         elif noun == "application":
             due = next((limit["on"] for limit in row.deadlines.values()), None)
         yield {
             "about": getattr(row, "title", None) or getattr(row, "purpose", "")
-            or getattr(row, "description", ""),
+            or getattr(row, "description", "") or getattr(row, "file_name", ""),
             "deed": name, "due": due, "noun": noun, "number": subject.number(row),
             "state": row.state, "title": deed.title,
         }  # fmt: skip
+
+
+def _stale(session: Session, actor: Actor, today: date) -> Iterator[dict[str, Any]]:
+    """The actor's own resources whose data are past their cycle, the longest first."""
+    if "provider" not in actor.roles:
+        return
+    own = replace(actor, roles=frozenset({"provider"}))
+    for item in overdue.items(session, own, today, limit=EACH):
+        if item.kind == "resource":
+            yield {
+                "about": item.title, "deed": "resource.change", "due": item.due_on, "noun": "resource",
+                "number": item.number, "state": None, "title": UPDATE,
+            }  # fmt: skip
 
 
 def _related(actor: Actor, verb: str, subject: Any) -> list[ColumnElement[bool]] | None:

@@ -1,0 +1,375 @@
+"""What becomes of the catalogue's resources: planned from rows, written and recorded at once, past the ORM.
+
+A city's catalogue has tens of thousands of resources, and a change set may be about all of them.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import ColumnElement, Text, bindparam, select, type_coerce, update
+from sqlalchemy.orm import Session
+
+from ledger import exclusions, log
+from ledger.agreements import Agreement
+from ledger.catalogue import KEY_ELEMENTS, PLACES, Resource, derive, differences, providers
+from ledger.errors import Conflict, Invalid
+from ledger.parties import Actor
+from ledger.proof.encoding import check_subset
+from ledger.registration import Application, Registration
+from ledger.states import move
+from ledger.store import Base, new_ids, put_rows
+from ledger.tabular import Problem
+
+ROWS_A_STATEMENT = 500
+NAMED_MOST = 50  # codes that a refusal names one by one
+OPEN_APPLICATIONS = (
+    "submitted", "returned", "in_review", "reviewed", "on_notice", "objection_review",
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- what is there, what is wanted
+
+
+class Known(NamedTuple):
+    """A resource as it stands; its elements are the text that is stored."""
+
+    id: str
+    version: int
+    code: str
+    title: str
+    provider: str | None
+    elements: str
+    import_id: str
+    state: str
+    provider_id: str | None
+    grade: str | None
+    audience: str | None
+    stale_on: str | None
+
+    def body(self) -> dict[str, Any]:
+        """As the last record has it."""
+        return {**self._asdict(), "elements": orjson.loads(self.elements)}
+
+
+@dataclass(slots=True)
+class Change:
+    """What becomes of one resource; `elements` are their canonical text."""
+
+    verb: str
+    code: str
+    title: str
+    provider: str | None
+    elements: bytes
+    state: str
+    provider_id: str | None
+    grade: str | None
+    audience: str
+    stale_on: str | None
+    before: Known | None
+
+    def body(self, resource_id: str, version: int, import_id: str) -> dict[str, Any]:
+        """The resource as its next record has it."""
+        return {
+            "audience": self.audience, "code": self.code, "elements": orjson.Fragment(self.elements),
+            "grade": self.grade, "id": resource_id, "import_id": import_id,
+            "provider": self.provider, "provider_id": self.provider_id, "stale_on": self.stale_on,
+            "state": self.state, "title": self.title, "version": version,
+        }  # fmt: skip
+
+    def differences(self) -> list[tuple[str, Any, Any]]:
+        """(field, before, after) of everything it changes."""
+        after = {**self.body("", 0, ""), "elements": orjson.loads(self.elements)}
+        before = self.before.body() if self.before is not None else {}
+        before["elements"] = filled(before.get("elements") or {})
+        return differences(before, after)
+
+    def line(self) -> bytes:
+        """Its canonical line: what an approval is about, and what it was made against."""
+        row = {
+            "elements": orjson.Fragment(self.elements), "provider": self.provider,
+            "seen": self.before.version if self.before else 0, "title": self.title,
+        }  # fmt: skip
+        return orjson.dumps([self.code, self.verb, row], option=orjson.OPT_SORT_KEYS)
+
+
+@dataclass
+class Plan:
+    """What a table would do to the catalogue: by kind, each by code; nothing of it is written."""
+
+    new: list[Change] = field(default_factory=list)
+    changed: list[Change] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    gone: list[Known] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    """rows that the one who brings them may not bring"""
+
+    @property
+    def row_count(self) -> int:
+        return len(self.new) + len(self.changed) + len(self.unchanged)
+
+    def changes(self, withdraw_gone: bool = False) -> list[Change]:
+        """All that would be recorded, in its order."""
+        return [*self.new, *self.changed, *(map(withdrawal, self.gone) if withdraw_gone else ())]
+
+
+def filled(elements: Mapping[str, Any]) -> dict[str, Any]:
+    """The elements that say something."""
+    return {name: value for name, value in elements.items() if value is not None}
+
+
+def withdrawal(known: Known) -> Change:
+    """The change that takes a resource out of the catalogue; what it said stays."""
+    elements = orjson.loads(known.elements)
+    state = move("resource", "withdraw", known.state)
+    grade, audience, until = derive(state, elements)
+    return Change("withdraw", known.code, known.title, known.provider, known.elements.encode(),
+                  state, known.provider_id, grade, audience, until, known)  # fmt: skip
+
+
+_resources = Base.metadata.tables[Resource.__tablename__]
+KNOWN = select(
+    *(
+        type_coerce(_resources.c.elements, Text) if name == "elements" else _resources.c[name]
+        for name in Known._fields
+    )
+)
+
+
+def known_by_code(
+    session: Session, codes: Iterable[str], *, hold_them: bool = False
+) -> dict[str, Known]:
+    """Those of the codes that are in the catalogue, as they stand; held until the deed ends, if wanted."""
+    found: dict[str, Known] = {}
+    for part in parts(list(codes)):
+        wanted = KNOWN.where(_resources.c.code.in_(part)).order_by(_resources.c.code)
+        for row in session.execute(wanted.with_for_update() if hold_them else wanted):
+            found[row.code] = Known(*row)
+    return found
+
+
+def parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), ROWS_A_STATEMENT):
+        yield values[start : start + ROWS_A_STATEMENT]
+
+
+def content_digest(changes: Iterable[Change]) -> str:
+    """The digest over the canonical lines of what is changed."""
+    return digest_of(change.line() for change in changes)
+
+
+def digest_of(lines: Iterable[bytes]) -> str:
+    return "sha256:" + hashlib.sha256(b"\n".join(lines)).hexdigest()
+
+
+# ---------------------------------------------------------------- planning
+
+
+def plan(
+    session: Session, actor: Actor, rows: Sequence[Mapping[str, Any]], *,
+    among: ColumnElement[bool] | None = None, hold_them: bool = False,
+) -> Plan:  # fmt: skip
+    """What the rows would do: each has code, title, provider and elements, by field; nothing is written.
+
+    Gone are the listed resources that the rows lack: `among` those meant, else of the providers that the
+    rows speak of.
+    """
+    made, provider_of = Plan(), providers(session)
+    known = known_by_code(session, [row["code"] for row in rows], hold_them=hold_them)
+    own = None if "registrar" in actor.roles else actor.party_id
+    seen: set[str] = set()
+    names: set[str] = set()
+    parties: set[str] = set()
+    for row in rows:
+        code = row["code"]
+        if code in seen:
+            raise Invalid("The code {code} stands twice.", code=code)
+        seen.add(code)
+        before = known.get(code)
+        change = change_to(row, before, provider_of)
+        if own is not None and _foreign(made.problems, own, row, change, before):
+            continue
+        if change.provider is not None:
+            names.add(change.provider)
+        if change.provider_id is not None:
+            parties.add(change.provider_id)
+        if change.verb == "list":
+            made.new.append(change)
+        elif differs(change, before):
+            made.changed.append(change)
+        else:
+            made.unchanged.append(code)
+    meant = _speaking_of(names, parties) if among is None else [among]
+    made.gone = _gone(session, meant, seen, own)
+    return made
+
+
+def change_to(
+    row: Mapping[str, Any], before: Known | None, provider_of: Callable[..., str | None]
+) -> Change:
+    """The resource as a row wants it."""
+    elements = {
+        name: value
+        for name, value in row.items()
+        if value is not None and name not in KEY_ELEMENTS and name not in PLACES
+    }
+    check_subset(elements)
+    text = orjson.dumps(elements, option=orjson.OPT_SORT_KEYS)
+    listed = before is not None and before.state == "listed"
+    grade, audience, until = derive("listed", elements)
+    provider = row.get("provider")
+    return Change(
+        "change" if listed else "list", row["code"], row["title"], provider, text, "listed",
+        provider_of(provider, elements), grade, audience, until, before,
+    )  # fmt: skip
+
+
+def differs(change: Change, before: Known | None) -> bool:
+    assert before is not None, "what is new was not to be compared"
+    told = (change.title, change.provider, change.provider_id, change.grade, change.audience)
+    if told != (before.title, before.provider, before.provider_id, before.grade, before.audience):
+        return True
+    if change.elements == before.elements.encode():
+        return False
+    return bool(filled(orjson.loads(before.elements)) != orjson.loads(change.elements))
+
+
+def _foreign(
+    problems: list[Problem], own: str, row: Mapping[str, Any], change: Change, before: Known | None
+) -> bool:
+    """Whether a provider's row is of another body, which is told with its place."""
+    if change.provider_id != own:
+        zh, en = (
+            "提供方不是本单位；只能导入本单位的资源。",
+            "The provider is not your organisation; you can bring your own resources only.",
+        )
+        code, column, value = "provider_foreign", "provider", change.provider
+    elif before is not None and before.provider_id != own:
+        zh, en = (
+            "资源代码不归本单位使用。",
+            "The code is not your organisation's to use.",
+        )
+        code, column, value = "code_foreign", "code", change.code
+    else:
+        return False
+    place = (row.get("sheet"), row.get("row"))
+    problems.append(Problem("error", code, *place, column, zh, en, value))
+    return True
+
+
+def _speaking_of(names: set[str], parties: set[str]) -> list[Any]:
+    return [
+        *(_resources.c.provider.in_(part) for part in parts(sorted(names))),
+        *(_resources.c.provider_id.in_(part) for part in parts(sorted(parties))),
+    ]
+
+
+def _gone(session: Session, conditions: list[Any], seen: set[str], own: str | None) -> list[Known]:
+    """The listed resources that fit a condition and are not among the codes seen, by code."""
+    codes: set[str] = set()
+    for condition in conditions:
+        wanted = select(_resources.c.code).where(_resources.c.state == "listed", condition)
+        if own is not None:
+            wanted = wanted.where(_resources.c.provider_id == own)
+        codes.update(session.scalars(wanted))
+    return sorted(known_by_code(session, sorted(codes - seen)).values(), key=lambda one: one.code)
+
+
+def refuse_changed(codes: list[str]) -> None:
+    """Raise Conflict naming the resources that another change set has changed."""
+    if codes:
+        named = sorted(codes)
+        raise Conflict(
+            "{count} resources were changed since by another change set: {codes}.",
+            count=len(named), codes=", ".join(named[:NAMED_MOST]) + (" …" if named[NAMED_MOST:] else ""),
+            listing=named,
+        )  # fmt: skip
+
+
+# ---------------------------------------------------------------- writing
+
+
+_PAST = {"list": "resource.listed", "change": "resource.changed", "withdraw": "resource.withdrawn"}
+_COLUMNS = Known._fields
+_CHANGE = (
+    update(_resources)
+    .where(_resources.c.id == bindparam("of"), _resources.c.version == bindparam("was"))
+    .values({
+        name: bindparam(f"to_{name}", type_=Text if name == "elements" else None)
+        for name in _COLUMNS if name not in ("id", "code")
+    })
+)  # fmt: skip
+
+
+def write(
+    session: Session, actor: Actor, import_id: str, changes: Sequence[Change], reason: str | None
+) -> None:
+    """Write and record what becomes of each resource, past the ORM."""
+    require_free(session, [one.before for one in changes if one.verb == "withdraw" and one.before])
+    exclusions.require_no_loosening(session, (
+        (one.before.id, one.code, one.before.elements, one.elements) for one in changes if one.before
+    ))  # fmt: skip
+    session.flush()
+    fresh, moved = [], []
+    ids = iter(new_ids(sum(change.before is None for change in changes)))
+    noted: dict[str, list[tuple[str, int, bytes]]] = {}
+    for change in changes:
+        before = change.before
+        resource_id, version = (next(ids), 1) if before is None else (before.id, before.version + 1)
+        row: tuple[Any, ...] = (
+            resource_id, version, change.code, change.title, change.provider, change.elements.decode(),
+            import_id, change.state, change.provider_id, change.grade, change.audience,
+            change.stale_on,
+        )  # fmt: skip
+        if before is None:
+            fresh.append(row)
+        else:
+            moved.append({"of": before.id, "was": before.version, **{
+                f"to_{name}": value for name, value in zip(_COLUMNS, row, strict=True)
+                if name not in ("id", "code")
+            }})  # fmt: skip
+        body = change.body(resource_id, version, import_id)
+        noted.setdefault(change.verb, []).append(
+            (resource_id, version, orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
+        )
+    put_rows(session.connection(), _resources, _COLUMNS, fresh)
+    for part in parts(moved):
+        session.connection().execute(_CHANGE, list(part))
+    for verb, rows in noted.items():
+        log.append_many(session, "resource", _PAST[verb], actor.member_id, rows, reason=reason)
+    for loaded in list(session.identity_map.values()):
+        if isinstance(loaded, Resource):
+            session.expire(loaded)
+
+
+def require_free(session: Session, withdrawn: Sequence[Known]) -> None:
+    """Raise Conflict naming each resource that cannot be withdrawn, and what names it."""
+    used = uses(session, withdrawn)
+    if used:
+        listing = [f"{code} ({number})" for code, number in used]
+        raise Conflict(
+            "These resources are named by what is in force and stay: {codes}.",
+            codes=", ".join(listing[:NAMED_MOST]) + (" …" if listing[NAMED_MOST:] else ""),
+            listing=listing,
+        )  # fmt: skip
+
+
+def uses(session: Session, withdrawn: Sequence[Known]) -> list[tuple[str, str]]:
+    """(code, number) of what names these resources: an agreement, an open application, a registration."""
+    code_of = {one.id: one.code for one in withdrawn}
+    if not code_of:
+        return []
+    used: list[tuple[str, str]] = []
+    for model, number, states in (
+        (Agreement, Agreement.number, ("proposed", "in_force")),
+        (Application, Application.number, OPEN_APPLICATIONS),
+        (Registration, Registration.code, ("registered",)),
+    ):
+        naming: Any = model
+        rows = session.execute(
+            select(number, naming.resource_ids).where(naming.state.in_(states)).order_by(number)
+        )
+        used += [(code_of[one], text) for text, ids in rows for one in ids if one in code_of]
+    return sorted(used)
