@@ -36,6 +36,7 @@ FACETS: Final = ("provider", "grade", "sharing", "opening", "cycle", "category",
 TITLE, CODE, ALL = "t", "c", "a"
 BEGIN, END = "^", "$"  # signs that no folded text has
 FACET, SEEN_BY, OWN, LENGTH = "=f:", "=v:", "=p:", "=w:"
+UNSTATED: Final = "-"
 AUDIENCES: Final = ("public", "bodies", "authority")
 
 TERM = Text().with_variant(Text(collation="C"), "postgresql")
@@ -175,8 +176,7 @@ class Index:
         self._connection = session.connection()
         self._is_sqlite = self._connection.dialect.name == "sqlite"
         self._kept = _kept_of(self._connection.engine.pool)
-        rows = self._connection.execute(_BLOCKS)
-        self._marks: Marks = {block: changes for block, changes in rows}
+        self._marks: Marks = dict(self._connection.execute(_BLOCKS).tuples().all())
 
     # -- sets ---------------------------------------------------------------------------------------
 
@@ -388,7 +388,10 @@ _TERMS_SQLITE = (
     "SELECT p.term, p.docs FROM json_each(?) AS t CROSS JOIN json_each(?) AS b "
     "CROSS JOIN search_postings AS p ON p.term = t.value AND p.block = b.value"
 )
-_TERMS_POSTGRESQL = "SELECT term, docs FROM search_postings WHERE term = ANY(%s::text[]) AND block = ANY(%s::bigint[])"
+_TERMS_POSTGRESQL = (
+    "SELECT term, docs FROM search_postings "
+    "WHERE term = ANY(%s::text[]) AND block = ANY(%s::bigint[])"
+)
 _CHECK_SQLITE = (
     "SELECT d.doc FROM json_each(?) AS t CROSS JOIN search_docs AS d ON d.doc = t.value "
     "WHERE instr(d.text, ?) > 0"

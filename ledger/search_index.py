@@ -31,11 +31,13 @@ from ledger.search import (
     SEEN_BY,
     TITLE,
     TITLE_MAX,
+    UNSTATED,
     Posting,
     SearchBlock,
     SearchDoc,
     SearchProgress,
 )  # fmt: skip
+from ledger.store import Base
 
 AT_ONCE: Final = 200  # so many changed resources are indexed within the deed
 STEP: Final = 2_000  # and so many in one step of what follows
@@ -47,10 +49,10 @@ TEXTS: Final = (
     "related", "sharing_condition", "opening_condition", "quality_standard", "notes",
 )  # fmt: skip
 PLACES: Final = (TITLE, CODE, ALL)
-UNSTATED: Final = "-"
 
 _resource, _doc, _posting, _block = (
-    model.__table__ for model in (Resource, SearchDoc, Posting, SearchBlock)
+    Base.metadata.tables[model.__tablename__]
+    for model in (Resource, SearchDoc, Posting, SearchBlock)
 )
 _COLUMNS = (
     _resource.c.id, _resource.c.version, _resource.c.code, _resource.c.title, _resource.c.provider,
@@ -65,16 +67,17 @@ _COLUMNS = (
 def text_of(row: Any) -> str:
     """A resource's text as it is searched: a field a line, the title and the code with their ends."""
     fields = [row.provider, *(row.elements.get(name) for name in TEXTS)]
-    rest = (fold(_said(value)) for value in fields if value not in (None, "", []))
+    rest = (fold(said(value)) for value in fields if value not in (None, "", []))
     lines = (f"{BEGIN}{fold(row.title)}{END}", f"{BEGIN}{fold(row.code)}{END}", *rest)
     return "\n".join(dict.fromkeys(filter(None, lines)))
 
 
-def _said(value: Any) -> str:
+def said(value: Any) -> str:
+    """An element as one text."""
     if isinstance(value, list):
-        return "、".join(map(_said, value))
+        return "、".join(map(said, value))
     if isinstance(value, Mapping):
-        return "、".join(map(_said, value.values()))
+        return "、".join(map(said, value.values()))
     return str(value)
 
 
@@ -184,9 +187,10 @@ def index(session: Session, resource_ids: Iterable[str]) -> int:
     for block, pairs in sorted(made.items()):
         came = _pairs_of([(new["doc"], new["text"]) for new, _ in pairs])
         went = _pairs_of([(old.doc, old.text) for _, old in pairs if old is not None])
-        kept = np.intersect1d(came, went, assume_unique=True)
-        added = _by_term(np.setdiff1d(came, kept, assume_unique=True), block)
-        removed = _by_term(np.setdiff1d(went, kept, assume_unique=True), block)
+        added, removed = (
+            _by_term(_without(came, went), block),
+            _by_term(_without(went, came), block),
+        )
         for new, old in pairs:
             now = set(new["facets"].split("\n"))
             before = set(old.facets.split("\n")) if old is not None else set()
@@ -253,7 +257,9 @@ def _pairs_of(docs: Sequence[tuple[int, str]]) -> Any:
     parts = [
         _cut(number, texts, local) for number, texts in enumerate(places.values()) if texts
     ] or [np.array([], dtype=np.uint64)]
-    return np.unique(np.concatenate(parts))
+    found = np.concatenate(parts)
+    found.sort()
+    return found[np.concatenate((found[:1] == found[:1], found[1:] != found[:-1]))]
 
 
 def _cut(place: int, texts: list[str], local: Any) -> Any:
@@ -265,6 +271,14 @@ def _cut(place: int, texts: list[str], local: Any) -> Any:
     neighbours = (chars[:-1] != 10) & (chars[1:] != 10)
     pairs = (first[:-1] | (chars[1:] << np.uint64(16)))[neighbours]
     return np.concatenate((first[alone], pairs))
+
+
+def _without(some: Any, others: Any) -> Any:
+    """Those of the sorted numbers that are not among the others."""
+    if not len(others):
+        return some
+    places = np.minimum(np.searchsorted(others, some), len(others) - 1)
+    return some[others[places] != some]
 
 
 def _by_term(packed: Any, block: int) -> dict[str, Any]:
@@ -309,7 +323,7 @@ def _change(
     marked = update(_block).where(_block.c.block == block).values(changes=_block.c.changes + 1)
     if connection.execute(marked).rowcount:
         given = (_array(name, terms), block)
-        held = {row[0]: row[1] for row in connection.exec_driver_sql(_HELD[name], given)}
+        held = {row[0]: row[1] for row in connection.exec_driver_sql(_HELD[name], given).all()}
     else:
         connection.execute(insert(_block).values(block=block, changes=1))
     full, empty = [], []

@@ -18,7 +18,7 @@ from ledger.chain import keys, outbox
 from ledger.chain.gateway import Fees, Gateway
 from ledger.errors import ChainUnavailable, Conflict, LedgerError
 from ledger.proof.encoding import digest_bytes
-from webapp import cosigning
+from webapp import cosigning, indexing
 from webapp.home import STATUS_DAYS, Home, clock
 
 LANES = keys.CHAIN_ROLES
@@ -116,6 +116,7 @@ class Worker:
             busy = self.publish_status(now()) or busy
             busy = self.seal(now()) or busy
             cosigning.begin(self.home, now)
+            indexing.catch_up(self.home, now)
             with self.home.reading() as session:
                 open_count = outbox.open_count(session)
             if not busy and open_count == 0:
@@ -136,6 +137,7 @@ class Worker:
                 self.publish_status(clock())
                 self.seal(clock())
                 cosigning.begin(self.home)
+                indexing.catch_up(self.home)
             except (
                 LedgerError
             ) as error:  # a node or database away, another worker faster: next round
