@@ -8,14 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, or_, select
+from pyroaring import BitMap
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger import catalogue, exclusions
 from ledger.catalogue import Resource
-from ledger.catalogue_values import CYCLES, OPENING, SHARING, fold, read_choice
+from ledger.catalogue_values import CYCLES, OPENING, SHARING, read_choice
 from ledger.exclusions import Exclusion
 from ledger.parties import Actor
+from ledger.scripts import fold
+from ledger.scripts import words as folded_words
+from ledger.search import ALL, Index, SearchDoc
 
 MATCHES_MAX = 8
 CANDIDATES_MAX = 300
@@ -34,6 +38,7 @@ COMMON = frozenset(
     {"数据", "信息", "需求", "资源", "情况", "相关", "公共", "管理", "目录", "有关", "查询"}
     | {"the", "of", "and", "for", "data"}
 )
+COMMON_WORD = re.compile("|".join(sorted(COMMON)))
 ATTRIBUTES = {"sharing": SHARING, "opening": OPENING}  # by the use that they rule
 RUN = re.compile(r"[0-9a-z]+|[^\W0-9a-z_]+")
 ORDER = {freq: n for n, freq in enumerate(CYCLES)}  # the most frequent first
@@ -86,26 +91,26 @@ def matches(session: Session, actor: Actor, wish: Wish) -> list[Match]:
 
 
 def candidates(session: Session, actor: Actor, words: Iterable[str]) -> list[Resource]:
-    """The listed resources that exist for the actor and in which one of the words stands."""
-    stands: list[ColumnElement[bool]] = []
-    for word in words:
-        plain = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        stands += [
-            cast(column, String).ilike(f"%{plain}%", escape="\\")
-            for column in (Resource.title, Resource.elements)
-        ]
-    if not stands:
-        return []
-    wanted = select(Resource).where(Resource.state == "listed", or_(*stands))
-    seen = catalogue.visible(session, actor)
-    wanted = wanted if seen is None else wanted.where(seen)
-    return list(session.scalars(wanted.order_by(Resource.id).limit(CANDIDATES_MAX)))
+    """The listed resources that exist for the actor and in which words stand, the rarest words first."""
+    index, seen = Index(session), catalogue.audiences(session, actor)
+    visible = index.visible(seen)
+    sets = [index.having(visible, ALL, folded) for folded in map(folded_words, words) if folded]
+    docs = BitMap()
+    for those in sorted(sets, key=len):
+        if len(docs) < CANDIDATES_MAX:
+            docs |= those
+    wanted = (
+        select(Resource)
+        .join(SearchDoc, SearchDoc.resource_id == Resource.id)
+        .where(SearchDoc.doc.in_(list(docs)[:CANDIDATES_MAX]), Resource.state == "listed")
+    )
+    return [row for row in session.scalars(wanted) if seen.sees(row)]
 
 
 def words_of(wish: Wish) -> list[str]:
     """The words by which resources are looked for: items as they are, and what its title is made of."""
     found = [item.strip() for item in wish.items]
-    for run in RUN.findall(wish.title.lower()):
+    for run in RUN.findall(fold(wish.title)):
         if run.isascii():
             found.append(run)
         else:
@@ -154,13 +159,13 @@ def names_of(elements: Mapping[str, Any]) -> list[str]:
 
 
 def shared(wanted: str, text: str) -> Iterator[str]:
-    """The longest words of one text that stand in another, whatever their case and width.
+    """The longest words of one text that stand in another, whatever their case, width and script.
 
     >>> list(shared("企业失信被执行人信息", "失信被执行人名单（企业）"))
     ['企业', '失信被执行人']
     """
-    whole = text.lower()
-    for run in RUN.findall(wanted.lower()):
+    whole = fold(text)
+    for run in RUN.findall(fold(wanted)):
         if run.isascii():
             if run not in COMMON and run in RUN.findall(whole):
                 yield run
@@ -171,23 +176,27 @@ def shared(wanted: str, text: str) -> Iterator[str]:
             while end < len(run) and run[start : end + 1] in whole:
                 end += 1
             word = run[start:end]
-            if len(word) >= WORD_LEAST and word not in COMMON:
+            if len(COMMON_WORD.sub("", word)) >= WORD_LEAST:
                 yield word
             start = max(end, start + 1)
 
 
 def _items(wanted: Sequence[str], known: Sequence[str]) -> tuple[list[str], int]:
     """(those of the wanted items that are there, points: 2 for the same name, 1 for a name in another)."""
-    names = [name for name in map(fold, known) if name]
+    names = [name for name in map(_name, known) if name]
     found, points = [], 0
     for item in wanted:
-        name = fold(item)
+        name = _name(item)
         same = name in names
         near = any(name in one or (len(one) >= WORD_LEAST and one in name) for one in names)
         if name and (same or near):
             found.append(item)
             points += 2 if same else 1
     return found, points
+
+
+def _name(text: str) -> str:
+    return fold(text).replace(" ", "")
 
 
 def _cycle(wanted: str | None, known: Any) -> tuple[int, dict[str, Any] | None]:
