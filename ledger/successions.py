@@ -14,7 +14,19 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, func, or_, select
+import orjson
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    Text,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
@@ -32,7 +44,7 @@ from ledger.registration import Application, Deposit, Registration
 from ledger.revenue import Scheme
 from ledger.states import move
 from ledger.stewards import Steward, in_force
-from ledger.store import Evidence, lock, new_id
+from ledger.store import Evidence, canonical_fast, lock, new_id
 from ledger.trading import Licence
 from ledger.usage import Batch
 from ledger.vouchers import Voucher
@@ -141,12 +153,7 @@ def rename(
     party.former_names = [*(party.former_names or ()), {"name": party.name, "until_on": last_on}]
     party.name, party.state = name, state
     log.append(session, party, "party.renamed", actor.member_id, reason=made.id)
-    count = 0
-    for row in session.scalars(select(Resource).where(Resource.provider_id == party.id)):
-        if row.provider != name:
-            row.provider = name
-            log.append(session, row, "resource.succeeded", actor.member_id, reason=made.id)
-            count += 1
+    count = _hand_over(session, actor, made, party, lambda _code: party)
     made.moved = {"resource": count} if count else {}
     made.left = _left(session, party, {Voucher: CREDENTIAL})
     log.append(session, made, "succession.recorded", actor.member_id)
@@ -307,6 +314,8 @@ def _follow(
     session: Session, actor: Actor, made: Succession, party: Party, holding: Holding, choose: Choose
 ) -> int:
     """Give each row its new holder, with a record."""
+    if holding.model is Resource:
+        return _hand_over(session, actor, made, party, lambda code: choose("resource", code))
     rows = session.scalars(select(holding.model).where(holding.of(party.id))).all()
     for row in rows:
         heir = choose(holding.noun, str(getattr(row, holding.number)))
@@ -319,12 +328,56 @@ def _follow(
                 "It must end first.",
                 number=row.number, name=party.name, heir=heir.name,
             )  # fmt: skip
-        if isinstance(row, Resource):
-            row.provider = heir.name
-            if row.elements.get("provider_code") == party.uscc:
-                row.elements = {**row.elements, "provider_code": heir.uscc}
         log.append(session, row, f"{holding.noun}.succeeded", actor.member_id, reason=made.id)
     return len(rows)
+
+
+_resources = Resource.__table__
+_GIVE = (
+    update(_resources)
+    .where(_resources.c.id == bindparam("of"), _resources.c.version == bindparam("was"))
+    .values(
+        version=bindparam("is"), provider_id=bindparam("to"), provider=bindparam("name"),
+        elements=bindparam("said", type_=Text),
+    )
+)  # fmt: skip
+
+
+def _hand_over(
+    session: Session, actor: Actor, made: Succession, party: Party, heir_of: Callable[[str], Party]
+) -> int:
+    """Give each resource its new provider, past the ORM: a large body has tens of thousands."""
+    session.flush()
+    named = [column for column in _resources.c if column.key != "elements"]
+    said = type_coerce(_resources.c.elements, Text).label("elements")
+    rows = session.execute(
+        select(*named, said).where(_resources.c.provider_id == party.id).order_by(_resources.c.id)
+    ).mappings()
+    changes, noted = [], []
+    for row in rows:
+        heir, text = heir_of(row["code"]), row["elements"]
+        elements = orjson.loads(text)
+        if elements.get("provider_code") == party.uscc != heir.uscc:
+            text = canonical_fast({**elements, "provider_code": heir.uscc}).decode()
+        if (heir.id, heir.name) == (row["provider_id"], row["provider"]):
+            continue
+        version = row["version"] + 1
+        changes.append({
+            "of": row["id"], "was": row["version"], "is": version, "to": heir.id,
+            "name": heir.name, "said": text,
+        })  # fmt: skip
+        body = {**row, "version": version, "provider_id": heir.id, "provider": heir.name,
+                "elements": orjson.Fragment(text)}  # fmt: skip
+        noted.append((row["id"], version, orjson.dumps(body, option=orjson.OPT_SORT_KEYS)))
+    if changes:
+        session.connection().execute(_GIVE, changes)
+    log.append_many(
+        session, "resource", "resource.succeeded", actor.member_id, noted, reason=made.id
+    )
+    for loaded in list(session.identity_map.values()):
+        if isinstance(loaded, Resource):
+            session.expire(loaded)
+    return len(changes)
 
 
 def _people(

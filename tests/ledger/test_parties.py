@@ -22,11 +22,13 @@ from ledger import (
     registration,
     revenue,
     settings,
+    stewards,
     trading,
     usage,
     vouchers,
     witnesses,
 )
+from ledger.calendar import local_date
 from ledger.chain import keys
 from ledger.errors import (
     Conflict,
@@ -51,6 +53,7 @@ from tests.conftest import (
     Town,
     compliance,
 )
+from tests.ledger import organisations
 from tests.witness import LittleWitness
 
 # In the table of roles, but nobody has written the verb yet: this list can only shrink.
@@ -114,6 +117,15 @@ VERBS: dict[str, Do] = {
     "member.add": lambda t, who, on: parties.may(t.actors[who], "member.add"),
     "member.change": lambda t, who, on: t.do(
         who, parties.change_member, on.member, ["regulator"]),
+    "party.rename": lambda t, who, on: organisations.rename(t, on.body, "新名", who),
+    "party.merge": lambda t, who, on: organisations.merge(t, on.body, on.heir, who),
+    "party.split": lambda t, who, on: organisations.split(
+        t, on.body, on.heir, [t.party("bureau")], None, who),
+    "steward.name": lambda t, who, on: t.do(
+        who, stewards.name, party=t.party("bureau"), member=organisations.member(t, "gwen"),
+        post="steward", from_on=date.fromisoformat(on.steward.from_on)),
+    "steward.relieve": lambda t, who, on: t.do(
+        who, stewards.relieve, on.steward, date.fromisoformat(on.steward.from_on)),
     "evidence.deposit": lambda t, who, on: t.deposit(who, who.encode()),
     "catalogue.import": lambda t, who, on: t.do(
         who, catalogue_imports.bring, rows=[{"code": "1", "title": "一", "provider": None}],
@@ -171,6 +183,7 @@ OWNER = {
     "scheme.agree": "bureau",
     "scheme.propose": "operator",
     "usage.import": "operator",
+    **dict.fromkeys(("steward.name", "steward.relieve"), "bureau"),
     **{verb: "operator" for verb in VERBS if verb.partition(".")[0] in ("application", "voucher")},
     **dict.fromkeys(("appraisal.approve", "appraisal.reject"), "firm"),
     **{f"statement.{act}": "treasury" for act in ("propose", "reopen", "approve", "reject")},
@@ -255,7 +268,12 @@ def ready(village: Town) -> Any:
     )  # fmt: skip
     with t.reading() as session:
         newt = session.get_one(parties.Member, t.actors["newt"].member_id)
+    steward = t.do(
+        "admin", stewards.name, party=t.party("bureau"), member=organisations.member(t, "paul"),
+        post="steward", from_on=local_date(t.now),
+    )  # fmt: skip
     return SimpleNamespace(
+        body=organisations.party(t), heir=organisations.party(t), steward=steward,
         agreement=agreement, agreement_facts=agreement_facts(t), appraisal=appraisal,
         appraisal_facts={
             **yaml.load((DEMO / "appraisal.yaml").read_bytes(), yaml.CSafeLoader),
@@ -635,6 +653,50 @@ def test_a_member_that_cannot_be_is_refused(
     with pytest.raises(refusal):
         join(village, **changes)
     assert village.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("91000000DEM00000", "it has 16 characters"),
+        ("91000000DEM000008A", "its check character is"),
+        ("91000000DEM0O0008A", "O cannot stand at place 13"),
+        ("9I000000DEM000008A", "I cannot stand at place 2"),
+    ],
+)
+def test_a_code_s_refusal_names_what_is_wrong_with_it(code: str, told: str) -> None:
+    with pytest.raises(Invalid, match=told):
+        parties.check_uscc(code)
+
+
+@pytest.mark.parametrize(
+    "spelt", ["9100 0000 DEM0 0000 3F", "91000000dem000003f", "９１000000DEM000003F"]
+)
+def test_a_code_has_one_spelling(spelt: str) -> None:
+    assert parties.check_uscc(spelt) == PARTIES["operator"][2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "role"), [("data_broker", "broker"), ("service_provider", "appraiser")]
+)
+def test_who_brings_together_or_serves_has_members_for_that_only(
+    town: Town, kind: str, role: str
+) -> None:
+    house = organisations.party(town, kind)
+
+    def enter(login: str, roles: list[str]) -> parties.Member:
+        with town.deed() as session:
+            return parties.add_member(
+                session, "system", town.now, party=session.get_one(parties.Party, house.id),
+                login=login, display_name=login, roles=roles,
+            )  # fmt: skip
+
+    for barred in sorted(set(ROLES) - {role}):
+        with pytest.raises(Invalid, match=f"cannot be {barred}; they may be {role}"):
+            enter("late", [role, barred])
+    made = enter("early", [role])
+    with pytest.raises(Invalid, match="cannot be registrar"):
+        town.do("admin", parties.change_member, made, ["registrar"])
 
 
 def test_an_administrator_changes_what_a_member_may(town: Town) -> None:

@@ -5,7 +5,7 @@ yet; all others in every state.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -19,12 +19,14 @@ from ledger import (
     log,
     registration,
     revenue,
+    stewards,
     trading,
 )
 from ledger.catalogue import resource_by_code
 from ledger.errors import Conflict
 from ledger.states import MOVES, move
 from tests.conftest import ORIGIN, Town, compliance
+from tests.ledger import organisations
 
 # Legal in the table, but nobody has written the verb yet: this list can only shrink.
 VERB_COMES_LATER = {
@@ -165,6 +167,12 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
         ("voucher", verb): voucher_verb(verb)
         for verb in ("suspend", "resume", "revoke", "cancel", "freeze", "unfreeze")
     },
+    ("party", "rename"): lambda t, row: organisations.rename(t, row, f"{row.name}（新）"),
+    ("party", "merge"): lambda t, row: organisations.merge(t, row, organisations.party(t)),
+    ("party", "split"): lambda t, row: organisations.split(
+        t, row, organisations.party(t), [organisations.party(t)]),
+    ("steward", "relieve"): lambda t, row: t.do(
+        "admin", stewards.relieve, row, date.fromisoformat(row.from_on)),
     ("agreement", "sign"): lambda t, row: t.do("paul", agreements.sign, row),
     ("appraisal", "approve"): lambda t, row: t.do("abel", appraisals.approve, row),
     ("appraisal", "reject"): lambda t, row: t.do("abel", appraisals.reject, row, "参数无据"),
@@ -195,6 +203,8 @@ def propose_scheme(town: Town) -> Any:
 
 
 MADE: dict[str, Callable[[Town], Any]] = {
+    "party": organisations.party,
+    "steward": organisations.steward,
     "application": lambda t: t.application(),
     "registration": lambda t: t.registration(),
     "voucher": lambda t: t.voucher(),

@@ -5,15 +5,11 @@ from typing import Any
 
 import pytest
 
-from ledger import parties, stewards
+from ledger import log, parties, stewards
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Invalid, NotAllowed
 from tests.conftest import Town
-
-
-def member(town: Town, login: str) -> parties.Member:
-    with town.reading() as session:
-        return session.get_one(parties.Member, town.actors[login].member_id)
+from tests.ledger.organisations import member
 
 
 def name(town: Town, who: str, login: str, post: str = "chief", **more: Any) -> stewards.Steward:
@@ -53,8 +49,6 @@ def test_the_last_day_lies_between_the_first_and_today(town: Town) -> None:
 
 
 def test_a_record_names_no_person(town: Town) -> None:
-    from ledger import log
-
     made = name(town, "admin", "paul")
     with town.reading() as session:
         [record] = log.history(session, made.id)

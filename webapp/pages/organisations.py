@@ -43,7 +43,7 @@ def held_by(uscc: str) -> dict[str, Any]:
 
 
 def steward_line(party_id: str | None) -> dict[str, Any] | None:
-    """Who answers for data at a resource's provider: names for members, for others only that there is one."""
+    """Who answers for data at a resource's provider: names for members, for others that there is one."""
     if not party_id:
         return None
     with door.the_desk().home.reading() as session:
