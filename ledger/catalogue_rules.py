@@ -14,37 +14,44 @@ from ledger import grading
 from ledger.catalogue_fields import FIELDS, INNER
 from ledger.catalogue_values import CODED, read_choice
 
-# code → (Chinese, English)
-SENTENCES: Final[dict[str, tuple[str, str]]] = {
-    "{field}_condition_missing": (
-        "{zh}为有条件，但没有写明条件。", "The {en} is conditional, but no condition is given."),
-    "sharing_basis_missing": (
-        "不予共享须写明依据。", "What is not shared needs its basis in a law or rule."),
-    "open_but_not_shared": ("不予共享的资源不应开放。", "What is not shared should not be open."),
-    "open_but_core": ("核心数据不得开放。", "Core data may not be open."),
-    "open_but_important": (
-        "重要数据不得无条件开放。", "Important data may not be open without conditions."),
-    "open_but_personal": (
-        "含个人信息的资源不得无条件开放。",
-        "What holds personal information may not be open without conditions."),
-    "grade_raised": (
-        "申报的级别低于依据得出的“{level_zh}”，就高从严。",
-        "The declared grade is lower than {level_en}, which its grounds give; the stricter prevails."),
-    "persons_without_flag": (
-        "写有个人信息人数，但个人信息标识不是“一般”或“敏感”。",
-        "Persons are counted, but the flag of personal information does not say general or sensitive."),
-    "sensitive_without_flag": (
-        "写有敏感个人信息人数，但个人信息标识不是“敏感”。",
-        "Sensitive persons are counted, but the flag of personal information does not say sensitive."),
-    "mode_of_database": (
-        "数据库类资源应以数据库或接口方式共享。",
-        "A database is shared as a database or through an interface."),
-    "mode_of_file": ("文件类资源应以文件方式共享。", "A file is shared as a file."),
-    "directory_code": (
-        "不合目录代码“类1位＋项2位＋目3位＋细目/顺序码”（分隔符待核）。",
-        "Not a directory code of class (1 digit), item (2), heading (3), sub-heading, “/” and sequence"
-        " number (the separator is to be verified)."),
+# code → what is said; the English is a message id.
+ENGLISH: Final[dict[str, str]] = {
+    "{field}_condition_missing": "The {en} is conditional, but no condition is given.",
+    "sharing_basis_missing": "What is not shared needs its basis in a law or rule.",
+    "open_but_not_shared": "What is not shared should not be open.",
+    "open_but_core": "Core data may not be open.",
+    "open_but_important": "Important data may not be open without conditions.",
+    "open_but_personal": "What holds personal information may not be open without conditions.",
+    "grade_raised":
+        "The declared grade is lower than {level_en}, which its grounds give; the "
+        "stricter prevails.",
+    "persons_without_flag":
+        "Persons are counted, but the flag of personal information does not say general "
+        "or sensitive.",
+    "sensitive_without_flag":
+        "Sensitive persons are counted, but the flag of personal information does not say "
+        "sensitive.",
+    "mode_of_database": "A database is shared as a database or through an interface.",
+    "mode_of_file": "A file is shared as a file.",
+    "directory_code":
+        "Not a directory code of class (1 digit), item (2), heading (3), sub-heading, “/” "
+        "and sequence number (the separator is to be verified).",
 }  # fmt: skip
+CHINESE: Final[dict[str, str]] = {
+    "{field}_condition_missing": "{zh}为有条件，但没有写明条件。",
+    "sharing_basis_missing": "不予共享须写明依据。",
+    "open_but_not_shared": "不予共享的资源不应开放。",
+    "open_but_core": "核心数据不得开放。",
+    "open_but_important": "重要数据不得无条件开放。",
+    "open_but_personal": "含个人信息的资源不得无条件开放。",
+    "grade_raised": "申报的级别低于依据得出的“{level_zh}”，就高从严。",
+    "persons_without_flag": "写有个人信息人数，但个人信息标识不是“一般”或“敏感”。",
+    "sensitive_without_flag": "写有敏感个人信息人数，但个人信息标识不是“敏感”。",
+    "mode_of_database": "数据库类资源应以数据库或接口方式共享。",
+    "mode_of_file": "文件类资源应以文件方式共享。",
+    "directory_code": "不合目录代码“类1位＋项2位＋目3位＋细目/顺序码”（分隔符待核）。",
+}  # fmt: skip
+SENTENCES: Final = {code: (CHINESE[code], said) for code, said in ENGLISH.items()}
 # In a table these make the row unusable; all others are notices there.
 ERRORS: Final = frozenset({"open_but_core", "open_but_important", "open_but_personal"})
 # In a form these are told and do not stop anybody.

@@ -29,7 +29,8 @@ from tests.web.conftest import Site, Visit
 from webapp.deeds.answers import history_of
 from webapp.home import Home
 from webapp.intake import IMAGE_BYTES_MAX, PIXELS_MAX, read_qr
-from webapp.pages.public import said, titles_of
+from webapp.pages.public import titles_of
+from webapp.pages.resource import said
 
 FORGED = "SZ1:{number}:" + "ab" * 32
 STRANGERS_ADDRESS = "https://shuzheng.example.evil/verify/{number}"

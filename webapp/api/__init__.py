@@ -37,7 +37,7 @@ NOUNS = {
     "appraisal": "Appraisals", "licence": "Licences", "payment": "Payments", "scheme": "Schemes",
     "statement": "Statements", "usage": "Usage", "package": "Packages", "log": "Log", "witness": "Log",
     "figure": "Figures", "demand": "Demands", "exclusion": "Negative list",
-    "feedback": "Objections and feedback", "responsibility": "Responsibility list",
+    "duty": "Catalogue", "feedback": "Objections and feedback", "responsibility": "Responsibility list",
 }  # fmt: skip
 # What a path's keys mean, in the document; the keys of `SUBJECTS` are all here, a test sees to it.
 KEYS = {
@@ -48,6 +48,7 @@ KEYS = {
     "demand_number": "Number of the demand, such as XQ2026-000001",
     "deposit_id": "Id of the deposit",
     "exclusion_number": "Number of the entry of the negative list, such as FM2026-000001",
+    "duty_number": "Number of the duty, such as GX2026-000001",
     "feedback_number": "Number of the feedback, such as FK2026-000001",
     "job_id": "Id of the job",
     "leaf_index": "Index of the leaf, from 0",

@@ -23,6 +23,7 @@ from ledger.errors import Conflict, Invalid, LedgerError
 from ledger.parties import Actor, may
 from ledger.proof import receipt as receipts
 from ledger.proof.encoding import canonical, digest_text
+from ledger.states import MOVES
 from ledger.store import forget, hold, recall, remember
 from valuation import ValuationError
 from webapp.deeds.forms import Body, load
@@ -134,11 +135,17 @@ class Deed(Thing):
     @property
     def machine(self) -> str:
         """The state machine the deed moves, and `move` its move there."""
-        return self.noun
+        return self._moved.partition(".")[0]
 
     @property
     def move(self) -> str:
-        return self.verb.partition(".")[2]
+        return self._moved.partition(".")[2]
+
+    @property
+    def _moved(self) -> str:
+        """Its name where that is a move: one verb of `MAY` may allow several."""
+        machine, _, move = self.name.partition(".")
+        return self.name if move in MOVES.get(machine, {}) else self.verb
 
 
 @dataclass(frozen=True)
@@ -327,6 +334,10 @@ class Desk:
                 remember(
                     session, _key(actor, key), request, {"answer": kept, "receipt": receipt}, now
                 )
+        if deed.long:  # what it changed of the catalogue is found when it is done
+            from webapp import indexing  # noqa: PLC0415 - loads what cuts texts by the million
+
+            indexing.catch_up(self.home, lambda: now, report)
         if deed.finish is not None:
             answer = dict(deed.finish(self, report, answer))
         return Done(answer, receipt)

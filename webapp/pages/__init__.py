@@ -19,6 +19,7 @@ from webapp import door
 from webapp.language import LANGUAGES, language, tr, translate
 from webapp.pages import (
     catalogue_search,
+    duties,
     house,
     identity,
     lists,
@@ -27,6 +28,7 @@ from webapp.pages import (
     people,
     public,
     registration,
+    resource,
     revenue,
     show,
     start,
@@ -37,8 +39,8 @@ from webapp.pages import (
 from webapp.pages.menu import menu
 
 # Each of these files enters its own routes: `enter(app, limiter)`.
-PLACES: tuple[Any, ...] = (start, people, organisations, public, registration, value, revenue, usage,
-                           house, identity, witnesses, lists)  # fmt: skip
+PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_search, registration, value,
+                           revenue, usage, house, identity, witnesses, lists, resource, duties)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

@@ -17,6 +17,8 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("responsibility_read", "responsibility.read", "Responsibility list"),
         ("exclusion_list", "exclusion.read", "Negative list"),
         ("feedback_list", "feedback.read", "Objections and feedback"),
+        ("duty_list", "duty.read", "Duties to change the catalogue"),
+        ("duty_overdue", "duty.read", "Overdue in the catalogue"),
     ),
     "Registration": (
         ("agreement_list", "agreement.read", "Agreements"),

@@ -55,6 +55,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     "exclusion": {"number": "Number", "title": "Title", "forbids": "What is forbidden",
                   "party_id": "Responsible department", "review_on": "To be reviewed by",
                   "state": "State"},
+    "duty": {"number": "Number", "description": "What has to change",
+             "party_id": "Responsible department", "cause_on": "Day of the cause", "due": "Due",
+             "state": "State"},
     "feedback": {"number": "Number", "kind": "Kind", "about": "What it is about",
                  "department_id": "Responsible department", "state": "State", "due": "Due"},
 }  # fmt: skip
@@ -65,7 +68,7 @@ SPECIAL = {"password.change", "token.create", "token.revoke", "application.submi
 LISTED = {"party": ("party.add",), "evidence": ("evidence.deposit",),
           "resource": ("catalogue.import", "resource.add"), "agreement": ("agreement.propose",),
           "application": ("application.submit",), "usage": ("usage.import",),
-          "demand": ("demand.submit",), "exclusion": ("exclusion.propose",),
+          "duty": ("duty.report",), "demand": ("demand.submit",), "exclusion": ("exclusion.propose",),
           "witness": ("witness.add", "witness.cosign", "witness.remove")}  # fmt: skip
 
 
@@ -176,7 +179,7 @@ def offers(
         owners = deed.owners_of(session, [row])
         if not allowed(actor, deed.verb, owners):
             continue
-        moves = MOVES.get(deed.noun, {}).get(deed.move)
+        moves = MOVES.get(deed.machine, {}).get(deed.move)
         if deed.changes and moves is not None and getattr(row, "state", None) not in moves:
             continue
         if deed.name == "voucher.freeze" and getattr(row, "frozen", False):

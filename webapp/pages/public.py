@@ -8,14 +8,8 @@ from typing import Any
 
 from flask import Flask, Response, render_template, request, send_from_directory, url_for
 from flask_limiter import Limiter
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from ledger.catalogue import Resource
-from ledger.catalogue_fields import FIELDS
-from ledger.catalogue_values import CYCLES, OPENING, SHARING, read_choice
 from ledger.errors import Invalid, LedgerError, Missing
-from ledger.parties import allowed
 from ledger.proof.encoding import digest_bytes
 from ledger.proof.page import NAME as PAGE_NAME
 from ledger.proof.page import content_policy, read_page
@@ -27,8 +21,7 @@ from webapp.api.more import VERIFY_BYTES_MAX, docs
 from webapp.deeds import DEEDS, QUESTIONS
 from webapp.deeds.all import field, proofs
 from webapp.intake import kind_of, read_qr, read_upload
-from webapp.language import language, tr, translate
-from webapp.pages import nouns
+from webapp.language import translate
 from webapp.pages.show import redirect
 
 VERIFY_RATE = "60 per minute"
@@ -52,7 +45,6 @@ HEADINGS = {
 }  # fmt: skip
 FOR_ONESELF = "For oneself"
 # What the catalogue says of sharing and opening, in our words.
-WORDINGS = {"sharing": SHARING, "opening": OPENING}
 CHOICES = {
     ("sharing", "unconditional"): "Shared without conditions",
     ("sharing", "conditional"): "Shared under conditions",
@@ -72,12 +64,10 @@ def enter(app: Flask, limiter: Limiter) -> None:
     app.add_url_rule("/verifier.html", "verifier_page", verifier_page)
     app.add_url_rule("/verify/<number>", "voucher_state", voucher_state)
     app.add_url_rule("/verify/<number>/qr.svg", "voucher_qr", voucher_qr)
-    app.add_url_rule("/resources", "resource_list", resource_list)
     app.add_url_rule("/log", "log_read", log_page)
     app.add_url_rule("/api/docs", "api_docs", docs)
     app.add_url_rule("/api/docs/files/<path:filename>", "swagger_file", swagger_file)
     app.jinja_env.globals |= {"group_of": group_of, "titles_of": titles_of}
-    nouns.EXTRA["resource"] = about_resource
 
 
 # -- verification --------------------------------------------------------------------------------
@@ -208,55 +198,6 @@ def verifier_page() -> Response:
 verifier_page.talisman_view_options = {
     "content_security_policy": f"{content_policy(read_page())}; frame-ancestors 'none'"
 }
-
-
-# -- the catalogue -------------------------------------------------------------------------------
-
-
-@door.guard(field.list_resources)
-def resource_list() -> str:
-    """The catalogue, with what a reader chooses by."""
-    desk = door.the_desk()
-    asked = {name: value for name, value in request.args.items() if value}
-    found = desk.ask(field.list_resources, door.who, {}, asked)
-    with desk.home.reading() as session:
-        ids = [row["id"] for row in found["items"]]
-        rows = session.scalars(select(Resource).where(Resource.id.in_(ids)))
-        known = {row.id: {name: value for name, _, value in elements(row)} for row in rows}
-    return render_template(
-        "resource_list.html", question=field.list_resources, found=found, asked=asked, known=known,
-        offers=[DEEDS[name] for name in nouns.LISTED["resource"]
-                if allowed(door.actor(), DEEDS[name].verb)],
-    )  # fmt: skip
-
-
-def about_resource(_session: Session, row: Resource) -> dict[str, Any]:
-    """A resource's elements with their names."""
-    return {
-        "elements": [one for one in elements(row) if one[0] not in ("code", "title", "provider")]
-    }
-
-
-def elements(row: Resource) -> list[tuple[str, str, str]]:
-    """What is known of a resource, in the order of the directory rules: field, its name, its value."""
-    known = {"code": row.code, "title": row.title, "provider": row.provider, **row.elements}
-    zh = language() == "zh"
-    found = ((one.name, one.zh if zh else one.en, said(one.name, known)) for one in FIELDS.values())
-    return [(name, label[:1].upper() + label[1:], value) for name, label, value in found if value]
-
-
-def said(name: str, known: Mapping[str, Any]) -> str:
-    """An element in words: our word where the value is one of ours, else what was written."""
-    value, written = known.get(name), known.get(f"{name}_text")
-    if isinstance(value, str) and name == "update_cycle" and value in CYCLES:
-        return CYCLES[value].zh if language() == "zh" else CYCLES[value].en
-    if isinstance(value, str) and name in WORDINGS:
-        choice = read_choice(value, WORDINGS[name])
-        return value if choice is None else tr(CHOICES[name, choice])
-    value = written if value in (None, [], "") else value
-    if isinstance(value, list):
-        return ("、" if language() == "zh" else ", ").join(map(str, value))
-    return "" if value is None else str(value)
 
 
 # -- the log, the table of permissions, the API's page ---------------------------------------------

@@ -1,0 +1,344 @@
+"""One resource: what it is, how it came to be so, and a change of it by hand."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from marshmallow import Schema, fields, validate
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger import catalogue, catalogue_imports, catalogue_rules, cross_border, grading, log
+from ledger.catalogue import Audience, Resource
+from ledger.catalogue_fields import FIELDS
+from ledger.catalogue_imports import CatalogueImport
+from ledger.catalogue_values import CODED, CYCLES
+from ledger.errors import Faults, Invalid, Missing
+from ledger.parties import Account, Actor, Member, Party
+from ledger.proof.encoding import instant
+from webapp.deeds import Desk, deed, question
+from webapp.deeds.answers import history_of, shown_schema
+from webapp.deeds.field import ReasonBody
+from webapp.deeds.forms import EMPTY, LONG, MISSHAPEN, Body, said, text, texts
+
+ONE = "/resources/<path:resource_code>"
+VERSIONS_MAX = 50
+# What each coded value is called.
+WORDS: dict[str, dict[str, str]] = {
+    "sharing": {"unconditional": "Shared without conditions", "conditional": "Shared under conditions",
+                "not_shared": "Not shared"},
+    "opening": {"unconditional": "Open without conditions", "conditional": "Open under conditions",
+                "not_open": "Not open"},
+    "return_flow": {"yes": "Returned", "conditional": "Returned under conditions",
+                    "no": "Not returned"},
+    "personal_information": {"none": "No personal information", "general": "Personal information",
+                             "sensitive": "Sensitive personal information"},
+    "important_list": {"yes": "Yes", "no": "No"},
+    "export_planned": {"yes": "Yes", "no": "No"},
+    "ciio": {"yes": "Yes", "no": "No"},
+    "grading": {"general": "General data", "important": "Important data", "core": "Core data"},
+    "update_cycle": {freq: cycle.en for freq, cycle in CYCLES.items()},
+}  # fmt: skip
+assert all(set(WORDS[name]) == set(values) for name, values in CODED.items())
+IMPACTS = {
+    f"{touched}:{degree}": f"{OBJECT}: {DEGREE}"
+    for touched, (_, OBJECT) in grading.OBJECTS.items()
+    for degree, (_, DEGREE) in grading.DEGREES.items()
+}
+AREA_CHARS = 1_000  # a field that may be longer is typed into an area
+HINTS = {
+    "published_on": "such as 2026-03-01; a month or a year will do",
+    "updated_on": "such as 2026-03-01; a month or a year will do",
+    "period_from": "such as 2026-03-01; a month or a year will do",
+    "period_to": "such as 2026-03-01; a month or a year will do",
+    "grading": "the stricter of this and its grounds prevails",
+    "person_count": "whose information is not sensitive, since 1 January",
+    "sensitive_person_count": "since 1 January",
+}
+
+
+def _element(name: str) -> fields.Field[Any]:
+    """The field of a form for one element."""
+    one, hint = FIELDS[name], HINTS.get(name, "")
+    title = one.en[:1].upper() + one.en[1:]
+    if name in WORDS:
+        return text(title, required=False, choices=WORDS[name], hint=hint)
+    if one.kind == "impacts":
+        return texts(title, least=0, choices=IMPACTS)
+    if one.kind == "integer":
+        return fields.Integer(
+            validate=validate.Range(0, 10**15, error=said(MISSHAPEN, "whole number")),
+            metadata={"title": title, "hint": hint, "description": title},
+        )
+    if one.kind in ("list", "items", "formats"):
+        part = fields.String(validate=validate.Length(
+            1, one.max_chars, error=said(LONG, one.max_chars)))  # fmt: skip
+        return fields.List(
+            part, required=False, validate=validate.Length(0, 5_000, error=said(EMPTY)),
+            error_messages={"invalid": said(MISSHAPEN, "list")},
+            metadata={"title": title, "hint": "one a line", "description": title, "kind": "list"},
+        )  # fmt: skip
+    required = one.need == "required"
+    return text(title, most=one.max_chars, required=required, blank=not required, hint=hint,
+                area=one.max_chars > AREA_CHARS and not name.endswith("url"))  # fmt: skip
+
+
+ResourceChangeBody: type[Body] = type(
+    "ResourceChangeBody", (Body,),
+    {
+        "__doc__": "A resource as it is to be: what is left out is no longer said of it.",
+        **{name: _element(name) for name in FIELDS if name != "code"},
+        "reason": text("Reason of the change", area=True, hint="it stands in the history"),
+    },
+)  # fmt: skip
+
+
+@deed("catalogue.import", f"{ONE}/change", "Change the resource",
+      "The change of resource {code} is {state}.", name="resource.change", body=ResourceChangeBody,
+      changes=True)  # fmt: skip
+def change(
+    desk: Desk, session: Session, actor: Actor, found: Resource, reason: str, **given: Any
+) -> dict[str, Any]:
+    row = {name: value for name, value in given.items() if value not in ("", [], None)}
+    faults = faults_of(found.code, row)
+    if faults:
+        raise Invalid("The resource breaks: {faults}.", faults=faults)
+    kept = {**originals(found.elements, row), **row}
+    made = catalogue_imports.bring_one(session, actor, desk.now, found.code, kept, reason)
+    return {"change_set": made.id, "code": found.code, "state": made.state}
+
+
+def faults_of(code: str, row: Mapping[str, Any]) -> Faults:
+    """What the elements of a form break together, at their places."""
+    faults = Faults()
+    for breach in catalogue_rules.breaches(code, row):
+        if breach.code not in catalogue_rules.TOLD:
+            sentence = catalogue_rules.ENGLISH[breach.code]
+            faults.name_fault(sentence, breach.at, **breach.facts)
+    return faults
+
+
+def originals(elements: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a resource keeps besides its fields: how something was written, as far as it still says that."""
+    return {
+        name: value
+        for name, value in elements.items()
+        if name not in FIELDS and value is not None
+        and row.get(name.removesuffix("_text")) == elements.get(name.removesuffix("_text"))
+    }  # fmt: skip
+
+
+@deed("catalogue.import", f"{ONE}/withdraw", "Withdraw from the catalogue",
+      "The withdrawal of resource {code} is {state}.", name="resource.withdraw", body=ReasonBody,
+      changes=True)  # fmt: skip
+def withdraw(
+    desk: Desk, session: Session, actor: Actor, found: Resource, reason: str
+) -> dict[str, Any]:
+    made = catalogue_imports.bring_one(session, actor, desk.now, found.code, None, reason)
+    return {"change_set": made.id, "code": found.code, "state": made.state}
+
+
+# -- as it stands ----------------------------------------------------------------------------------
+
+
+def works_with(seen: Audience, row: Resource) -> bool:
+    """Whether somebody works with a resource: he sees it not only because everybody does."""
+    own = bool(seen.party_id) and row.provider_id == seen.party_id
+    return seen.everything or seen.bodies or own or row.id in seen.resource_ids
+
+
+class GroundAnswer(Schema):
+    """One ground of the grade: declared, listed, or harm of a degree to an object; and its level."""
+
+    kind = fields.String(required=True)
+    level = fields.String(required=True)
+    object = fields.String(required=True, allow_none=True)
+    degree = fields.String(required=True, allow_none=True)
+
+
+ResourceShown: type[Schema] = type(
+    "ResourceShownAnswer", (shown_schema(Resource),),
+    {
+        "grounds": fields.List(fields.Nested(GroundAnswer), required=True),
+        "cross_border": fields.Dict(required=True, allow_none=True),
+        "directory_code": fields.Dict(required=True, allow_none=True),
+    },
+)  # fmt: skip
+
+
+@question("resource.read", ONE, "Resource", answer=ResourceShown)
+def show(_desk: Desk, session: Session, actor: Actor, found: Resource) -> dict[str, Any]:
+    """A resource with what follows from its elements; who only sees it, is not told the inner ones."""
+    inside = works_with(catalogue.audiences(session, actor), found)
+    elements = found.elements if inside else catalogue_rules.outside(found.elements)
+    return {
+        **found.body(), "elements": elements, "history": history_of(session, found.id),
+        "grounds": [
+            {"degree": one.degree, "kind": one.kind, "level": one.level, "object": one.object}
+            for one in grading.grounds(elements)
+        ],
+        "cross_border": abroad(found) if inside else None,
+        "directory_code": catalogue_rules.decode(found.code),
+    }  # fmt: skip
+
+
+def abroad(row: Resource) -> dict[str, Any] | None:
+    """Which procedure sending a resource's data abroad needs; None while too little is said of it.
+
+    `planned`: whether it is planned at all.
+    """
+    kept = row.elements
+    flag = kept.get("personal_information")
+    persons, sensitive = kept.get("person_count"), kept.get("sensitive_person_count")
+    counted = flag == "none" or persons is not None or sensitive is not None
+    important = row.grade in ("core", "important")
+    if not counted and not important:
+        return None
+    found = cross_border.route(
+        kept.get("ciio") == "yes", important, int(persons or 0), int(sensitive or 0)
+    )
+    return {
+        "article": found.article, "planned": kept.get("export_planned") == "yes", "route": found.route,
+        "why": list(found.why),
+    }  # fmt: skip
+
+
+# -- how it came to be so ----------------------------------------------------------------------------
+
+
+class DifferenceAnswer(Schema):
+    """One element in which a version differs from the one before."""
+
+    field = fields.String(required=True)
+    old = fields.Raw(required=True, allow_none=True)
+    new = fields.Raw(required=True, allow_none=True)
+
+
+class VersionAnswer(Schema):
+    """One version: when, by which organisation (and member, for those signed in), why, how it differs."""
+
+    version = fields.Integer(required=True)
+    at = fields.String(required=True)
+    kind = fields.String(required=True)
+    organisation = fields.String(required=True, allow_none=True)
+    member = fields.String(required=True, allow_none=True)
+    reason = fields.String(required=True, allow_none=True)
+    file = fields.String(required=True, allow_none=True)
+    rung = fields.String(required=True)
+    leaf_index = fields.Integer(required=True)
+    differences = fields.List(fields.Nested(DifferenceAnswer), required=True)
+
+
+class HistoryAnswer(Schema):
+    """The versions that may be seen, the newest first; `compared` between two of them, if asked for.
+
+    `before`: the version to ask on from, if there are more.
+    """
+
+    title = fields.String(required=True)
+    items = fields.List(fields.Nested(VersionAnswer), required=True)
+    versions = fields.List(fields.Integer(), required=True)
+    before = fields.Integer(required=True, allow_none=True)
+    compared = fields.List(fields.Nested(DifferenceAnswer), required=True, allow_none=True)
+
+
+class HistoryQuery(Body):
+    """Which versions are wanted, and which two are compared."""
+
+    before = fields.Integer(metadata={"title": "Before version", "hint": ""})
+    old = fields.Integer(metadata={"title": "Older version", "hint": ""})
+    new = fields.Integer(metadata={"title": "Newer version", "hint": ""})
+
+
+@question("resource.read", f"{ONE}/history", "History of the resource", name="resource.history",
+          answer=HistoryAnswer, query=HistoryQuery)  # fmt: skip
+def show_history(
+    _desk: Desk, session: Session, actor: Actor, found: Resource, before: int | None = None,
+    old: int | None = None, new: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The versions of a resource that the reader might have seen in their time."""
+    seen = catalogue.audiences(session, actor)
+    kept = list(_visible_versions(session, seen, found))
+    bodies = {record.subject_version: body for record, body in kept}
+    compared = None
+    if old is not None and new is not None:
+        for wanted in (old, new):
+            if wanted not in bodies:
+                raise Missing("Resource {code} has no version {version} that you may see.",
+                              code=found.code, version=wanted)  # fmt: skip
+        compared = _differences(bodies[old], bodies[new])
+    earlier: list[Mapping[str, Any]] = [{}, *(body for _, body in kept[:-1])]
+    told = [
+        (record, body, prior)
+        for (record, body), prior in zip(kept, earlier, strict=True)
+        if before is None or record.subject_version < before
+    ][::-1]
+    shown, more = told[:VERSIONS_MAX], told[VERSIONS_MAX:]
+    who = _people(session, {record.actor for record, _, _ in shown})
+    sets = _change_sets(session, {body.get("import_id") for _, body, _ in shown})
+    return {
+        "before": shown[-1][0].subject_version if more else None,
+        "compared": compared,
+        "items": [
+            {
+                "at": instant(record.at), "differences": _differences(prior, body),
+                "file": sets.get(body.get("import_id"), (None, None))[0],
+                "kind": record.kind, "leaf_index": record.leaf_index,
+                "member": who.get(record.actor, (None, None))[1] if actor.member_id else None,
+                "organisation": who.get(record.actor, (None, None))[0],
+                "reason": orjson.loads(record.payload or "{}").get("reason")
+                or sets.get(body.get("import_id"), (None, None))[1],
+                "rung": log.rung(session, record), "version": record.subject_version,
+            }
+            for record, body, prior in shown
+        ],
+        "title": found.title,
+        "versions": sorted(bodies, reverse=True),
+    }  # fmt: skip
+
+
+def _visible_versions(
+    session: Session, seen: Audience, found: Resource
+) -> Iterable[tuple[log.Record, dict[str, Any]]]:
+    """Each record of a resource with its body, the oldest first, as far as the reader saw it then."""
+    for record in log.history(session, found.id):
+        body = orjson.loads(record.payload)["body"] if record.payload else {}
+        then = Resource(
+            id=found.id, audience=body.get("audience"), provider_id=body.get("provider_id")
+        )
+        if seen.sees(then):
+            if not works_with(seen, then):
+                body["elements"] = catalogue_rules.outside(body["elements"])
+            yield record, body
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The elements in which two bodies differ; how one was written counts only where it reads the same."""
+    found = catalogue.differences(old, new)
+    names = {name for name, *_ in found}
+    return [
+        {"field": name, "new": after, "old": before}
+        for name, before, after in found
+        if not (name.endswith("_text") and name.removesuffix("_text") in names) and before != after
+        and (before, after) != (None, [])
+    ]  # fmt: skip
+
+
+def _people(session: Session, ids: set[str]) -> dict[str, tuple[str, str]]:
+    """Organisation and name of some members."""
+    rows = session.execute(
+        select(Member.id, Party.name, Account.display_name)
+        .join(Party, Party.id == Member.party_id)
+        .join(Account, Account.member_id == Member.id)
+        .where(Member.id.in_(ids))
+    )
+    return {member: (party, name) for member, party, name in rows}
+
+
+def _change_sets(session: Session, ids: set[Any]) -> dict[Any, tuple[str | None, str | None]]:
+    """File name (None of what was done by hand) and reason of some change sets."""
+    wanted = select(CatalogueImport).where(CatalogueImport.id.in_([one for one in ids if one]))
+    return {
+        one.id: (None if one.source == "hand" else one.file_name, one.reason)
+        for one in session.scalars(wanted)
+    }
