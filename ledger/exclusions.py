@@ -93,27 +93,27 @@ def approve(session: Session, actor: Actor, now: datetime, entry: Exclusion) -> 
             "{number} was to be reviewed by {day}, which has passed: propose it anew.",
             number=entry.number, day=entry.review_on,
         )  # fmt: skip
-    _decide(session, actor, entry, "approve", "exclusion.approved", None)
+    _decide(actor, entry, "approve", None)
+    log.append(session, entry, "exclusion.approved", actor.member_id)
 
 
 def reject(session: Session, actor: Actor, now: datetime, entry: Exclusion, reason: str) -> None:
     """The data authority rejects what another person proposed."""
-    _decide(session, actor, entry, "reject", "exclusion.rejected", reason)
+    _decide(actor, entry, "reject", reason)
+    log.append(session, entry, "exclusion.rejected", actor.member_id, reason=reason)
 
 
 def end(session: Session, actor: Actor, now: datetime, entry: Exclusion, reason: str) -> None:
     """The data authority ends an entry: it forbids nothing any more."""
-    _decide(session, actor, entry, "end", "exclusion.ended", reason)
+    _decide(actor, entry, "end", reason)
+    log.append(session, entry, "exclusion.ended", actor.member_id, reason=reason)
 
 
-def _decide(
-    session: Session, actor: Actor, entry: Exclusion, verb: str, kind: str, reason: str | None
-) -> None:
+def _decide(actor: Actor, entry: Exclusion, verb: str, reason: str | None) -> None:
     may(actor, f"exclusion.{verb}", entry.party_id, entry.number)
     require_other(actor, [entry.proposed_by], entry.number)
     entry.state = move("exclusion", verb, entry.state)
     entry.decided_by, entry.reason = actor.member_id, reason
-    log.append(session, entry, kind, actor.member_id, reason=reason)
 
 
 def forbidden(session: Session, resource_id: str | None, use: str) -> Exclusion | None:

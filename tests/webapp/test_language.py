@@ -32,12 +32,12 @@ from ledger.proof import credential, verify
 from ledger.states import MOVES, move
 from webapp import api
 from webapp.deeds import DEEDS, QUESTIONS
-from webapp.deeds.all import circulation
+from webapp.deeds.all import circulation, demands, feedback
 from webapp.deeds.all import field as field_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
 from webapp.language import TRANSLATIONS, tr, translate
-from webapp.pages import public, revenue, wizard
+from webapp.pages import lists, public, revenue, wizard
 from webapp.pages.menu import GROUPS
 from webapp.pages.nouns import COLUMNS
 
@@ -58,7 +58,7 @@ SINKS: dict[str, tuple[int, ...]] = {
 }
 # Expressions whose value is a word of `words`, what a deed says (`told`), or a template that was found
 # where it was made.
-WORD_ATTRIBUTES = ("name", "says", "state", "template", "title")
+WORD_ATTRIBUTES = ("name", "noun", "says", "state", "template", "title")
 WORD_CALLS = ("rung",)
 # Functions whose texts are found otherwise, and how.
 ELSEWHERE = {
@@ -67,6 +67,7 @@ ELSEWHERE = {
     "webapp/demo.py:tampering": "_labels",
     "webapp/deeds/forms.py:load": "told: what a body's fields refuse",
     "webapp/jobs.py:refusal_text": "where the refusal that was kept was raised",
+    "webapp/pages/lists.py:about": "told: what feedback may be about, the choices of its deed",
     "webapp/pages/forms.py:fields_of": "told: titles, hints and choices of a body's fields",
     "webapp/pages/show.py:word": "words",
     "webapp/pages/wizard.py:_plainly": "words, or what somebody filled in",
@@ -491,7 +492,9 @@ def handed() -> dict[str, set[str]]:
         "MATERIALS": field_deeds.MATERIALS, "MODES": field_deeds.MODES,
         "OBJECTS": field_deeds.OBJECTS, "RIGHTS": field_deeds.RIGHTS,
         "approaches": circulation.APPROACHES, "disclosures": circulation.DISCLOSURES,
-        "kinds": revenue.KINDS, "steps": wizard.STEPS,
+        "kinds": revenue.KINDS, "steps": {**wizard.STEPS, **lists.NEXT, **lists.NEXT_BY_STATE},
+        "DEMAND_MODES": demands.MODES, "DEMAND_USES": demands.USES,
+        "FEEDBACK_KINDS": feedback.KINDS, "FEEDBACK_VERDICTS": feedback.VERDICTS,
     }  # fmt: skip
     return {
         **{name: set(table.values()) for name, table in tables.items()},

@@ -9,10 +9,11 @@ from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
 from ledger.calendar import local_date
+from ledger.catalogue_values import CYCLES
 from ledger.parties import Actor
 from ledger.responsibilities import Responsibility, responsibilities
 from webapp.deeds import Desk, File, question
-from webapp.language import tr
+from webapp.language import language, tr
 
 CSV, XLSX = (
     "text/csv; charset=utf-8",
@@ -54,9 +55,12 @@ class ResponsibilitiesAnswer(Schema):
 @question("responsibility.read", "/responsibilities", "Responsibility list",
           answer=ResponsibilitiesAnswer)  # fmt: skip
 def show(desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
-    today = local_date(desk.now)
-    found = responsibilities(session, actor, today)
-    return {"day": today.isoformat(), "items": [_told(one) for one in found]}
+    found = _found(desk, session, actor)
+    return {"day": local_date(desk.now).isoformat(), "items": [_told(one) for one in found]}
+
+
+def _found(desk: Desk, session: Session, actor: Actor) -> list[Responsibility]:
+    return responsibilities(session, actor, local_date(desk.now))
 
 
 def _told(one: Responsibility) -> dict[str, Any]:
@@ -67,19 +71,26 @@ def _told(one: Responsibility) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def lines(found: list[dict[str, Any]]) -> list[list[Any]]:
+def cycle(freq: str | None) -> str:
+    """An update cycle in words."""
+    known = CYCLES.get(freq or "")
+    if known is None:
+        return tr("not said")
+    return known.zh if language() == "zh" else known.en
+
+
+def lines(found: list[Responsibility]) -> list[list[Any]]:
     """The list as a table: a line for each cycle a department's resources have, and for what it owes."""
     made: list[list[Any]] = [[
         tr("Responsible department"), tr("Social credit code"), tr("Kind"), tr("Number"), tr("Title"),
         tr("Update cycle"), tr("State"), tr("Due"), tr("Working days late"),
     ]]  # fmt: skip
     for one in found:
-        for cycle, count in one["cycles"].items():
-            made.append([one["name"], one["uscc"], tr("resource"), count, "", tr(cycle or "not said"),
-                         "", "", ""])  # fmt: skip
-        for owed in one["owed"]:
-            made.append([one["name"], one["uscc"], tr(owed["noun"]), owed["number"], owed["title"], "",
-                         tr(owed["state"]), owed["due_on"], owed["days_late"] or ""])  # fmt: skip
+        for freq, count in one.cycles.items():
+            made.append([one.name, one.uscc, tr("resource"), count, "", cycle(freq), "", "", ""])
+        for owed in one.owed:
+            made.append([one.name, one.uscc, tr(owed.noun), owed.number, owed.title, "", tr(owed.state),
+                         owed.due_on, owed.days_late or ""])  # fmt: skip
     return made
 
 
@@ -88,7 +99,7 @@ def lines(found: list[dict[str, Any]]) -> list[list[Any]]:
 def as_csv(desk: Desk, session: Session, actor: Actor) -> File:
     written = StringIO()
     made = csv.writer(written)
-    for line in lines(show.act(desk, session, actor)["items"]):
+    for line in lines(_found(desk, session, actor)):
         made.writerow([f"'{cell}" if str(cell).startswith(FORMULA) else cell for cell in line])
     return File(written.getvalue().encode("utf-8-sig"), CSV, "responsibilities.csv")
 
@@ -99,7 +110,7 @@ def as_xlsx(desk: Desk, session: Session, actor: Actor) -> File:
     written = BytesIO()
     with xlsxwriter.Workbook(written, {"in_memory": True, "strings_to_formulas": False}) as book:
         sheet, bold = book.add_worksheet(tr("Responsibility list")), book.add_format({"bold": True})
-        for at, line in enumerate(lines(show.act(desk, session, actor)["items"])):
+        for at, line in enumerate(lines(_found(desk, session, actor))):
             for column, cell in enumerate(line):
                 sheet.write(at, column, cell, bold if at == 0 else None)
         for column, width in enumerate(WIDTHS):

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from ledger import demands, feedback, log
 from ledger.calendar import local_date
 from ledger.catalogue import Audience, Resource, audiences
-from ledger.catalogue_values import CYCLES
 from ledger.demands import Demand
 from ledger.exclusions import Exclusion, forbidden, overdue
 from ledger.feedback import Feedback
@@ -22,6 +21,7 @@ from webapp.deeds import DEEDS, QUESTIONS
 from webapp.deeds.all import demands as demanding
 from webapp.deeds.all import feedback as feeding
 from webapp.deeds.all import responsibilities
+from webapp.deeds.responsibilities import cycle
 from webapp.language import language, tr
 from webapp.pages import nouns
 from webapp.pages.start import limit
@@ -87,14 +87,6 @@ def about(value: str) -> str:
     """What feedback is about, in words."""
     kind, _, item = value.partition(":")
     return tr("Data item {item}", item=item) if item else tr(feeding.ABOUT.get(kind, kind))
-
-
-def cycle(freq: str | None) -> str:
-    """An update cycle in words."""
-    known = CYCLES.get(freq or "")
-    if known is None:
-        return tr("not said")
-    return known.zh if language() == "zh" else known.en
 
 
 def reasons(session: Session, why: list[Mapping[str, Any]]) -> list[str]:
