@@ -10,19 +10,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, Literal
 
-# ---------------------------------------------------------------- spellings folded
+from ledger.scripts import simplified
 
-_FOLDED_FROM = (
-    "編號碼資料來頻檔欄連結網類數據擴關聯係絡發佈時間範圍計費備註標題簡說領門機單錄條筆總許可協議權級別統"
-    "質準屬開條無業務雙週學稱項訊後釋區應動態實電話負責辦書閱覽創記遲與從極價庫軟體圖鏈採隨舉兩籤鍵詞歸屬層敘檢"
-    "響對個設營擬經濟運國會組織嚴損輕"
-)
-_FOLDED_TO = (
-    "编号码资料来频档栏连结网类数据扩关联系络发布时间范围计费备注标题简说领门机单录条笔总许可协议权级别统"
-    "质准属开条无业务双周学称项讯后释区应动态实电话负责办书阅览创记迟与从极价库软体图链采随举两签键词归属层叙检"
-    "响对个设营拟经济运国会组织严损轻"
-)
-_SIMPLER: Final = str.maketrans(_FOLDED_FROM, _FOLDED_TO)
+# ---------------------------------------------------------------- spellings folded
 
 
 def fold(header: str) -> str:
@@ -31,7 +21,7 @@ def fold(header: str) -> str:
     >>> fold('資料名稱'), fold('收錄期間(起)'), fold('Update Frequency'), fold('dct:title')
     ('资料名称', '收录期间起', 'updatefrequency', 'title')
     """
-    text = unicodedata.normalize("NFKC", header).lower().translate(_SIMPLER)
+    text = simplified(unicodedata.normalize("NFKC", header).lower())
     text = re.sub(r"^(dcterms|dct|dcat|dc):", "", text.strip())
     text = re.sub(r"[(（][^)）]*(必填|选填|必填项|required|optional)[^)）]*[)）]", "", text)
     return "".join(char for char in text if char.isalnum())
@@ -214,7 +204,7 @@ def read_formats(text: str) -> tuple[list[str], list[str]]:
     """
     spelt = []
     for part in re.split(r"[\s,，、;；/|+]+", unicodedata.normalize("NFKC", text).upper()):
-        word = part.strip(".*。()").translate(_SIMPLER)
+        word = simplified(part.strip(".*。()"))
         word = re.sub(r"(?<=[A-Z])(文件|格式|档|文档)$", "", word)
         if word:
             spelt.append(_FORMAT_ALIASES.get(word, word))

@@ -13,6 +13,7 @@ from typing import Any, Final
 Piece = tuple[str, bool]
 """A part of a text, and whether it is what was looked for."""
 
+IDEOGRAPHS: Final = 0x2E80  # the first code point of Chinese characters and their parts
 # What parts two words of a question; other signs stand inside a word, as in a code.
 _BETWEEN: Final = re.compile(r"[\s、，,;；|]+")
 
@@ -34,9 +35,7 @@ def _fold_char(char: str) -> str:
     )
     if not plain:  # an accent of its own: the letter before it stands for both
         return "" if unicodedata.combining(char) else " "
-    if ord(max(plain)) >= 0x2E80:
-        plain = _simpler(plain)
-    return "".join(one if one.isalnum() else " " for one in plain)
+    return "".join(one if one.isalnum() else " " for one in simplified(plain))
 
 
 @cache
@@ -46,9 +45,26 @@ def _converter() -> Any:
     return opencc.OpenCC("t2s")
 
 
-def _simpler(text: str) -> str:
-    found = str(_converter().convert(text))
-    return found if len(found) == len(text) else text
+class _Simpler(dict[int, str]):
+    """Each character's simplified form, found when it is first met."""
+
+    def __missing__(self, point: int) -> str:
+        char = chr(point)
+        simple = str(_converter().convert(char)) if point >= IDEOGRAPHS else char
+        found = self[point] = simple if len(simple) == 1 else char
+        return found
+
+
+_SIMPLER: Final = _Simpler()
+
+
+def simplified(text: str) -> str:
+    """The text with each traditional character simplified by itself; its length stays.
+
+    >>> simplified("臺灣的資料")
+    '台湾的资料'
+    """
+    return text.translate(_SIMPLER)
 
 
 _FOLDING: Final = _Folding()
@@ -61,15 +77,6 @@ def fold(text: str) -> str:
     '台北cycle cafe'
     """
     return " ".join(text.translate(_FOLDING).split())
-
-
-def squeeze(text: str) -> str:
-    """The text folded, without any blank.
-
-    >>> squeeze("收錄期間（起）")
-    '收录期间起'
-    """
-    return "".join(text.translate(_FOLDING).split())
 
 
 def words(text: str) -> list[str]:

@@ -336,6 +336,11 @@ class Kept:
         self._found: OrderedDict[Any, tuple[Marks, Any, int]] = OrderedDict()
         self._bytes = 0
 
+    @property
+    def size(self) -> int:
+        """How many bytes it takes, about."""
+        return self._bytes
+
     def look(self, key: Any, marks: Marks) -> tuple[Any, tuple[int, ...]]:
         """What is kept, or None, and which blocks of it must be read."""
         with self._lock:

@@ -138,8 +138,8 @@ def behind(session: Session) -> int:
     return log.size(session) - reached
 
 
-def follow(session: Session, limit: int = STEP) -> int:
-    """Index up to `limit` of the changes that the log has beyond; returns how many leaves are left."""
+def follow(session: Session) -> int:
+    """Index up to `STEP` of the changes that the log has beyond; returns how many leaves are left."""
     progress = _progress(session)
     start, size = progress.next_leaf, log.size(session)
     end = min(size, start + WINDOW)
@@ -149,9 +149,9 @@ def follow(session: Session, limit: int = STEP) -> int:
         .where(record.leaf_index >= start, record.leaf_index < end,
                record.subject_type == Resource.subject_type)
         .order_by(record.leaf_index)
-        .limit(limit)
+        .limit(STEP)
     ).all()  # fmt: skip
-    if len(found) == limit:
+    if len(found) == STEP:
         end = found[-1].leaf_index + 1
     index(session, [row.subject_id for row in found])
     progress.next_leaf = end

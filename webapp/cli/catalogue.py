@@ -227,6 +227,22 @@ def resource() -> None:
     """Catalogue resources 公共数据资源."""
 
 
+@resource.command("search")
+@click.argument("words", nargs=-1)
+@click.option("--as", "login", help="the member who asks; left out, the house itself, which sees all")
+@click.option("--provider", help="only of this provider, by its name")
+@click.option("--grade", help="only of this grade: core, important, general; - not graded")
+@click.option("--category", help="only of this class")
+@click.option("--limit", type=click.IntRange(1, 200), default=25, show_default=True)
+@click.option("--after", help="what the page before told")
+@with_home
+def resource_search(run: Run, login: str | None, words: tuple[str, ...], **asked: Any) -> None:
+    """Search the catalogue: all words, in title, code, provider, summary, items; the best first."""
+    from webapp.cli.search import show  # noqa: PLC0415 - loaded only where it is needed
+
+    show(run, login, " ".join(words), asked)
+
+
 @resource.command("add")
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
 @as_member

@@ -32,7 +32,7 @@ from ledger.parties import Actor
 from ledger.registration import Application, Deposit
 from ledger.states import move
 from webapp import door, drafts
-from webapp.deeds.all import field
+from webapp.deeds.all import field, search
 from webapp.deeds.background import start
 from webapp.deeds.forms import faults_by_place
 from webapp.drafts import Draft
@@ -421,8 +421,8 @@ def _offered(
     chosen = codes = body.get("resources", [])
     words = request.args.get("find", "")
     if words and agreement is None:
-        asked = {"words": words[:100], "limit": str(FOUND_SHOWN)}
-        found = door.the_desk().ask(field.list_resources, door.who, {}, asked)["items"]
+        asked = {"words": words[:search.WORDS_MAX], "limit": str(FOUND_SHOWN)}
+        found = door.the_desk().ask(search.find_resources, door.who, {}, asked)["items"]
         codes = [*chosen, *(item["code"] for item in found)]
     among = Resource.id.in_(scope) | Resource.code.in_(codes)
     seen = catalogue.visible(session, door.actor())
