@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from itertools import count
 from typing import Any
 
@@ -18,12 +18,24 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, update
 from werkzeug.routing import Rule
 
-from ledger import agreements, appraisals, parties, registration, revenue, witnesses
+from ledger import (
+    agreements,
+    appraisals,
+    demands,
+    exclusions,
+    feedback,
+    parties,
+    registration,
+    revenue,
+    witnesses,
+)
 from ledger.calendar import local_date, years_after
+from ledger.catalogue import resource_by_code
 from ledger.chain.keys import address_of
 from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Member
 from ledger.registration import coded
 from tests.conftest import DEMO, ORIGIN, PARTIES, Town, compliance
+from tests.ledger import organisations
 from tests.web.conftest import TOKEN, Site
 from tests.web.test_usage import usage_batch
 from tests.witness import LittleWitness
@@ -296,7 +308,10 @@ def furnish(site: Site) -> Stage:
         "batch_number": usage_batch(town, licence.order_reference),
         "appraisal_number": town.appraisal(registered).number,
         "code": "zh",
+        "demand_number": _demand("assigned")(town, "olga")["demand_number"],
         "deposit_id": town.deposit().id,
+        "exclusion_number": _exclusion("proposed")(town, "paul")["exclusion_number"],
+        "feedback_number": _feedback("raised")(town, "olga")["feedback_number"],
         "setting_name": "confirmations",
         "filename": "site.css",
         "leaf_index": "0",
@@ -310,6 +325,7 @@ def furnish(site: Site) -> Stage:
         "resource_code": "307001001/000001",
         "scheme_id": scheme.id,
         "statement_number": statement.number,
+        "steward_id": organisations.steward(town).id,
         "subject_id": statement.id,
         "tile_path": "0/000.p/1",
         "uscc": PARTIES["operator"][2],
@@ -442,6 +458,11 @@ def test_who_shows_a_token_that_is_none_is_refused_even_where_everybody_may(
 NO_DECISIONS = {
     "application.withdraw": "the applicant's own",
     "licence.revoke": "the seller's own",
+    **{f"demand.{verb}": "the demander's own" for verb in ("close", "appeal", "withdraw")},
+    **{f"feedback.{verb}": "his who raised it" for verb in ("close", "appeal", "withdraw")},
+    **{f"party.{verb}": "on an organisation, by a document that somebody above it made"
+       for verb in ("rename", "merge", "split")},
+    "steward.relieve": "the organisation's own",
     "statement.propose": "the maker's own, and nobody else's",
     "statement.reopen": "the maker's own, and nobody else's",
     **{f"voucher.{verb}": "on what the registry issued, not on what a person handed in"
@@ -517,6 +538,65 @@ def _statement(town: Town, login: str) -> dict[str, str]:
     return {"statement_number": made.number}
 
 
+def _resource(town: Town) -> Any:
+    town.resources()
+    with town.reading() as session:
+        return resource_by_code(session, "307001001/000001")
+
+
+def _demand(state: str) -> Callable[[Town, str], dict[str, str]]:
+    """A demand that somebody made, as far as paul's department has come with it."""
+
+    def make(town: Town, login: str) -> dict[str, str]:
+        row = _resource(town)
+        made = town.do(login, demands.submit, title="某项数据", purpose="研究", items=["甲项"],
+                       use="sharing", basis="合同")  # fmt: skip
+        ways: dict[str, tuple[str, ...]] = {
+            "submitted": (), "assigned": ("assign",), "accepted": ("assign", "accept"),
+            "appealed": ("assign", "refuse", "appeal"),
+        }  # fmt: skip
+        acts: dict[str, Callable[[], Any]] = {
+            "assign": lambda: town.do("rita", demands.assign, made, town.party("bureau")),
+            "accept": lambda: town.do("paul", demands.accept, made, resource=row, mode="file",
+                                      by_on=local_date(town.now) + timedelta(days=9)),
+            "refuse": lambda: town.do("paul", demands.refuse, made, ground="法律禁止"),
+            "appeal": lambda: town.do(login, demands.appeal, made, "依据不成立"),
+        }  # fmt: skip
+        for verb in ways[state]:
+            acts[verb]()
+        return {"demand_number": made.number}
+
+    return make
+
+
+def _exclusion(state: str) -> Callable[[Town, str], dict[str, str]]:
+    def make(town: Town, login: str) -> dict[str, str]:
+        today = local_date(town.now)
+        made = town.do(login, exclusions.propose, title="名单", forbids=["opening"], basis="法",
+                       from_on=today, review_on=today + timedelta(days=9))  # fmt: skip
+        if state == "in_force":
+            town.do("rob", exclusions.approve, made)
+        return {"exclusion_number": made.number}
+
+    return make
+
+
+def _feedback(state: str) -> Callable[[Town, str], dict[str, str]]:
+    def make(town: Town, login: str) -> dict[str, str]:
+        made = town.do(login, feedback.raise_, resource=_resource(town), kind="quality",
+                       about="data_quality", description="缺行")  # fmt: skip
+        if state == "appealed":
+            town.do("paul", feedback.answer, made, verdict="explained", text="无误")
+            town.do(login, feedback.appeal, made, "有误")
+        return {"feedback_number": made.number}
+
+    return make
+
+
+def _supply() -> dict[str, Any]:
+    return {"resource": "307001001/000001", "mode": "file", "by_on": "2099-01-01"}
+
+
 def _reason() -> dict[str, Any]:
     return {"reason": "依法"}
 
@@ -539,6 +619,20 @@ DECISIONS = {
     "statement.approve": Decision(
         "treasury", "treasury", _statement, lambda: {"approval": {"nonce": 0}}),
     "statement.reject": Decision("treasury", "treasury", _statement, _reason),
+    "demand.assign": Decision(
+        "operator", "registry", _demand("submitted"), lambda: {"department": PARTIES["bureau"][2]}),
+    "demand.accept": Decision("operator", "bureau", _demand("assigned"), _supply),
+    "demand.refuse": Decision("operator", "bureau", _demand("assigned"), lambda: {"ground": "依法"}),
+    "demand.fulfil": Decision("operator", "bureau", _demand("accepted"), lambda: {"how": "接口"}),
+    "demand.uphold": Decision("operator", "registry", _demand("appealed"), _reason),
+    "demand.dismiss": Decision("operator", "registry", _demand("appealed"), _reason),
+    "exclusion.approve": Decision("bureau", "registry", _exclusion("proposed")),
+    "exclusion.reject": Decision("bureau", "registry", _exclusion("proposed"), _reason),
+    "exclusion.end": Decision("bureau", "registry", _exclusion("in_force"), _reason),
+    "feedback.answer": Decision(
+        "operator", "bureau", _feedback("raised"), lambda: {"verdict": "explained", "text": "无误"}),
+    "feedback.uphold": Decision("operator", "registry", _feedback("appealed"), _reason),
+    "feedback.dismiss": Decision("operator", "registry", _feedback("appealed"), _reason),
     "member.change": Decision(
         "registry", "registry", lambda _town, login: {"login": login},
         lambda: {"roles": ["operator"]}),
