@@ -100,10 +100,8 @@ class SearchAnswer(Schema):
     items = fields.List(fields.Nested(FoundAnswer), required=True)
     next = fields.String(required=True, allow_none=True)
     count = fields.Integer(required=True)
-    exact = fields.Boolean(
-        required=True,
-        metadata={"description": "false: so many may fit that not every text was looked at"},
-    )
+    # False: so many may fit that not every text was looked at.
+    exact = fields.Boolean(required=True)
     facets = fields.Nested(FacetsAnswer, required=True)
 
 
