@@ -8,6 +8,7 @@ any other file.
     catalogue_ckan    CKAN packages
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,11 +27,12 @@ from ledger.tabular import Problem, Row, Table
 
 PAGE = 1_000
 COLUMNS_MOST = 200
-SOURCES = {"dcat": "dcat", "ckan": "ckan"}
+KINDS = ("xlsx", "jsonld", "ckan.json")
+TITLE = catalogue_sheet.TITLE
 
 
 class Entry(NamedTuple):
-    """A resource on its way out: what it is, its cells (field → text), and the provider's code if known."""
+    """A resource on its way out: what it is, its cells (field → text), its provider's code if known."""
 
     code: str
     title: str
@@ -38,6 +40,8 @@ class Entry(NamedTuple):
     audience: str
     cycle: str | None
     uscc: str | None
+    lost: tuple[str, ...] = ()
+    """elements that no field has room for: they cannot travel"""
 
 
 def cells_of(
@@ -117,17 +121,33 @@ def entry_of(row: Any, seen: Audience, uscc: str | None) -> Entry:
     cells = cells_of(row.code, row.title, row.provider, elements)
     cycle = elements.get("update_cycle")
     cycle = cycle if cycle in CYCLES else read_cycle(str(cycle or ""))
-    return Entry(row.code, row.title, cells, row.audience or "authority", cycle, uscc)
+    lost = unknown_elements(elements)
+    return Entry(row.code, row.title, cells, row.audience or "authority", cycle, uscc, tuple(lost))
 
 
 # ---------------------------------------------------------------- writing
 
 
-def write(kind: str, path: str, found: Iterable[Entry], *, base: str, title: str) -> int:
-    """Write a catalogue as `xlsx`, `jsonld` or `ckan.json` into a file; returns how many entries.
+def write(
+    kind: str, path: str, found: Iterable[Entry], *, base: str, title: str
+) -> tuple[int, dict[str, int]]:
+    """Write a catalogue as `xlsx`, `jsonld` or `ckan.json` into a file.
 
-    One entry after the other: memory stays small however many there are.
+    Returns how many entries, and which elements stayed behind, in how many of them. One entry after the
+    other: memory stays small however many there are.
     """
+    lost: Counter[str] = Counter()
+    count = _write(kind, path, _counting(found, lost), base, title)
+    return count, dict(sorted(lost.items()))
+
+
+def _counting(found: Iterable[Entry], lost: Counter[str]) -> Iterator[Entry]:
+    for one in found:
+        lost.update(one.lost)
+        yield one
+
+
+def _write(kind: str, path: str, found: Iterable[Entry], base: str, title: str) -> int:
     if kind == "xlsx":
         return catalogue_sheet.write(path, (one.cells for one in found))
     count = 0

@@ -202,6 +202,8 @@ def steward_list(run: Run, uscc: str) -> None:
     for one in found:
         until = one["until_on"] or ""
         post = tr(stewards.POSTS[one["post"]])
-        click.echo(f"{one['id']}  {post}  {one['name']} ({one['login']})  {one['from_on']} – {until}")
+        click.echo(
+            f"{one['id']}  {post}  {one['name']} ({one['login']})  {one['from_on']} – {until}"
+        )
     if not found:
         click.echo(tr("Nobody is named yet."))
