@@ -28,6 +28,8 @@ PLACES = {
     **dict.fromkeys(
         ("voucher", "trust", "status", "history", "package", "witness"), "webapp.cli.proofs"
     ),
+    **dict.fromkeys(("demand", "exclusion", "feedback", "responsibilities"), "webapp.cli.lists"),
+    "duty": "webapp.cli.duties",
     "usage": "webapp.cli.usage",
     "verify": "webapp.cli.verify",
     "verifier": "webapp.cli.verifier",
