@@ -134,6 +134,11 @@ class Audience:
             or row.id in self.resource_ids
         )
 
+    def works_with(self, row: Any) -> bool:
+        """Whether he sees a resource not only because everybody does: its inner elements are his too."""
+        own = bool(self.party_id) and row.provider_id == self.party_id
+        return self.everything or self.bodies or own or row.id in self.resource_ids
+
 
 def audiences(session: Session, actor: Actor) -> Audience:
     """The audiences that somebody belongs to; a member without roles is the public."""

@@ -40,8 +40,9 @@ __all__ = [
 ]
 
 Severity = Literal["error", "notice"]
-Format = Literal["xlsx", "xls", "csv", "tsv"]
+Format = Literal["xlsx", "xls", "csv", "tsv", "dcat", "ckan"]
 MOST_WIDER_ROWS: Final = 100
+SHORT: Final = 400  # a longer text seldom stands twice in a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +225,19 @@ def _workbook_cells(data: bytes, name: str, sheet: str | None, kind: Format) -> 
         )
         for other in others
     ]  # fmt: skip
-    problems += _long_numbers(rows, chosen)
-    texts = ([_cell_text(value) for value in row] for row in rows)
+    texts, long = _texts(rows, chosen)
+    problems += long
     return _Grid(texts, kind, problems, chosen, sheets)
+
+
+class _Cleaned(dict[str, str]):
+    """Each text in its clean form, cleaned once: most cells of a table stand in it again."""
+
+    def __missing__(self, text: str) -> str:
+        cleaned = clean(text)
+        if len(text) < SHORT:
+            self[text] = cleaned
+        return cleaned
 
 
 def _cell_text(value: Any) -> str:
@@ -257,14 +268,26 @@ def number_text(number: str | int | Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _long_numbers(rows: list[list[Any]], sheet: str) -> list[Problem]:
-    """A notice for each column with a number of 16 digits or more: spreadsheets keep only 15."""
+def _texts(rows: list[list[Any]], sheet: str) -> tuple[list[list[str]], list[Problem]]:
+    """(the cells as text, a notice for each column with a number of 16 digits or more).
+
+    Spreadsheets keep only 15 digits of a number.
+    """
+    cleaned, made = _Cleaned(), []
     found: dict[int, tuple[int, float]] = {}
     for number, row in enumerate(rows, start=1):
-        for index, value in enumerate(row):
-            if isinstance(value, float) and abs(value) >= 1e15 and index not in found:
-                found[index] = (number, value)
-    return [
+        kinds = set(map(type, row))
+        if kinds == {str}:
+            made.append([cleaned[value] for value in row])
+            continue
+        made.append([
+            cleaned[value] if type(value) is str else _cell_text(value) for value in row
+        ])  # fmt: skip
+        if float in kinds:
+            for index, value in enumerate(row):
+                if type(value) is float and abs(value) >= 1e15:
+                    found.setdefault(index, (number, value))
+    notices = [
         Problem(
             "notice", "digits_lost", sheet, number, str(index + 1),
             "数字超过 15 位，表格软件已丢失末尾数字；编号请以文本格式保存。",
@@ -274,6 +297,7 @@ def _long_numbers(rows: list[list[Any]], sheet: str) -> list[Problem]:
         )
         for index, (number, value) in sorted(found.items())
     ]  # fmt: skip
+    return made, notices
 
 
 # ---------------------------------------------------------------- from cells to a table

@@ -310,6 +310,8 @@ def furnish(site: Site) -> Stage:
         "code": "zh",
         "demand_number": _demand("assigned")(town, "olga")["demand_number"],
         "deposit_id": town.deposit().id,
+        "duty_number": town.do("rita", duties.report, party=town.party("operator"), cause="law",
+                               description="-", cause_on=local_date(town.now)).number,
         "exclusion_number": _exclusion("proposed")(town, "paul")["exclusion_number"],
         "feedback_number": _feedback("raised")(town, "olga")["feedback_number"],
         "setting_name": "confirmations",

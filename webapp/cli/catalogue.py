@@ -186,6 +186,32 @@ def show(run: Run, import_id: str) -> None:
     print_json(run.ask(deeds.show_import, import_id=import_id))
 
 
+@catalogue.command("overdue")
+@click.option("--department", default="", help="of one department, by its name")
+@with_home
+def catalogue_overdue(run: Run, department: str) -> None:
+    """What is overdue, by department: duties past their day, data past their update cycle."""
+    from webapp.cli.duties import print_overdue  # noqa: PLC0415 - loaded only where it is needed
+
+    print_overdue(run, department)
+
+
+@catalogue.command("export")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--as", "login", help="the member who asks; left out, the house itself, which sees all")
+@click.option("--words", default="", help="only what has these words")
+@click.option("--provider", default="", help="only of this provider, by its name")
+@click.option("--state", default="listed", show_default=True, type=click.Choice(["listed", "withdrawn"]))
+@click.option("--base", default="", metavar="URL",
+              help="the site, for the names of data sets; left out, they are URNs")  # fmt: skip
+@with_home
+def export(run: Run, path: Path, login: str | None, base: str, **asked: str) -> None:
+    """Write the catalogue into FILE.xlsx, FILE.jsonld (DCAT 3) or FILE.ckan.json 导出目录."""
+    from webapp.cli.catalogue_export import write_file  # noqa: PLC0415 - loaded only where it is needed
+
+    write_file(run, path, login, base.rstrip("/"), asked)
+
+
 def _decision(name: str, deed: Deed, help_text: str, *, required: bool) -> None:
     """A command that decides on a change set."""
 

@@ -110,6 +110,11 @@ class Reading:
     problems: list[Any]
 
     @property
+    def source(self) -> str:
+        """What the catalogue came as: table, dcat or ckan."""
+        return str(self.table.format) if self.table.format in ("dcat", "ckan") else "table"
+
+    @property
     def bad(self) -> list[Any]:
         return [one for one in self.problems if one.severity == "error"]
 
@@ -134,13 +139,14 @@ def _read(
     **_options: Any,
 ) -> Reading:  # fmt: skip
     """A table, read, mapped and checked; what its organisation said of such columns before is known."""
-    from ledger import catalogue_mapping  # noqa: PLC0415 - reads spreadsheets, only here
+    from ledger import catalogue_formats, catalogue_mapping  # noqa: PLC0415 - reads spreadsheets, only here
     from ledger.tabular import read_table  # noqa: PLC0415
 
     report("read", 0, 0)
-    table = read_table(
-        desk.home.material(digest), name, encoding=encoding or None, sheet=sheet or None,
-        header_row=header_row, headless=headless,
+    data = desk.home.material(digest)
+    table = catalogue_formats.read(data, name) or read_table(
+        data, name, encoding=encoding or None, sheet=sheet or None, header_row=header_row,
+        headless=headless,
     )  # fmt: skip
     report("map", 0, len(table.rows))
     with desk.home.reading() as session:
@@ -295,6 +301,7 @@ def import_catalogue(
         mapping=reading.mapping.as_dict(), defaults=_constants(defaults),
         notices=[one.as_dict() for one in reading.notices], scope=scope or "providers",
         withdraw_gone=withdraw_gone, reason=reason, checked=checked or None,
+        source=reading.source,
     )  # fmt: skip
     catalogue_imports.remember_columns(
         session, actor, desk.now, reading.table.header, reading.mapping.memory()
