@@ -219,8 +219,8 @@ def _check_heirs(
         require_active(heir)  # so that there is never a circle: who ended succeeds nobody
         if heir.kind not in SUCCEEDED_BY[party.kind]:
             raise Invalid(
-                "A {kind} cannot be succeeded by a {other}; that may be: {kinds}.",
-                kind=party.kind, other=heir.kind, kinds=", ".join(SUCCEEDED_BY[party.kind]),
+                "A {kind} cannot be succeeded by a {other}; that may be: {may_be}.",
+                kind=party.kind, other=heir.kind, may_be=", ".join(SUCCEEDED_BY[party.kind]),
             )  # fmt: skip
         barred = sorted(HELD & held.keys())
         if heir.kind in HOLDS_NOTHING and barred:

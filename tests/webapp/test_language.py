@@ -25,19 +25,19 @@ from flask import Flask
 from jinja2 import Environment, nodes
 from marshmallow import Schema, fields
 
-from ledger import agreements, log, parties, registration, settings, trading, vouchers
+from ledger import agreements, log, parties, registration, settings, successions, trading, vouchers
 from ledger.chain import outbox
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import credential, verify
 from ledger.states import MOVES, move
 from webapp import api
 from webapp.deeds import DEEDS, QUESTIONS
-from webapp.deeds.all import circulation, demands, feedback
+from webapp.deeds.all import circulation, demands, duties, feedback, people, stewards
 from webapp.deeds.all import field as field_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
 from webapp.language import TRANSLATIONS, tr, translate
-from webapp.pages import lists, public, revenue, wizard
+from webapp.pages import lists, public, resource, revenue, wizard
 from webapp.pages.menu import GROUPS
 from webapp.pages.nouns import COLUMNS
 
@@ -367,6 +367,9 @@ def words() -> set[str]:
         *(*agreements.MODES, *trading.PURPOSES),
         *record_kinds(),
         *act_functions(),
+        *(successions.ON_CHAIN, successions.HISTORY, successions.BY_CODE, successions.CREDENTIAL),
+        *("rename", "merge", "split"),  # Succession.kind
+        *(*(one.noun for one in successions.HOLDINGS), "usage_batch"),
         *(outbox.FORK, outbox.BEHIND, outbox.NOT_OURS, outbox.REFUSED, outbox.UNDONE),
         *(outbox.SUPERSEDED, *outbox.ADVICE.values()),
         *(choice.title for choice in settings.CHOICES.values()),
@@ -390,6 +393,12 @@ def record_kinds() -> set[str]:
                     kinds.add(kind)
                 case ast.JoinedStr(values=[ast.Constant(value="voucher."), _]):
                     kinds |= {f"voucher.{verb}" for verb in vouchers.VERBS}
+                case ast.JoinedStr(values=[ast.Constant(value="party."), _]):
+                    kinds |= {"party.merged", "party.split"}
+                case ast.JoinedStr(values=[_, ast.Constant(value=".succeeded")]):
+                    kinds |= {f"{one.noun}.succeeded" for one in successions.HOLDINGS}
+                case ast.Name(id="kind"):
+                    kinds |= {"catalogue.approved", "catalogue.rejected"}
                 case other:
                     raise AssertionError(f"the kind {ast.unparse(other)} cannot be followed")
     return kinds
@@ -492,13 +501,15 @@ def handed() -> dict[str, set[str]]:
         "MATERIALS": field_deeds.MATERIALS, "MODES": field_deeds.MODES,
         "OBJECTS": field_deeds.OBJECTS, "RIGHTS": field_deeds.RIGHTS,
         "approaches": circulation.APPROACHES, "disclosures": circulation.DISCLOSURES,
+        "kind_labels": people.KINDS, "post_labels": stewards.POSTS, "role_labels": people.ROLES,
         "kinds": revenue.KINDS, "steps": {**wizard.STEPS, **lists.NEXT, **lists.NEXT_BY_STATE},
         "DEMAND_MODES": demands.MODES, "DEMAND_USES": demands.USES,
-        "FEEDBACK_KINDS": feedback.KINDS, "FEEDBACK_VERDICTS": feedback.VERDICTS,
+        "DUTY_CAUSES": duties.CAUSES, "FEEDBACK_KINDS": feedback.KINDS, "FEEDBACK_VERDICTS": feedback.VERDICTS,
     }  # fmt: skip
     return {
         **{name: set(table.values()) for name, table in tables.items()},
         **dict.fromkeys(("deed", "deeds", "items", "list_title", "offers", "question"), titles),
+        **dict.fromkeys(("grouped", "groups"), set(resource.GROUPS)),
         "may": set(parties.RELATIONS),
         "group_of": {*public.HEADINGS.values(), public.FOR_ONESELF},
         "titles_of": {*titles, *public.VERBS.values()},
