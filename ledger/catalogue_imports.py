@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, String, Text, delete, insert, or_, select,
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
-from ledger.catalogue import KEY_ELEMENTS, Resource, providers
+from ledger.catalogue import KEY_ELEMENTS, Resource, missing, providers
 from ledger.catalogue_changes import (
     KNOWN,
     Change,
@@ -186,29 +186,24 @@ def bring_one(
         raise Invalid("A change made by hand needs its reason.")
     hold(session, "catalogue")
     before = known_by_code(session, [code], hold_them=True).get(code)
+    if before is None:
+        raise missing(code)
+    may(actor, "catalogue.import", [before.provider_id] if before.provider_id else (), code)
     proposes = "registrar" not in actor.roles
-    if before is not None and proposes:
-        may(
-            actor,
-            "catalogue.import",
-            () if before.provider_id is None else before.provider_id,
-            code,
-        )
-    if row is None and before is not None:
+    move("resource", "withdraw" if row is None else "change", before.state)
+    if row is None:
         change = withdrawal(before)
     else:
-        change = change_to({**(row or {}), "code": code}, before, providers(session))
-        if proposes and change.provider_id != actor.party_id:
-            raise Invalid(
-                "The provider is not your organisation; you can bring your own resources only."
-            )
-        if before is not None and before.state == "listed" and not differs(change, before):
+        change = change_to({**row, "code": code}, before, providers(session))
+        if proposes and change.provider_id not in actor.parties:
+            raise Invalid("The provider is not your organisation; you can bring your own resources only.")
+        if not differs(change, before):
             raise Invalid("Nothing was changed: resource {code} says this already.", code=code)
-    of = {verb: int(change.verb == verb) for verb in ("list", "change", "withdraw")}
+    of = {verb: int(change.verb == verb) for verb in ("change", "withdraw")}
     digest = content_digest([change])
     outcome = CatalogueImport(
         id=new_id(), file_name=code, file_digest=digest, mapping={}, row_count=1,
-        new_count=of["list"], changed_count=of["change"], unchanged_count=0, absent_count=0, notices=[],
+        new_count=0, changed_count=of["change"], unchanged_count=0, absent_count=0, notices=[],
         imported_by=actor.member_id, state=move("catalogue", "propose" if proposes else "import", None),
         source="hand", party_id=actor.party_id, defaults=None, withdrawn_count=of["withdraw"],
         content_digest=digest, undoes=None, decided_by=None, reason=reason.strip(),

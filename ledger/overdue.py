@@ -38,7 +38,7 @@ class Department:
 class Item:
     """One thing that is overdue: since which day, and how many working days."""
 
-    kind: Literal["duty", "resource"]
+    noun: Literal["duty", "resource"]
     number: str
     title: str
     party_id: str | None

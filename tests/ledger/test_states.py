@@ -9,11 +9,15 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from uuid6 import uuid7
 
 from ledger import (
     agreements,
     appraisals,
+    catalogue,
+    catalogue_imports,
     demands,
+    duties,
     exclusions,
     feedback,
     log,
@@ -118,6 +122,20 @@ def propose_exclusion(town: Town) -> Any:
     )  # fmt: skip
 
 
+def report_duty(town: Town) -> Any:
+    return town.do(
+        "rita", duties.report, party=town.party("bureau"), cause="law", description="新规定",
+        cause_on=town.now.date(),
+    )  # fmt: skip
+
+
+def list_resource(town: Town) -> Any:
+    return town.do(
+        "rita", catalogue.add_resource, code=str(uuid7()), title="资源", provider="市数据局",
+        elements={},
+    )  # fmt: skip
+
+
 def raise_feedback(town: Town) -> Any:
     town.resources()
     return town.do(
@@ -142,6 +160,14 @@ LISTS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("exclusion", "approve"): lambda t, row: t.do("rita", exclusions.approve, row),
     ("exclusion", "reject"): lambda t, row: t.do("rita", exclusions.reject, row, "依据不足"),
     ("exclusion", "end"): lambda t, row: t.do("rita", exclusions.end, row, "已解密"),
+    ("duty", "settle"): lambda t, row: t.do("paul", duties.settle, row, not_needed="目录已写明"),
+    ("duty", "confirm"): lambda t, row: t.do("rita", duties.confirm, row),
+    ("duty", "reopen"): lambda t, row: t.do("rita", duties.reopen, row, "仍须变更"),
+    ("resource", "change"): lambda t, row: t.do(
+        "rita", catalogue_imports.bring_one, row.code,
+        {"title": f"资源，第 {row.version + 1} 版", "provider": "市数据局"}, "更正"),
+    ("resource", "withdraw"): lambda t, row: t.do(
+        "rita", catalogue_imports.bring_one, row.code, None, "停办"),
     ("feedback", "answer"): lambda t, row: t.do(
         "paul", feedback.answer, row, verdict="explained", text="按规定只含在营企业"),
     ("feedback", "close"): lambda t, row: t.do("olga", feedback.close, row),
@@ -216,6 +242,8 @@ MADE: dict[str, Callable[[Town], Any]] = {
     "demand": submit_demand,
     "exclusion": propose_exclusion,
     "feedback": raise_feedback,
+    "duty": report_duty,
+    "resource": list_resource,
 }
 
 

@@ -22,6 +22,7 @@ from ledger import (
     agreements,
     appraisals,
     demands,
+    duties,
     exclusions,
     feedback,
     parties,
@@ -465,6 +466,9 @@ NO_DECISIONS = {
     **{f"party.{verb}": "on an organisation, by a document that somebody above it made"
        for verb in ("rename", "merge", "split")},
     "steward.relieve": "the organisation's own",
+    "duty.settle": "the department's own, whoever reported the cause",
+    "resource.change": "the department's own, or the data authority's, recorded with its reason",
+    "resource.withdraw": "the department's own, or the data authority's, recorded with its reason",
     "statement.propose": "the maker's own, and nobody else's",
     "statement.reopen": "the maker's own, and nobody else's",
     **{f"voucher.{verb}": "on what the registry issued, not on what a person handed in"
@@ -571,6 +575,14 @@ def _demand(state: str) -> Callable[[Town, str], dict[str, str]]:
     return make
 
 
+def _duty(town: Town, login: str) -> dict[str, str]:
+    """A duty of paul's department that somebody there settled."""
+    made = town.do("rita", duties.report, party=town.party("bureau"), cause="law", description="新规定",
+                   cause_on=local_date(town.now))  # fmt: skip
+    town.do(login, duties.settle, made, not_needed="目录已写明")
+    return {"duty_number": made.number}
+
+
 def _exclusion(state: str) -> Callable[[Town, str], dict[str, str]]:
     def make(town: Town, login: str) -> dict[str, str]:
         today = local_date(town.now)
@@ -628,6 +640,8 @@ DECISIONS = {
     "demand.fulfil": Decision("operator", "bureau", _demand("accepted"), lambda: {"how": "接口"}),
     "demand.uphold": Decision("operator", "registry", _demand("appealed"), _reason),
     "demand.dismiss": Decision("operator", "registry", _demand("appealed"), _reason),
+    "duty.confirm": Decision("bureau", "registry", _duty),
+    "duty.reopen": Decision("bureau", "registry", _duty, _reason),
     "exclusion.approve": Decision("bureau", "registry", _exclusion("proposed")),
     "exclusion.reject": Decision("bureau", "registry", _exclusion("proposed"), _reason),
     "exclusion.end": Decision("bureau", "registry", _exclusion("in_force"), _reason),

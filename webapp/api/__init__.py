@@ -50,6 +50,7 @@ KEYS = {
     "exclusion_number": "Number of the entry of the negative list, such as FM2026-000001",
     "duty_number": "Number of the duty, such as GX2026-000001",
     "feedback_number": "Number of the feedback, such as FK2026-000001",
+    "import_id": "Id of the change set",
     "job_id": "Id of the job",
     "leaf_index": "Index of the leaf, from 0",
     "login": "Login of the member",

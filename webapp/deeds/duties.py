@@ -134,7 +134,7 @@ def show(desk: Desk, session: Session, _actor: Actor, found: Duty) -> dict[str, 
 class OverdueItem(Schema):
     """One thing that is overdue."""
 
-    kind = fields.String(required=True)
+    noun = fields.String(required=True)
     number = fields.String(required=True)
     title = fields.String(required=True)
     department = fields.String(required=True)
@@ -193,7 +193,7 @@ def show_overdue(
 def _told(item: overdue.Item) -> dict[str, Any]:
     return {
         "cycle": item.cycle, "days_late": item.days_late, "department": item.department,
-        "due_on": item.due_on, "kind": item.kind, "number": item.number,
+        "due_on": item.due_on, "noun": item.noun, "number": item.number,
         "provisional": item.provisional, "title": item.title, "updated_on": item.updated_on,
     }  # fmt: skip
 
@@ -204,7 +204,7 @@ def _lines(desk: Desk, session: Session, actor: Actor, department: str) -> Itera
            tr("Updated on"), tr("Due"), tr("Working days late")]  # fmt: skip
     for item in overdue.items(session, actor, local_date(desk.now), department=department or None,
                               limit=LINES_MAX):  # fmt: skip
-        yield [item.department, tr(item.kind), item.number, item.title, cycle_word(item.cycle),
+        yield [item.department, tr(item.noun), item.number, item.title, cycle_word(item.cycle),
                item.updated_on or "", item.due_on, item.days_late]  # fmt: skip
 
 

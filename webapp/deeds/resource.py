@@ -37,7 +37,6 @@ WORDS: dict[str, dict[str, str]] = {
     "export_planned": {"yes": "Yes", "no": "No"},
     "ciio": {"yes": "Yes", "no": "No"},
     "grading": {"general": "General data", "important": "Important data", "core": "Core data"},
-    "update_cycle": {freq: cycle.en for freq, cycle in CYCLES.items()},
 }  # fmt: skip
 assert all(set(WORDS[name]) == set(values) for name, values in CODED.items())
 IMPACTS = {
@@ -61,8 +60,9 @@ def _element(name: str) -> fields.Field[Any]:
     """The field of a form for one element."""
     one, hint = FIELDS[name], HINTS.get(name, "")
     title = one.en[:1].upper() + one.en[1:]
-    if name in WORDS:
-        return text(title, required=False, choices=WORDS[name], hint=hint)
+    if name in WORDS or name == "update_cycle":
+        choices = WORDS.get(name) or {freq: cycle.en for freq, cycle in CYCLES.items()}
+        return text(title, required=False, choices=choices, hint=hint)
     if one.kind == "impacts":
         return texts(title, least=0, choices=IMPACTS)
     if one.kind == "integer":
@@ -71,8 +71,10 @@ def _element(name: str) -> fields.Field[Any]:
             metadata={"title": title, "hint": hint, "description": title},
         )
     if one.kind in ("list", "items", "formats"):
-        part = fields.String(validate=validate.Length(
-            1, one.max_chars, error=said(LONG, one.max_chars)))  # fmt: skip
+        part = fields.String(
+            validate=validate.Length(1, one.max_chars, error=said(LONG, one.max_chars)),
+            error_messages={"invalid": said(MISSHAPEN, "text")},
+        )
         return fields.List(
             part, required=False, validate=validate.Length(0, 5_000, error=said(EMPTY)),
             error_messages={"invalid": said(MISSHAPEN, "list")},
@@ -206,7 +208,7 @@ def abroad(row: Resource) -> dict[str, Any] | None:
 # -- how it came to be so ----------------------------------------------------------------------------
 
 
-class DifferenceAnswer(Schema):
+class ResourceDifferenceAnswer(Schema):
     """One element in which a version differs from the one before."""
 
     field = fields.String(required=True)
@@ -214,7 +216,7 @@ class DifferenceAnswer(Schema):
     new = fields.Raw(required=True, allow_none=True)
 
 
-class VersionAnswer(Schema):
+class ResourceVersionAnswer(Schema):
     """One version: when, by which organisation (and member, for those signed in), why, how it differs."""
 
     version = fields.Integer(required=True)
@@ -226,23 +228,23 @@ class VersionAnswer(Schema):
     file = fields.String(required=True, allow_none=True)
     rung = fields.String(required=True)
     leaf_index = fields.Integer(required=True)
-    differences = fields.List(fields.Nested(DifferenceAnswer), required=True)
+    differences = fields.List(fields.Nested(ResourceDifferenceAnswer), required=True)
 
 
-class HistoryAnswer(Schema):
+class ResourceHistoryAnswer(Schema):
     """The versions that may be seen, the newest first; `compared` between two of them, if asked for.
 
     `before`: the version to ask on from, if there are more.
     """
 
     title = fields.String(required=True)
-    items = fields.List(fields.Nested(VersionAnswer), required=True)
+    items = fields.List(fields.Nested(ResourceVersionAnswer), required=True)
     versions = fields.List(fields.Integer(), required=True)
     before = fields.Integer(required=True, allow_none=True)
-    compared = fields.List(fields.Nested(DifferenceAnswer), required=True, allow_none=True)
+    compared = fields.List(fields.Nested(ResourceDifferenceAnswer), required=True, allow_none=True)
 
 
-class HistoryQuery(Body):
+class ResourceHistoryQuery(Body):
     """Which versions are wanted, and which two are compared."""
 
     before = fields.Integer(metadata={"title": "Before version", "hint": ""})
@@ -251,7 +253,7 @@ class HistoryQuery(Body):
 
 
 @question("resource.read", f"{ONE}/history", "History of the resource", name="resource.history",
-          answer=HistoryAnswer, query=HistoryQuery)  # fmt: skip
+          answer=ResourceHistoryAnswer, query=ResourceHistoryQuery)  # fmt: skip
 def show_history(
     _desk: Desk, session: Session, actor: Actor, found: Resource, before: int | None = None,
     old: int | None = None, new: int | None = None,

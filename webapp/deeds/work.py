@@ -225,7 +225,7 @@ def _stale(session: Session, actor: Actor, today: date) -> Iterator[dict[str, An
         return
     own = replace(actor, roles=frozenset({"provider"}))
     for item in overdue.items(session, own, today, limit=EACH):
-        if item.kind == "resource":
+        if item.noun == "resource":
             yield {
                 "about": item.title, "deed": "resource.change", "due": item.due_on, "noun": "resource",
                 "number": item.number, "state": None, "title": UPDATE,

@@ -22,6 +22,7 @@ from webapp.language import language, tr
 from webapp.pages import nouns
 from webapp.pages.forms import FormField
 from webapp.pages.organisations import steward_line
+from webapp.pages.show import word
 
 # The elements in the groups of the page and of the form.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -170,7 +171,7 @@ def said(name: str, known: Mapping[str, Any]) -> str:
     if name == "audience":
         return tr(AUDIENCES[value]) if value in AUDIENCES else ""
     if name in ("state", "grade"):
-        return tr(str(value)) if value else ""
+        return word(value) if value else ""
     if isinstance(value, str) and name == "update_cycle" and value in CYCLES:
         return spoken(CYCLES[value].zh, CYCLES[value].en)
     if isinstance(value, str) and name == "grading":
@@ -210,9 +211,9 @@ def difference(one: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {"label": label_of(name), "old": said(name, {name: old}),
                             "new": said(name, {name: new})}  # fmt: skip
     if isinstance(old, list) and isinstance(new, list):
-        word = {part: said(name, {name: [part]}) for part in (*old, *new)}
-        told["added"] = [word[part] for part in new if part not in old]
-        told["removed"] = [word[part] for part in old if part not in new]
+        words = {part: said(name, {name: [part]}) for part in (*old, *new)}
+        told["added"] = [words[part] for part in new if part not in old]
+        told["removed"] = [words[part] for part in old if part not in new]
     elif isinstance(old, str) and isinstance(new, str) and max(len(old), len(new)) >= LONG_TEXT:
         told["marked"] = marked(old, new)
     return told
