@@ -30,7 +30,7 @@ from ledger.chain import outbox
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import chain_node, credential, report
 from ledger.states import MOVES, move
-from webapp import api
+from webapp import api, audits
 from webapp.deeds import DEEDS, QUESTIONS
 from webapp.deeds.all import circulation
 from webapp.deeds.all import field as field_deeds
@@ -375,6 +375,7 @@ def words() -> set[str]:
         *("deposit", "price", "the account", "the body", "the document", "the scheme"),
         *("the status list", "the trust file", "a key stands twice in one object"),
         *("new", "frozen", "proof", "True", "False"),
+        *(*audits.WORDS, *audits.FIELDS, "no act", "on its way"),
         *(os.strerror(number) for number in (errno.EACCES, errno.EISDIR, errno.ENOENT)),
     }
 
