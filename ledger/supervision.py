@@ -27,49 +27,23 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from ledger import (
-    agreements,
-    appraisals,
-    books,
-    catalogue,
-    catalogue_imports,
-    demands,
-    duties,
-    exclusions,
-    feedback,
-    handoff,
-    log,
-    parties,
-    registration,
-    revenue,
-    settings,
-    stewards,
-    successions,
-    trading,
-    usage,
-    vouchers,
-    witnesses,
-)
+from ledger import log, usage, vouchers, witnesses
 from ledger.audit_chain import Chain, Dues, OnChain
 from ledger.audit_findings import Difference, Findings
 from ledger.audit_records import Records
 from ledger.audit_rows import Shape, Unread, Unreadable, fetch, fetch_readable
 from ledger.audit_tree import Tree
 from ledger.errors import LedgerError
+from ledger.nouns import evidence_tables
 from ledger.proof import checkpoint as notes
 from ledger.proof import credential as credentials
 from ledger.proof.encoding import digest_text
 from ledger.proof.tiles import WIDTH
 from ledger.proof.trust import LogKey
-from ledger.store import Base, Evidence, canonical_fast
+from ledger.store import Base, canonical_fast
 
-__all__ = ["Audit", "Chain", "Difference", "Findings", "Ground", "evidence_tables"]
+__all__ = ["Audit", "Chain", "Difference", "Findings", "Ground"]
 
-# Every noun's table is known once its module is read; a record of no table would be a difference.
-NOUNS = (agreements, appraisals, books, catalogue, catalogue_imports, demands, duties, exclusions,
-         feedback, handoff,
-         parties, registration, revenue, settings, stewards, successions, trading, usage, vouchers,
-         witnesses)  # fmt: skip
 LOG_TABLES: tuple[type[Base], ...] = (log.Head, log.Record, log.TileRow, log.Checkpoint)
 BESIDE_TABLES: tuple[type[Base], ...] = (
     usage.UsageRow,
@@ -527,11 +501,6 @@ def _integrity_of(path: Path) -> list[str]:
             return [said for (said,) in link.execute("PRAGMA integrity_check(20)")]
     except sqlite3.Error as error:
         return [str(error)]
-
-
-def evidence_tables() -> list[type[Evidence]]:
-    """Every table whose rows are the fold of records."""
-    return sorted(Evidence.__subclasses__(), key=lambda table: table.__tablename__)
 
 
 CHECKPOINT_COLUMNS = (

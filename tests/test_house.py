@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.store import Base, Evidence
+from ledger.nouns import NOUNS, evidence_tables
+from ledger.store import Base
 
 ROOT = Path(__file__).parents[1]
 TOPS = ("valuation", "ledger", "webapp", "contracts", "migrations")
@@ -172,11 +173,20 @@ def test_no_file_is_called_by_what_says_nothing() -> None:
 
 
 def test_every_evidence_table_names_its_subject_and_every_table_its_plural() -> None:
-    for table in Evidence.__subclasses__():
+    for table in evidence_tables():
         assert vars(table)["subject_type"], table
     names = [table.name for table in Base.metadata.sorted_tables]
     singular = {"log_head"}
     assert all(name.endswith("s") for name in set(names) - singular)
+
+
+def test_every_module_with_tables_is_among_the_nouns() -> None:
+    """The rest are the store, on which they stand, and what the site keeps, which migrations name."""
+    site = {m for m in imported(Path("migrations/env.py")) if top(m) == "webapp"}
+    ours = {
+        m for m, path in MODULES.items() if re.search("^ +__tablename__ = ", SOURCES[path], re.M)
+    }
+    assert ours == {"ledger.store", *(noun.__name__ for noun in NOUNS), *site}
 
 
 # ---------------------------------------------------------------- transactions and time

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ledger.chain import keys
+from ledger.chain import keys, outbox
 from ledger.chain.gateway import Gateway, connect
 from ledger.chain.outbox import Deployment
 from ledger.errors import ChainUnavailable
@@ -15,7 +16,7 @@ from ledger.proof.trust import LogKey, parse_trust
 from ledger.proof.verify import read_file
 from ledger.supervision import Audit, Chain, Findings, Ground, Progress
 from webapp.home import Home, node_address
-from webapp.language import tr
+from webapp.language import catalogue, retell, tr
 
 TRUST_BYTES_MAX = 2**20
 DIFFERENCES_TOLD = 200
@@ -83,7 +84,7 @@ def audit(
 
 
 def told(difference: Mapping[str, Any]) -> dict[str, str]:
-    """A difference as people read it: the place in words, and what it means."""
+    """A difference as people read it: all that the audit says in words, and what it means."""
     kind, name, field = (str(difference.get(key, "")) for key in ("kind", "name", "field"))
     if not kind:
         return {**difference, "meaning": ""}
@@ -91,7 +92,19 @@ def told(difference: Mapping[str, Any]) -> dict[str, str]:
     meanings = MEANINGS.get(kind, ROW_MEANINGS)
     short = field.partition(" ")[0]
     meaning = tr(meanings.get(short, meanings[""]))
-    return {**difference, "meaning": meaning, "place": place.rstrip(", ")}
+    known, derived = (str(difference.get(key, "")) for key in ("known", "derived"))
+    if kind in MEANINGS or field in OF_ROWS:  # else both are what a column holds, whatever it reads
+        derived = retell(derived, WORDS)
+        known = retell(known, (*WORDS, *PROBLEMS, *(_sentences() if field in JUDGED else ())))
+    field = retell(SPELLED.get(field, field), FIELDS)
+    return {**difference, "derived": derived, "field": field, "known": known, "meaning": meaning,
+            "place": place.rstrip(", ")}  # fmt: skip
+
+
+@cache
+def _sentences() -> tuple[str, ...]:
+    """All refusals, one of which may stand where something cannot even be read."""
+    return tuple(one for one in catalogue() if one.endswith(".") and not one.startswith("{"))
 
 
 PLACES: dict[str, str] = {
@@ -111,6 +124,33 @@ PLACES: dict[str, str] = {
     "tile": "tile {name} of the tree",
     "voucher": "voucher {name}",
 }
+OF_ROWS = ("record", "row", "rows")  # what differs of a row that is not a column
+JUDGED = ("body", "note", "rows")  # where the audit may say why something cannot be read
+# What an audit says instead of a value, in the order in which it is looked for.
+WORDS: tuple[str, ...] = (
+    "16 bytes", "False", "True", "a batch with this number", "a kind of thing that is recorded",
+    "a place in the tree", "a place within the log", "a readable value", "a record",
+    "a record that caused it", "a row", "a row in its canonical form", "a row, and its witness's",
+    "a row: the contract holds it", "a signature by the log's key, and nothing else",
+    "a size the log has", "a text", "a text or nothing", "a tile", "a time", "a time as stored",
+    "a valid one", "a version from 1", "a withheld field of its voucher", "all of them",
+    "an event on chain", "an object", "as stored", "at least {count}", "canonical JSON", "effective",
+    "id and type", "irregular", "no record", "no record before it", "none", "none ({state}, since {at})",
+    "none at this place", "not before {at}", "of another type", "ok", "readable rows",
+    "records are missing", "regular", "the digest of salt and payload", "the next number",
+    "the ten fields of a record", "version {version}, block {block}", "what its step on chain needs",
+    "without {columns}", "wrong",
+)  # fmt: skip
+FIELDS: tuple[str, ...] = (
+    "columns", "event of version {version}", "hash {number}", "integrity_check", "latest root",
+    "latest size", "line", "record", "records", "rows", "rule", "trigger", "whole row",
+    "{field} in event {event} v{version}", "{field} on chain",
+)  # fmt: skip
+SPELLED = {"row": "whole row"}  # "row" alone is a step of a verification
+PROBLEMS: tuple[str, ...] = (
+    outbox.FORK, outbox.BEHIND, outbox.NOT_OURS, outbox.REFUSED, outbox.UNDONE, outbox.SUPERSEDED,
+    *outbox.ADVICE.values(),
+)  # fmt: skip
 ROW_MEANINGS: dict[str, str] = {
     "": "This row was changed without a deed: its last record says otherwise.",
     "record": "This row was never recorded: no deed caused it.",

@@ -38,6 +38,7 @@ from ledger.parties import Account, Actor, Party
 from ledger.proof import bundle as bundles
 from ledger.proof import verify as verifier
 from ledger.proof.encoding import canonical, digest_text, instant, parse, parse_instant
+from ledger.proof.report import VERDICTS, Report, print_report
 from ledger.registration import Application, Registration
 from valuation import methods
 from valuation.money import yuan
@@ -601,14 +602,14 @@ class Story:
                 report = self.verify(self.folder / name, rpc)
                 self.line("{name}, {way}: {verdict}, {steps} steps", name=name,
                           way=tr("online") if rpc else tr("offline"), steps=len(report.steps),
-                          verdict=translate(verifier.VERDICTS[report.exit_code]))  # fmt: skip
+                          verdict=translate(VERDICTS[report.exit_code]))  # fmt: skip
                 if report.exit_code != verifier.VALID:
-                    verifier.print_report(report, translate)
+                    print_report(report, translate)
                     raise AssertionError(f"{name} does not verify")
         for step in report.steps:
             self.line("  {name}: {text}", name=translate(step.name), text=step.sentence(translate))
 
-    def verify(self, path: Path, rpc: str | None, trust: Path | None = None) -> verifier.Report:
+    def verify(self, path: Path, rpc: str | None, trust: Path | None = None) -> Report:
         return verifier.run(
             str(path), str(trust or self.folder / "trust.json"),
             status_path=str(self.folder / "status.json") if path.name == "voucher.json" else None,
@@ -625,7 +626,7 @@ class Story:
             report = self.verify(path, url, trust)
             refused = next((s for s in report.steps if s.outcome != verifier.VALID), None)
             self.line("{label} → {verdict}, at {step}: {why}", label=tr(label),
-                      verdict=translate(verifier.VERDICTS[report.exit_code]),
+                      verdict=translate(VERDICTS[report.exit_code]),
                       step=translate(refused.name) if refused else "-",
                       why=refused.sentence(translate) if refused else "-")  # fmt: skip
             if report.exit_code == verifier.VALID:

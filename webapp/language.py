@@ -6,7 +6,7 @@ translation stays English; a test finds it.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -70,6 +70,27 @@ def translate(template: str) -> str:
 def tr(template: str, /, **facts: object) -> str:
     """The sentence in the user's language."""
     return fill(translate(template), facts)
+
+
+def retell(text: str, templates: Iterable[str]) -> str:
+    """A text that one of the templates said in English, in the user's language; any other as it stands."""
+    for template in templates:
+        found = _pattern(template).fullmatch(text)
+        if found:
+            return tr(template, **found.groupdict())
+    return text
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    """What a filled template looks like; a field named twice may differ the second time."""
+    parts = re.split(r"\{(\w+)[^}]*\}", template)
+    fields = parts[1::2]
+    parts[1::2] = [
+        ".+" if name in fields[:at] else f"(?P<{name}>.+)" for at, name in enumerate(fields)
+    ]
+    parts[::2] = map(re.escape, parts[::2])
+    return re.compile("".join(parts), re.DOTALL)
 
 
 def in_words(facts: Mapping[str, Any]) -> dict[str, Any]:

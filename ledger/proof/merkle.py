@@ -28,10 +28,12 @@ def root(leaf_hashes: Sequence[bytes]) -> bytes:
     """The root of the tree over `leaf_hashes` (RFC 9162 §2.1.1); of none, SHA-256 of nothing."""
     if not leaf_hashes:
         return hashlib.sha256(b"").digest()
-    level = list(leaf_hashes)
+    level, sha256 = list(leaf_hashes), hashlib.sha256
     while len(level) > 1:
         # An odd last node moves up unchanged: this equals the RFC's split at the largest power of two.
-        paired = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        # `node_hash`, without a call a node.
+        pairs = zip(level[::2], level[1::2], strict=False)
+        paired = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
         level = paired + level[-1:] if len(level) % 2 else paired
     return level[0]
 

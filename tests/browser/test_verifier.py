@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, Page
 
 from ledger.proof import bundle as bundles
 from ledger.proof import verify as verifier
+from ledger.proof.chain_node import Node
 from ledger.proof.encoding import canonical, instant
 from ledger.proof.page import PAGE, content_policy, read_page
 from ledger.proof.trust import parse_trust
@@ -426,7 +427,7 @@ def test_a_person_sees_the_steps_as_they_are_taken_and_a_clear_verdict(
     look(page, f"{lang}-empty")
     own, at = cases.trusts["own"], instant(NOW)
     report = verifier.verify(
-        cases.world.package, parse_trust(own or b""), now=NOW, node=verifier.Node(both.url)
+        cases.world.package, parse_trust(own or b""), now=NOW, node=Node(both.url)
     )
     choose(page, cases.world.package, own, now=at, node=both.url)
     said = (lambda text: catalogue()[text]) if lang == "zh" else str

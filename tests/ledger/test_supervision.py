@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from ledger import catalogue_imports, handoff, log, registration, settings, usage, witnesses
 from ledger.audit_records import PLAIN, entry
 from ledger.audit_tree import Tree
+from ledger.nouns import evidence_tables
 from ledger.proof import merkle
 from ledger.proof import tiles as tiling
 from ledger.proof.bundle import payload_digest
@@ -27,7 +28,7 @@ from ledger.proof.encoding import INT_MAX, digest_text, instant
 from ledger.proof.merkle import leaf_hash
 from ledger.proof.trust import LogKey
 from ledger.store import Evidence, canonical_fast, new_id
-from ledger.supervision import Audit, Difference, Ground, evidence_tables
+from ledger.supervision import Audit, Difference, Ground
 from tests.conftest import LOG_KEY, ORIGIN, Town
 
 # The rows of a batch that is gone are nobody's; what a voucher withholds stands in the voucher.
@@ -191,10 +192,10 @@ def test_the_growing_tree_has_every_root_and_tile(hashes: list[bytes], data: st.
         assert roots[size] == merkle.root(hashes[:size])
 
 
-def test_every_evidence_table_is_known_to_who_only_imports_the_audit() -> None:
+def test_every_evidence_table_is_known_to_who_only_imports_the_nouns() -> None:
     """Else records of a noun whose module was not read would be differences."""
     script = (
-        "import ledger, pkgutil, importlib; from ledger.supervision import evidence_tables; "
+        "import ledger, pkgutil, importlib; from ledger.nouns import evidence_tables; "
         "known = len(evidence_tables()); "
         "[importlib.import_module(m.name) for m in pkgutil.walk_packages(ledger.__path__, 'ledger.')]; "
         "assert known == len(evidence_tables())"

@@ -22,12 +22,13 @@ from sqlalchemy import Engine, insert
 
 from ledger import log
 from ledger.audit_rows import kind_of
+from ledger.nouns import evidence_tables
 from ledger.proof import checkpoint as notes
 from ledger.proof import tiles as tiling
 from ledger.proof.bundle import payload_digest
 from ledger.proof.merkle import leaf_hash, root
 from ledger.store import Base, canonical_fast, open_engine
-from ledger.supervision import BESIDE_TABLES, LOG_TABLES, Difference, evidence_tables
+from ledger.supervision import BESIDE_TABLES, LOG_TABLES, Difference
 from tests.conftest import ORIGIN
 from tests.ledger.audited import Anchored, anchored_town
 

@@ -11,7 +11,7 @@ import orjson
 import polars as pl
 import pytest
 import xlsxwriter
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, text, update
 
 from ledger import log, trading, usage, usage_rules
 from ledger.errors import Conflict, Invalid, LedgerError, NotAllowed, ProofFailed
@@ -348,6 +348,21 @@ def test_an_intake_that_broke_off_is_swept_once_its_lease_is_over(
         usage.store(session, turn.no, "gone", then, 2, checked.chunks[2])
 
 
+def test_rows_are_stored_as_they_are_whatever_encoding_the_client_speaks(counter: Counter) -> None:
+    town, path = counter.town, counter.town.home.path / "x"
+    path.write_bytes(ndjson([counter.row(0, unit="条")]))
+    with town.reading() as session:
+        checked = usage.check(session, town.actors["olga"], town.now, read_events(path, "x"), "x")
+    with town.deed() as session:
+        turn = usage.begin(session, checked, "me", town.now)
+        assert turn.no is not None
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(text("SET LOCAL client_encoding TO 'GB18030'"))
+        usage.store(session, turn.no, "me", town.now, 0, checked.chunks[0])
+    with town.reading() as session:
+        assert session.scalars(select(UsageRow.row)).all() == checked.chunks[0]["row"].to_list()
+
+
 def test_two_at_once_with_the_same_rows_store_them_once(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -454,6 +469,7 @@ def test_each_row_of_a_batch_is_proved_whatever_its_size(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(usage, "CHUNK", 4)
+    monkeypatch.setattr(usage, "PIECE", 2)
     sizes = (1, 2, 3, 4, 5, 8, 9, 15, 16, 17)
     batches = {
         size: counter.hand_in(ndjson([counter.row(n, event=f"S{size}-{n}") for n in range(size)]))

@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 
 from ledger import handoff, log, witnesses
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed, ProofFailed
+from ledger.nouns import evidence_tables
 from ledger.proof.checkpoint import open_note, parse_checkpoint, parse_note, verifier_key
 from ledger.proof.cosignature import (
     check_order,
@@ -23,7 +24,6 @@ from ledger.proof.cosignature import (
 )
 from ledger.proof.encoding import canonical
 from ledger.proof.trust import parse_trust
-from ledger.supervision import evidence_tables
 from ledger.witnesses import StoredCosignature, Visit, Witness, cosigned_note
 from tests.conftest import CREDENTIAL_KEY, LOG_KEY, ORIGIN, Town
 from tests.witness import MOODS, LittleWitness, serve_witness

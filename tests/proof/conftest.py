@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from ledger.proof.verify import Node
+from ledger.proof.chain_node import Node
 from tests.proof.world import Chain, World, _Server, chain_server, serve
 
 # A slow machine is no fault of the code.

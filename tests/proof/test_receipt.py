@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import Invalid, LedgerError
-from ledger.proof import ProofFailed, receipt, verify
+from ledger.proof import ProofFailed, chain_node, receipt
 from ledger.proof import checkpoint as notes
 from ledger.proof import credential as credentials
+from ledger.proof.chain_node import Node
 from ledger.proof.encoding import INT_MAX, canonical, instant, parse
+from ledger.proof.report import Report
 from ledger.proof.trust import parse_trust
-from ledger.proof.verify import Node, Report
 from tests.proof import golden
 from tests.proof.test_encoding import values
 from tests.proof.test_verify import run, verdict
@@ -117,7 +118,7 @@ def anchor(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
 
 
 def test_the_selector_is_that_of_the_committed_artifact() -> None:
-    assert selector("CheckpointAnchor", "latest") == verify.LATEST
+    assert selector("CheckpointAnchor", "latest") == chain_node.LATEST
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,15 @@ import pytest
 
 from ledger.errors import Invalid
 from ledger.proof import bundle as bundles
+from ledger.proof import chain_node, merkle
 from ledger.proof import checkpoint as notes
-from ledger.proof import merkle
 from ledger.proof import verify as verifier
+from ledger.proof.chain_node import Node
 from ledger.proof.cosignature import cosign, cosigner_key
 from ledger.proof.credential import did_key
 from ledger.proof.encoding import canonical, instant
+from ledger.proof.report import Report, Step, print_report
 from ledger.proof.trust import parse_trust
-from ledger.proof.verify import Node, Report
 from tests.proof.world import (
     CONTRACTS,
     ISSUED,
@@ -918,8 +919,8 @@ def test_a_package_says_how_many_further_records_are_in_the_log(world: World) ->
 
 
 def test_the_selectors_are_those_of_the_committed_artifacts() -> None:
-    assert verifier.ROOT_OF == ROOT_OF
-    assert verifier.VERIFY_VOUCHER == VERIFY
+    assert chain_node.ROOT_OF == ROOT_OF
+    assert chain_node.VERIFY_VOUCHER == VERIFY
 
 
 def test_the_words_of_the_chains_verdict_stand_in_the_order_of_the_contract() -> None:
@@ -927,7 +928,7 @@ def test_the_words_of_the_chains_verdict_stand_in_the_order_of_the_contract() ->
     (body,) = re.findall(r"enum Verdict \{(.*?)\}", source, re.DOTALL)
     members = [re.sub(r"//.*", "", member).strip() for member in body.split(",")]
     words = [re.sub(r"(?<!^)(?=[A-Z])", " ", member).lower() for member in members]
-    ours = [word.replace("another digest", "wrong digest") for word in verifier.CHAIN_VERDICTS]
+    ours = [word.replace("another digest", "wrong digest") for word in chain_node.CHAIN_VERDICTS]
     assert ours == words
 
 
@@ -953,7 +954,7 @@ def test_the_worst_outcome_is_the_verdict_and_no_step_is_no_verdict() -> None:
 
 
 def test_each_step_is_told_as_it_is_taken(world: World, node: Node, chain: Chain) -> None:
-    told: list[verifier.Step] = []
+    told: list[Step] = []
     before: dict[str, list[str]] = {}
     answer = chain.answer
 
@@ -1040,7 +1041,7 @@ def test_what_a_document_says_cannot_move_the_readers_cursor(
     salt = bytes.fromhex(world.document["salt"])
     entry = bundles.entry_of(payload, bundles.payload_digest(salt, canonical(payload)))
     data = canonical({**world.document, "payload": payload, "entry": entry})
-    verifier.print_report(check(data, world.trust_file))
+    print_report(check(data, world.trust_file))
     printed = capsys.readouterr().out
     assert printed.splitlines()[-1] == "→ not valid"
     assert "→ valid" not in printed.splitlines()

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from ledger.errors import Invalid
 from ledger.proof import bundle as bundles
+from ledger.proof.chain_node import Node
 from ledger.proof.encoding import INT_MAX, canonical, instant
 from ledger.proof.receipt import make
 from ledger.proof.trust import parse_trust
-from ledger.proof.verify import Node
 from tests.proof.test_encoding import values
 from tests.proof.world import ISSUED, World, chain_server, check, serve
 

@@ -21,10 +21,12 @@ from ledger.proof import bundle as bundles
 from ledger.proof import checkpoint as notes
 from ledger.proof import credential as credentials
 from ledger.proof import merkle
+from ledger.proof.chain_node import Node
 from ledger.proof.cosignature import cosign, cosigner_key, with_lines
 from ledger.proof.encoding import canonical, digest_text, instant
+from ledger.proof.report import Report
 from ledger.proof.trust import parse_trust
-from ledger.proof.verify import Node, Report, verify
+from ledger.proof.verify import verify
 
 ARTIFACTS = Path(__file__).parents[2] / "contracts" / "artifacts"
 ORIGIN = "registry.example/log"

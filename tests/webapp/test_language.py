@@ -28,9 +28,9 @@ from marshmallow import Schema, fields
 from ledger import agreements, log, parties, registration, settings, successions, trading, vouchers
 from ledger.chain import outbox
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
-from ledger.proof import credential, verify
+from ledger.proof import chain_node, credential, report
 from ledger.states import MOVES, move
-from webapp import api
+from webapp import api, audits
 from webapp.deeds import DEEDS, QUESTIONS
 from webapp.deeds.all import circulation, demands, duties, feedback, people, stewards
 from webapp.deeds.all import field as field_deeds
@@ -351,8 +351,8 @@ def words() -> set[str]:
         *MOVES,
         *(verb for verbs in MOVES.values() for verb in verbs),
         *states,
-        *verify.CHAIN_VERDICTS,
-        *verify.VERDICTS,
+        *chain_node.CHAIN_VERDICTS,
+        *report.VERDICTS,
         *credential.STATUS_WORDS,
         *registration.VERDICTS,
         *registration.COMPLIANCE_ITEMS,
@@ -361,7 +361,7 @@ def words() -> set[str]:
         *("waiting", "sent", "effective", "alarm"),  # outbox.Act.state
         *("queued", "running", "done", "failed"),  # jobs.Job.state
         *("active", "listed"),  # of a party, of a resource
-        *("document", "bundle", "package", "receipt"),  # verify.Report.kind
+        *("document", "bundle", "package", "receipt"),  # report.Report.kind
         *("accept", "review"),  # of an application's deadlines
         *(*BY_NOUN, *parties.KINDS, *vouchers.KINDS, *registration.RIGHTS, *registration.OBJECTS),
         *(*agreements.MODES, *trading.PURPOSES),
@@ -379,6 +379,7 @@ def words() -> set[str]:
         *("deposit", "price", "the account", "the body", "the document", "the scheme"),
         *("the status list", "the trust file", "a key stands twice in one object"),
         *("new", "frozen", "proof", "True", "False"),
+        *(*audits.WORDS, *audits.FIELDS, "no act", "on its way"),
         *(os.strerror(number) for number in (errno.EACCES, errno.EISDIR, errno.ENOENT)),
     }
 

@@ -10,7 +10,8 @@ from ledger import agreements, revenue
 from ledger.chain import keys
 from ledger.errors import Invalid, NotAuthenticated
 from ledger.proof.encoding import canonical, parse
-from ledger.proof.verify import read_file, visible
+from ledger.proof.report import visible
+from ledger.proof.verify import read_file
 from valuation import money
 from webapp.cli import main
 from webapp.cli.run import (

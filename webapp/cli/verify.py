@@ -6,8 +6,17 @@ import zipfile
 import click
 
 from ledger.errors import Invalid
-from ledger.proof import verify as verifier
 from ledger.proof.encoding import parse
+from ledger.proof.report import (
+    CANNOT_TELL,
+    NOT_VALID,
+    VALID,
+    Report,
+    Step,
+    print_step,
+    print_verdict,
+)
+from ledger.proof.verify import run
 from valuation import ValuationError, methods
 from webapp.cli import main
 from webapp.language import translate
@@ -30,23 +39,23 @@ def verify(
     Exits 0 valid, 1 not valid, 2 cannot tell.
     """
 
-    def tell(step: verifier.Step) -> None:
-        verifier.print_step(step, translate)
+    def tell(step: Step) -> None:
+        print_step(step, translate)
 
-    report = verifier.run(
+    report = run(
         path, trust_path, status_path=status_path, rpc=rpc, offline=offline, unwrap=unwrap,
         tell=None if as_json else tell,
     )  # fmt: skip
-    if recompute and report.exit_code == verifier.VALID:
+    if recompute and report.exit_code == VALID:
         recompute_figures(path, report)
     if as_json:
         click.echo(json.dumps(report.as_dict(translate), ensure_ascii=False, sort_keys=True))
     else:
-        verifier.print_verdict(report, translate)
+        print_verdict(report, translate)
     raise SystemExit(report.exit_code)
 
 
-def unwrap(data: bytes, report: verifier.Report) -> bytes:
+def unwrap(data: bytes, report: Report) -> bytes:
     """The bundle attached to a printed voucher that is byte for byte what we would print of it."""
     if data[:5] != b"%PDF-":
         return data
@@ -54,14 +63,14 @@ def unwrap(data: bytes, report: verifier.Report) -> bytes:
 
     try:
         bundle = papers.check_voucher_pdf(data)
-        report.add("form", verifier.VALID, "The printed page is what its attached bundle says.")
+        report.add("form", VALID, "The printed page is what its attached bundle says.")
     except papers.OtherMaker as error:
-        report.add("form", verifier.CANNOT_TELL, error.template, **error.facts)
+        report.add("form", CANNOT_TELL, error.template, **error.facts)
         bundle = papers.read_voucher_pdf(data)
     return bundle
 
 
-def recompute_figures(path: str, report: verifier.Report) -> None:
+def recompute_figures(path: str, report: Report) -> None:
     """Recompute every figure of the package's appraisal from its inputs, to the fen."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -70,12 +79,10 @@ def recompute_figures(path: str, report: verifier.Report) -> None:
         for name, figure in {**body["figures"], "conclusion": body["conclusion"]}.items():
             value = methods.verify(figure).display()
             report.add(
-                "figure", verifier.VALID, "The figure {method} recomputes to {value} yuan.",
+                "figure", VALID, "The figure {method} recomputes to {value} yuan.",
                 method=name, value=value,
             )  # fmt: skip
     except (zipfile.BadZipFile, KeyError, OSError):
-        report.add("figure", verifier.CANNOT_TELL, "Only a package holds figures to recompute.")
+        report.add("figure", CANNOT_TELL, "Only a package holds figures to recompute.")
     except (ValuationError, Invalid) as error:
-        report.add(
-            "figure", verifier.NOT_VALID, "A figure does not recompute: {why}.", why=str(error)
-        )
+        report.add("figure", NOT_VALID, "A figure does not recompute: {why}.", why=str(error))

@@ -21,7 +21,9 @@ from ledger.errors import (
 from ledger.log import Checkpoint, Record
 from ledger.parties import MEMBER, PUBLIC, Actor, roles_of
 from ledger.proof import bundle as bundles
+from ledger.proof import report as reports
 from ledger.proof import verify as verifier
+from ledger.proof.chain_node import Node
 from ledger.proof.checkpoint import format_tlog_proof
 from ledger.proof.encoding import canonical, instant
 from ledger.proof.tiles import parse_tile_path, tiles_a_proof
@@ -329,14 +331,14 @@ def _recorded(session: Session, number: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def verify_bytes(desk: Desk, session: Session, data: bytes, name: str) -> verifier.Report:
+def verify_bytes(desk: Desk, session: Session, data: bytes, name: str) -> reports.Report:
     """The verifier's report on a file, with this registry's own trust file, status list and chain.
 
     Whoever does not trust this site runs `shuzheng verify` himself; the page says so.
     """
     from webapp.cli.verify import unwrap  # noqa: PLC0415 - the printed form needs fonts
 
-    report = verifier.Report()
+    report = reports.Report()
     current = vouchers.current_status(session)
     listed = None if current is None else canonical(current.list_credential)
     try:
@@ -350,10 +352,10 @@ def verify_bytes(desk: Desk, session: Session, data: bytes, name: str) -> verifi
     )  # fmt: skip
 
 
-def _own_node(desk: Desk) -> verifier.Node | None:
+def _own_node(desk: Desk) -> Node | None:
     """This installation's chain node, or None while it is away: then the log's key vouches alone."""
     try:
-        return verifier.Node(desk.home.node_url())
+        return Node(desk.home.node_url())
     except LedgerError:
         return None
 

@@ -13,7 +13,7 @@ from ledger.errors import Invalid, LedgerError, Missing
 from ledger.proof.encoding import digest_bytes
 from ledger.proof.page import NAME as PAGE_NAME
 from ledger.proof.page import content_policy, read_page
-from ledger.proof.verify import Report
+from ledger.proof.report import Report
 from ledger.qr import parse_qr_text, qr_svg, qr_text
 from webapp import door, quick, tlog
 from webapp.api import NOUNS
