@@ -502,7 +502,10 @@ def handed() -> dict[str, set[str]]:
         "OBJECTS": field_deeds.OBJECTS, "RIGHTS": field_deeds.RIGHTS,
         "approaches": circulation.APPROACHES, "disclosures": circulation.DISCLOSURES,
         "kind_labels": people.KINDS, "post_labels": stewards.POSTS, "role_labels": people.ROLES,
-        "kinds": revenue.KINDS, "steps": {**wizard.STEPS, **lists.NEXT, **lists.NEXT_BY_STATE},
+        "kinds": revenue.KINDS, "steps": {
+            **wizard.STEPS, **lists.FEEDBACK_NEXT, **lists.NEXT_BY_STATE, **lists.HAPPENED,
+            "demand": lists.NEXT["answer"],
+        },
         "DEMAND_MODES": demands.MODES, "DEMAND_USES": demands.USES,
         "DUTY_CAUSES": duties.CAUSES, "FEEDBACK_KINDS": feedback.KINDS, "FEEDBACK_VERDICTS": feedback.VERDICTS,
     }  # fmt: skip

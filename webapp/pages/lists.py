@@ -51,11 +51,22 @@ NEXT = {
     "supply": "The department supplies the data.",
     "decide": "The registrar decides on the appeal.",
 }
+FEEDBACK_NEXT = {**NEXT, "answer": "Whoever owes the answer gives it."}
 NEXT_BY_STATE = {
     "fulfilled": "The demander closes the demand or appeals.",
     "refused": "The demander closes the demand or appeals.",
     "answered": "Who raised it closes it or appeals.",
 }
+# What happened, by the last word of a record's kind.
+HAPPENED = {
+    "submitted": "It was submitted.", "assigned": "It was assigned to a department.",
+    "accepted": "The department accepted it.", "refused": "The department refused it.",
+    "fulfilled": "The department supplied the data.", "closed": "It was closed.",
+    "appealed": "An appeal was made.", "upheld": "The appeal was upheld.",
+    "dismissed": "The appeal was dismissed.", "withdrawn": "It was withdrawn.",
+    "raised": "It was raised.", "answered": "It was answered.",
+    "succeeded": "It went over to the successor of an organisation.",
+}  # fmt: skip
 OPEN_STATES = ("submitted", "assigned", "refused", "appealed")
 
 
@@ -65,7 +76,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     app.jinja_env.globals |= {
         "DEMAND_MODES": demanding.MODES, "FEEDBACK_KINDS": feeding.KINDS,
         "FEEDBACK_VERDICTS": feeding.VERDICTS, "DEMAND_USES": demanding.USES, "cycle": cycle,
-        "feedback_on": feedback_on,
+        "demand_address": demand_address, "feedback_on": feedback_on,
     }  # fmt: skip
     nouns.EXTRA |= {
         "demand": about_demand,
@@ -155,11 +166,16 @@ def _forbidden_by(
 def steps(session: Session, row: Demand | Feedback) -> list[dict[str, Any]]:
     """What happened, each with its time and ground, and what comes next with its last day."""
     made: list[dict[str, Any]] = [
-        {"at": instant(record.at), "ground": log.payload_of(record)["reason"], "kind": record.kind}
+        {
+            "at": instant(record.at),
+            "ground": log.payload_of(record)["reason"],
+            "happened": HAPPENED[record.kind.partition(".")[2]],
+        }
         for record in log.history(session, row.id)
     ]
     if row.due is not None:
-        made.append({"due": row.due, "next": NEXT[row.due["what"]]})
+        table = NEXT if isinstance(row, Demand) else FEEDBACK_NEXT
+        made.append({"due": row.due, "next": table[row.due["what"]]})
     elif row.state in NEXT_BY_STATE:
         made.append({"due": None, "next": NEXT_BY_STATE[row.state]})
     return made
@@ -196,10 +212,15 @@ def feedback_on(row: Resource) -> dict[str, Any]:
         )
         entries = list(session.scalars(wanted)) if allowed(me, "exclusion.read") else []
     return {
-        **found, "entries": entries,
-        "demand": url_for("demand_submit", resource=row.code, title=row.title)
-        if allowed(me, DEEDS["demand.submit"].verb) and row.state == "listed" else None,
+        **found, "entries": entries
     }  # fmt: skip
+
+
+def demand_address(row: Resource) -> str | None:
+    """The form of a demand for a resource, for whoever may submit one."""
+    if row.state != "listed" or not allowed(door.actor(), DEEDS["demand.submit"].verb):
+        return None
+    return url_for("demand_submit", resource=row.code, title=row.title)
 
 
 # -- the responsibility list ---------------------------------------------------------------------
