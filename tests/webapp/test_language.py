@@ -507,7 +507,8 @@ def handed() -> dict[str, set[str]]:
             "demand": lists.NEXT["answer"],
         },
         "DEMAND_MODES": demands.MODES, "DEMAND_USES": demands.USES,
-        "DUTY_CAUSES": duties.CAUSES, "FEEDBACK_KINDS": feedback.KINDS, "FEEDBACK_VERDICTS": feedback.VERDICTS,
+        "DUTY_CAUSES": duties.CAUSES, "FEEDBACK_KINDS": feedback.KINDS,
+        "FEEDBACK_VERDICTS": feedback.VERDICTS,
     }  # fmt: skip
     return {
         **{name: set(table.values()) for name, table in tables.items()},

@@ -168,7 +168,7 @@ def steps(session: Session, row: Demand | Feedback) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = [
         {
             "at": instant(record.at),
-            "ground": log.payload_of(record)["reason"],
+            "ground": _ground(record),
             "happened": HAPPENED[record.kind.partition(".")[2]],
         }
         for record in log.history(session, row.id)
@@ -179,6 +179,12 @@ def steps(session: Session, row: Demand | Feedback) -> list[dict[str, Any]]:
     elif row.state in NEXT_BY_STATE:
         made.append({"due": None, "next": NEXT_BY_STATE[row.state]})
     return made
+
+
+def _ground(record: log.Record) -> str | None:
+    """The ground a deed stated; of a succession the record only names it."""
+    reason: str | None = log.payload_of(record)["reason"]
+    return None if record.kind.endswith(".succeeded") else reason
 
 
 # -- the negative list, feedback -----------------------------------------------------------------
