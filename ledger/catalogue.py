@@ -129,7 +129,7 @@ class Audience:
     resource_ids: frozenset[str] = frozenset()
     """those of agreements his organisation is a side of"""
 
-    def sees(self, row: Resource) -> bool:
+    def sees(self, row: Any) -> bool:
         """Whether a resource exists for him."""
         return (
             self.everything
