@@ -25,7 +25,7 @@ from flask import Flask
 from jinja2 import Environment, nodes
 from marshmallow import Schema, fields
 
-from ledger import agreements, log, parties, registration, settings, successions, trading, vouchers
+from ledger import agreements, grading, log, parties, registration, settings, successions, trading, vouchers
 from ledger.chain import outbox
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import credential, verify
@@ -361,6 +361,7 @@ def words() -> set[str]:
         *("waiting", "sent", "effective", "alarm"),  # outbox.Act.state
         *("queued", "running", "done", "failed"),  # jobs.Job.state
         *("active", "listed"),  # of a party, of a resource
+        *grading.LEVELS,
         *("document", "bundle", "package", "receipt"),  # verify.Report.kind
         *("accept", "review"),  # of an application's deadlines
         *(*BY_NOUN, *parties.KINDS, *vouchers.KINDS, *registration.RIGHTS, *registration.OBJECTS),

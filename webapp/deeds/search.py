@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from ledger import search
 from ledger.catalogue import Audience, Resource, audiences
 from ledger.parties import Actor
-from ledger.scripts import Piece, pieces, snippet, spans
+from ledger.scripts import Piece, fold, pieces, snippet
 from ledger.search import SearchDoc
 from ledger.search_index import TEXTS, said, values_of
 from webapp.deeds import Desk, question
@@ -179,12 +179,14 @@ def _told(row: Any, wanted: Sequence[str]) -> dict[str, Any]:
 def _around(row: Any, wanted: Sequence[str]) -> tuple[str | None, list[Piece]]:
     """The field that has what the title has not, and the part of it around that; else the summary."""
     elements: Mapping[str, Any] = row.elements
-    texts = {name: said(elements[name]) for name in TEXTS if elements.get(name)}
-    lacking = [word for word in wanted if not spans(row.title, [word])]
-    for name, written in texts.items():
-        if lacking and spans(written, lacking):
+    title = fold(row.title)
+    lacking = [word for word in wanted if word not in title]
+    for name in TEXTS if lacking else ():
+        written = said(elements.get(name) or "")
+        folded = fold(written)
+        if any(word in folded for word in lacking):
             return name, snippet(written, wanted)
-    summary = texts.get("summary", "")
+    summary = said(elements.get("summary") or "")
     if not summary or summary == row.title:
         return None, []
     return "summary", snippet(summary, wanted)
