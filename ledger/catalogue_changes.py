@@ -233,7 +233,7 @@ def _canonical(elements: dict[str, Any]) -> bytes:
     kinds = set(map(type, elements.values()))
     plain = elements.keys() <= _NAMES and kinds <= _PLAIN
     if plain and kinds != _TEXT:
-        plain = all(map(_is_plain, elements.values()))
+        plain = all(_is_plain(value) for value in elements.values() if type(value) is not str)
     try:
         if not plain:
             check_subset(elements)
@@ -246,7 +246,7 @@ def _canonical(elements: dict[str, Any]) -> bytes:
 def _is_plain(value: Any) -> bool:
     if type(value) is list:
         return set(map(type, value)) <= _TEXT
-    return type(value) is str or -INT_MAX <= value <= INT_MAX
+    return bool(-INT_MAX <= value <= INT_MAX)
 
 
 def differs(change: Change, before: Known | None) -> bool:
