@@ -176,6 +176,8 @@ def offers(
             continue
         if SUBJECTS[deed.keys[-1]].model is not type(row) or not set(deed.keys) <= set(keys):
             continue
+        if isinstance(row, Party) and row.state != "active":
+            continue  # who was merged or split takes part no more
         owners = deed.owners_of(session, [row])
         if not allowed(actor, deed.verb, owners):
             continue
