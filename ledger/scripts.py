@@ -18,11 +18,16 @@ IDEOGRAPHS: Final = 0x2E80  # the first code point of Chinese characters and the
 _BETWEEN: Final = re.compile(r"[\s、，,;；|]+")
 
 
+_ODD: Final[set[str]] = set()  # characters met that fold to more than one, or to none
+
+
 class _Folding(dict[int, str]):
     """Each character's folded form, found when it is first met."""
 
     def __missing__(self, point: int) -> str:
         found = self[point] = _fold_char(chr(point))
+        if len(found) != 1:
+            _ODD.add(chr(point))
         return found
 
 
@@ -134,8 +139,11 @@ def snippet(text: str, wanted: Sequence[str], length: int = 120) -> list[Piece]:
     return parts
 
 
-def _placed(text: str) -> tuple[str, list[int]]:
+def _placed(text: str) -> tuple[str, Sequence[int]]:
     """The folded text, one blank between words, and for each of its characters its place in the text."""
+    plain = text.translate(_FOLDING)
+    if "  " not in plain and not plain.startswith(" ") and _ODD.isdisjoint(text):
+        return plain, range(len(text))
     folded: list[str] = []
     places: list[int] = []
     for place, char in enumerate(text):
