@@ -1,19 +1,22 @@
 """The three lists 三张清单 and feedback: what their pages tell besides the row."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from flask import Flask, render_template, url_for
+from flask import Flask, render_template, request, url_for
 from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger import demands, feedback, log
 from ledger.calendar import local_date
-from ledger.catalogue import Audience, Resource, audiences
+from ledger.catalogue import Audience, Resource, audiences, find
 from ledger.demands import Demand
+from ledger.errors import Missing
 from ledger.exclusions import Exclusion, forbidden, overdue
 from ledger.feedback import Feedback
+from ledger.matching import names_of
 from ledger.parties import Actor, actor_of, allowed
 from ledger.proof.encoding import instant
 from webapp import door
@@ -84,6 +87,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
         "feedback": about_feedback,
     }
     app.add_url_rule("/responsibilities", "responsibility_read", responsibility_list)
+    app.add_url_rule("/demands/new", "demand_submit", demand_form, methods=["GET", "POST"])
 
 
 # -- words ---------------------------------------------------------------------------------------
@@ -114,6 +118,21 @@ def reasons(session: Session, why: list[Mapping[str, Any]]) -> list[str]:
 
 
 # -- a demand ------------------------------------------------------------------------------------
+
+
+@door.guard(demanding.submit)
+def demand_form() -> Any:
+    """The form of a demand; one for a resource that exists for him begins with its items and cycle."""
+    if request.method == "POST":
+        return nouns.submit(demanding.submit, {})
+    values: dict[str, Any] = {**request.args.to_dict(), "items": []}
+    with door.the_desk().home.reading() as session, suppress(Missing):
+        row = find(session, door.actor(), values.get("resource", ""))
+        values |= {
+            "cycle": row.elements.get("update_cycle") or "", "items": names_of(row.elements),
+            "title": values.get("title") or row.title,
+        }  # fmt: skip
+    return nouns.deed_page(demanding.submit, {}, values, {}, None)
 
 
 def about_demand(session: Session, row: Demand) -> dict[str, Any]:
@@ -226,7 +245,7 @@ def demand_address(row: Resource) -> str | None:
     """The form of a demand for a resource, for whoever may submit one."""
     if row.state != "listed" or not allowed(door.actor(), DEEDS["demand.submit"].verb):
         return None
-    return url_for("demand_submit", resource=row.code, title=row.title)
+    return url_for("demand_submit", resource=row.code)
 
 
 # -- the responsibility list ---------------------------------------------------------------------
