@@ -35,6 +35,7 @@ KEPT_BYTES: Final = 256 * 1024 * 1024
 # Fewer documents, or more values, are counted one by one; else set by set.
 MANY_DOCS: Final = 20_000
 FEW_VALUES: Final = 60
+VALUES_MAX: Final = 100  # of one facet, the commonest
 FACETS: Final = ("provider", "grade", "sharing", "opening", "cycle", "category", "state")
 # Where a pair of characters stands: in the title, in the code (these two with their ends), anywhere.
 TITLE, CODE, ALL = "t", "c", "a"
@@ -202,39 +203,43 @@ class Index:
         return self.terms([term])[term]
 
     def counts(self, name: str, docs: BitMap, keep: str | None = None) -> dict[str, int]:
-        """How many of the documents have each value of a facet; none that none has, except `keep`."""
-        sets = self.family(f"{FACET}{name}:")
-        if len(docs) > MANY_DOCS and len(sets) < FEW_VALUES:
-            found = {value: docs.intersection_cardinality(those) for value, those in sets.items()}
+        """How many of the documents have each of the commonest values of a facet, and those of `keep`."""
+        values, value_of = self.values(name)
+        if len(docs) > MANY_DOCS and len(values) < FEW_VALUES:
+            sets = self.family(f"{FACET}{name}:")
+            counted = np.array([docs.intersection_cardinality(sets[value]) for value in values])
         else:
-            values, value_of = self.values(name)
-            counted = np.bincount(value_of[np.frombuffer(docs.to_array(), np.uint32)]).tolist()
-            found = dict(zip(values, counted, strict=False))
-        if keep:
-            found.setdefault(keep, 0)
-        known = ((value, count) for value, count in found.items() if count or value == keep)
-        return dict(sorted(known, key=lambda one: (-one[1], one[0])))
+            counted = np.bincount(value_of[np.frombuffer(docs.to_array(), np.uint32)])
+        some = np.flatnonzero(counted)
+        some = some[np.argsort(-counted[some], kind="stable")][:VALUES_MAX]
+        found = {values[place]: int(counted[place]) for place in some.tolist()}
+        if keep and keep not in found:
+            known = keep in values and values.index(keep) < len(counted)
+            found[keep] = int(counted[values.index(keep)]) if known else 0
+        return found
 
     def values(self, name: str) -> tuple[list[str], Any]:
-        """The values of a facet, and for each document the place of its value among them."""
+        """The values of a facet in order, and for each document the place of its value among them."""
         key = ("values", name)
         kept, changed = self._kept.look(key, self._marks)
         if kept is not None and not changed:
             return cast(tuple[list[str], Any], kept)
-        values, before = kept or ([], np.zeros(0, np.uint32))
+        old, before = kept or ([], np.zeros(0, np.uint32))
+        sets = self.family(f"{FACET}{name}:")
+        values = sorted({*old, *sets})
         places = {value: place for place, value in enumerate(values)}
         value_of = np.zeros((max(self._marks, default=-1) + 1) << BLOCK_BITS, np.uint32)
-        value_of[: len(before)] = before[: len(value_of)]
+        if old:
+            moved = np.array([places[value] for value in old], np.uint32)
+            value_of[: len(before)] = moved[before][: len(value_of)]
         anew = BitMap()
         for block in changed:
             anew.add_range(max(block, 0) << BLOCK_BITS, (block + 1) << BLOCK_BITS)
-        for value, docs in self.family(f"{FACET}{name}:").items():
-            some = docs & anew if kept else docs
-            if some:
-                place = places.setdefault(value, len(places))
-                value_of[np.frombuffer(some.to_array(), np.uint32)] = place
-        made = list(places), value_of
-        self._kept.put(key, self._marks, made, value_of.nbytes + 100 * len(places))
+        for value, docs in sets.items():
+            some = docs & anew
+            value_of[np.frombuffer(some.to_array(), np.uint32)] = places[value]
+        made = values, value_of
+        self._kept.put(key, self._marks, made, value_of.nbytes + 100 * len(values))
         return made
 
     def having(self, docs: BitMap, place: str, wanted: Sequence[str]) -> BitMap:

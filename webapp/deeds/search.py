@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from marshmallow import Schema, fields, validate
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from ledger import search
@@ -19,7 +19,6 @@ from webapp.deeds.forms import MISSHAPEN, Body, text
 from webapp.deeds.forms import said as wording
 
 WORDS_MAX = 200
-VALUES_MAX = 200  # of one filter, the commonest first
 SUGGESTED = 8
 TITLE_ONLY = ("code", "title", "provider")
 # A filter's heading; the state is told to who sees withdrawn ones too.
@@ -137,7 +136,7 @@ def find_resources(
         "count": found.count,
         "exact": found.exact,
         "facets": {
-            name: [{"value": value, "count": count} for value, count in counts.items()][:VALUES_MAX]
+            name: [{"value": value, "count": count} for value, count in counts.items()]
             for name, counts in found.facets.items()
         },
     }
@@ -153,11 +152,20 @@ def suggest_resources(
     return {"items": [{"code": r.code, "title": r.title} for r in rows_of(session, seen, docs)]}
 
 
+_FOUND = (
+    select(
+        SearchDoc.doc, Resource.id, Resource.version, Resource.code, Resource.title,
+        Resource.provider, Resource.elements, Resource.state, Resource.provider_id, Resource.grade,
+        Resource.audience,
+    )
+    .join(Resource, Resource.id == SearchDoc.resource_id)
+    .where(SearchDoc.doc.in_(bindparam("docs", expanding=True)))
+)  # fmt: skip
+
+
 def rows_of(session: Session, seen: Audience, docs: Sequence[int]) -> list[Any]:
     """The resources of some documents, in their order, those that exist for the asker."""
-    table = Resource.__table__
-    wanted = select(SearchDoc.doc, *table.columns).join(table, table.c.id == SearchDoc.resource_id)
-    found = session.execute(wanted.where(SearchDoc.doc.in_(docs)))
+    found = session.execute(_FOUND, {"docs": list(docs)}).all() if docs else ()
     known: dict[int, Any] = {row.doc: row for row in found}
     return [known[doc] for doc in docs if doc in known and seen.sees(known[doc])]
 
