@@ -25,14 +25,24 @@ from flask import Flask
 from jinja2 import Environment, nodes
 from marshmallow import Schema, fields
 
-from ledger import agreements, grading, log, parties, registration, settings, successions, trading, vouchers
+from ledger import (
+    agreements,
+    grading,
+    log,
+    parties,
+    registration,
+    settings,
+    successions,
+    trading,
+    vouchers,
+)
 from ledger.chain import outbox
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import credential, verify
 from ledger.states import MOVES, move
 from webapp import api
 from webapp.deeds import DEEDS, QUESTIONS
-from webapp.deeds.all import circulation, demands, duties, feedback, people, stewards
+from webapp.deeds.all import circulation, demands, duties, feedback, people, stewards, work
 from webapp.deeds.all import field as field_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
@@ -513,8 +523,10 @@ def handed() -> dict[str, set[str]]:
     }  # fmt: skip
     return {
         **{name: set(table.values()) for name, table in tables.items()},
-        **dict.fromkeys(("deed", "deeds", "items", "list_title", "offers", "question"), titles),
-        **dict.fromkeys(("grouped", "groups"), set(resource.GROUPS)),
+        **dict.fromkeys(
+            ("deed", "deeds", "items", "list_title", "offers", "question"), titles | {work.UPDATE}
+        ),
+        **{name: set(resource.GROUPS) for name in ("grouped", "groups")},
         "may": set(parties.RELATIONS),
         "group_of": {*public.HEADINGS.values(), public.FOR_ONESELF},
         "titles_of": {*titles, *public.VERBS.values()},
