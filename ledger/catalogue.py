@@ -8,6 +8,7 @@ from them, its grade and its audience, is derived here and nowhere else. Tables 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Index, String, or_, select
@@ -60,9 +61,13 @@ class Resource(Evidence):
 
 def derive(state: str, elements: Mapping[str, Any]) -> tuple[str | None, str, str | None]:
     """(grade, audience, the last day within its update cycle) of a resource as it stands."""
-    grade = grading.effective(elements)
-    until = stale_on(elements.get("updated_on"), elements.get("update_cycle"))
+    said = elements.get("grading"), elements.get("impacts"), elements.get("important_list")
+    grade = grading.effective(elements) if any(said) else None
+    until = _stale_on(elements.get("updated_on"), elements.get("update_cycle"))
     return grade, _audience(state, elements, grade), until if state == "listed" else None
+
+
+_stale_on = lru_cache(maxsize=8192)(stale_on)
 
 
 def _audience(state: str, elements: Mapping[str, Any], grade: str | None) -> str:
@@ -124,7 +129,7 @@ class Audience:
     resource_ids: frozenset[str] = frozenset()
     """those of agreements his organisation is a side of"""
 
-    def sees(self, row: Resource) -> bool:
+    def sees(self, row: Any) -> bool:
         """Whether a resource exists for him."""
         return (
             self.everything

@@ -86,7 +86,12 @@ def read(documents: Sequence[Any]) -> tuple[list[dict[str, str]], list[Problem]]
         for number, one in enumerate(found, start=1)
         if not _is_package(one)
     ]  # fmt: skip
-    return [_entry(one) if _is_package(one) else {} for one in found], problems
+    found.reverse()
+    entries = []
+    while found:  # a large file's packages go as soon as they are read
+        one = found.pop()
+        entries.append(_entry(one) if _is_package(one) else {})
+    return entries, problems
 
 
 def _packages(document: Any) -> Iterator[Any]:

@@ -29,6 +29,11 @@ PREFIXES: Final = {
     "csvw": "http://www.w3.org/ns/csvw#",
     "shuzheng": SHUZHENG,
 }
+# The texts of cells are in no language: they are codes and spellings.
+CONTEXT: Final = {
+    **PREFIXES, "@language": "zh",
+    **{f"shuzheng:{name}": {"@id": SHUZHENG + name, "@language": None} for name in FIELDS},
+}  # fmt: skip
 # Prefixes that others use without saying so.
 _USUAL: Final = {
     **PREFIXES, "dct": PREFIXES["dcterms"], "dc": "http://purl.org/dc/elements/1.1/",
@@ -74,7 +79,7 @@ _DEEPEST: Final = 40
 def catalog(base: str, title: str) -> dict[str, Any]:
     """The catalogue without its data sets; these follow under `dcat:dataset`."""
     return {
-        "@context": {**PREFIXES, "@language": "zh"}, "@id": f"{base}/resources" if base else
+        "@context": CONTEXT, "@id": f"{base}/resources" if base else
         "urn:shuzheng:catalogue", "@type": "dcat:Catalog", "dcterms:title": title,
         "dcterms:language": {"@id": f"{EU}language/ZHO"},
     }  # fmt: skip
@@ -117,9 +122,9 @@ def dataset(
                              split_list(cells.get("related", ""))],
         "dcat:landingPage": _link(cells.get("documentation_url")),
         "dcterms:conformsTo": _schema(here, split_list(cells.get("items", ""))),
-        "dcat:distribution": _distributions(here, title, cells),
+        "dcat:distribution": _distributions(cells),
     }  # fmt: skip
-    own = {f"shuzheng:{name}": _plain(text) for name, text in cells.items()
+    own = {f"shuzheng:{name}": text for name, text in cells.items()
            if name not in ("title", "summary", "provider")}  # fmt: skip
     return {name: value for name, value in (made | own).items() if value not in (None, [], "")}
 
@@ -156,17 +161,17 @@ def _schema(here: str, items: Sequence[str]) -> dict[str, Any] | None:
         return None
     return {
         "@id": f"{here}#items", "@type": ["dcterms:Standard", "csvw:Schema"],
-        "csvw:column": {"@list": [{"@type": "csvw:Column", "csvw:title": one} for one in items]},
+        "csvw:column": {"@list": [{"csvw:title": one} for one in items]},
     }  # fmt: skip
 
 
-def _distributions(here: str, title: str, cells: Mapping[str, str]) -> list[dict[str, Any]]:
+def _distributions(cells: Mapping[str, str]) -> list[dict[str, Any]]:
     formats, _ = read_formats(cells.get("format", ""))
     link = _link(cells.get("source_url"))
     made = []
-    for n, one in enumerate(formats or ([""] if link else []), start=1):
+    for one in formats or ([""] if link else []):
         said = {
-            "@id": f"{here}#distribution-{n}", "@type": "dcat:Distribution", "dcterms:title": title,
+            "@type": "dcat:Distribution",
             "dcterms:format": _typed("dcterms:MediaTypeOrExtent", {"rdfs:label": _plain(one)}),
             "dcat:accessURL": link,
         }  # fmt: skip

@@ -27,6 +27,7 @@ from ledger.tabular import Problem, Row, Table
 
 PAGE = 1_000
 COLUMNS_MOST = 200
+JSON_BYTES_MOST = 128 * 1024 * 1024
 KINDS = ("xlsx", "jsonld", "ckan.json")
 TITLE = catalogue_sheet.TITLE
 
@@ -176,7 +177,7 @@ def dataset_bytes(one: Entry, base: str, *, alone: bool = False) -> bytes:
         base, one.code, one.title, one.cells, one.audience, cycle=one.cycle, uscc=one.uscc
     )
     if alone:
-        made = {"@context": catalogue_dcat.catalog(base, "")["@context"], **made}
+        made = {"@context": catalogue_dcat.CONTEXT, **made}
     return orjson.dumps(made)
 
 
@@ -191,8 +192,8 @@ def read(data: bytes, name: str) -> Table | None:
     start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if start not in (b"{", b"["):
         return None
-    if len(data) > LIMITS.file_bytes:
-        refuse_size(name, "file_bytes", LIMITS.file_bytes, len(data))
+    if len(data) > JSON_BYTES_MOST:
+        refuse_size(name, "file_bytes", JSON_BYTES_MOST, len(data))
     documents = _parsed(data.removeprefix(b"\xef\xbb\xbf"), name)
     for source, reader in (("dcat", catalogue_dcat.read), ("ckan", catalogue_ckan.read)):
         found = reader(documents)

@@ -71,6 +71,9 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "不认识的更新周期，只保留原文。", "Unknown update cycle; only its text is kept."),
     "{field}_unknown": ("不认识的{zh}，只保留原文。", "Unknown {en}; only its text is kept."),
     "code_repeated": ("资源代码与第 {first} 行重复。", "The code already stands in row {first}."),
+    "more_alike": (
+        "该列另有 {count} 行有同类提示（{kind}）。",
+        "{count} more rows of the column have a notice of this kind ({kind})."),
     "title_repeated": ("资源名称与第 {first} 行相同。", "The title already stands in row {first}."),
     "grading_secret": (
         "涉密数据不在本目录登记，该行无法导入。",
@@ -104,6 +107,7 @@ class _Work:
     unusable: bool = False
     first_rows: dict[tuple[str, Any], int] = field(default_factory=dict)
     counts: dict[tuple[str, str | None], int] = field(default_factory=dict)
+    ruled: dict[tuple[str, ...], list[catalogue_rules.Breach]] = field(default_factory=dict)
     cell: list[_Told] | None = None
     """where what is found goes while one cell is read for the first time"""
 
@@ -171,8 +175,9 @@ def apply(
     defaults = defaults or {}
     _check_columns(table, mapping, defaults, strict)
     work = _Work(table, list(table.problems), most)
+    across = list(zip(*(row.cells for row in table.rows), strict=True))
     for column in mapping.columns:
-        _tell_column(work, column)
+        _tell_column(work, column, across)
     indexes = mapping.fields
     headers = {name: table.header[index] for name, index in indexes.items()}
     originals = (f"{name}_text" for name in _RESPELT)
@@ -183,6 +188,7 @@ def apply(
         for name, one in FIELDS.items()
         if name in indexes or defaults.get(name)
     ]
+    looked_at = [indexes[name] for name in catalogue_rules.LOOKED_AT if name in indexes]
     resources = []
     for done, row in enumerate(table.rows):
         if done % _ROWS_A_REPORT == 0:
@@ -207,7 +213,7 @@ def apply(
                 work.tell("{field}_missing", header, about=one)
             elif one.need == "expected" and index >= 0:
                 work.tell("cell_blank", header, about=one)
-        _check_resource(work, headers)
+        _check_resource(work, headers, tuple([cells[index] for index in looked_at]))
         if not work.unusable:
             resources.append(resource)
     work.tell_counted()
@@ -245,10 +251,10 @@ def _check_columns(table: Table, mapping: Mapping, defaults: dict[str, str], str
         )  # fmt: skip
 
 
-def _tell_column(work: _Work, column: MappedColumn) -> None:
+def _tell_column(work: _Work, column: MappedColumn, across: list[tuple[str, ...]]) -> None:
     """Notices that concern a whole column: unknown, personal, repeated, all or partly blank."""
     rows, header = work.table.rows, column.header
-    blank = sum(not row.cells[column.index] for row in rows)
+    blank = across[column.index].count("") if rows else 0
     wanted = FIELDS.get(column.field or "")
     if column.why in {"unknown", "personal"}:
         work.tell(f"column_{column.why}", header)
@@ -256,9 +262,8 @@ def _tell_column(work: _Work, column: MappedColumn) -> None:
         work.tell("column_unnamed", None, number=column.index + 1)
     elif column.repeats is not None:
         taken = column.repeats
-        differing = [
-            row.number for row in rows if row.cells[column.index] not in {"", row.cells[taken]}
-        ]
+        pairs = zip(rows, across[column.index], across[taken], strict=True)
+        differing = [row.number for row, cell, kept in pairs if cell not in ("", kept)]
         if differing:
             work.tell(
                 "column_differs", header, str(len(differing)),
@@ -271,8 +276,11 @@ def _tell_column(work: _Work, column: MappedColumn) -> None:
         work.tell(code, header, str(blank), rows=len(rows), blank=blank)
 
 
-def _check_resource(work: _Work, headers: dict[str, str]) -> None:
-    """What one cell alone does not show: repeats, and the guide's rules on sharing and opening."""
+def _check_resource(work: _Work, headers: dict[str, str], looked_at: tuple[str, ...]) -> None:
+    """What one cell alone does not show: repeats, and the guide's rules on sharing and opening.
+
+    `looked_at` are the cells that the rules look at: few rows say something new in these.
+    """
     resource = work.resource
     number = work.row.number if work.row else 0
     for name in ("code", "title"):
@@ -281,7 +289,10 @@ def _check_resource(work: _Work, headers: dict[str, str]) -> None:
             first = work.first_rows.setdefault((name, value), number)
             if first != number:
                 work.tell(f"{name}_repeated", headers.get(name), value, first=first)
-    for breach in catalogue_rules.breaches(str(resource["code"] or ""), resource):
+    ruled = work.ruled.get(looked_at)
+    if ruled is None:
+        ruled = work.ruled[looked_at] = [*catalogue_rules.breaches("", resource)]
+    for breach in (*ruled, *catalogue_rules.of_code(str(resource["code"] or ""))):
         work.tell(breach.code, FIELDS[breach.at].zh, **breach.facts)
 
 

@@ -77,6 +77,16 @@ class Breach:
         return zh.format(**self.facts), en.format(**self.facts)
 
 
+# What the rules look at besides the code; of the free texts only whether they say something.
+TEXTS_LOOKED_AT: Final = (
+    "sharing_condition", "opening_condition", "return_condition", "sharing_basis",
+)  # fmt: skip
+LOOKED_AT: Final = (
+    *CODED, "grading", "impacts", "important_list", "person_count", "sensitive_person_count", "format",
+    "sharing_mode", *TEXTS_LOOKED_AT,
+)  # fmt: skip
+
+
 def breaches(code: str, elements: Mapping[str, Any]) -> Iterator[Breach]:
     """Every rule that a resource with a code and elements breaks.
 
@@ -100,6 +110,11 @@ def breaches(code: str, elements: Mapping[str, Any]) -> Iterator[Breach]:
             yield Breach("open_but_not_shared", "opening")
     yield from _of_protection(elements, kept, opened)
     yield from _of_modes(elements)
+    yield from of_code(code)
+
+
+def of_code(code: str) -> Iterator[Breach]:
+    """Whether a code that looks like one of the directory is none."""
     if _looks_like_a_directory_code(code) and decode(code) is None:
         yield Breach("directory_code", "code")
 

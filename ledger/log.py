@@ -42,7 +42,7 @@ from ledger.proof import tiles as tiling
 from ledger.proof.bundle import payload_digest
 from ledger.proof.encoding import instant, sha256
 from ledger.proof.merkle import leaf_hash
-from ledger.store import Base, Evidence, canonical_fast, put_rows
+from ledger.store import Base, Evidence, as_driven, canonical_fast, put_rows
 
 PENDING = "pending records"
 SEQUENCED = "sequenced"
@@ -189,7 +189,7 @@ def append_many(
     session: Session, subject_type: str, kind: str, actor: str,
     rows: Sequence[tuple[str, int, bytes]], *, reason: str | None = None,
 ) -> None:  # fmt: skip
-    """As `append`, of many rows that the caller writes himself: id, version, and the body as canonical bytes.
+    """As `append`, of many rows that the caller writes himself: id, version, canonical bytes of the body.
 
     Each is a record like any other. More than `TOLD_MOST` of them are not told one by one in a receipt.
     """
@@ -228,7 +228,8 @@ def sequence(session: Session, now: datetime) -> int:
         if isinstance(deed, Pending) or len(deed.rows) <= TOLD_MOST:
             told.append(range(first - head.tree_size, len(rows)))
     if len(rows) > TOLD_MOST:
-        put_rows(connection, _record, _PLACED, rows)
+        stored = as_driven(connection, _record, "at", at)
+        put_rows(connection, _record, _PLACED, [(row[0], stored, *row[2:]) for row in rows])
     else:
         connection.execute(insert(_record), [dict(zip(_PLACED, row, strict=True)) for row in rows])
     _grow_tiles(connection, head.tree_size, leaf_hashes)
@@ -245,7 +246,7 @@ def _place(
     deed: PendingMany, on_behalf_of: str | None, origin: str, at: datetime, first: int,
     previous: dict[tuple[str, int], str], rows: list[tuple[Any, ...]], leaf_hashes: list[bytes],
 ) -> None:  # fmt: skip
-    """The rows and leaves of a deed. A payload is put together from its canonical pieces, in their order."""
+    """The rows and leaves of a deed; a payload is put together from its canonical pieces, in order."""
     spell = canonical_fast
     head = b'{"actor":%b,"at":%b,"body":' % (spell(deed.actor), spell(instant(at)))
     middle = b',"kind":%b,"log":%b,"on_behalf_of":%b,"prev":' % (

@@ -67,6 +67,7 @@ class Match:
     """each reason by its name with its facts (`webapp.pages.demands` has the words)"""
 
     def as_dict(self) -> dict[str, Any]:
+        """As it is recorded and told."""
         row = self.resource
         return {
             "code": row.code,

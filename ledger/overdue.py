@@ -4,11 +4,11 @@ The database finds and counts; of the rows only those that are shown are read, s
 million resources is no matter.
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, String, func, select, type_coerce
@@ -19,7 +19,7 @@ from ledger.catalogue import Resource
 from ledger.duties import Duty
 from ledger.parties import Actor, Party, roles_of
 
-FIRST = date(1990, 1, 1)  # what is older counts from here
+ONE_DAY = timedelta(days=1)
 SEES_ALL = frozenset({"registrar", "regulator"})
 READ_AT_ONCE = 1_000
 
@@ -108,10 +108,19 @@ def items(
     for row in session.execute(resources.execution_options(yield_per=READ_AT_ONCE)):
         yield Item(
             "resource", row.code, row.title, row.provider_id,
-            names[row.provider_id] if row.provider_id else row.provider or "", row.stale_on,
+            names[row.provider_id] if row.provider_id else row.provider or "",
+            last_day(row.stale_on),
             days_late(row.stale_on, today), row.elements.get("updated_on"),
             row.elements.get("update_cycle"),
         )  # fmt: skip
+
+
+def last_day(due_on: str) -> str:
+    """The last day in time: what falls due on a day off is due on the next working day."""
+    day = date.fromisoformat(due_on)
+    while not is_workday(day)[0]:
+        day += ONE_DAY
+    return day.isoformat()
 
 
 def days_late(due_on: str, today: date) -> int:
@@ -124,26 +133,27 @@ def days_late(due_on: str, today: date) -> int:
     >>> days_late("2026-03-07", date(2026, 3, 9)), days_late("2026-03-07", date(2026, 3, 10))
     (0, 1)
     """
-    worked = _working_days(today)
-    due = bisect_left(worked, date.fromisoformat(due_on))
-    past = due < len(worked) and today > worked[due]
-    return max(1, len(worked) - 1 - due) if past else 0
+    last = date.fromisoformat(last_day(due_on))
+    if today <= last:
+        return 0
+    years = (_working_days(year) for year in range(last.year, today.year + 1))
+    return max(1, sum(bisect_right(days, today) - bisect_right(days, last) for days in years))
 
 
-@lru_cache(maxsize=4)
-def _working_days(until: date) -> list[date]:
-    """Every working day from `FIRST` to a day, in order."""
-    days = (FIRST + timedelta(n) for n in range((until - FIRST).days + 1))
-    return [day for day in days if is_workday(day)[0]]
+@cache
+def _working_days(year: int) -> list[date]:
+    """The working days of a year, in order."""
+    first = date(year, 1, 1)
+    days = (first + timedelta(n) for n in range(366))
+    return [day for day in days if day.year == year and is_workday(day)[0]]
 
 
 def _last_late(today: date) -> str:
-    """The last day that can have been the last one in time and is past: the working day before today.
-
-    What falls due on a day off is due on the next working day.
-    """
-    worked = _working_days(today - timedelta(days=1))
-    return worked[-1].isoformat()
+    """The last day that can have been the last one in time and is past: the working day before today."""
+    day = today - ONE_DAY
+    while not is_workday(day)[0]:
+        day -= ONE_DAY
+    return day.isoformat()
 
 
 def _late_duties(actor: Actor, today: date) -> list[ColumnElement[bool]]:

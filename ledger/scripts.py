@@ -18,11 +18,16 @@ IDEOGRAPHS: Final = 0x2E80  # the first code point of Chinese characters and the
 _BETWEEN: Final = re.compile(r"[\s、，,;；|]+")
 
 
+_ODD: Final[set[str]] = set()  # characters met that fold to more than one, or to none
+
+
 class _Folding(dict[int, str]):
     """Each character's folded form, found when it is first met."""
 
     def __missing__(self, point: int) -> str:
         found = self[point] = _fold_char(chr(point))
+        if len(found) != 1:
+            _ODD.add(chr(point))
         return found
 
 
@@ -90,13 +95,15 @@ def words(text: str) -> list[str]:
 
 def spans(text: str, wanted: Sequence[str]) -> list[tuple[int, int]]:
     """Where folded words stand in a text as written, from the first on, overlapping ones as one."""
-    folded, places = _placed(text)
-    found = []
-    for word in wanted:
-        start = folded.find(word)
-        while start >= 0:
-            found.append((places[start], places[start + len(word) - 1] + 1))
-            start = folded.find(word, start + 1)
+    plain = text.translate(_FOLDING)
+    if _ODD.isdisjoint(text):
+        found = [at for word in wanted for at in _found(plain, word)]
+    else:  # some character is not one character when folded
+        plain, places = _placed(text)
+        found = [
+            (places[start], places[end - 1] + 1)
+            for word in wanted for start, end in _found(plain, word)
+        ]  # fmt: skip
     joined: list[tuple[int, int]] = []
     for start, end in sorted(found):
         if joined and start <= joined[-1][1]:
@@ -134,13 +141,19 @@ def snippet(text: str, wanted: Sequence[str], length: int = 120) -> list[Piece]:
     return parts
 
 
+def _found(plain: str, word: str) -> list[tuple[int, int]]:
+    """Where a folded word stands; a blank in it may be several in the text."""
+    if " " in word:
+        wanted = re.compile(f"(?=({' +'.join(map(re.escape, word.split()))}))")
+        return [match.span(1) for match in wanted.finditer(plain)]
+    found, start = [], plain.find(word)
+    while start >= 0:
+        found.append((start, start + len(word)))
+        start = plain.find(word, start + 1)
+    return found
+
+
 def _placed(text: str) -> tuple[str, list[int]]:
-    """The folded text, one blank between words, and for each of its characters its place in the text."""
-    folded: list[str] = []
-    places: list[int] = []
-    for place, char in enumerate(text):
-        for one in _FOLDING[ord(char)]:
-            if one != " " or (folded and folded[-1] != " "):
-                folded.append(one)
-                places.append(place)
-    return "".join(folded), places
+    """The folded text, and for each of its characters its place in the text."""
+    folded = [(one, place) for place, char in enumerate(text) for one in _FOLDING[ord(char)]]
+    return "".join(one for one, _ in folded), [place for _, place in folded]

@@ -337,7 +337,7 @@ def _change(
             full.append((term, docs.serialize()))
         else:
             empty.append(term)
-    if name == "sqlite":
+    if full and name == "sqlite":
         connection.exec_driver_sql(_PUT[name], [(term, block, docs) for term, docs in full])
     elif full:
         names, sets = zip(*full, strict=True)

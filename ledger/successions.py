@@ -44,7 +44,7 @@ from ledger.registration import Application, Deposit, Registration
 from ledger.revenue import Scheme
 from ledger.states import move
 from ledger.stewards import Steward, in_force
-from ledger.store import Evidence, canonical_fast, lock, new_id
+from ledger.store import Base, Evidence, canonical_fast, lock, new_id
 from ledger.trading import Licence
 from ledger.usage import Batch
 from ledger.vouchers import Voucher
@@ -332,7 +332,7 @@ def _follow(
     return len(rows)
 
 
-_resources = Resource.__table__
+_resources = Base.metadata.tables[Resource.__tablename__]
 _GIVE = (
     update(_resources)
     .where(_resources.c.id == bindparam("of"), _resources.c.version == bindparam("was"))

@@ -208,4 +208,6 @@ def clean(text: str) -> str:
     >>> clean('\\u3000桃園市\\xa0政府 \\r\\n')
     '桃園市 政府'
     """
+    if text.isprintable():  # what is changed here is not printable; most cells are
+        return text.strip()
     return text.translate(_SPACES).replace("\r\n", "\n").replace("\r", "\n").strip()

@@ -23,31 +23,93 @@ _REFERENCE: Final = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7})")
 
 
 def measure_xlsx(data: bytes, name: str, limits: Limits) -> None:
-    """Unzips every member once, in pieces, and refuses what is too large, damaged or locked."""
+    """Unzips every member once, in pieces, and refuses what is too large, damaged or locked.
+
+    Where a look at the bytes does not show that a member is harmless, it is walked through as XML.
+    """
     total = 0
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for info in archive.infolist():
                 if info.flag_bits & 1:
                     refuse("protected", name)
-                walker, first = None, True
+                look: _Look | None = None
                 with archive.open(info) as member:
+                    first = True
                     while piece := member.read(1 << 18):
                         total += len(piece)
                         if total > limits.unzipped_bytes:
                             refuse_size(name, "unzipped_bytes", limits.unzipped_bytes)
                         if first and _may_be_sheet(info.filename, piece):
-                            walker = _Box(name, info.filename, limits)
+                            look = _Look(info.filename, piece, limits)
                         first = False
-                        if walker:
-                            walker.parser.Parse(piece, False)
-                if walker:
-                    walker.parser.Parse(b"", True)
+                        if look and not look.unsure:
+                            look.at(piece)
+                if look and not look.is_harmless():
+                    _walk(archive, info, name, limits)
     except (
         zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError,
         RuntimeError, ValueError, expat.ExpatError,
     ) as error:  # fmt: skip
         refuse("truncated", name, cause=type(error).__name__)
+
+
+def _walk(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limits: Limits) -> None:
+    """Goes through a member as XML: exact, and slow."""
+    walker = _Box(name, info.filename, limits)
+    with archive.open(info) as member:
+        while piece := member.read(1 << 18):
+            walker.parser.Parse(piece, False)
+        walker.parser.Parse(b"", True)
+
+
+class _Look:
+    """What the bytes of a member show of its cells: at most too many, never too few.
+
+    It is sure of UTF-8 without declarations in which each cell begins `<c r="A1"`, as all programs write
+    it. A reference is then letters and digits that stand there as such, also inside a comment.
+    """
+
+    _ELEMENT: Final = re.compile(rb"[<:](?:c|row|v|is)[\s/>]")
+    _ROW_OF: Final = re.compile(rb'<c r="[A-Z]{1,3}([0-9]{1,7})"')
+    _FAR_COLUMN: Final = re.compile(rb'<c r="([A-Z]{2,3})[0-9]')
+    _TOKEN: Final = 64  # more than any of these takes
+
+    def __init__(self, member: str, start: bytes, limits: Limits) -> None:
+        self.limits, self.rest = limits, b""
+        self.columns: set[bytes] = {b"Z"}  # which of the first 26 a cell is in, nobody asks
+        self.rows: set[bytes] = set()
+        self.unsure = start.startswith(BOM_16) or member.lower().endswith(".rels")
+
+    def at(self, piece: bytes) -> None:
+        """Looks at the next piece; a token that its end may cut stays for the one after it."""
+        text = self.rest + piece
+        cut = text.rfind(b"<", max(0, len(text) - self._TOKEN))
+        text, self.rest = (text, b"") if cut < 0 else (text[:cut], text[cut:])
+        self._look(text)
+
+    def _look(self, text: bytes) -> None:
+        cells = self._ROW_OF.findall(text)
+        begun = sum(text.count(b"<c" + after) for after in (b" ", b">", b"/", b"\n", b"\r", b"\t"))
+        self.unsure |= b"<!" in text or len(cells) != begun or self._prefixed(text)
+        self.rows.update(cells)
+        self.columns.update(self._FAR_COLUMN.findall(text))
+
+    def _prefixed(self, text: bytes) -> bool:
+        """Whether an element that matters may have a namespace's prefix."""
+        return any(name in text for name in (b":c", b":row", b":v", b":is")) and any(
+            found.startswith(b":") for found in self._ELEMENT.findall(text)
+        )
+
+    def is_harmless(self) -> bool:
+        """Whether the whole member was understood and its box is within the limits."""
+        self._look(self.rest)
+        if self.unsure:
+            return False
+        right = max((_column_number(one.decode()) for one in self.columns), default=0)
+        bottom = max((int(one) for one in self.rows), default=0)
+        most = self.limits
+        return bottom <= most.rows and right <= most.columns and bottom * right <= most.cells
 
 
 def _may_be_sheet(member: str, start: bytes) -> bool:

@@ -194,9 +194,9 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
         for verb in ("suspend", "resume", "revoke", "cancel", "freeze", "unfreeze")
     },
     ("party", "rename"): lambda t, row: organisations.rename(t, row, f"{row.name}（新）"),
-    ("party", "merge"): lambda t, row: organisations.merge(t, row, organisations.party(t)),
+    ("party", "merge"): lambda t, row: organisations.merge(t, row, t.party("bureau")),
     ("party", "split"): lambda t, row: organisations.split(
-        t, row, organisations.party(t), [organisations.party(t)]),
+        t, row, t.party("bureau"), [t.party("treasury")]),
     ("steward", "relieve"): lambda t, row: t.do(
         "admin", stewards.relieve, row, date.fromisoformat(row.from_on)),
     ("agreement", "sign"): lambda t, row: t.do("paul", agreements.sign, row),

@@ -9,7 +9,7 @@ from rdflib.namespace import DCAT, RDF
 
 from ledger import catalogue
 from ledger.tabular import read_table
-from tests.web.conftest import Site
+from tests.web.conftest import TOKEN, Site
 
 OPEN = {"sharing": "unconditional", "opening": "unconditional", "personal_information": "none"}
 CLOSED = {"sharing": "not_shared", "opening": "not_open"}
@@ -38,8 +38,10 @@ def codes(site: Site, login: str | None, path: str) -> set[str]:
         packages = orjson.loads(data)["result"]["results"]
         return {e["value"] for p in packages for e in p["extras"] if e["key"] == "shuzheng_code"}
     found = orjson.loads(data)["dcat:dataset"]
-    assert len(set(Graph().parse(data=data, format="json-ld").subjects(RDF.type, DCAT.Dataset))) == len(found)
-    return {one["shuzheng:code"]["@value"] for one in found}
+    assert len(
+        set(Graph().parse(data=data, format="json-ld").subjects(RDF.type, DCAT.Dataset))
+    ) == len(found)
+    return {one["shuzheng:code"] for one in found}
 
 
 @pytest.mark.parametrize("path", ["/catalogue.jsonld", "/catalogue.xlsx", "/catalogue.ckan.json"])
@@ -64,7 +66,8 @@ def test_a_single_data_set_has_its_address_and_a_hidden_one_has_none(filled: Sit
     hidden = nobody.client.get("/resources/307001001/000003.jsonld")
     unknown = nobody.client.get("/resources/307001001/000009.jsonld")
     assert hidden.status_code == unknown.status_code == 404
-    assert hidden.text.replace("000003", "000009") == unknown.text
+    told = [TOKEN.sub("", page.text) for page in (hidden, unknown)]
+    assert told[0].replace("000003", "000009") == told[1]
 
 
 def test_who_has_the_file_is_not_sent_it_again_until_something_happens(filled: Site) -> None:

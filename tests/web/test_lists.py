@@ -39,7 +39,13 @@ def test_a_demand_from_the_resource_s_page_to_its_end(shelf: Site) -> None:
     olga, paul = shelf.visit("olga"), shelf.visit("paul")
     page = olga.get(f"/resources/{CODE}")
     assert "需要这项数据" in page
-    assert f'value="{CODE}"' in olga.get(f"/demands/new?resource={CODE}")
+    form = olga.get(f"/demands/new?resource={CODE}")
+    assert f'value="{CODE}"' in form
+    assert "企业名称\n注册资本</textarea>" in form
+    assert (
+        "企业名称"
+        not in olga.get(f"/demands/new?resource={HIDDEN_CODE}").partition("items-hint")[0]
+    )
     number = number_in(olga.post("/demands/new", {**WANTED, "resource": CODE}))
     told = olga.get(f"/demands/{number}")
     for text in ("其数据项包含：企业名称、注册资本", "需求指定了此资源", "无条件开放", "责任部门答复",

@@ -25,14 +25,24 @@ from flask import Flask
 from jinja2 import Environment, nodes
 from marshmallow import Schema, fields
 
-from ledger import agreements, log, parties, registration, settings, successions, trading, vouchers
+from ledger import (
+    agreements,
+    grading,
+    log,
+    parties,
+    registration,
+    settings,
+    successions,
+    trading,
+    vouchers,
+)
 from ledger.chain import outbox
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import chain_node, credential, report
 from ledger.states import MOVES, move
 from webapp import api, audits
 from webapp.deeds import DEEDS, QUESTIONS
-from webapp.deeds.all import circulation, demands, duties, feedback, people, stewards
+from webapp.deeds.all import circulation, demands, duties, feedback, people, stewards, work
 from webapp.deeds.all import field as field_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
@@ -361,6 +371,7 @@ def words() -> set[str]:
         *("waiting", "sent", "effective", "alarm"),  # outbox.Act.state
         *("queued", "running", "done", "failed"),  # jobs.Job.state
         *("active", "listed"),  # of a party, of a resource
+        *grading.LEVELS,
         *("document", "bundle", "package", "receipt"),  # report.Report.kind
         *("accept", "review"),  # of an application's deadlines
         *(*BY_NOUN, *parties.KINDS, *vouchers.KINDS, *registration.RIGHTS, *registration.OBJECTS),
@@ -503,14 +514,20 @@ def handed() -> dict[str, set[str]]:
         "OBJECTS": field_deeds.OBJECTS, "RIGHTS": field_deeds.RIGHTS,
         "approaches": circulation.APPROACHES, "disclosures": circulation.DISCLOSURES,
         "kind_labels": people.KINDS, "post_labels": stewards.POSTS, "role_labels": people.ROLES,
-        "kinds": revenue.KINDS, "steps": {**wizard.STEPS, **lists.NEXT, **lists.NEXT_BY_STATE},
+        "kinds": revenue.KINDS, "steps": {
+            **wizard.STEPS, **lists.FEEDBACK_NEXT, **lists.NEXT_BY_STATE, **lists.HAPPENED,
+            "demand": lists.NEXT["answer"],
+        },
         "DEMAND_MODES": demands.MODES, "DEMAND_USES": demands.USES,
-        "DUTY_CAUSES": duties.CAUSES, "FEEDBACK_KINDS": feedback.KINDS, "FEEDBACK_VERDICTS": feedback.VERDICTS,
+        "DUTY_CAUSES": duties.CAUSES, "FEEDBACK_KINDS": feedback.KINDS,
+        "FEEDBACK_VERDICTS": feedback.VERDICTS,
     }  # fmt: skip
     return {
         **{name: set(table.values()) for name, table in tables.items()},
-        **dict.fromkeys(("deed", "deeds", "items", "list_title", "offers", "question"), titles),
-        **dict.fromkeys(("grouped", "groups"), set(resource.GROUPS)),
+        **dict.fromkeys(
+            ("deed", "deeds", "items", "list_title", "offers", "question"), titles | {work.UPDATE}
+        ),
+        **{name: set(resource.GROUPS) for name in ("grouped", "groups")},
         "may": set(parties.RELATIONS),
         "group_of": {*public.HEADINGS.values(), public.FOR_ONESELF},
         "titles_of": {*titles, *public.VERBS.values()},

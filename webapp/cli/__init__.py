@@ -17,7 +17,7 @@ PLACES = {
         ("init", "node", "worker", "seal", "anchor", "audit", "setting", "ladder"),
         "webapp.cli.house",
     ),
-    **dict.fromkeys(("party", "member", "key"), "webapp.cli.people"),
+    **dict.fromkeys(("party", "member", "key", "steward"), "webapp.cli.people"),
     **dict.fromkeys(
         ("deposit", "agreement", "application", "appraisal"),
         "webapp.cli.field",

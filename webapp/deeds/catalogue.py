@@ -1,6 +1,8 @@
 """The deeds on the catalogue: check and import a table, decide on what was proposed, undo; list by hand."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +102,18 @@ class NoteBody(Body):
 # ---------------------------------------------------------------- a table is read
 
 
+@contextmanager
+def keeping_all() -> Iterator[None]:
+    """A table's rows are millions of objects that all live on: nobody looks for garbage among them."""
+    looks = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looks:
+            gc.enable()
+
+
 @dataclass
 class Reading:
     """A table as it was read, with the fields of its columns, its rows, and what is to be told."""
@@ -132,6 +146,7 @@ def _count(code: str, value: str | None) -> int:
     return int(value or 0) if code == "more_alike" else 1
 
 
+@keeping_all()
 def _read(
     desk: Desk, report: Report, actor: Actor, *, name: str, digest: str, encoding: str = "",
     sheet: str = "", headless: bool = False, header_row: int | None = None,
@@ -291,6 +306,7 @@ def _short(value: Any) -> Any:
       "{rows} rows read: {new} new, {changed} changed, {unchanged} unchanged, {absent} no longer "
       "in the file; {notices} notices.",
       body=ImportBody, upload=True, long=True, prepare=_for_import)  # fmt: skip
+@keeping_all()
 def import_catalogue(
     desk: Desk, session: Session, actor: Actor, *, name: str, digest: str, reading: Reading,
     defaults: Sequence[str] = (), scope: str = "", withdraw_gone: bool = False, reason: str = "",

@@ -38,7 +38,7 @@ class DemandBody(Body):
     resource = text("Resource asked for", most=64, required=False, blank=True,
                     hint="its catalogue code, if you know it")  # fmt: skip
     items = texts("Data items wanted", hint="one a line, such as 企业名称")
-    purpose = text("Purpose", area=True, hint="what the data are used for")
+    purpose = text("Purpose of use", area=True, hint="what the data are used for")
     use = text("How the data are to come", choices=USES)
     basis = text(
         "Legal basis", area=True, hint="the function, rule or contract that needs the data"

@@ -63,6 +63,7 @@ def report(
     desk: Desk, session: Session, actor: Actor, *, cause: str, cause_on: date, description: str,
     department: str = "", resource: str = "",
 ) -> dict[str, Any]:  # fmt: skip
+    """For the department named, else the resource's for who is none, else one's own."""
     found = catalogue.find(session, actor, resource.strip()) if resource.strip() else None
     party = session.get_one(Party, actor.party_id)
     if department.strip():
@@ -84,6 +85,7 @@ def settle(
     desk: Desk, session: Session, actor: Actor, found: Duty, resource: str = "", change_set: str = "",
     not_needed: str = "",
 ) -> dict[str, Any]:  # fmt: skip
+    """By a resource that exists for the actor, a change set, or words."""
     row = catalogue.find(session, actor, resource.strip()) if resource.strip() else None
     made = (
         catalogue_imports.import_by_id(session, change_set.strip()) if change_set.strip() else None
@@ -172,6 +174,7 @@ class OverdueQuery(Body):
 def show_overdue(
     desk: Desk, session: Session, actor: Actor, department: str = ""
 ) -> dict[str, Any]:
+    """Every department with its counts, and the first of what is overdue of it."""
     today = local_date(desk.now)
     found = overdue.departments(session, actor, today)
     wanted = [one for one in found if not department or one.name == department]

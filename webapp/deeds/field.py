@@ -10,17 +10,18 @@ from marshmallow import Schema, fields
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreements, parties
+from ledger import agreements, catalogue, parties
 from ledger import registration as registering
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
+from ledger.catalogue import Resource
 from ledger.errors import Faults, Invalid, LedgerError
 from ledger.parties import Actor, Party
 from ledger.proof.encoding import instant
 from ledger.registration import Application, Deposit, Registration
 from ledger.states import move
 from webapp.deeds import Deed, Desk, Report, deed, question
-from webapp.deeds.answers import PageQuery, lists, shows
+from webapp.deeds.answers import PageQuery, history_of, lists, shown_schema, shows
 from webapp.deeds.catalogue import resource_ids
 from webapp.deeds.forms import (
     Body,
@@ -425,7 +426,21 @@ show_application = shows("application", "/applications/<application_number>", "A
 list_registrations = lists("registration", "/registrations", "Registrations",
                            "code object title summary rights valid_from valid_until state",
                            (Registration.code, Registration.title))  # fmt: skip
-show_registration = shows("registration", "/registrations/<registration_code>", "Registration")
+
+
+@question("registration.read", "/registrations/<registration_code>", "Registration",
+          answer=shown_schema(Registration))  # fmt: skip
+def show_registration(
+    _desk: Desk, session: Session, actor: Actor, found: Registration
+) -> dict[str, Any]:
+    """As recorded; of its resources those that exist for the asker."""
+    wanted = select(Resource.id).where(Resource.id.in_(found.resource_ids))
+    seen = catalogue.visible(session, actor)
+    ids = set(session.scalars(wanted if seen is None else wanted.where(seen)))
+    return {
+        **found.body(), "history": history_of(session, found.id),
+        "resource_ids": [one for one in found.resource_ids if one in ids],
+    }  # fmt: skip
 
 
 @question("notice.read", "/notices", "Public notices", name="notice.list", answer=NoticesAnswer,

@@ -12,7 +12,7 @@ from ledger import catalogue, catalogue_imports, catalogue_rules, cross_border, 
 from ledger.catalogue import Audience, Resource
 from ledger.catalogue_fields import FIELDS
 from ledger.catalogue_imports import CatalogueImport
-from ledger.catalogue_values import CODED, CYCLES
+from ledger.catalogue_values import CODED, CYCLES, read_choice, read_cycle
 from ledger.errors import Faults, Invalid, Missing
 from ledger.parties import Account, Actor, Member, Party
 from ledger.proof.encoding import instant
@@ -101,6 +101,7 @@ ResourceChangeBody: type[Body] = type(
 def change(
     desk: Desk, session: Session, actor: Actor, found: Resource, reason: str, **given: Any
 ) -> dict[str, Any]:
+    """What is left out is no longer said; what breaks the rules is told at its field."""
     row = {name: value for name, value in given.items() if value not in ("", [], None)}
     faults = faults_of(found.code, row)
     if faults:
@@ -143,12 +144,6 @@ def withdraw(
 # -- as it stands ----------------------------------------------------------------------------------
 
 
-def works_with(seen: Audience, row: Resource) -> bool:
-    """Whether somebody works with a resource: he sees it not only because everybody does."""
-    own = bool(seen.party_id) and row.provider_id == seen.party_id
-    return seen.everything or seen.bodies or own or row.id in seen.resource_ids
-
-
 class GroundAnswer(Schema):
     """One ground of the grade: declared, listed, or harm of a degree to an object; and its level."""
 
@@ -171,7 +166,7 @@ ResourceShown: type[Schema] = type(
 @question("resource.read", ONE, "Resource", answer=ResourceShown)
 def show(_desk: Desk, session: Session, actor: Actor, found: Resource) -> dict[str, Any]:
     """A resource with what follows from its elements; who only sees it, is not told the inner ones."""
-    inside = works_with(catalogue.audiences(session, actor), found)
+    inside = catalogue.audiences(session, actor).works_with(found)
     elements = found.elements if inside else catalogue_rules.outside(found.elements)
     return {
         **found.body(), "elements": elements, "history": history_of(session, found.id),
@@ -309,21 +304,33 @@ def _visible_versions(
             id=found.id, audience=body.get("audience"), provider_id=body.get("provider_id")
         )
         if seen.sees(then):
-            if not works_with(seen, then):
+            if not seen.works_with(then):
                 body["elements"] = catalogue_rules.outside(body["elements"])
             yield record, body
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The elements in which two bodies differ; how one was written counts only where it reads the same."""
-    found = catalogue.differences(old, new)
+    """The elements in which two bodies say another thing; how it is written counts only by itself."""
+    found = [
+        one for one in catalogue.differences(old, new) if _meant(*one[:2]) != _meant(one[0], one[2])
+    ]
     names = {name for name, *_ in found}
     return [
         {"field": name, "new": after, "old": before}
         for name, before, after in found
-        if not (name.endswith("_text") and name.removesuffix("_text") in names) and before != after
-        and (before, after) != (None, [])
-    ]  # fmt: skip
+        if not (name.endswith("_text") and name.removesuffix("_text") in names)
+    ]
+
+
+def _meant(name: str, value: Any) -> Any:
+    """What a value says, however it is written; of nothing, None."""
+    if isinstance(value, str) and name in CODED:
+        return read_choice(value, CODED[name]) or value
+    if isinstance(value, str) and name == "update_cycle":
+        return value if value in CYCLES else read_cycle(value) or value
+    if isinstance(value, str) and name == "grading":
+        return grading.read_level(value) or value
+    return None if value in ("", []) else value
 
 
 def _people(session: Session, ids: set[str]) -> dict[str, tuple[str, str]]:

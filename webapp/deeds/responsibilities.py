@@ -107,6 +107,7 @@ def as_csv(desk: Desk, session: Session, actor: Actor) -> File:
 @question("responsibility.read", "/responsibilities/list.xlsx", "Responsibility list (XLSX)",
           name="responsibility.xlsx", media_type=XLSX)  # fmt: skip
 def as_xlsx(desk: Desk, session: Session, actor: Actor) -> File:
+    """The list as a workbook; a text never becomes a formula."""
     written = BytesIO()
     with xlsxwriter.Workbook(written, {"in_memory": True, "strings_to_formulas": False}) as book:
         sheet, bold = book.add_worksheet(tr("Responsibility list")), book.add_format({"bold": True})

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from marshmallow import Schema, fields, validate
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from ledger import search
 from ledger.catalogue import Audience, Resource, audiences
 from ledger.parties import Actor
-from ledger.scripts import Piece, pieces, snippet, spans
+from ledger.scripts import Piece, fold, pieces, snippet
 from ledger.search import SearchDoc
 from ledger.search_index import TEXTS, said, values_of
 from webapp.deeds import Desk, question
@@ -19,7 +19,6 @@ from webapp.deeds.forms import MISSHAPEN, Body, text
 from webapp.deeds.forms import said as wording
 
 WORDS_MAX = 200
-VALUES_MAX = 200  # of one filter, the commonest first
 SUGGESTED = 8
 TITLE_ONLY = ("code", "title", "provider")
 # A filter's heading; the state is told to who sees withdrawn ones too.
@@ -137,7 +136,7 @@ def find_resources(
         "count": found.count,
         "exact": found.exact,
         "facets": {
-            name: [{"value": value, "count": count} for value, count in counts.items()][:VALUES_MAX]
+            name: [{"value": value, "count": count} for value, count in counts.items()]
             for name, counts in found.facets.items()
         },
     }
@@ -153,11 +152,20 @@ def suggest_resources(
     return {"items": [{"code": r.code, "title": r.title} for r in rows_of(session, seen, docs)]}
 
 
+_FOUND = (
+    select(
+        SearchDoc.doc, Resource.id, Resource.version, Resource.code, Resource.title,
+        Resource.provider, Resource.elements, Resource.state, Resource.provider_id, Resource.grade,
+        Resource.audience,
+    )
+    .join(Resource, Resource.id == SearchDoc.resource_id)
+    .where(SearchDoc.doc.in_(bindparam("docs", expanding=True)))
+)  # fmt: skip
+
+
 def rows_of(session: Session, seen: Audience, docs: Sequence[int]) -> list[Any]:
     """The resources of some documents, in their order, those that exist for the asker."""
-    table = Resource.__table__
-    wanted = select(SearchDoc.doc, *table.columns).join(table, table.c.id == SearchDoc.resource_id)
-    found = session.execute(wanted.where(SearchDoc.doc.in_(docs)))
+    found = session.execute(_FOUND, {"docs": list(docs)}).all() if docs else ()
     known: dict[int, Any] = {row.doc: row for row in found}
     return [known[doc] for doc in docs if doc in known and seen.sees(known[doc])]
 
@@ -179,12 +187,14 @@ def _told(row: Any, wanted: Sequence[str]) -> dict[str, Any]:
 def _around(row: Any, wanted: Sequence[str]) -> tuple[str | None, list[Piece]]:
     """The field that has what the title has not, and the part of it around that; else the summary."""
     elements: Mapping[str, Any] = row.elements
-    texts = {name: said(elements[name]) for name in TEXTS if elements.get(name)}
-    lacking = [word for word in wanted if not spans(row.title, [word])]
-    for name, written in texts.items():
-        if lacking and spans(written, lacking):
+    title = fold(row.title)
+    lacking = [word for word in wanted if word not in title]
+    for name in TEXTS if lacking else ():
+        written = said(elements.get(name) or "")
+        folded = fold(written)
+        if any(word in folded for word in lacking):
             return name, snippet(written, wanted)
-    summary = texts.get("summary", "")
+    summary = said(elements.get("summary") or "")
     if not summary or summary == row.title:
         return None, []
     return "summary", snippet(summary, wanted)

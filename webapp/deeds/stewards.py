@@ -66,7 +66,7 @@ def name(
     made = stewards.name(
         session, actor, desk.now, party=party, member=member, post=post, from_on=from_on
     )
-    return {"login": login, "what": POSTS[post], "steward": made.id}
+    return {"login": login, "what": post, "steward": made.id}
 
 
 @deed("steward.relieve", "/stewards/<steward_id>/relief", "Relieve", "The post ended on {day}.",

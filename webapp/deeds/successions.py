@@ -158,7 +158,7 @@ def _followed(
     }  # fmt: skip
 
 
-@question("party.read", "/parties/<uscc>/holdings", "What it holds", name="party.holdings",
+@question("party.read", "/parties/<uscc>/holdings", "What the organisation holds", name="party.holdings",
           answer=HeldAnswer)  # fmt: skip
 def held(_desk: Desk, session: Session, _actor: Actor, party: Party) -> dict[str, Any]:
     """Counts only: whose numbers they are, each noun's own list tells whom it may."""

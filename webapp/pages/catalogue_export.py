@@ -150,7 +150,8 @@ def one(resource_code: str) -> Response:
         entry = entry_of(row, seen, _uscc(session, row))
         tag = etag(session, seen, resource_code, base, {})
     answer = Response(dataset_bytes(entry, base, alone=True), mimetype=MEDIA["jsonld"])
-    return _tagged(answer, tag).make_conditional(request)
+    _tagged(answer, tag).make_conditional(request)
+    return answer
 
 
 def _uscc(session: Session, row: Any) -> str | None:

@@ -1,19 +1,22 @@
 """The three lists 三张清单 and feedback: what their pages tell besides the row."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from flask import Flask, render_template, url_for
+from flask import Flask, render_template, request, url_for
 from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger import demands, feedback, log
 from ledger.calendar import local_date
-from ledger.catalogue import Audience, Resource, audiences
+from ledger.catalogue import Audience, Resource, audiences, find
 from ledger.demands import Demand
+from ledger.errors import Missing
 from ledger.exclusions import Exclusion, forbidden, overdue
 from ledger.feedback import Feedback
+from ledger.matching import names_of
 from ledger.parties import Actor, actor_of, allowed
 from ledger.proof.encoding import instant
 from webapp import door
@@ -51,11 +54,22 @@ NEXT = {
     "supply": "The department supplies the data.",
     "decide": "The registrar decides on the appeal.",
 }
+FEEDBACK_NEXT = {**NEXT, "answer": "Whoever owes the answer gives it."}
 NEXT_BY_STATE = {
     "fulfilled": "The demander closes the demand or appeals.",
     "refused": "The demander closes the demand or appeals.",
     "answered": "Who raised it closes it or appeals.",
 }
+# What happened, by the last word of a record's kind.
+HAPPENED = {
+    "submitted": "It was submitted.", "assigned": "It was assigned to a department.",
+    "accepted": "The department accepted it.", "refused": "The department refused it.",
+    "fulfilled": "The department supplied the data.", "closed": "It was closed.",
+    "appealed": "An appeal was made.", "upheld": "The appeal was upheld.",
+    "dismissed": "The appeal was dismissed.", "withdrawn": "It was withdrawn.",
+    "raised": "It was raised.", "answered": "It was answered.",
+    "succeeded": "It went over to the successor of an organisation.",
+}  # fmt: skip
 OPEN_STATES = ("submitted", "assigned", "refused", "appealed")
 
 
@@ -65,7 +79,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     app.jinja_env.globals |= {
         "DEMAND_MODES": demanding.MODES, "FEEDBACK_KINDS": feeding.KINDS,
         "FEEDBACK_VERDICTS": feeding.VERDICTS, "DEMAND_USES": demanding.USES, "cycle": cycle,
-        "feedback_on": feedback_on,
+        "demand_address": demand_address, "feedback_on": feedback_on,
     }  # fmt: skip
     nouns.EXTRA |= {
         "demand": about_demand,
@@ -73,6 +87,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
         "feedback": about_feedback,
     }
     app.add_url_rule("/responsibilities", "responsibility_read", responsibility_list)
+    app.add_url_rule("/demands/new", "demand_submit", demand_form, methods=["GET", "POST"])
 
 
 # -- words ---------------------------------------------------------------------------------------
@@ -103,6 +118,21 @@ def reasons(session: Session, why: list[Mapping[str, Any]]) -> list[str]:
 
 
 # -- a demand ------------------------------------------------------------------------------------
+
+
+@door.guard(demanding.submit)
+def demand_form() -> Any:
+    """The form of a demand; one for a resource that exists for him begins with its items and cycle."""
+    if request.method == "POST":
+        return nouns.submit(demanding.submit, {})
+    values: dict[str, Any] = {**request.args.to_dict(), "items": []}
+    with door.the_desk().home.reading() as session, suppress(Missing):
+        row = find(session, door.actor(), values.get("resource", ""))
+        values |= {
+            "cycle": row.elements.get("update_cycle") or "", "items": names_of(row.elements),
+            "title": values.get("title") or row.title,
+        }  # fmt: skip
+    return nouns.deed_page(demanding.submit, {}, values, {}, None)
 
 
 def about_demand(session: Session, row: Demand) -> dict[str, Any]:
@@ -155,14 +185,25 @@ def _forbidden_by(
 def steps(session: Session, row: Demand | Feedback) -> list[dict[str, Any]]:
     """What happened, each with its time and ground, and what comes next with its last day."""
     made: list[dict[str, Any]] = [
-        {"at": instant(record.at), "ground": log.payload_of(record)["reason"], "kind": record.kind}
+        {
+            "at": instant(record.at),
+            "ground": _ground(record),
+            "happened": HAPPENED[record.kind.partition(".")[2]],
+        }
         for record in log.history(session, row.id)
     ]
     if row.due is not None:
-        made.append({"due": row.due, "next": NEXT[row.due["what"]]})
+        table = NEXT if isinstance(row, Demand) else FEEDBACK_NEXT
+        made.append({"due": row.due, "next": table[row.due["what"]]})
     elif row.state in NEXT_BY_STATE:
         made.append({"due": None, "next": NEXT_BY_STATE[row.state]})
     return made
+
+
+def _ground(record: log.Record) -> str | None:
+    """The ground a deed stated; of a succession the record only names it."""
+    reason: str | None = log.payload_of(record)["reason"]
+    return None if record.kind.endswith(".succeeded") else reason
 
 
 # -- the negative list, feedback -----------------------------------------------------------------
@@ -196,10 +237,15 @@ def feedback_on(row: Resource) -> dict[str, Any]:
         )
         entries = list(session.scalars(wanted)) if allowed(me, "exclusion.read") else []
     return {
-        **found, "entries": entries,
-        "demand": url_for("demand_submit", resource=row.code, title=row.title)
-        if allowed(me, DEEDS["demand.submit"].verb) and row.state == "listed" else None,
+        **found, "entries": entries
     }  # fmt: skip
+
+
+def demand_address(row: Resource) -> str | None:
+    """The form of a demand for a resource, for whoever may submit one."""
+    if row.state != "listed" or not allowed(door.actor(), DEEDS["demand.submit"].verb):
+        return None
+    return url_for("demand_submit", resource=row.code)
 
 
 # -- the responsibility list ---------------------------------------------------------------------

@@ -11,6 +11,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "": (
         ("work_read", "work.read", "My work"),
         ("resource_list", "resource.read", "Catalogue"),
+        ("catalogue_list", "catalogue.read", "Change sets"),
     ),
     "Three lists": (
         ("demand_list", "demand.read", "Demands"),

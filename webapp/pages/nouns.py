@@ -30,6 +30,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     "evidence": {"name": "File name", "digest": "Digest", "size_bytes": "Bytes",
                  "deposited_at": "Deposited at"},
     "resource": {"title": "Title", "code": "Resource code", "provider": "Provider", "state": "State"},
+    "catalogue": {"file_name": "File name", "state": "State", "new_count": "New",
+                  "changed_count": "Changed", "withdrawn_count": "Withdrawn",
+                  "party_id": "Organisation", "reason": "Reason"},
     "agreement": {"number": "Number", "title": "Title", "mode": "Mode of authorisation",
                   "from_on": "First day", "until_on": "Last day", "state": "State"},
     "application": {"number": "Number", "title": "Title", "object": "What is registered",
@@ -66,7 +69,7 @@ SPECIAL = {"password.change", "token.create", "token.revoke", "application.submi
            "statement.approve"}  # fmt: skip
 # Deeds that start from a list, with nothing in their path.
 LISTED = {"party": ("party.add",), "evidence": ("evidence.deposit",),
-          "resource": ("catalogue.import", "resource.add"), "agreement": ("agreement.propose",),
+          "catalogue": ("catalogue.import",), "resource": ("catalogue.import", "resource.add"), "agreement": ("agreement.propose",),
           "application": ("application.submit",), "usage": ("usage.import",),
           "duty": ("duty.report",), "demand": ("demand.submit",), "exclusion": ("exclusion.propose",),
           "witness": ("witness.add", "witness.cosign", "witness.remove")}  # fmt: skip
@@ -137,7 +140,7 @@ def _subject_view(question: Question) -> Any:
 
 def address_of(noun: str, row: Mapping[str, Any]) -> str:
     """The page of a row of a list."""
-    key = {"evidence": "id", "licence": "order_reference", "scheme": "id"}.get(noun)
+    key = {"catalogue": "id", "evidence": "id", "licence": "order_reference", "scheme": "id"}.get(noun)
     key = key or next(name for name in ("number", "code", "uscc", "reference") if name in row)
     return page_of(noun, row[key])
 
@@ -176,6 +179,8 @@ def offers(
             continue
         if SUBJECTS[deed.keys[-1]].model is not type(row) or not set(deed.keys) <= set(keys):
             continue
+        if isinstance(row, Party) and row.state != "active":
+            continue  # who was merged or split takes part no more
         owners = deed.owners_of(session, [row])
         if not allowed(actor, deed.verb, owners):
             continue

@@ -74,7 +74,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
 def about_resource(session: Session, row: Resource) -> dict[str, Any]:
     """What a resource's page tells of it besides its row."""
     seen = catalogue.audiences(session, door.actor())
-    inside = deeds.works_with(seen, row)
+    inside = seen.works_with(row)
     known = {**row.elements, "title": row.title, "provider": row.provider}
     kept = known if inside else outside(known)
     related = [str(one) for one in kept.get("related") or ()]
@@ -135,7 +135,7 @@ def code_parts(code: str) -> list[tuple[str, str]]:
     parts = catalogue_rules.decode(code)
     if parts is None:
         return []
-    names = {"class": "Class", "item": "Item", "heading": "Heading", "subheading": "Sub-heading",
+    names = {"class": "Class", "item": "Item", "heading": "Directory heading", "subheading": "Sub-heading",
              "sequence": "Sequence number"}  # fmt: skip
     found = {
         **parts,

@@ -12,12 +12,14 @@ from webapp.language import tr
 
 BADGES = {
     **dict.fromkeys(("valid", "registered", "in_force", "approved", "posted", "agreed", "granted",
-                     "effective", "anchored", "confirmed", "done", "listed", "active"), "success"),
+                     "effective", "anchored", "confirmed", "done", "listed", "active", "accepted",
+                     "fulfilled", "answered", "upheld"), "success"),
     **dict.fromkeys(("suspended", "returned", "on_notice", "proposed", "submitted", "in_review",
                      "reviewed", "drafted", "waiting", "sent", "running", "queued", "lapsed",
-                     "sealed", "recorded", "objection_review"), "warning"),
+                     "sealed", "recorded", "objection_review", "assigned", "raised",
+                     "appealed"), "warning"),
     **dict.fromkeys(("revoked", "cancelled", "rejected", "not_accepted", "terminated", "failed",
-                     "alarm", "superseded", "withdrawn"), "danger"),
+                     "alarm", "superseded", "withdrawn", "refused", "dismissed"), "danger"),
 }  # fmt: skip
 
 

@@ -124,12 +124,14 @@ def working_days_left(today: date, last: date) -> tuple[int, bool]:
 
 
 @door.guard("job.read")
-def job_page(job_id: str) -> str:
+def job_page(job_id: str) -> Any:
     """How far a job is; the page may be closed and opened again."""
     with door.the_desk().home.reading() as session:
         job = jobs.job_of(session, job_id, door.actor().member_id)
         told, deed = facts(job), DEEDS[job.verb]
         notices = _notices(session, told)
+    if job.verb == "catalogue.check" and job.state == "done":
+        return redirect(url_for("check_page", job_id=job_id))
     refusal, answer = told["refusal"], told["answer"] or {}
     keys = job.request["keys"]
     again = _address(deed.name.replace(".", "_"), keys)
@@ -154,6 +156,7 @@ def _stage(stage: str) -> str:
         "check": tr("checking every row"),
         "batches": tr("reading the batches"),
         "chain": tr("comparing with the chain"),
+        "map": tr("finding what each column is"),
         "read": tr("reading the file"),
         "records": tr("deriving the records anew"),
         "rows": tr("comparing the rows"),
