@@ -110,12 +110,10 @@ class Shape:
         make = self.columns[column].make
         return value if make is None or value is None else make(value)
 
-    def fits(self, rows: Sequence[tuple[Any, ...]], bodies: Sequence[Body]) -> bool:
-        """Whether every row is stored as its body says, column by column; nothing is explained."""
+    def fits(self, columns: Sequence[tuple[Any, ...]], bodies: Sequence[Body]) -> bool:
+        """Whether rows, given column by column, are stored as their bodies say; nothing is explained."""
         try:
-            for (column, form), values in zip(
-                self.columns.items(), zip(*rows, strict=True), strict=True
-            ):
+            for (column, form), values in zip(self.columns.items(), columns, strict=True):
                 due = tuple(map(itemgetter(column), bodies))
                 if form.make is not None:
                     due = tuple(None if one is None else form.make(one) for one in due)
@@ -146,6 +144,7 @@ class Unread(Exception):
 
 @lru_cache(maxsize=256)
 def _as_psycopg(sql: str) -> str:
+    """A statement with `:name` for its values as psycopg wants it."""
     return NAMED.sub(r"%(\1)s", sql.replace("%", "%%"))
 
 
@@ -154,12 +153,10 @@ def fetch(connection: Connection, sql: str, **values: Any) -> list[tuple[Any, ..
     dbapi = connection.dialect.loaded_dbapi
     driver: Any = connection.connection
     try:
-        if (
-            connection.dialect.name == "postgresql"
-        ):  # as text each value would be spelled and parsed
-            cursor = driver.cursor(binary=True).execute(_as_psycopg(sql), values)
-        else:
+        if connection.dialect.name == "sqlite":
             cursor = driver.cursor().execute(sql, values)
+        else:  # binary: else each value would be spelled and parsed on its way
+            cursor = driver.cursor(binary=True).execute(_as_psycopg(sql), values)
         return [] if cursor.description is None else list(cursor.fetchall())
     except (SQLAlchemyError, dbapi.Error, OverflowError, TypeError, ValueError) as error:
         said = str(getattr(error, "orig", None) or error).splitlines()
