@@ -7,6 +7,7 @@ JSON value in another spelling is a difference, though it would read alike.
     row    frozen 1      rights ["use"]     valid_from 2026-03-02 02:00:00.000000   version 2   (SQLite)
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,8 +24,6 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
-    TextClause,
-    text,
 )
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
@@ -34,6 +33,7 @@ from ledger.store import CanonicalJson, UtcTime
 
 OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 Body = dict[str, Any]
+NAMED = re.compile(r"(?<!:):(\w+)")
 LABELS = ("number", "order_reference", "reference", "code")  # what people call a thing by
 
 
@@ -110,12 +110,10 @@ class Shape:
         make = self.columns[column].make
         return value if make is None or value is None else make(value)
 
-    def fits(self, rows: Sequence[tuple[Any, ...]], bodies: Sequence[Body]) -> bool:
-        """Whether every row is stored as its body says, column by column; nothing is explained."""
+    def fits(self, columns: Sequence[tuple[Any, ...]], bodies: Sequence[Body]) -> bool:
+        """Whether rows, given column by column, are stored as their bodies say; nothing is explained."""
         try:
-            for (column, form), values in zip(
-                self.columns.items(), zip(*rows, strict=True), strict=True
-            ):
+            for (column, form), values in zip(self.columns.items(), columns, strict=True):
                 due = tuple(map(itemgetter(column), bodies))
                 if form.make is not None:
                     due = tuple(None if one is None else form.make(one) for one in due)
@@ -145,16 +143,21 @@ class Unread(Exception):
 
 
 @lru_cache(maxsize=256)
-def _statement(sql: str) -> TextClause:
-    return text(sql)
+def _as_psycopg(sql: str) -> str:
+    """A statement with `:name` for its values as psycopg wants it."""
+    return NAMED.sub(r"%(\1)s", sql.replace("%", "%%"))
 
 
 def fetch(connection: Connection, sql: str, **values: Any) -> list[tuple[Any, ...]]:
     """All rows as the driver gives them; raises Unread where it cannot."""
     dbapi = connection.dialect.loaded_dbapi
+    driver: Any = connection.connection
     try:
-        cursor = connection.execute(_statement(sql), values).cursor
-        return [] if cursor is None else list(cursor.fetchall())
+        if connection.dialect.name == "sqlite":
+            cursor = driver.cursor().execute(sql, values)
+        else:  # binary: else each value would be spelled and parsed on its way
+            cursor = driver.cursor(binary=True).execute(_as_psycopg(sql), values)
+        return [] if cursor.description is None else list(cursor.fetchall())
     except (SQLAlchemyError, dbapi.Error, OverflowError, TypeError, ValueError) as error:
         said = str(getattr(error, "orig", None) or error).splitlines()
         raise Unread(said[0] if said else type(error).__name__) from error
