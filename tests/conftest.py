@@ -25,10 +25,16 @@ from ledger import (
     agreements,
     appraisals,
     catalogue,
+    demands,
+    duties,
+    exclusions,
+    feedback,
     log,
     parties,
     registration,
     revenue,
+    stewards,
+    successions,
     trading,
     vouchers,
 )
@@ -151,6 +157,28 @@ class Town:
                 ).id
                 for n in (1, 2)
             ]  # fmt: skip
+
+    def catalogue_affairs(self) -> None:
+        """A row of each noun about the catalogue: duty, demand, exclusion, feedback, steward, new name."""
+        today = local_date(self.now)
+        with self.deed() as session:
+            resource = catalogue.add_resource(
+                session, self.actors["rita"], self.now, code="307001001/000009", title="空气质量",
+                provider="市数据局", elements={"opening": "unconditional", "sharing": "unconditional"},
+            )  # fmt: skip
+        bureau = self.party("bureau")
+        self.do("rita", duties.report, party=bureau, cause="law", description="新规定", cause_on=today)
+        self.do("olga", demands.submit, title="空气质量", purpose="研究", items=["监测值"],
+                use="opening", basis="合同", resource=resource)  # fmt: skip
+        self.do("paul", exclusions.propose, title="人员名单", forbids=["opening"], basis="法",
+                from_on=today, review_on=today + timedelta(days=9))  # fmt: skip
+        self.do("olga", feedback.raise_, resource=resource, kind="quality", about="data_quality",
+                description="缺行")  # fmt: skip
+        with self.reading() as session:
+            paul = session.get_one(parties.Member, self.actors["paul"].member_id)
+        self.do("admin", stewards.name, party=bureau, member=paul, post="chief", from_on=today)
+        self.do("admin", successions.rename, self.party("bank"), name="城市商业银行股份有限公司",
+                ground="批复", effective_on=today)  # fmt: skip
 
     def agreement(self, **changes: Any) -> agreements.Agreement:
         facts: dict[str, Any] = {

@@ -175,6 +175,7 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
         town.change(verb, voucher)
     settle()
     town.appraisal(town.get(registration.Registration, voucher))
+    town.catalogue_affairs()
     _rest(town, folder, licence)
     settle()
     with town.deed() as session:

@@ -59,6 +59,7 @@ def honest(village: Town) -> Town:
     t.change("suspend", voucher)
     t.statement("rejected")
     t.publish_status()
+    t.catalogue_affairs()
     with t.deed() as session:
         _rows_for_the_rest(session, t)
     t.seal()
