@@ -312,6 +312,7 @@ def import_catalogue(
     defaults: Sequence[str] = (), scope: str = "", withdraw_gone: bool = False, reason: str = "",
     checked: str = "", **_options: Any,
 ) -> dict[str, Any]:  # fmt: skip
+    """Bring in what was read, and remember what was said of its columns."""
     made = catalogue_imports.bring(
         session, actor, desk.now, rows=reading.rows, file_name=name, file_digest=digest,
         mapping=reading.mapping.as_dict(), defaults=_constants(defaults),
