@@ -23,7 +23,7 @@ WORD_FACTS = frozenset((
     "allowed", "barred", "items", "kind", "machine", "may_be", "needed", "noun", "nouns", "other", "purpose", "role", "roles", "rung", "state", "verb",
     "verdict", "what", "word",
 ))  # fmt: skip
-WHOLE_FACTS = frozenset(("cause", "form", "why"))
+WHOLE_FACTS = frozenset(("cause", "element", "form", "level", "why"))
 WORD = re.compile(r"(?<![\w.])[A-Za-z]+(?:[_ ][A-Za-z]+)*(?![\w.])")
 
 
