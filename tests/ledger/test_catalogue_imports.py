@@ -151,10 +151,14 @@ def test_a_provider_brings_his_own_rows_only_and_is_told_which_are_not(town: Tow
 
 def test_what_a_provider_brings_waits_for_a_registrar(town: Town) -> None:
     bring(town, "rita", row("1", summary="旧"), row("2"))
-    made = bring(town, "paul", row("1", summary="新"), row("3"), withdraw_gone=True, reason="年度更新")
+    made = bring(
+        town, "paul", row("1", summary="新"), row("3"), withdraw_gone=True, reason="年度更新"
+    )
     assert (made.state, made.party_id) == ("proposed", town.parties["bureau"])
     assert kept(town, "1", "2") == [("一", "listed", "旧"), ("一", "listed", None)]
-    same = bring(town, "paul", row("1", summary="新"), row("3"), withdraw_gone=True, reason="年度更新")
+    same = bring(
+        town, "paul", row("1", summary="新"), row("3"), withdraw_gone=True, reason="年度更新"
+    )
     assert same.id == made.id, "handed in twice it waits once"
     town.do("rita", catalogue_imports.approve, made)
     assert kept(town, "1", "2", "3") == [
