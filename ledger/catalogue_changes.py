@@ -250,6 +250,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def differs(change: Change, before: Known | None) -> bool:
+    """Whether a resource that is listed says something else than is wanted."""
     assert before is not None, "what is new was not to be compared"
     told = (change.title, change.provider, change.provider_id, change.grade, change.audience)
     if told != (before.title, before.provider, before.provider_id, before.grade, before.audience):

@@ -196,7 +196,9 @@ def bring_one(
     else:
         change = change_to({**row, "code": code}, before, providers(session))
         if proposes and change.provider_id not in actor.parties:
-            raise Invalid("The provider is not your organisation; you can bring your own resources only.")
+            raise Invalid(
+                "The provider is not your organisation; you can bring your own resources only."
+            )
         if not differs(change, before):
             raise Invalid("Nothing was changed: resource {code} says this already.", code=code)
     of = {verb: int(change.verb == verb) for verb in ("change", "withdraw")}

@@ -16,14 +16,14 @@ from ledger.catalogue_values import CODED, read_choice
 
 # code → what is said; the English is a message id.
 ENGLISH: Final[dict[str, str]] = {
-    "{field}_condition_missing": "The {en} is conditional, but no condition is given.",
+    "{field}_condition_missing": "{element} is conditional, but no condition is given.",
     "sharing_basis_missing": "What is not shared needs its basis in a law or rule.",
     "open_but_not_shared": "What is not shared should not be open.",
     "open_but_core": "Core data may not be open.",
     "open_but_important": "Important data may not be open without conditions.",
     "open_but_personal": "What holds personal information may not be open without conditions.",
     "grade_raised":
-        "The declared grade is lower than {level_en}, which its grounds give; the "
+        "The declared grade is lower than {level}, which its grounds give; the "
         "stricter prevails.",
     "persons_without_flag":
         "Persons are counted, but the flag of personal information does not say general "
@@ -101,7 +101,8 @@ def breaches(code: str, elements: Mapping[str, Any]) -> Iterator[Breach]:
         ("return_flow", "return_condition"),
     ):
         if kept[name] == "conditional" and not elements.get(condition):
-            names = {"field": name, "zh": FIELDS[name].zh, "en": FIELDS[name].en}
+            one = FIELDS[name]
+            names = {"field": name, "zh": one.zh, "element": one.en[:1].upper() + one.en[1:]}
             yield Breach("{field}_condition_missing", condition, names)
     if kept["sharing"] == "not_shared":
         if not elements.get("sharing_basis"):
@@ -133,7 +134,7 @@ def _of_protection(
     declared = grading.read_level(str(elements.get("grading") or ""))
     if declared and grade and declared != grade:
         zh, en = grading.LEVELS[grade]
-        yield Breach("grade_raised", "grading", {"level_zh": zh, "level_en": en})
+        yield Breach("grade_raised", "grading", {"level": en, "level_zh": zh})
     if elements.get("person_count") and not personal:
         yield Breach("persons_without_flag", "personal_information")
     if elements.get("sensitive_person_count") and kept["personal_information"] != "sensitive":

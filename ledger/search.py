@@ -12,7 +12,7 @@ characters is a term; a longer one stands where all its pairs of neighbours stan
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final, cast
@@ -121,7 +121,18 @@ def search(
     """What somebody may see of the catalogue that has all words and fits the filters (facet → value)."""
     index = Index(session)
     wanted = tuple(words_of(asked))
-    chosen = {name: index.facet(name, value) for name, value in (filters or {}).items() if value}
+    given = tuple(sorted((filters or {}).items()))
+    return index.once(
+        ("found", seen, wanted, given, offset, limit, tuple(facets)),
+        lambda: _search(index, seen, wanted, dict(given), offset, limit, facets),
+    )
+
+
+def _search(
+    index: "Index", seen: Audience, wanted: tuple[str, ...], filters: Mapping[str, str], offset: int,
+    limit: int, facets: Sequence[str],
+) -> Found:  # fmt: skip
+    chosen = {name: index.facet(name, value) for name, value in filters.items() if value}
     fitting = index.having(index.visible(seen), ALL, wanted)
     exact = True
     if any(len(word) > 2 for word in wanted):
@@ -142,7 +153,7 @@ def search(
     for name in facets:
         others = (docs for other, docs in chosen.items() if other != name)
         counted[name] = index.counts(
-            name, _within(fitting, others) if name in chosen else hits, keep=(filters or {}).get(name)
+            name, _within(fitting, others) if name in chosen else hits, keep=filters.get(name)
         )  # fmt: skip
     reach = min(len(hits), EXACT_MAX) if wanted else len(hits)
     page = tuple(order[offset : min(offset + limit, reach)])
@@ -182,6 +193,15 @@ class Index:
         self._is_sqlite = self._connection.dialect.name == "sqlite"
         self._kept = _kept_of(self._connection.engine.pool)
         self._marks: Marks = dict(self._connection.execute(_BLOCKS).tuples().all())
+
+    def once(self, key: Any, find: Callable[[], Found]) -> Found:
+        """What is found, or was found while the index was the same."""
+        found: Found | None = self._kept.get(key, self._marks)
+        if found is None:
+            found = find()
+            size = 1_000 + 100 * sum(map(len, found.facets.values()))
+            self._kept.put(key, self._marks, found, size)
+        return found
 
     # -- sets ---------------------------------------------------------------------------------------
 
@@ -224,13 +244,13 @@ class Index:
         kept, changed = self._kept.look(key, self._marks)
         if kept is not None and not changed:
             return cast(tuple[list[str], Any], kept)
-        old, before = kept or ([], np.zeros(0, np.uint32))
+        old, before = kept or ([], np.zeros(0, np.intp))
         sets = self.family(f"{FACET}{name}:")
         values = sorted({*old, *sets})
         places = {value: place for place, value in enumerate(values)}
-        value_of = np.zeros((max(self._marks, default=-1) + 1) << BLOCK_BITS, np.uint32)
+        value_of = np.zeros((max(self._marks, default=-1) + 1) << BLOCK_BITS, np.intp)
         if old:
-            moved = np.array([places[value] for value in old], np.uint32)
+            moved = np.array([places[value] for value in old], np.intp)
             value_of[: len(before)] = moved[before][: len(value_of)]
         anew = BitMap()
         for block in changed:

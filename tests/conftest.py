@@ -167,7 +167,9 @@ class Town:
                 provider="市数据局", elements={"opening": "unconditional", "sharing": "unconditional"},
             )  # fmt: skip
         bureau = self.party("bureau")
-        self.do("rita", duties.report, party=bureau, cause="law", description="新规定", cause_on=today)
+        self.do(
+            "rita", duties.report, party=bureau, cause="law", description="新规定", cause_on=today
+        )
         self.do("olga", demands.submit, title="空气质量", purpose="研究", items=["监测值"],
                 use="opening", basis="合同", resource=resource)  # fmt: skip
         self.do("paul", exclusions.propose, title="人员名单", forbids=["opening"], basis="法",

@@ -135,7 +135,7 @@ class Home:
             session.commit()
 
     def record(self, session: Session, now: datetime) -> None:
-        """Give the deed's records their places, and let the search know what it changed of the catalogue."""
+        """Give the deed's records their places, and tell the search what it changed of the catalogue."""
         if log.noted(session, Resource.subject_type):
             from ledger import search_index  # noqa: PLC0415 - few deeds change the catalogue
 

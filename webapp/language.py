@@ -20,10 +20,11 @@ TRANSLATIONS = Path(__file__).parent / "translations"
 # Facts that are words of ours (states, verbs, roles, verdicts), not somebody's data; and facts that
 # are translated as a whole or not at all.
 WORD_FACTS = frozenset((
-    "allowed", "barred", "items", "kind", "machine", "may_be", "needed", "noun", "nouns", "other", "purpose", "role", "roles", "rung", "state", "verb",
+    "allowed", "barred", "items", "kind", "machine", "may_be", "needed", "noun", "nouns", "other",
+    "purpose", "role", "roles", "rung", "state", "verb",
     "verdict", "what", "word",
 ))  # fmt: skip
-WHOLE_FACTS = frozenset(("cause", "form", "why"))
+WHOLE_FACTS = frozenset(("cause", "element", "form", "level", "why"))
 WORD = re.compile(r"(?<![\w.])[A-Za-z]+(?:[_ ][A-Za-z]+)*(?![\w.])")
 
 

@@ -50,7 +50,8 @@ def rows(count: int = 60) -> list[dict[str, Any]]:
         cells = {field: table_text(field, n) for field in FIELDS if n == 0 or chance.random() < 0.8}
         cells |= {"code": f"307001001/{n:06d}", "title": f"资源 {n} {ODD[n % len(ODD)]}".strip(),
                   "provider": "市交通局", "sharing": "无条件共享", "opening": "无条件开放",
-                  "personal_information": "不含", "grading": "一般", "impacts": "个人权益:一般", "important_list": "未列入"}  # fmt: skip
+                  "personal_information": "不含", "grading": "一般",
+                  "impacts": "个人权益:一般", "important_list": "未列入"}  # fmt: skip
         given.append(cells)
     document = [
         {

@@ -61,8 +61,8 @@ VERB_COMES_LATER = {"application.withdraw"}
 # Questions, and deeds of the site: no room of the ledger asks `may` for them.
 WITHOUT_A_ROOM = {
     *(verb for verb in MAY if verb.endswith(".read")),
-    "audit.run", "catalogue.export", "draft.drop", "draft.save", "figure.compute", "file.verify", "job.start",
-    "identity.link", "log.anchor", "log.seal", "member.reset", "outbox.retry", "password.change",
+    "audit.run", "catalogue.export", "draft.drop", "draft.save", "figure.compute", "file.verify",
+    "job.start", "identity.link", "log.anchor", "log.seal", "member.reset", "outbox.retry", "password.change",
     "session.begin",
     "session.end", "statement.proof", "token.create", "token.revoke", "voucher.export",
     "voucher.verify",

@@ -105,7 +105,7 @@ def put(town: Town, entries: Sequence[Entry]) -> None:
         for model in (SearchDoc, Posting, Resource):
             session.execute(delete(model))
         session.execute(update(SearchBlock).values(changes=SearchBlock.changes + 1))
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "id": new_id(), "version": 1, "code": entry.code, "title": entry.title,
                 "provider": entry.provider, "elements": {"summary": entry.summary}, "import_id": "",
@@ -361,7 +361,8 @@ def test_two_indexers_at_once_do_no_harm(town: Town, monkeypatch: pytest.MonkeyP
 
 def test_nobody_is_answered_from_a_state_older_than_what_was_committed_before(town: Town) -> None:
     made = listed(town, "1", "计数 v0")
-    done, stop, faults = [0], threading.Event(), []
+    done, stop = [0], threading.Event()
+    faults: list[Any] = []
 
     def read() -> None:
         while not stop.is_set():

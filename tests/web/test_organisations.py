@@ -1,4 +1,4 @@
-"""Organisations on the site: merged by form with a preview, renamed, split, with stewards and former names."""
+"""Organisations on the site: merged by form with a preview, renamed, split; stewards, former names."""
 
 from typing import Any
 

@@ -34,7 +34,9 @@ def test_what_one_house_exports_another_holds_unchanged(
     town: Town, tmp_path: Path, kind: str
 ) -> None:
     given = [{**row, "sheet": None, "row": n} for n, row in enumerate(rows(20), start=1)]
-    town.do("rita", catalogue_imports.bring, rows=given, file_name="a", file_digest=digest_text(b"a"))
+    town.do(
+        "rita", catalogue_imports.bring, rows=given, file_name="a", file_digest=digest_text(b"a")
+    )
     before, path = held(town), tmp_path / f"out.{kind}"
     with town.reading() as session:
         seen = audiences(session, town.actors["rita"])

@@ -372,6 +372,7 @@ def words() -> set[str]:
         *("queued", "running", "done", "failed"),  # jobs.Job.state
         *("active", "listed"),  # of a party, of a resource
         *grading.LEVELS,
+        *(en for _, en in grading.LEVELS.values()),
         *("document", "bundle", "package", "receipt"),  # report.Report.kind
         *("accept", "review"),  # of an application's deadlines
         *(*BY_NOUN, *parties.KINDS, *vouchers.KINDS, *registration.RIGHTS, *registration.OBJECTS),

@@ -30,7 +30,8 @@ ETAG = re.compile(r'\A(?:W/)?"([0-9]{1,15})"\Z')
 JSON_BYTES_MAX = 4 * 1024 * 1024
 UPLOADED = ("name", "digest", "size_bytes")  # what the file itself says
 NOUNS = {
-    "party": "Organisations", "steward": "Organisations", "member": "Members", "token": "API tokens", "evidence": "Evidence",
+    "party": "Organisations", "steward": "Organisations", "member": "Members", "token": "API tokens",
+    "evidence": "Evidence",
     "catalogue": "Catalogue", "resource": "Catalogue", "agreement": "Agreements",
     "application": "Applications", "notice": "Applications",
     "registration": "Registrations", "voucher": "Vouchers",

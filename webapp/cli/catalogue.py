@@ -34,6 +34,8 @@ FOUND = {
     "ignored": "left out, as you say",
 }  # fmt: skip
 
+STATES = {"applied": "applied", "proposed": "proposed", "rejected": "rejected", "undone": "undone"}
+
 
 @main.group("import")
 def import_() -> None:
@@ -122,8 +124,10 @@ def _tell_check(run: Run, answer: Mapping[str, Any]) -> None:
     for problem in bad:
         click.echo(f"  {problem_text(problem)}", err=True)
     _tell_problems([one for one in answer["problems"] if one["severity"] != "error"])
-    for title, kind in (("New", "new"), ("Changed", "changed"), ("No longer in the file", "gone")):
-        _tell_changes(tr(title), answer[kind], answer["first"][kind])
+    first = answer["first"]
+    _tell_changes(tr("New"), answer["new"], first["new"])
+    _tell_changes(tr("Changed"), answer["changed"], first["changed"])
+    _tell_changes(tr("No longer in the file"), answer["gone"], first["gone"])
     if answer["held"]:
         told = ", ".join(answer["held"])
         click.echo(tr("Cannot be withdrawn, since they are in use: {codes}.", codes=told))
@@ -142,11 +146,16 @@ def _tell_changes(title: str, count: int, changes: Sequence[Mapping[str, Any]]) 
         click.echo(tr("  … and {n} more.", n=count - CHANGES_SHOWN))
 
 
+OUTER = {"state": "State", "grade": "Grade", "audience": "Who may see it"}
+
+
 def field_name(name: str) -> str:
     """A field as people call it."""
+    if name in OUTER:
+        return tr(OUTER[name])
     known = FIELDS.get(name.removesuffix("_text"))
     if known is None:
-        return tr({"state": "State", "grade": "Grade", "audience": "Audience"}.get(name, name))
+        return name
     return known.zh if language() == "zh" else known.en
 
 
@@ -174,7 +183,7 @@ def imports(run: Run, limit: int) -> None:
         counts = "+{new_count} ~{changed_count} -{gone}".format(
             **row, gone=row["withdrawn_count"] or 0
         )
-        state = tr(row["state"] or "applied")
+        state = tr(STATES[row["state"] or "applied"])
         click.echo(f"{row['id']}  {state}  {counts}  {row['file_name']}  {row['reason'] or ''}")
 
 
@@ -198,10 +207,14 @@ def catalogue_overdue(run: Run, department: str) -> None:
 
 @catalogue.command("export")
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--as", "login", help="the member who asks; left out, the house itself, which sees all")
+@click.option(
+    "--as", "login", help="the member who asks; left out, the house itself, which sees all"
+)
 @click.option("--words", default="", help="only what has these words")
 @click.option("--provider", default="", help="only of this provider, by its name")
-@click.option("--state", default="listed", show_default=True, type=click.Choice(["listed", "withdrawn"]))
+@click.option(
+    "--state", default="listed", show_default=True, type=click.Choice(["listed", "withdrawn"])
+)
 @click.option("--base", default="", metavar="URL",
               help="the site, for the names of data sets; left out, they are URNs")  # fmt: skip
 @with_home
@@ -255,7 +268,9 @@ def resource() -> None:
 
 @resource.command("search")
 @click.argument("words", nargs=-1)
-@click.option("--as", "login", help="the member who asks; left out, the house itself, which sees all")
+@click.option(
+    "--as", "login", help="the member who asks; left out, the house itself, which sees all"
+)
 @click.option("--provider", help="only of this provider, by its name")
 @click.option("--grade", help="only of this grade: core, important, general; - not graded")
 @click.option("--category", help="only of this class")

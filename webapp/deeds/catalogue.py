@@ -1,7 +1,7 @@
 """The deeds on the catalogue: check and import a table, decide on what was proposed, undo; list by hand."""
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from ledger.catalogue_changes import Change, Known, content_digest, uses
 from ledger.catalogue_imports import CatalogueImport
 from ledger.errors import Faults, Invalid
 from ledger.parties import Actor
-from webapp.deeds import Desk, Report, deed, question
+from webapp.deeds import Deed, Desk, Report, deed, question
 from webapp.deeds.answers import RecordAnswer, history_of, lists, row_schema
 from webapp.deeds.forms import MISSHAPEN, Body, document, said, text, texts
 
@@ -312,6 +312,7 @@ def import_catalogue(
     defaults: Sequence[str] = (), scope: str = "", withdraw_gone: bool = False, reason: str = "",
     checked: str = "", **_options: Any,
 ) -> dict[str, Any]:  # fmt: skip
+    """Bring in what was read, and remember what was said of its columns."""
     made = catalogue_imports.bring(
         session, actor, desk.now, rows=reading.rows, file_name=name, file_digest=digest,
         mapping=reading.mapping.as_dict(), defaults=_constants(defaults),
@@ -339,7 +340,9 @@ def facts_of(made: CatalogueImport) -> dict[str, Any]:
 # ---------------------------------------------------------------- decide, undo
 
 
-def _decision(verb: str, title: str, says: str, body: type[Schema]) -> Any:
+def _decision(
+    verb: str, title: str, says: str, body: type[Schema]
+) -> Callable[[Callable[..., Any]], Deed]:  # fmt: skip
     """Enter a decision on a change set."""
     path = f"/catalogue-imports/<import_id>/{verb}"
     return deed(f"catalogue.{verb}", path, title, says, body=body, changes=True)

@@ -31,6 +31,7 @@ CAUSES = {
 }  # fmt: skip
 assert set(CAUSES) == set(duties.CAUSES)
 DEPARTMENT_SHOWN = 100
+LISTED_MAX = 2_000  # beyond it only the counts are told, and each department by itself
 LINES_MAX = 100_000
 WIDTHS = (28, 12, 24, 48, 14, 14, 14, 14)
 
@@ -174,21 +175,25 @@ class OverdueQuery(Body):
 def show_overdue(
     desk: Desk, session: Session, actor: Actor, department: str = ""
 ) -> dict[str, Any]:
-    """Every department with its counts, and the first of what is overdue of it."""
+    """Every department with its counts, and the first of what is overdue of it, if it is not too much."""
     today = local_date(desk.now)
     found = overdue.departments(session, actor, today)
-    wanted = [one for one in found if not department or one.name == department]
-    each = DEPARTMENT_SHOWN if department else max(5, DEPARTMENT_SHOWN // max(1, len(wanted)))
+    if department:
+        found = [one for one in found if one.name == department]
+    first: dict[str, list[dict[str, Any]]] = {}
+    if department or sum(one.duties + one.resources for one in found) <= LISTED_MAX:
+        each = DEPARTMENT_SHOWN if department else max(5, DEPARTMENT_SHOWN // max(1, len(found)))
+        named, most = department or None, DEPARTMENT_SHOWN if department else LISTED_MAX
+        for item in overdue.items(session, actor, today, department=named, limit=most):
+            kept = first.setdefault(item.department, [])
+            if len(kept) < each:
+                kept.append(_told(item))
     return {
         "day": today.isoformat(),
         "items": [
-            {
-                "duties": one.duties, "name": one.name, "resources": one.resources,
-                "items": [_told(item) for item in overdue.items(
-                    session, actor, today, department=one.name, limit=each)]
-                if department or n < DEPARTMENT_SHOWN else [],
-            }
-            for n, one in enumerate(wanted)
+            {"duties": one.duties, "items": first.get(one.name, []), "name": one.name,
+             "resources": one.resources}
+            for one in found
         ],
     }  # fmt: skip
 

@@ -98,6 +98,7 @@ def rename(
     desk: Desk, session: Session, actor: Actor, party: Party, *, name: str, ground: str,
     effective_on: date,
 ) -> dict[str, Any]:  # fmt: skip
+    """A new name; the resources the organisation provides say it too."""
     former = party.name
     made = successions.rename(
         session, actor, desk.now, party, name=name, ground=ground, effective_on=effective_on
@@ -131,6 +132,7 @@ def split(
     desk: Desk, session: Session, actor: Actor, party: Party, *, main: str, others: list[str],
     ground: str, effective_on: date, who_gets: tuple[dict[str, str], ...] = (),
 ) -> dict[str, Any]:  # fmt: skip
+    """What is named in `who_gets` goes to whom it says, all the rest to the main successor."""
     members = _members(session, party)
     made = successions.split(
         session, actor, desk.now, party, main=parties.party_by_uscc(session, main),

@@ -104,7 +104,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "duty.confirm": ("duty", ("settled",), lambda _actor: None),
     "exclusion.approve": ("exclusion", ("proposed",), _not_mine(Exclusion.proposed_by)),
     "exclusion.end": ("exclusion", ("in_force",), _not_mine(Exclusion.proposed_by)),
-    "feedback.answer": ("feedback", ("raised",), lambda actor: _answers(actor)),
+    "feedback.answer": ("feedback", ("raised",), lambda actor: _answers(actor)),  # noqa: PLW0108 - it stands below
     "feedback.close": ("feedback", ("answered",),
                        lambda actor: Feedback.party_id.in_(actor.parties)),
     "feedback.uphold": ("feedback", ("appealed",), _not_mine(Feedback.raised_by)),

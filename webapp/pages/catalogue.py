@@ -85,7 +85,9 @@ def _page(job_id: str, refusal: LedgerError | None = None) -> str:
     changes = found["new"] or found["changed"] or (found["gone"] and body.get("withdraw_gone"))
     return render_template(
         "catalogue_check.html", job=job, found=found, body=body, fields=form, bad=bad[:PROBLEMS_SHOWN],
-        bad_count=len(bad), notices=notices[:PROBLEMS_SHOWN], why=FOUND, choices=field_choices(),
+        bad_count=len(bad), notices=notices[:PROBLEMS_SHOWN], choices=field_choices(),
+        columns=[{**one, "how": tr(FOUND[one["why"]])} for one in found["columns"]],
+        said=tr(deeds.check_catalogue.says, **found),
         usable=found["rows"] and not foreign and (not bad or body.get("skip_bad_rows")),
         changes=changes, foreign=foreign, key=uuid4().hex, proposes=not decides(),
         refusal=refusal and refusal.localized(translate),

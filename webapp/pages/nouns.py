@@ -69,7 +69,8 @@ SPECIAL = {"password.change", "token.create", "token.revoke", "application.submi
            "statement.approve"}  # fmt: skip
 # Deeds that start from a list, with nothing in their path.
 LISTED = {"party": ("party.add",), "evidence": ("evidence.deposit",),
-          "catalogue": ("catalogue.import",), "resource": ("catalogue.import", "resource.add"), "agreement": ("agreement.propose",),
+          "catalogue": ("catalogue.import",), "resource": ("catalogue.import", "resource.add"),
+          "agreement": ("agreement.propose",),
           "application": ("application.submit",), "usage": ("usage.import",),
           "duty": ("duty.report",), "demand": ("demand.submit",), "exclusion": ("exclusion.propose",),
           "witness": ("witness.add", "witness.cosign", "witness.remove")}  # fmt: skip
@@ -140,7 +141,9 @@ def _subject_view(question: Question) -> Any:
 
 def address_of(noun: str, row: Mapping[str, Any]) -> str:
     """The page of a row of a list."""
-    key = {"catalogue": "id", "evidence": "id", "licence": "order_reference", "scheme": "id"}.get(noun)
+    key = {"catalogue": "id", "evidence": "id", "licence": "order_reference", "scheme": "id"}.get(
+        noun
+    )
     key = key or next(name for name in ("number", "code", "uscc", "reference") if name in row)
     return page_of(noun, row[key])
 

@@ -31,7 +31,8 @@ DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−─－_"), "-")
 TONES = {"valid": "good", "suspended": "doubt", "frozen": "doubt", "lapsed": "doubt"}
 # What the verbs are called that no deed and no question is named after.
 VERBS = {
-    "catalogue.read": "See the imports", "catalogue.export": "Take the catalogue along", "draft.drop": "Drop a draft", "draft.read": "My drafts",
+    "catalogue.read": "See the imports", "catalogue.export": "Take the catalogue along",
+    "draft.drop": "Drop a draft", "draft.read": "My drafts",
     "draft.save": "Keep a draft", "file.verify": "Verify a document",
     "identity.link": "Link single sign-on", "job.read": "My jobs", "job.start": "Start a job",
     "page.read": "Start page, help, language", "session.begin": "Sign in", "session.end": "Sign out",

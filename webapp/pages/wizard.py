@@ -421,7 +421,7 @@ def _offered(
     chosen = codes = body.get("resources", [])
     words = request.args.get("find", "")
     if words and agreement is None:
-        asked = {"words": words[:search.WORDS_MAX], "limit": str(FOUND_SHOWN)}
+        asked = {"words": words[: search.WORDS_MAX], "limit": str(FOUND_SHOWN)}
         found = door.the_desk().ask(search.find_resources, door.who, {}, asked)["items"]
         codes = [*chosen, *(item["code"] for item in found)]
     among = Resource.id.in_(scope) | Resource.code.in_(codes)
