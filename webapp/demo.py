@@ -256,7 +256,7 @@ class Story:
         answer, problems = load_catalogue(
             self.run, "wang", DATA / "catalogue_taoyuan_2018.xlsx",
             defaults=["sharing=无条件共享", "opening=无条件开放"],
-            reason=tr("the city's open data, published without conditions"),
+            reason="该市的开放数据目录，已无条件开放",
         )  # fmt: skip
         self.line(
             "{rows} rows read, {new} resources listed, {notices} notices about odd cells.", **answer
