@@ -123,6 +123,7 @@ def find_resources(
     _desk: Desk, session: Session, actor: Actor, *, limit: int = PAGE, after: str = "0",
     words: str = "", **filters: str,
 ) -> dict[str, Any]:  # fmt: skip
+    """What fits and exists for the asker; a filter that is not told to him is not asked either."""
     seen = audiences(session, actor)
     told = [name for name in FILTERS if name != "state" or seen.everything]
     chosen = {name: value for name, value in filters.items() if value and name in told}
