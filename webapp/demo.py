@@ -254,7 +254,11 @@ class Story:
     def catalogue(self) -> None:
         self.head("The catalogue (一本账): a city's real spreadsheet is imported")
         self.run.now = self.at(0)
-        answer, problems = load_catalogue(self.run, "wang", DATA / "catalogue_taoyuan_2018.xlsx")
+        answer, problems = load_catalogue(
+            self.run, "wang", DATA / "catalogue_taoyuan_2018.xlsx",
+            defaults=["sharing=无条件共享", "opening=无条件开放"],
+            reason="该市的开放数据目录，已无条件开放",
+        )  # fmt: skip
         self.line(
             "{rows} rows read, {new} resources listed, {notices} notices about odd cells.", **answer
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.bench.audit import bench_audit
 from tests.bench.log import bench_log
+from tests.bench.search import bench_search
 from tests.bench.site import bench_site
 from tests.bench.usage import bench_usage
 
@@ -17,3 +18,4 @@ if __name__ == "__main__":
         bench_audit(Path(name))
         bench_site(Path(name))
         bench_usage(Path(name))
+        bench_search(Path(name))

@@ -12,14 +12,9 @@ from tests.web.conftest import Site, Visit
 from tests.web.test_jobs_pages import plain, run, visit_of
 
 HEAD = "编号,名称,提供方,怎么说,共享类型,开放类型\n"
-FIRST = (
-    HEAD
-    + "A1,桥梁,市数据局,旧摘要,无条件共享,无条件开放\nA2,路灯,市数据局,照明,无条件共享,无条件开放\n"
-)
-NEXT = (
-    HEAD
-    + "A1,桥梁,市数据局,新摘要,无条件共享,无条件开放\nA3,车站,市数据局,站点,无条件共享,无条件开放\n"
-)
+FREE = "无条件共享,无条件开放\n"
+FIRST = f"{HEAD}A1,桥梁,市数据局,旧摘要,{FREE}A2,路灯,市数据局,照明,{FREE}"
+NEXT = f"{HEAD}A1,桥梁,市数据局,新摘要,{FREE}A3,车站,市数据局,站点,{FREE}"
 
 
 def check(site: Site, visit: Visit, text: str, name: str = "目录.csv", **options: Any) -> str:

@@ -123,7 +123,7 @@ def find_resources(
     _desk: Desk, session: Session, actor: Actor, *, limit: int = PAGE, after: str = "0",
     words: str = "", **filters: str,
 ) -> dict[str, Any]:  # fmt: skip
-    """A page of what fits, the best first, and what each filter would leave; only what the asker may see."""
+    """What fits and exists for the asker; a filter that is not told to him is not asked either."""
     seen = audiences(session, actor)
     told = [name for name in FILTERS if name != "state" or seen.everything]
     chosen = {name: value for name, value in filters.items() if value and name in told}

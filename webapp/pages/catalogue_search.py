@@ -20,6 +20,7 @@ from webapp.deeds.search import FILTERS, find_resources, suggest_resources
 from webapp.language import language, tr
 from webapp.pages import nouns
 from webapp.pages.public import CHOICES
+from webapp.pages.show import word
 
 SHOWN = 8  # values of a filter; the others stand behind “more”
 DEMAND = "demand_submit"
@@ -40,7 +41,8 @@ def resource_list() -> str:
     chosen = {name: asked[name] for name in FILTERS if name in asked and name in found["facets"]}
     start = int(asked.get("after", 0))
     return render_template(
-        "resource_list.html", found=found, asked=asked, chosen=chosen, filters=FILTERS, shown=SHOWN,
+        "resource_list.html", found=found, asked=asked, chosen=chosen, shown=SHOWN,
+        headings={name: tr(title) for name, title in FILTERS.items()},
         first=start + 1, last=start + len(found["items"]), step=PAGE, ranked=EXACT_MAX,
         before=max(0, start - PAGE) if start else None, address=address, demand=demand_address(),
         offers=[DEEDS[name] for name in nouns.LISTED["resource"]
@@ -75,7 +77,7 @@ def value_word(name: str, value: str) -> str:
         return CYCLES[value].zh if language() == "zh" else CYCLES[value].en
     if (name, value) in CHOICES:
         return tr(CHOICES[name, value])
-    return tr(value) if name in ("grade", "state") else value
+    return word(value) if name in ("grade", "state") else value
 
 
 def field_label(name: str) -> str:
