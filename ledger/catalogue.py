@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger import grading, log
 from ledger.agreements import Agreement
 from ledger.catalogue_fields import FIELDS
-from ledger.catalogue_values import OPENING, SHARING, read_choice, stale_on
+from ledger.catalogue_values import CODED, OPENING, SHARING, read_choice, stale_on
 from ledger.errors import Missing
 from ledger.parties import Actor, Party, may, successor
 from ledger.states import move
@@ -215,16 +215,26 @@ def add_resource(
     found = session.scalar(select(Resource).where(Resource.code == code))
     if found is not None:
         return found
-    state = move("resource", "list", None)
+    state, elements = move("resource", "list", None), coded(elements)
     grade, audience, until = derive(state, elements)
     resource = Resource(
-        id=new_id(), code=code, title=title, provider=provider, elements=dict(elements),
+        id=new_id(), code=code, title=title, provider=provider, elements=elements,
         import_id="", state=state, provider_id=owner, grade=grade, audience=audience,
         stale_on=until,
     )  # fmt: skip
     log.append(session, resource, "resource.listed", actor.member_id)
     session.flush()
     return resource
+
+
+def coded(elements: Mapping[str, Any]) -> dict[str, Any]:
+    """Elements with our word for what is written in a word of the field, as a table's are.
+
+    >>> coded({"sharing": "无条件共享", "opening": "看情况"})
+    {'sharing': 'unconditional', 'opening': '看情况'}
+    """
+    read = {name: _choice(elements.get(name), known) for name, known in CODED.items()}
+    return {name: read.get(name) or value for name, value in elements.items()}
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -285,12 +285,22 @@ def _told(change: Change, *, with_differences: bool = False) -> dict[str, Any]:
         "code": change.code, "provider": change.provider, "title": change.title, "verb": change.verb
     }  # fmt: skip
     if with_differences:
-        told["differences"] = [[name, *map(_short, pair)] for name, *pair in change.differences()]
+        told["differences"] = _plainly(change.differences())
     return told
 
 
 def _gone(known: Known) -> dict[str, Any]:
     return {"code": known.code, "provider": known.provider, "title": known.title}
+
+
+def _plainly(found: Sequence[tuple[str, Any, Any]]) -> list[list[Any]]:
+    """Differences as they are shown; the original wording only where its meaning stayed."""
+    names = {name for name, _, _ in found}
+    return [
+        [name, _short(old), _short(new)]
+        for name, old, new in found
+        if name.removesuffix("_text") == name or name.removesuffix("_text") not in names
+    ]
 
 
 def _short(value: Any) -> Any:
@@ -440,9 +450,7 @@ def _changes(session: Session, found: CatalogueImport, start: int) -> Iterable[d
         yield {
             "code": after["code"], "provider": after["provider"], "title": after["title"],
             "verb": verbs.get(kind, "withdraw"),
-            "differences": [
-                [name, *map(_short, pair)] for name, *pair in differences(before, after)
-            ],
+            "differences": _plainly(differences(before, after)),
         }  # fmt: skip
 
 

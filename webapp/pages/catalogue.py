@@ -204,6 +204,7 @@ def import_page(import_id: str) -> str:
             names=nouns.party_names(session), undone_by=undone_by, start=start_at,
             notices=notices[:PROBLEMS_SHOWN], notice_count=deeds.facts_of(row)["notices"],
             offers=nouns.offers(session, door.actor(), row, keys),
+            list_address=url_for("catalogue_list"), list_title=deeds.list_imports.title,
         )  # fmt: skip
 
 

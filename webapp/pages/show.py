@@ -13,7 +13,7 @@ from webapp.language import tr
 BADGES = {
     **dict.fromkeys(("valid", "registered", "in_force", "approved", "posted", "agreed", "granted",
                      "effective", "anchored", "confirmed", "done", "listed", "active", "accepted",
-                     "fulfilled", "answered", "upheld"), "success"),
+                     "fulfilled", "answered", "upheld", "applied"), "success"),
     **dict.fromkeys(("suspended", "returned", "on_notice", "proposed", "submitted", "in_review",
                      "reviewed", "drafted", "waiting", "sent", "running", "queued", "lapsed",
                      "sealed", "recorded", "objection_review", "assigned", "raised",
