@@ -10,8 +10,8 @@ from ledger.errors import Conflict
 
 MOVES: dict[str, dict[str, dict[str | None, str]]] = {
     "catalogue": {  # a change set of the catalogue
-        "import": {None: "applied"},
         "propose": {None: "proposed"},
+        "import": {None: "applied"},
         "approve": {"proposed": "applied"},
         "reject": {"proposed": "rejected"},
         "undo": {"applied": "undone"},
