@@ -7,7 +7,7 @@ door's own logic is used. A route that names what has no ready subject below fai
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import count
 from typing import Any
@@ -35,7 +35,7 @@ from ledger import (
 from ledger.calendar import local_date, years_after
 from ledger.catalogue import resource_by_code
 from ledger.chain.keys import address_of
-from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Member
+from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Actor, Member
 from ledger.registration import coded
 from tests.conftest import DEMO, ORIGIN, PARTIES, Town, compliance
 from tests.ledger import organisations
@@ -328,7 +328,7 @@ def furnish(site: Site) -> Stage:
         "order": licence.order_reference,
         "reference": payment.reference,
         "registration_code": registered.code,
-        "resource_code": "307001001/000001",
+        "resource_code": open_resource(town).code,
         "scheme_id": scheme.id,
         "statement_number": statement.number,
         "steward_id": organisations.steward(town).id,
@@ -346,12 +346,27 @@ def furnish(site: Site) -> Stage:
     return made
 
 
-def brought(town: Town) -> catalogue_imports.CatalogueImport:
-    """A change set that the registrar made by hand."""
-    with town.reading() as session:
+def open_resource(town: Town) -> catalogue.Resource:
+    """One that exists for everybody: who may not change it is refused, not told that there is none."""
+    with town.deed() as session:
+        made = catalogue.add_resource(
+            session, town.actors["rita"], town.now, code="307001001/000003", title="空气质量",
+            provider="市数据局",
+            elements={"opening": "unconditional", "personal_information": "none"},
+        )  # fmt: skip
+        assert made.audience == "public"
+    return made
+
+
+def brought(town: Town, by: Actor | None = None) -> catalogue_imports.CatalogueImport:
+    """A change set of one resource by hand, the registrar's or another one's."""
+    with town.deed() as session:
         row = catalogue.resource_by_code(session, "307001001/000001")
-    given = {"title": row.title, "provider": row.provider, **row.elements, "record_count": 1}
-    return town.do("rita", catalogue_imports.bring_one, row.code, given, "更正")
+        given = {"title": row.title, "provider": row.provider, **row.elements}
+        given["record_count"] = row.version
+        return catalogue_imports.bring_one(
+            session, by or town.actors["rita"], town.now, row.code, given, "更正"
+        )
 
 
 def size(stage: Stage) -> dict[str, int]:
@@ -472,6 +487,7 @@ def test_who_shows_a_token_that_is_none_is_refused_even_where_everybody_may(
 NO_DECISIONS = {
     "application.withdraw": "the applicant's own",
     "licence.revoke": "the seller's own",
+    "catalogue.undo": "the data authority's, also of what it made; a new change set with its reason",
     **{f"demand.{verb}": "the demander's own" for verb in ("close", "appeal", "withdraw")},
     **{f"feedback.{verb}": "his who raised it" for verb in ("close", "appeal", "withdraw")},
     **{f"party.{verb}": "on an organisation, by a document that somebody above it made"
@@ -553,6 +569,16 @@ def _statement(town: Town, login: str) -> dict[str, str]:
     )
     town.do(login, revenue.propose, made, ORIGIN)
     return {"statement_number": made.number}
+
+
+def _change_set(town: Town, login: str) -> dict[str, str]:
+    """Handed in by a provider; what a registrar hands in waits for nobody."""
+    town.resources()
+    with town.reading() as session:
+        maker = parties.actor_by_login(session, login)
+    made = brought(town, replace(maker, roles=frozenset({"provider"})))
+    assert made.state == "proposed"
+    return {"import_id": made.id}
 
 
 def _resource(town: Town) -> Any:
@@ -644,6 +670,8 @@ DECISIONS = {
     "statement.approve": Decision(
         "treasury", "treasury", _statement, lambda: {"approval": {"nonce": 0}}),
     "statement.reject": Decision("treasury", "treasury", _statement, _reason),
+    "catalogue.approve": Decision("bureau", "registry", _change_set),
+    "catalogue.reject": Decision("bureau", "registry", _change_set, _reason),
     "demand.assign": Decision(
         "operator", "registry", _demand("submitted"), lambda: {"department": PARTIES["bureau"][2]}),
     "demand.accept": Decision("operator", "bureau", _demand("assigned"), _supply),
