@@ -67,8 +67,8 @@ WITHOUT_A_ROOM = {
     *(verb for verb in MAY if verb.endswith(".read")),
     "audit.run", "catalogue.export", "draft.drop", "draft.save", "figure.compute", "file.verify",
     "identity.link", "job.start", "log.anchor", "log.seal", "member.reset", "outbox.retry",
-    "password.change", "session.begin", "session.end", "statement.proof", "token.create", "token.revoke", "voucher.export",
-    "voucher.verify",
+    "password.change", "session.begin", "session.end", "statement.proof", "token.create",
+    "token.revoke", "voucher.export", "voucher.verify",
 }  # fmt: skip
 
 Do = Callable[[Town, str, Any], Any]  # (town, login, the subjects that stand ready)
