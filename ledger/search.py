@@ -29,7 +29,9 @@ from ledger.scripts import words as words_of
 from ledger.store import Base
 
 BLOCK_BITS: Final = 16
-EXACT_MAX: Final = 2_000  # so many candidates are looked at in their text, and ranked
+EXACT_MAX: Final = 500  # so many candidates are all looked at in their text
+RANKED_MAX: Final = 2_000  # and so many of what was found can be leafed through
+READ_AT_ONCE: Final = 64  # of more candidates, texts are read until the page is full
 TITLE_MAX: Final = 63  # titles from this length on count as equally long
 KEPT_BYTES: Final = 256 * 1024 * 1024
 # Fewer documents, or more values, are counted one by one; else set by set.
@@ -133,6 +135,7 @@ def _search(
     limit: int, facets: Sequence[str],
 ) -> Found:  # fmt: skip
     chosen = {name: index.facet(name, value) for name, value in filters.items() if value}
+    index.terms(_names(wanted))  # at once; what follows has them
     fitting = index.having(index.visible(seen), ALL, wanted)
     exact = True
     if any(len(word) > 2 for word in wanted):
@@ -140,25 +143,23 @@ def _search(
         if exact:
             fitting = index.checked(fitting, wanted)
     hits = _within(fitting, chosen.values())
+    end = offset + limit
     if exact:
-        end = offset + limit
         order = index.ranked(hits, wanted, end) if wanted else newest(hits, end)
     else:
-        order = index.ranked(hits, wanted, EXACT_MAX)
-        good = index.checked(BitMap(order), wanted)
-        if len(order) == len(hits):
-            hits = good
-        order = [doc for doc in order if doc in good]
+        if len(hits) <= EXACT_MAX:
+            hits = index.checked(hits, wanted)
+        order = index.standing(index.ranked(hits, wanted, RANKED_MAX), wanted, end + 1)
     counted = {}
     for name in facets:
         others = (docs for other, docs in chosen.items() if other != name)
         counted[name] = index.counts(
             name, _within(fitting, others) if name in chosen else hits, keep=filters.get(name)
         )  # fmt: skip
-    reach = min(len(hits), EXACT_MAX) if wanted else len(hits)
-    page = tuple(order[offset : min(offset + limit, reach)])
+    reach = min(len(hits), RANKED_MAX) if wanted else len(hits)
+    page = tuple(order[offset : min(end, reach)])
     ending = len(order) if not exact else reach
-    return Found(wanted, page, len(hits), exact, offset + limit < ending, counted)
+    return Found(wanted, page, len(hits), exact, end < ending, counted)
 
 
 def suggest(session: Session, seen: Audience, asked: str, limit: int) -> list[int]:
@@ -168,12 +169,9 @@ def suggest(session: Session, seen: Audience, asked: str, limit: int) -> list[in
         return []
     index = Index(session)
     docs = index.visible(seen)
+    index.terms(_names(wanted))
     hits = index.having(docs, TITLE, wanted) | index.having(docs, CODE, wanted)
-    order = index.ranked(hits, wanted, EXACT_MAX if any(len(w) > 2 for w in wanted) else limit)
-    if any(len(word) > 2 for word in wanted):
-        good = index.checked(BitMap(order), wanted)
-        order = [doc for doc in order if doc in good]
-    return order[:limit]
+    return index.standing(index.ranked(hits, wanted, RANKED_MAX), wanted, limit)
 
 
 def newest(docs: BitMap, count: int) -> list[int]:
@@ -181,8 +179,23 @@ def newest(docs: BitMap, count: int) -> list[int]:
     return list(docs[max(0, len(docs) - count) :])[::-1]
 
 
+def _names(wanted: Sequence[str]) -> list[str]:
+    """All terms that are asked for when these words are looked for and ranked."""
+    if not wanted:
+        return []
+    whole = f"{BEGIN}{' '.join(wanted)}{END}"
+    asked = {ALL: wanted, TITLE: (*wanted, whole), CODE: (*wanted, whole)}
+    names = [place + gram for place, some in asked.items() for word in some for gram in grams(word)]
+    return list(dict.fromkeys(names))
+
+
 def _within(docs: BitMap, sets: Iterable[BitMap]) -> BitMap:
     return reduce(BitMap.__and__, sets, docs)
+
+
+def kept_of(session: Session) -> "Kept":
+    """What this process keeps of a session's database."""
+    return _kept_of(session.connection().engine.pool)
 
 
 class Index:
@@ -244,13 +257,14 @@ class Index:
         kept, changed = self._kept.look(key, self._marks)
         if kept is not None and not changed:
             return cast(tuple[list[str], Any], kept)
-        old, before = kept or ([], np.zeros(0, np.intp))
+        old, before = kept or ([], np.zeros(0, np.uint8))
         sets = self.family(f"{FACET}{name}:")
         values = sorted({*old, *sets})
         places = {value: place for place, value in enumerate(values)}
-        value_of = np.zeros((max(self._marks, default=-1) + 1) << BLOCK_BITS, np.intp)
+        small = np.min_scalar_type(max(len(values) - 1, 0))  # few bytes a document stay near
+        value_of = np.zeros((max(self._marks, default=-1) + 1) << BLOCK_BITS, small)
         if old:
-            moved = np.array([places[value] for value in old], np.intp)
+            moved = np.array([places[value] for value in old], small)
             value_of[: len(before)] = moved[before][: len(value_of)]
         anew = BitMap()
         for block in changed:
@@ -307,6 +321,17 @@ class Index:
             if len(word) > 2 and docs:
                 docs = self._checked(docs, word)
         return docs
+
+    def standing(self, order: Sequence[int], wanted: Sequence[str], count: int) -> list[int]:
+        """The first `count` of the documents in whose text the longer words stand; no more are read."""
+        good: list[int] = []
+        for start in range(0, len(order), READ_AT_ONCE):
+            if len(good) >= count:
+                break
+            some = order[start : start + READ_AT_ONCE]
+            right = self.checked(BitMap(some), wanted)
+            good += [doc for doc in some if doc in right]
+        return good[:count]
 
     def _checked(self, docs: BitMap, word: str) -> BitMap:
         looked, good = self._kept.get(("checked", word), self._marks) or (BitMap(), BitMap())

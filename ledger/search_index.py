@@ -43,10 +43,10 @@ AT_ONCE: Final = 200  # so many changed resources are indexed within the deed
 STEP: Final = 2_000  # and so many in one step of what follows
 WINDOW: Final = 20_000  # leaves looked at in one step
 IDS_A_STATEMENT: Final = 500
-# What is searched besides title and code: no addresses, no dates, no persons.
+# What is searched besides title and code: no addresses, no dates, no persons, nothing of INNER.
 TEXTS: Final = (
-    "summary", "items", "keywords", "category", "source_system", "provider_code", "kind", "format",
-    "related", "sharing_condition", "opening_condition", "quality_standard", "notes",
+    "summary", "items", "keywords", "category", "provider_code", "kind", "format", "related",
+    "sharing_condition", "opening_condition", "quality_standard", "notes",
 )  # fmt: skip
 PLACES: Final = (TITLE, CODE, ALL)
 

@@ -40,6 +40,8 @@ from ledger.errors import Conflict, Invalid
 from ledger.proof.encoding import check_subset, instant
 
 SQLITE_BUSY_S = 30
+SQLITE_MAPPED = 2_000_000_000  # bytes read without copying; SQLite itself allows about so many
+SQLITE_CACHE_KB = 16_000
 _RANDOM_BITS = 62  # the last ones of a UUIDv7
 _RANDOM_MASK = (1 << _RANDOM_BITS) - 1
 
@@ -265,7 +267,10 @@ def _as_json(value: Any) -> Any:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's "begin" event begins, not the driver
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (
+        "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON",
+        f"mmap_size={SQLITE_MAPPED}", f"cache_size=-{SQLITE_CACHE_KB}",
+    ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -111,6 +111,7 @@ def desk_at(folder: Path, url: str) -> Desk:
     home.__dict__["config"] = Config(
         ORIGIN, Deployment(1, "0x00", CONTRACTS, 0), True, False, START
     )
+    home._is_own = True  # there is no log here; in a home it is looked at once
     return Desk(home, lambda: "-")
 
 

@@ -12,11 +12,13 @@ from sqlalchemy import delete, insert, select, update
 
 from ledger import catalogue, log, search, search_index
 from ledger.catalogue import Audience, Resource
+from ledger.catalogue_fields import INNER
 from ledger.scripts import fold, words
 from ledger.search import Found, Posting, SearchBlock, SearchDoc
 from ledger.store import new_id
 from tests.conftest import Town
 from webapp import indexing
+from webapp.deeds.search import _told
 
 ALL = Audience(everything=True)
 
@@ -228,6 +230,7 @@ def test_beyond_the_candidates_that_are_read_the_count_is_about_and_the_rows_are
     village: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "EXACT_MAX", 6)
+    monkeypatch.setattr(search, "RANKED_MAX", 6)
     # Each pair of 公車站 stands in all, the word only in those with an even number.
     put(village, [
         Entry(str(n), f"{'公車站' if n % 2 == 0 else '公車車站'}{n}", "处", "", "core", "public", None)
@@ -252,6 +255,47 @@ def test_pages_follow_each_other_without_gap(village: Town) -> None:
         assert [code for _, order in parts for code in order] == whole
         assert [found.more for found, _ in parts] == [True, True, False]
     assert ask(village, "公車", offset=50)[1] == []
+
+
+def test_of_many_candidates_no_more_texts_are_read_than_fill_the_page(
+    village: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(village, [Entry(str(n), f"公車站{n}", "处", "", None, "public", None) for n in range(9)])
+    monkeypatch.setattr(search, "EXACT_MAX", 6)
+    monkeypatch.setattr(search, "READ_AT_ONCE", 2)
+    read: list[int] = []
+    real = search.Index._checked
+
+    def checked(index: Any, docs: Any, word: str) -> Any:
+        read.extend(docs)
+        return real(index, docs, word)
+
+    monkeypatch.setattr(search.Index, "_checked", checked)
+    found, order = ask(village, "公車站", limit=2)
+    assert (order, found.more, found.exact, len(read)) == (["0", "1"], True, False, 4)
+    found, order = ask(village, "公車站", offset=8, limit=2)
+    assert (order, found.more) == (["8"], False)
+
+
+def test_nobody_finds_what_only_those_who_work_with_a_resource_are_shown(village: Town) -> None:
+    put(village, [])
+    inner = {name: f"鬯龘霡靐{name}" for one in INNER for name in (one, f"{one}_text")}
+    with village.deed() as session:
+        row = {
+            "id": new_id(), "version": 1, "code": "1", "title": "公車", "provider": "处",
+            "elements": {"summary": "公車", **inner}, "import_id": "", "state": "listed",
+            "provider_id": None, "grade": None, "audience": "public",
+        }  # fmt: skip
+        session.execute(insert(Resource).values(row))
+        search_index.index(session, [str(row["id"])])
+        stored = session.scalars(select(SearchDoc.text)).one()
+        assert "龘" not in stored
+        assert "source" not in stored
+        told = _told(session.scalars(select(Resource)).one(), ("龘",))
+        assert "龘" not in str(told)
+    assert ask(village, "公車")[1] == ["1"]
+    for word in ("鬯", "龘霡", "鬯龘霡靐", "source"):
+        assert ask(village, word)[1] == []
 
 
 # ---------------------------------------------------------------- keeping up with what changes

@@ -20,6 +20,7 @@ from webapp.deeds.forms import said as wording
 
 WORDS_MAX = 200
 SUGGESTED = 8
+TOLD_BYTES = 4_000  # what a row takes while it is kept, about
 TITLE_ONLY = ("code", "title", "provider")
 # A filter's heading; the state is told to who sees withdrawn ones too.
 FILTERS = {
@@ -132,7 +133,7 @@ def find_resources(
         session, seen, words, chosen, offset=start, limit=limit, facets=told
     )  # fmt: skip
     return {
-        "items": [_told(row, found.words) for row in rows_of(session, seen, found.docs)],
+        "items": _all_told(session, rows_of(session, seen, found.docs), found.words),
         "next": str(start + limit) if found.more else None,
         "count": found.count,
         "exact": found.exact,
@@ -169,6 +170,19 @@ def rows_of(session: Session, seen: Audience, docs: Sequence[int]) -> list[Any]:
     found = session.execute(_FOUND, {"docs": list(docs)}).all() if docs else ()
     known: dict[int, Any] = {row.doc: row for row in found}
     return [known[doc] for doc in docs if doc in known and seen.sees(known[doc])]
+
+
+def _all_told(
+    session: Session, rows: Sequence[Any], wanted: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """The rows of a page; those that were told before, in their versions now, are told again."""
+    key = ("told", wanted, tuple((row.id, row.version) for row in rows))
+    kept = search.kept_of(session)
+    told: list[dict[str, Any]] | None = kept.get(key, {})
+    if told is None:
+        told = [_told(row, wanted) for row in rows]
+        kept.put(key, {}, told, TOLD_BYTES * len(told))
+    return list(told)
 
 
 def _told(row: Any, wanted: Sequence[str]) -> dict[str, Any]:

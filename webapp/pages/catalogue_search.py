@@ -12,7 +12,7 @@ from flask_limiter import Limiter
 from ledger.catalogue_fields import FIELDS
 from ledger.catalogue_values import CYCLES
 from ledger.parties import allowed
-from ledger.search import EXACT_MAX, UNSTATED
+from ledger.search import RANKED_MAX, UNSTATED
 from webapp import door
 from webapp.deeds import DEEDS
 from webapp.deeds.answers import PAGE
@@ -43,7 +43,7 @@ def resource_list() -> str:
     return render_template(
         "resource_list.html", found=found, asked=asked, chosen=chosen, shown=SHOWN,
         headings={name: tr(title) for name, title in FILTERS.items()},
-        first=start + 1, last=start + len(found["items"]), step=PAGE, ranked=EXACT_MAX,
+        first=start + 1, last=start + len(found["items"]), step=PAGE, ranked=RANKED_MAX,
         before=max(0, start - PAGE) if start else None, address=address, demand=demand_address(),
         offers=[DEEDS[name] for name in nouns.LISTED["resource"]
                 if allowed(door.actor(), DEEDS[name].verb)],
