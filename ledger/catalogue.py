@@ -92,7 +92,7 @@ def _choice(value: Any, known: Mapping[str, tuple[str, ...]]) -> str | None:
 
 
 def providers(session: Session) -> Callable[[str | None, Mapping[str, Any]], str | None]:
-    """Who a provider is: by the code its elements give, else by an organisation's exact name, present or past.
+    """Who a provider is: by the code its elements give, else by an organisation's exact name, old or new.
 
     A name that two organisations bear or bore says nothing. One that was merged is who succeeded it; of
     one that was split, only the succession knows who got what.
