@@ -24,7 +24,7 @@ from sqlalchemy import select
 from stdnum.cn import uscc as uscc_rule
 from werkzeug.serving import make_server
 
-from ledger import agreements, handoff, log, parties, registration, revenue, witnesses
+from ledger import agreements, duties, handoff, log, parties, registration, revenue, witnesses
 from ledger.calendar import local_date, years_after
 from ledger.chain.keys import address_of, write_durably
 from ledger.proof import receipt as receipts
@@ -34,7 +34,17 @@ from ledger.proof.trust import Trust, parse_trust
 from ledger.registration import coded
 from ledger.store import Answer
 from tests.conftest import CREDENTIAL_KEY, DEMO, LOG_KEY, ORIGIN, PARTIES, Town, compliance
+from tests.ledger import organisations
 from tests.web.conftest import PASSWORD, Site
+from tests.web.test_matrix import (
+    brought,
+    demand_at,
+    exclusion_at,
+    feedback_at,
+    open_resource,
+    proposed_change,
+    settled_duty,
+)
 from tests.web.test_usage import usage_batch
 from tests.witness import LittleWitness
 from webapp import accounts
@@ -88,7 +98,7 @@ def place(common_site: Site) -> Iterator[Site]:
 
 
 def fresh_uscc() -> str:
-    base = f"91000000DEM{next(serial):06d}"
+    base = f"91000000DEM{1000 + next(serial):06d}"  # not one of the town's
     return str(base + uscc_rule.calc_check_digit(base))
 
 
@@ -171,10 +181,10 @@ def proposed(town: Town) -> agreements.Agreement:
 
 def an_agreement(site: Site) -> Request:
     town = site.town
-    town.resources()
     body = {
         "title": "授权运营协议", "mode": "by_scene", "implementer": PARTIES["bureau"][2],
-        "resources": ["307001001/000001"], "from_on": day(town), "until_on": day(town, days=700),
+        "resources": [open_resource(town).code], "from_on": day(town),
+        "until_on": day(town, days=700),
         "elements": dict.fromkeys(agreements.ELEMENTS, "如约定"),
     }  # fmt: skip
     return Request("olga", {}, body, other={"title": "另一协议"})
@@ -386,6 +396,105 @@ def a_cosignature(site: Site) -> Request:
     return Request("admin", {}, {"note": witness.cosign(text)}, other={"note": "— a.example AAAA"})
 
 
+# -- the catalogue, its lists and organisations --------------------------------------------------------
+
+
+def on(
+    login: str, make: Callable[[Town, str], dict[str, str]], maker: str, **body: Any
+) -> Callable[[Site], Request]:
+    """On what somebody made; another reason or ground is another request."""
+    said = next((name for name in ("reason", "ground", "how", "text") if name in body), None)
+    other = {said: "另一说法"} if said else {}
+    return lambda site: Request(login, make(site.town, maker), body, other=other)
+
+
+def applied_change(town: Town, login: str) -> dict[str, str]:
+    town.resources()
+    return {"import_id": brought(town, town.actors[login]).id}
+
+
+def new_resource(town: Town, _login: str) -> dict[str, str]:
+    return {"resource_code": open_resource(town, f"307001001/{next(serial) + 1000:06d}").code}
+
+
+def a_change(site: Site) -> Request:
+    body = {
+        "title": "空气质量监测", "provider": "市数据局", "opening": "unconditional",
+        "sharing": "unconditional", "personal_information": "none", "items": ["监测值"],
+        "update_cycle": "weekly", "updated_on": "2026-01-05", "reason": "更正",
+        "summary": "全市各监测点每小时的空气质量监测数据，含主要污染物浓度、首要污染物"
+                   "和空气质量指数，供公众查询使用。",
+        "format": ["CSV"], "grading": "general", "sharing_mode": "接口",
+    }  # fmt: skip
+    return Request("rita", new_resource(site.town, ""), body, other={"reason": "另一理由"})
+
+
+def a_demand(site: Site) -> Request:
+    body = {
+        "title": "空气质量", "items": ["监测值"], "purpose": "研究", "use": "opening", "basis": "合同",
+    }  # fmt: skip
+    return Request("olga", {}, body, other={"purpose": "教学"})
+
+
+def an_acceptance(site: Site) -> Request:
+    body = {"resource": "307001001/000001", "mode": "file", "by_on": day(site.town, days=9)}
+    return Request("paul", demand_at("assigned")(site.town, "olga"), body, other={"mode": "medium"})
+
+
+def a_cause(site: Site) -> Request:
+    body = {
+        "department": PARTIES["bureau"][2], "cause": "law", "cause_on": day(site.town),
+        "description": "新规定",
+    }  # fmt: skip
+    return Request("rita", {}, body, other={"description": "另一规定"})
+
+
+def reported_duty(town: Town, login: str) -> dict[str, str]:
+    made = town.do(login, duties.report, party=town.party("bureau"), cause="law",
+                   description="新规定", cause_on=local_date(town.now))  # fmt: skip
+    return {"duty_number": made.number}
+
+
+def an_exclusion(site: Site) -> Request:
+    body = {
+        "title": "人员名单", "forbids": ["opening"], "basis": "法", "from_on": day(site.town),
+        "review_on": day(site.town, days=9),
+    }  # fmt: skip
+    return Request("paul", {}, body, other={"title": "另一名单"})
+
+
+def a_finding(site: Site) -> Request:
+    body = {"kind": "quality", "about": "data_quality", "description": "缺行"}
+    return Request("olga", new_resource(site.town, ""), body, other={"description": "缺列"})
+
+
+def a_steward(site: Site) -> Request:
+    login = fresh_member(site, "provider", party="bureau")
+    body = {"login": login, "post": "steward", "from_on": day(site.town)}
+    keys = {"uscc": PARTIES["bureau"][2]}
+    return Request("admin", keys, body, other={"from_on": day(site.town, days=-1)})
+
+
+def a_relief(site: Site) -> Request:
+    keys = {"steward_id": organisations.steward(site.town).id}
+    other = {"until_on": day(site.town, days=-1)}
+    return Request("admin", keys, {"until_on": day(site.town)}, other=other)
+
+
+def a_succession(verb: str) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        town = site.town
+        one, main, other = (organisations.party(town) for _ in range(3))
+        given: dict[str, dict[str, Any]] = {
+            "rename": {"name": f"{one.name}（新）"}, "merge": {"into": main.uscc},
+            "split": {"main": main.uscc, "others": [other.uscc], "who_gets": []},
+        }  # fmt: skip
+        body = {**given[verb], "ground": organisations.GROUND, "effective_on": day(town)}
+        return Request("admin", {"uscc": one.uscc}, body, other={"ground": "另一批复"})
+
+    return make
+
+
 def by_admin(**body: Any) -> Callable[[Site], Request]:
     return lambda _site: Request("admin", {}, body, other={"offline": False} if body else {})
 
@@ -400,7 +509,43 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "token.revoke": a_revoked_token,
     "evidence.deposit": a_file,
     "catalogue.import": a_catalogue,
+    "catalogue.check": a_catalogue,
+    "catalogue.approve": on("rita", proposed_change, "paul", reason="属实"),
+    "catalogue.reject": on("rita", proposed_change, "paul", reason="不实"),
+    "catalogue.undo": on("rita", applied_change, "rita", reason="有误"),
     "resource.add": a_resource,
+    "resource.change": a_change,
+    "resource.withdraw": on("rita", new_resource, "", reason="停止采集"),
+    "demand.submit": a_demand,
+    "demand.assign": on("rita", demand_at("submitted"), "olga", department=PARTIES["bureau"][2]),
+    "demand.accept": an_acceptance,
+    "demand.refuse": on("paul", demand_at("assigned"), "olga", ground="依法"),
+    "demand.fulfil": on("paul", demand_at("accepted"), "olga", how="接口"),
+    "demand.close": on("olga", demand_at("fulfilled"), "olga"),
+    "demand.appeal": on("olga", demand_at("refused"), "olga", reason="依据不成立"),
+    "demand.uphold": on("rob", demand_at("appealed"), "olga", reason="依法"),
+    "demand.dismiss": on("rob", demand_at("appealed"), "olga", reason="依法"),
+    "demand.withdraw": on("olga", demand_at("submitted"), "olga", reason="不再需要"),
+    "duty.report": a_cause,
+    "duty.settle": on("paul", reported_duty, "rita", not_needed="目录已写明"),
+    "duty.confirm": on("rita", settled_duty, "paul"),
+    "duty.reopen": on("rita", settled_duty, "paul", reason="未写明"),
+    "exclusion.propose": an_exclusion,
+    "exclusion.approve": on("rob", exclusion_at("proposed"), "paul"),
+    "exclusion.reject": on("rob", exclusion_at("proposed"), "paul", reason="无依据"),
+    "exclusion.end": on("rita", exclusion_at("in_force"), "paul", reason="法已修订"),
+    "feedback.raise": a_finding,
+    "feedback.answer": on("paul", feedback_at("raised"), "olga", verdict="explained", text="无误"),
+    "feedback.close": on("olga", feedback_at("answered"), "olga"),
+    "feedback.appeal": on("olga", feedback_at("answered"), "olga", reason="有误"),
+    "feedback.uphold": on("rita", feedback_at("appealed"), "olga", reason="属实"),
+    "feedback.dismiss": on("rita", feedback_at("appealed"), "olga", reason="不实"),
+    "feedback.withdraw": on("olga", feedback_at("raised"), "olga", reason="已自行找到"),
+    "steward.name": a_steward,
+    "steward.relieve": a_relief,
+    "party.rename": a_succession("rename"),
+    "party.merge": a_succession("merge"),
+    "party.split": a_succession("split"),
     "agreement.propose": an_agreement,
     "agreement.sign": a_signature,
     "application.submit": an_application,

@@ -311,12 +311,12 @@ def furnish(site: Site) -> Stage:
         "batch_number": usage_batch(town, licence.order_reference),
         "appraisal_number": town.appraisal(registered).number,
         "code": "zh",
-        "demand_number": _demand("assigned")(town, "olga")["demand_number"],
+        "demand_number": demand_at("assigned")(town, "olga")["demand_number"],
         "deposit_id": town.deposit().id,
         "duty_number": town.do("rita", duties.report, party=town.party("operator"), cause="law",
                                description="-", cause_on=local_date(town.now)).number,
-        "exclusion_number": _exclusion("proposed")(town, "paul")["exclusion_number"],
-        "feedback_number": _feedback("raised")(town, "olga")["feedback_number"],
+        "exclusion_number": exclusion_at("proposed")(town, "paul")["exclusion_number"],
+        "feedback_number": feedback_at("raised")(town, "olga")["feedback_number"],
         "setting_name": "confirmations",
         "filename": "site.css",
         "import_id": brought(town).id,
@@ -346,12 +346,11 @@ def furnish(site: Site) -> Stage:
     return made
 
 
-def open_resource(town: Town) -> catalogue.Resource:
+def open_resource(town: Town, code: str = "307001001/000003") -> catalogue.Resource:
     """One that exists for everybody: who may not change it is refused, not told that there is none."""
     with town.deed() as session:
         made = catalogue.add_resource(
-            session, town.actors["rita"], town.now, code="307001001/000003", title="空气质量",
-            provider="市数据局",
+            session, town.actors["rita"], town.now, code=code, title="空气质量", provider="市数据局",
             elements={"opening": "unconditional", "personal_information": "none"},
         )  # fmt: skip
         assert made.audience == "public"
@@ -571,7 +570,7 @@ def _statement(town: Town, login: str) -> dict[str, str]:
     return {"statement_number": made.number}
 
 
-def _change_set(town: Town, login: str) -> dict[str, str]:
+def proposed_change(town: Town, login: str) -> dict[str, str]:
     """Handed in by a provider; what a registrar hands in waits for nobody."""
     town.resources()
     with town.reading() as session:
@@ -587,7 +586,7 @@ def _resource(town: Town) -> Any:
         return resource_by_code(session, "307001001/000001")
 
 
-def _demand(state: str) -> Callable[[Town, str], dict[str, str]]:
+def demand_at(state: str) -> Callable[[Town, str], dict[str, str]]:
     """A demand that somebody made, as far as paul's department has come with it."""
 
     def make(town: Town, login: str) -> dict[str, str]:
@@ -596,12 +595,14 @@ def _demand(state: str) -> Callable[[Town, str], dict[str, str]]:
                        use="sharing", basis="合同")  # fmt: skip
         ways: dict[str, tuple[str, ...]] = {
             "submitted": (), "assigned": ("assign",), "accepted": ("assign", "accept"),
-            "appealed": ("assign", "refuse", "appeal"),
+            "refused": ("assign", "refuse"), "appealed": ("assign", "refuse", "appeal"),
+            "fulfilled": ("assign", "accept", "fulfil"),
         }  # fmt: skip
         acts: dict[str, Callable[[], Any]] = {
             "assign": lambda: town.do("rita", demands.assign, made, town.party("bureau")),
             "accept": lambda: town.do("paul", demands.accept, made, resource=row, mode="file",
                                       by_on=local_date(town.now) + timedelta(days=9)),
+            "fulfil": lambda: town.do("paul", demands.fulfil, made, resource=row, mode="file", how="接口"),
             "refuse": lambda: town.do("paul", demands.refuse, made, ground="法律禁止"),
             "appeal": lambda: town.do(login, demands.appeal, made, "依据不成立"),
         }  # fmt: skip
@@ -612,7 +613,7 @@ def _demand(state: str) -> Callable[[Town, str], dict[str, str]]:
     return make
 
 
-def _duty(town: Town, login: str) -> dict[str, str]:
+def settled_duty(town: Town, login: str) -> dict[str, str]:
     """A duty of paul's department that somebody there settled."""
     made = town.do("rita", duties.report, party=town.party("bureau"), cause="law", description="新规定",
                    cause_on=local_date(town.now))  # fmt: skip
@@ -620,7 +621,7 @@ def _duty(town: Town, login: str) -> dict[str, str]:
     return {"duty_number": made.number}
 
 
-def _exclusion(state: str) -> Callable[[Town, str], dict[str, str]]:
+def exclusion_at(state: str) -> Callable[[Town, str], dict[str, str]]:
     def make(town: Town, login: str) -> dict[str, str]:
         today = local_date(town.now)
         made = town.do(login, exclusions.propose, title="名单", forbids=["opening"], basis="法",
@@ -632,12 +633,13 @@ def _exclusion(state: str) -> Callable[[Town, str], dict[str, str]]:
     return make
 
 
-def _feedback(state: str) -> Callable[[Town, str], dict[str, str]]:
+def feedback_at(state: str) -> Callable[[Town, str], dict[str, str]]:
     def make(town: Town, login: str) -> dict[str, str]:
         made = town.do(login, feedback.raise_, resource=_resource(town), kind="quality",
                        about="data_quality", description="缺行")  # fmt: skip
-        if state == "appealed":
+        if state in ("answered", "appealed"):
             town.do("paul", feedback.answer, made, verdict="explained", text="无误")
+        if state == "appealed":
             town.do(login, feedback.appeal, made, "有误")
         return {"feedback_number": made.number}
 
@@ -670,24 +672,24 @@ DECISIONS = {
     "statement.approve": Decision(
         "treasury", "treasury", _statement, lambda: {"approval": {"nonce": 0}}),
     "statement.reject": Decision("treasury", "treasury", _statement, _reason),
-    "catalogue.approve": Decision("bureau", "registry", _change_set),
-    "catalogue.reject": Decision("bureau", "registry", _change_set, _reason),
+    "catalogue.approve": Decision("bureau", "registry", proposed_change),
+    "catalogue.reject": Decision("bureau", "registry", proposed_change, _reason),
     "demand.assign": Decision(
-        "operator", "registry", _demand("submitted"), lambda: {"department": PARTIES["bureau"][2]}),
-    "demand.accept": Decision("operator", "bureau", _demand("assigned"), _supply),
-    "demand.refuse": Decision("operator", "bureau", _demand("assigned"), lambda: {"ground": "依法"}),
-    "demand.fulfil": Decision("operator", "bureau", _demand("accepted"), lambda: {"how": "接口"}),
-    "demand.uphold": Decision("operator", "registry", _demand("appealed"), _reason),
-    "demand.dismiss": Decision("operator", "registry", _demand("appealed"), _reason),
-    "duty.confirm": Decision("bureau", "registry", _duty),
-    "duty.reopen": Decision("bureau", "registry", _duty, _reason),
-    "exclusion.approve": Decision("bureau", "registry", _exclusion("proposed")),
-    "exclusion.reject": Decision("bureau", "registry", _exclusion("proposed"), _reason),
-    "exclusion.end": Decision("bureau", "registry", _exclusion("in_force"), _reason),
+        "operator", "registry", demand_at("submitted"), lambda: {"department": PARTIES["bureau"][2]}),
+    "demand.accept": Decision("operator", "bureau", demand_at("assigned"), _supply),
+    "demand.refuse": Decision("operator", "bureau", demand_at("assigned"), lambda: {"ground": "依法"}),
+    "demand.fulfil": Decision("operator", "bureau", demand_at("accepted"), lambda: {"how": "接口"}),
+    "demand.uphold": Decision("operator", "registry", demand_at("appealed"), _reason),
+    "demand.dismiss": Decision("operator", "registry", demand_at("appealed"), _reason),
+    "duty.confirm": Decision("bureau", "registry", settled_duty),
+    "duty.reopen": Decision("bureau", "registry", settled_duty, _reason),
+    "exclusion.approve": Decision("bureau", "registry", exclusion_at("proposed")),
+    "exclusion.reject": Decision("bureau", "registry", exclusion_at("proposed"), _reason),
+    "exclusion.end": Decision("bureau", "registry", exclusion_at("in_force"), _reason),
     "feedback.answer": Decision(
-        "operator", "bureau", _feedback("raised"), lambda: {"verdict": "explained", "text": "无误"}),
-    "feedback.uphold": Decision("operator", "registry", _feedback("appealed"), _reason),
-    "feedback.dismiss": Decision("operator", "registry", _feedback("appealed"), _reason),
+        "operator", "bureau", feedback_at("raised"), lambda: {"verdict": "explained", "text": "无误"}),
+    "feedback.uphold": Decision("operator", "registry", feedback_at("appealed"), _reason),
+    "feedback.dismiss": Decision("operator", "registry", feedback_at("appealed"), _reason),
     "member.change": Decision(
         "registry", "registry", lambda _town, login: {"login": login},
         lambda: {"roles": ["operator"]}),
