@@ -34,6 +34,7 @@ from tests.conftest import CONTRACTS, ORIGIN, START
 from webapp.deeds import QUESTIONS, Desk
 from webapp.deeds import all as all_deeds
 from webapp.home import Config, Home, migrate
+from webapp.serve import leave_alone_what_is_loaded
 
 SIZES = (52_542, 1_000_000)
 READERS = 16
@@ -123,6 +124,7 @@ def read(folder: Path, url: str, readers: int, seed: int) -> list[float]:
     desk = desk_at(folder, url)
     with desk.home.reading() as session:
         common, parts = questions(session)
+    leave_alone_what_is_loaded()
     line: SimpleQueue[float] = SimpleQueue()
     begin = time.perf_counter() + WARM_S
     end = begin + ROUND_S
