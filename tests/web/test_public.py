@@ -703,7 +703,15 @@ def test_the_catalogue_is_searched_and_read_by_everybody(stage: Stage) -> None:
     assert 'href="https://docs.example/road" rel="noopener' in page
     visit.client.set_cookie("lang", "zh")
     page = visit.get("/resources/307/9")
-    for fact in ("更新周期", "每季度", "信息项", ">路段</li>", ">日期</li>", "资源格式", "CSV、JSON"):
+    for fact in (
+        "更新周期",
+        "每季度",
+        "信息项",
+        ">路段</li>",
+        ">日期</li>",
+        "资源格式",
+        "CSV、JSON",
+    ):
         assert fact in page
     assert "List a resource" in stage.visit("rita").get("/resources")
 
@@ -714,7 +722,9 @@ def test_the_catalogue_goes_on_page_by_page(stage: Stage) -> None:
     after = re.search(r"limit=1&amp;after=(\d+)", page)  # the rank of what was found, no row's id
     assert after is not None
     following = visit.get(f"/resources?limit=1&after={after[1]}")
-    codes = [re.findall(r'<span class="sz-number">(307/\d+)</span>', one) for one in (page, following)]
+    codes = [
+        re.findall(r'<span class="sz-number">(307/\d+)</span>', one) for one in (page, following)
+    ]
     assert all(len(one) == 1 for one in codes)
     assert codes[0] != codes[1]
     visit.get("/resources?after=x", 400)
