@@ -388,7 +388,7 @@ def write(
         before = change.before
         resource_id, version = (next(ids), 1) if before is None else (before.id, before.version + 1)
         row: tuple[Any, ...] = (
-            resource_id, version, change.code, change.title, change.provider, change.elements.decode(),
+            resource_id, version, change.code, change.title, change.provider, change.elements,
             import_id, change.state, change.provider_id, change.grade, change.audience,
             change.stale_on,
         )  # fmt: skip
@@ -396,7 +396,8 @@ def write(
             fresh.append(row)
         else:
             moved.append({"of": before.id, "was": before.version, **{
-                f"to_{name}": value for name, value in zip(_COLUMNS, row, strict=True)
+                f"to_{name}": value.decode() if name == "elements" else value
+                for name, value in zip(_COLUMNS, row, strict=True)
                 if name not in ("id", "code")
             }})  # fmt: skip
         body = change.body(resource_id, version, import_id)

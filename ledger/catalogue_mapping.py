@@ -186,8 +186,11 @@ def apply(
     blank: Resource = {"sheet": table.sheet, "row": None, "code": None, "title": None}
     if keep is None:
         blank |= dict.fromkeys((*FIELDS, "category_count", *originals))
-    wanted: list[tuple[Field, int, str, str, dict[str, Any]]] = [
-        (one, indexes.get(name, -1), headers.get(name, one.zh), defaults.get(name, ""), {})
+    wanted: list[tuple[Field, int, str, str, dict[str, Any] | None]] = [
+        (
+            one, indexes.get(name, -1), headers.get(name, one.zh), defaults.get(name, ""),
+            None if name in _SELDOM_AGAIN else {},
+        )
         for name, one in FIELDS.items()
         if name in indexes or defaults.get(name)
     ]
@@ -201,11 +204,13 @@ def apply(
         resource["row"] = row.number
         for one, index, header, default, known in wanted:
             text = (cells[index] if index >= 0 else "") or default
-            if text:
-                read = known.get(text)
+            if text and known is None and len(text) <= one.max_chars:
+                resource[one.name] = text if one.name == "summary" else " ".join(text.split())
+            elif text:
+                read = known.get(text) if known else None
                 if read is None:
                     read = _read(work, one, header, text)
-                    if one.name not in _SELDOM_AGAIN:
+                    if known is not None:
                         known[text] = read
                 resource.update(read[0])
                 for told in read[1]:

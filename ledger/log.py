@@ -242,8 +242,10 @@ def sequence(session: Session, now: datetime) -> int:
     if len(rows) > TOLD_MOST:
         put_rows(connection, _record, _PLACED, rows)
     else:
-        named = ({**dict(zip(_PLACED, row, strict=True)), "at": at} for row in rows)
-        connection.execute(insert(_record), list(named))
+        named = (dict(zip(_PLACED, row, strict=True)) for row in rows)
+        connection.execute(
+            insert(_record), [{**row, "at": at, "payload": row["payload"].decode()} for row in named]
+        )
     _grow_tiles(connection, head.tree_size, leaf_hashes)
     connection.execute(_MOVE_HEAD, {"size": head.tree_size + len(rows), "at": at})
     session.info.setdefault(SEQUENCED, []).extend(
@@ -281,7 +283,7 @@ def _place(
         leaf_hashes.append(hashed(entry_head + digest.encode() + entry_tail).digest())
         rows.append((
             first + offset, stored_at, deed.kind, deed.subject_type, subject_id, version, deed.actor,
-            f"sha256:{digest}", salt, text.decode(),
+            f"sha256:{digest}", salt, text,
         ))  # fmt: skip
 
 
