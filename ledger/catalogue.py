@@ -59,15 +59,30 @@ class Resource(Evidence):
 # ---------------------------------------------------------------- what follows from the elements
 
 
+_SAYS = (
+    "sharing", "opening", "personal_information", "grading", "important_list", "updated_on",
+    "update_cycle",
+)  # fmt: skip
+
+
 def derive(state: str, elements: Mapping[str, Any]) -> tuple[str | None, str, str | None]:
     """(grade, audience, the last day within its update cycle) of a resource as it stands."""
-    said = elements.get("grading"), elements.get("impacts"), elements.get("important_list")
-    grade = grading.effective(elements) if any(said) else None
-    until = _stale_on(elements.get("updated_on"), elements.get("update_cycle"))
-    return grade, _audience(state, elements, grade), until if state == "listed" else None
+    impacts = elements.get("impacts")
+    said = tuple(map(elements.get, _SAYS))
+    try:
+        return _derived(state, tuple(impacts) if isinstance(impacts, list) else (), said)
+    except TypeError:  # an element that is no text, of which nothing is kept
+        return _derived.__wrapped__(state, tuple(impacts or ()), said)
 
 
-_stale_on = lru_cache(maxsize=8192)(stale_on)
+@lru_cache(maxsize=16_384)  # many resources say the same in these
+def _derived(
+    state: str, impacts: tuple[str, ...], said: tuple[Any, ...]
+) -> tuple[str | None, str, str | None]:
+    told = dict(zip(_SAYS, said, strict=True))
+    grade = grading.effective({**told, "impacts": list(impacts)})
+    until = stale_on(told["updated_on"], told["update_cycle"])
+    return grade, _audience(state, told, grade), until if state == "listed" else None
 
 
 def _audience(state: str, elements: Mapping[str, Any], grade: str | None) -> str:

@@ -25,7 +25,9 @@ from ledger.store import Base, new_ids, put_rows
 from ledger.tabular import Problem
 
 ROWS_A_STATEMENT = 500
+MANY = 10_000
 _NAMES = frozenset(FIELDS) | {f"{name}_text" for name in FIELDS} | {"category_count"}
+_NO_ELEMENTS = (*KEY_ELEMENTS, *PLACES)
 _TEXT, _PLAIN = {str}, {str, list, int}
 NAMED_MOST = 50  # codes that a refusal names one by one
 OPEN_APPLICATIONS = (
@@ -55,6 +57,24 @@ class Known(NamedTuple):
     def body(self) -> dict[str, Any]:
         """As the last record has it."""
         return {**self._asdict(), "elements": orjson.loads(self.elements)}
+
+
+class Prepared(NamedTuple):
+    """A row in little room; `elements` are their canonical text."""
+
+    code: str
+    title: str
+    provider: str | None
+    provider_code: Any
+    elements: bytes
+    grade: str | None
+    audience: str
+    stale_on: str | None
+    sheet: str | None
+    row: int | None
+
+
+ProviderOf = Callable[[str | None, Mapping[str, Any]], str | None]
 
 
 @dataclass(slots=True)
@@ -146,10 +166,15 @@ def known_by_code(
 ) -> dict[str, Known]:
     """Those of the codes that are in the catalogue, as they stand; held until the deed ends, if wanted."""
     found: dict[str, Known] = {}
-    for part in parts(list(codes)):
-        wanted = KNOWN.where(_resources.c.code.in_(part)).order_by(_resources.c.code)
-        for row in session.execute(wanted.with_for_update() if hold_them else wanted):
-            found[row.code] = Known(*row)
+    wanted = set(codes)
+    all_of_them = len(wanted) > MANY  # then the whole catalogue is read once
+    for part in [()] if all_of_them else parts(sorted(wanted)):
+        query = KNOWN.order_by(_resources.c.code)
+        if not all_of_them:
+            query = query.where(_resources.c.code.in_(part))
+        for row in session.execute(query.with_for_update() if hold_them else query):
+            if row.code in wanted:
+                found[row.code] = Known(*row)
     return found
 
 
@@ -171,7 +196,7 @@ def digest_of(lines: Iterable[bytes]) -> str:
 
 
 def plan(
-    session: Session, actor: Actor, rows: Sequence[Mapping[str, Any]], *,
+    session: Session, actor: Actor, rows: Sequence[Mapping[str, Any] | Prepared], *,
     among: ColumnElement[bool] | None = None, hold_them: bool = False,
 ) -> Plan:  # fmt: skip
     """What the rows would do: each has code, title, provider and elements, by field; nothing is written.
@@ -179,14 +204,15 @@ def plan(
     Gone are the listed resources that the rows lack: `among` those meant, else of the providers that the
     rows speak of.
     """
-    made, provider_of = Plan(), providers(session)
-    known = known_by_code(session, [row["code"] for row in rows], hold_them=hold_them)
+    made, provider_of = Plan(), _once(providers(session))
+    wanted = [prepared(row) for row in rows]
+    known = known_by_code(session, [row.code for row in wanted], hold_them=hold_them)
     own = None if "registrar" in actor.roles else actor.party_id
     seen: set[str] = set()
     names: set[str] = set()
     parties: set[str] = set()
-    for row in rows:
-        code = row["code"]
+    for row in wanted:
+        code = row.code
         if code in seen:
             raise Invalid("The code {code} stands twice.", code=code)
         seen.add(code)
@@ -209,23 +235,43 @@ def plan(
     return made
 
 
+def prepared(row: "Mapping[str, Any] | Prepared") -> Prepared:
+    """What a row says, with what follows from it, in little room; what is prepared stays so."""
+    if isinstance(row, Prepared):
+        return row
+    elements = {name: value for name, value in row.items() if value is not None}
+    for name in _NO_ELEMENTS:
+        elements.pop(name, None)
+    return Prepared(
+        row["code"], row["title"], row.get("provider"), elements.get("provider_code"),
+        _canonical(elements), *derive("listed", elements), row.get("sheet"), row.get("row"),
+    )  # fmt: skip
+
+
 def change_to(
-    row: Mapping[str, Any], before: Known | None, provider_of: Callable[..., str | None]
+    row: "Mapping[str, Any] | Prepared", before: Known | None, provider_of: ProviderOf
 ) -> Change:
     """The resource as a row wants it."""
-    elements = {
-        name: value
-        for name, value in row.items()
-        if value is not None and name not in KEY_ELEMENTS and name not in PLACES
-    }
-    text = _canonical(elements)
+    one = prepared(row)
     listed = before is not None and before.state == "listed"
-    grade, audience, until = derive("listed", elements)
-    provider = row.get("provider")
+    provider_id = provider_of(one.provider, {"provider_code": one.provider_code})
     return Change(
-        "change" if listed else "list", row["code"], row["title"], provider, text, "listed",
-        provider_of(provider, elements), grade, audience, until, before,
+        "change" if listed else "list", one.code, one.title, one.provider, one.elements, "listed",
+        provider_id, one.grade, one.audience, one.stale_on, before,
     )  # fmt: skip
+
+
+def _once(provider_of: ProviderOf) -> ProviderOf:
+    """Each provider is looked up once."""
+    known: dict[tuple[str | None, Any], str | None] = {}
+
+    def found(name: str | None, elements: Mapping[str, Any]) -> str | None:
+        key = (name, elements["provider_code"])
+        if key not in known:
+            known[key] = provider_of(name, elements)
+        return known[key]
+
+    return found
 
 
 def _canonical(elements: dict[str, Any]) -> bytes:
@@ -233,7 +279,7 @@ def _canonical(elements: dict[str, Any]) -> bytes:
     kinds = set(map(type, elements.values()))
     plain = elements.keys() <= _NAMES and kinds <= _PLAIN
     if plain and kinds != _TEXT:
-        plain = all(_is_plain(value) for value in elements.values() if type(value) is not str)
+        plain = all([_is_plain(value) for value in elements.values() if type(value) is not str])
     try:
         if not plain:
             check_subset(elements)
@@ -261,7 +307,7 @@ def differs(change: Change, before: Known | None) -> bool:
 
 
 def _foreign(
-    problems: list[Problem], own: str, row: Mapping[str, Any], change: Change, before: Known | None
+    problems: list[Problem], own: str, row: Prepared, change: Change, before: Known | None
 ) -> bool:
     """Whether a provider's row is of another body, which is told with its place."""
     if change.provider_id != own:
@@ -278,8 +324,7 @@ def _foreign(
         code, column, value = "code_foreign", "code", change.code
     else:
         return False
-    place = (row.get("sheet"), row.get("row"))
-    problems.append(Problem("error", code, *place, column, zh, en, value))
+    problems.append(Problem("error", code, row.sheet, row.row, column, zh, en, value))
     return True
 
 
@@ -343,7 +388,7 @@ def write(
         before = change.before
         resource_id, version = (next(ids), 1) if before is None else (before.id, before.version + 1)
         row: tuple[Any, ...] = (
-            resource_id, version, change.code, change.title, change.provider, change.elements.decode(),
+            resource_id, version, change.code, change.title, change.provider, change.elements,
             import_id, change.state, change.provider_id, change.grade, change.audience,
             change.stale_on,
         )  # fmt: skip
@@ -351,7 +396,8 @@ def write(
             fresh.append(row)
         else:
             moved.append({"of": before.id, "was": before.version, **{
-                f"to_{name}": value for name, value in zip(_COLUMNS, row, strict=True)
+                f"to_{name}": value.decode() if name == "elements" else value
+                for name, value in zip(_COLUMNS, row, strict=True)
                 if name not in ("id", "code")
             }})  # fmt: skip
         body = change.body(resource_id, version, import_id)

@@ -21,6 +21,7 @@ from ledger.catalogue_changes import (
     Change,
     Known,
     Plan,
+    Prepared,
     change_to,
     content_digest,
     differs,
@@ -100,8 +101,8 @@ _proposed = Base.metadata.tables[ProposedChange.__tablename__]
 
 
 def plan_of(
-    session: Session, actor: Actor, rows: Sequence[Mapping[str, Any]], *, scope: str = "providers",
-    file_name: str = "", hold_them: bool = False,
+    session: Session, actor: Actor, rows: Sequence[Mapping[str, Any] | Prepared], *,
+    scope: str = "providers", file_name: str = "", hold_them: bool = False,
 ) -> Plan:  # fmt: skip
     """What the rows would do to the catalogue; nothing is written.
 
@@ -121,7 +122,7 @@ def plan_of(
 
 
 def bring(
-    session: Session, actor: Actor, now: datetime, *, rows: Sequence[Mapping[str, Any]],
+    session: Session, actor: Actor, now: datetime, *, rows: Sequence[Mapping[str, Any] | Prepared],
     file_name: str, file_digest: str, source: str = "table", mapping: Mapping[str, Any] | None = None,
     notices: Sequence[Mapping[str, Any]] = (), defaults: Mapping[str, str] | None = None,
     scope: str = "providers", withdraw_gone: bool = False, reason: str | None = None,

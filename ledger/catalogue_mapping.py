@@ -159,7 +159,8 @@ def apply(
     strict: bool = False,
     most: int | None = None,
     report: Callable[[int], None] = lambda _done: None,
-) -> tuple[list[Resource], list[Problem]]:
+    keep: Callable[[Resource], Any] | None = None,
+) -> tuple[list[Any], list[Problem]]:
     """The rows as resources, and every problem of the file in the order of its rows.
 
     A resource has all keys of `FIELDS`, `category_count`, the originals `format_text`,
@@ -168,6 +169,7 @@ def apply(
     among them. `defaults` gives a field to all rows whose cell is blank or whose column is missing,
     for instance {"provider": "市交通局"}. Errors are all told, of notices of one kind about one column the
     first `most`, and then how many more. `report` hears how many rows are done.
+    With `keep`, what it makes of each resource is returned, which then has no blank values.
 
     Raises Invalid when a required column is missing and has no default (all of them are named,
     with the headers seen), and under `strict` when a column is unknown.
@@ -181,10 +183,14 @@ def apply(
     indexes = mapping.fields
     headers = {name: table.header[index] for name, index in indexes.items()}
     originals = (f"{name}_text" for name in _RESPELT)
-    blank: Resource = dict.fromkeys(("sheet", "row", *FIELDS, "category_count", *originals))
-    blank["sheet"] = table.sheet
-    wanted: list[tuple[Field, int, str, str, dict[str, Any]]] = [
-        (one, indexes.get(name, -1), headers.get(name, one.zh), defaults.get(name, ""), {})
+    blank: Resource = {"sheet": table.sheet, "row": None, "code": None, "title": None}
+    if keep is None:
+        blank |= dict.fromkeys((*FIELDS, "category_count", *originals))
+    wanted: list[tuple[Field, int, str, str, dict[str, Any] | None]] = [
+        (
+            one, indexes.get(name, -1), headers.get(name, one.zh), defaults.get(name, ""),
+            None if name in _SELDOM_AGAIN else {},
+        )
         for name, one in FIELDS.items()
         if name in indexes or defaults.get(name)
     ]
@@ -198,16 +204,18 @@ def apply(
         resource["row"] = row.number
         for one, index, header, default, known in wanted:
             text = (cells[index] if index >= 0 else "") or default
-            if text:
-                read = known.get(text)
+            if text and known is None and len(text) <= one.max_chars:
+                resource[one.name] = text if one.name == "summary" else " ".join(text.split())
+            elif text:
+                read = known.get(text) if known else None
                 if read is None:
                     read = _read(work, one, header, text)
-                    if one.name not in _SELDOM_AGAIN:
+                    if known is not None:
                         known[text] = read
                 resource.update(read[0])
                 for told in read[1]:
                     work.note(told)
-            elif resource[one.name] is not None:
+            elif resource.get(one.name) is not None:
                 pass  # the provider's cell has given its code
             elif one.need == "required":
                 work.tell("{field}_missing", header, about=one)
@@ -215,7 +223,7 @@ def apply(
                 work.tell("cell_blank", header, about=one)
         _check_resource(work, headers, tuple([cells[index] for index in looked_at]))
         if not work.unusable:
-            resources.append(resource)
+            resources.append(resource if keep is None else keep(resource))
     work.tell_counted()
     return resources, work.problems
 

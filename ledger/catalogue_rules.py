@@ -116,7 +116,7 @@ def breaches(code: str, elements: Mapping[str, Any]) -> Iterator[Breach]:
 
 def of_code(code: str) -> Iterator[Breach]:
     """Whether a code that looks like one of the directory is none."""
-    if _looks_like_a_directory_code(code) and decode(code) is None:
+    if _CODE.fullmatch(code) is None and _looks_like_a_directory_code(code):
         yield Breach("directory_code", "code")
 
 

@@ -42,7 +42,7 @@ from ledger.proof import tiles as tiling
 from ledger.proof.bundle import payload_digest
 from ledger.proof.encoding import instant, sha256
 from ledger.proof.merkle import leaf_hash
-from ledger.store import Base, Evidence, as_driven, canonical_fast, put_rows
+from ledger.store import Base, Evidence, as_driven, canonical_fast, keeping_all, put_rows
 
 PENDING = "pending records"
 SEQUENCED = "sequenced"
@@ -198,6 +198,7 @@ def append_many(
         session.info.setdefault(PENDING, []).append(noted)
 
 
+@keeping_all()
 def sequence(session: Session, now: datetime) -> int:
     """Give the noted records their places in the log; returns how many. Call once, before commit.
 
@@ -214,6 +215,7 @@ def sequence(session: Session, now: datetime) -> int:
     rows: list[tuple[Any, ...]] = []
     leaf_hashes: list[bytes] = []
     told: list[range] = []
+    stored_at = as_driven(connection, _record, "at", at)
     for deed in pending:
         first = head.tree_size + len(rows)
         if isinstance(deed, Pending):
@@ -222,16 +224,28 @@ def sequence(session: Session, now: datetime) -> int:
                 [(deed.subject_id, deed.subject_version, canonical_fast(deed.body))],
                 deed.actor, deed.reason,
             )  # fmt: skip
-            _place(many, deed.on_behalf_of, head.origin, at, first, previous, rows, leaf_hashes)
+            _place(
+                many,
+                deed.on_behalf_of,
+                head.origin,
+                at,
+                stored_at,
+                first,
+                previous,
+                rows,
+                leaf_hashes,
+            )
         else:
-            _place(deed, None, head.origin, at, first, previous, rows, leaf_hashes)
+            _place(deed, None, head.origin, at, stored_at, first, previous, rows, leaf_hashes)
         if isinstance(deed, Pending) or len(deed.rows) <= TOLD_MOST:
             told.append(range(first - head.tree_size, len(rows)))
     if len(rows) > TOLD_MOST:
-        stored = as_driven(connection, _record, "at", at)
-        put_rows(connection, _record, _PLACED, [(row[0], stored, *row[2:]) for row in rows])
+        put_rows(connection, _record, _PLACED, rows)
     else:
-        connection.execute(insert(_record), [dict(zip(_PLACED, row, strict=True)) for row in rows])
+        named = (dict(zip(_PLACED, row, strict=True)) for row in rows)
+        connection.execute(
+            insert(_record), [{**row, "at": at, "payload": row["payload"].decode()} for row in named]
+        )
     _grow_tiles(connection, head.tree_size, leaf_hashes)
     connection.execute(_MOVE_HEAD, {"size": head.tree_size + len(rows), "at": at})
     session.info.setdefault(SEQUENCED, []).extend(
@@ -243,7 +257,7 @@ def sequence(session: Session, now: datetime) -> int:
 
 
 def _place(
-    deed: PendingMany, on_behalf_of: str | None, origin: str, at: datetime, first: int,
+    deed: PendingMany, on_behalf_of: str | None, origin: str, at: datetime, stored_at: Any, first: int,
     previous: dict[tuple[str, int], str], rows: list[tuple[Any, ...]], leaf_hashes: list[bytes],
 ) -> None:  # fmt: skip
     """The rows and leaves of a deed; a payload is put together from its canonical pieces, in order."""
@@ -268,8 +282,8 @@ def _place(
         previous[subject_id, version] = f"sha256:{digest}"
         leaf_hashes.append(hashed(entry_head + digest.encode() + entry_tail).digest())
         rows.append((
-            first + offset, at, deed.kind, deed.subject_type, subject_id, version, deed.actor,
-            f"sha256:{digest}", salt, text.decode(),
+            first + offset, stored_at, deed.kind, deed.subject_type, subject_id, version, deed.actor,
+            f"sha256:{digest}", salt, text,
         ))  # fmt: skip
 
 
@@ -283,14 +297,17 @@ def pending_count(session: Session) -> int:
     return len(session.info.get(PENDING, ()))
 
 
-def noted(session: Session, subject_type: str) -> list[str]:
-    """The subjects of a type whose noted records wait for `sequence`."""
+def noted(session: Session, subject_type: str, since: int = 1) -> list[str]:
+    """The subjects of a type whose noted records, from version `since` on, wait for `sequence`."""
     pending: list[Pending | PendingMany] = session.info.get(PENDING, [])
     ids: dict[str, None] = {}
     for deed in pending:
         if deed.subject_type == subject_type:
-            known = [deed.subject_id] if isinstance(deed, Pending) else [r[0] for r in deed.rows]
-            ids.update(dict.fromkeys(known))
+            if isinstance(deed, Pending):
+                rows = [(deed.subject_id, deed.subject_version)]
+            else:
+                rows = [row[:2] for row in deed.rows]
+            ids.update(dict.fromkeys(known for known, version in rows if version >= since))
     return list(ids)
 
 

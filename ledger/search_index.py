@@ -129,7 +129,7 @@ def note(session: Session) -> None:
     if len(changed) <= AT_ONCE:
         index(session, changed)
     else:
-        _show_anew(session, changed)
+        _show_anew(session, log.noted(session, Resource.subject_type, since=2))
 
 
 def behind(session: Session) -> int:

@@ -240,6 +240,11 @@ class _Cleaned(dict[str, str]):
         return cleaned
 
 
+def _is_clean(joined: str) -> bool:
+    """Whether nothing of cells joined by bars needs to be cleaned; a doubt is no."""
+    return joined.isprintable() and " |" not in joined and "| " not in joined and joined == joined.strip()
+
+
 def _cell_text(value: Any) -> str:
     """A cell as text: numbers without ".0" or exponent, dates ISO 8601.
 
@@ -278,7 +283,7 @@ def _texts(rows: list[list[Any]], sheet: str) -> tuple[list[list[str]], list[Pro
     for number, row in enumerate(rows, start=1):
         kinds = set(map(type, row))
         if kinds == {str}:
-            made.append([cleaned[value] for value in row])
+            made.append(row if _is_clean("|".join(row)) else list(map(cleaned.__getitem__, row)))
             continue
         made.append([
             cleaned[value] if type(value) is str else _cell_text(value) for value in row
@@ -409,8 +414,8 @@ def _filled_rows(grid: _Grid, name: str, limits: Limits) -> list[tuple[int, list
             continue
         if len(cells) > limits.columns:
             refuse_size(name, "columns", limits.columns, len(cells), row=number)
-        longest = max(map(len, cells))
-        if longest > limits.cell_chars:
+        longest = len("".join(cells))  # of one cell at most
+        if longest > limits.cell_chars and (longest := max(map(len, cells))) > limits.cell_chars:
             refuse_size(name, "cell_chars", limits.cell_chars, longest, row=number)
         kept.append((number, cells))
         if len(kept) > limits.rows:

@@ -46,7 +46,7 @@ def measure_xlsx(data: bytes, name: str, limits: Limits) -> None:
                         if look and not look.unsure:
                             look.at(piece)
                 if look and not look.is_harmless():
-                    _walk(archive, info, name, limits)
+                    _look_closer(archive, info, name, limits, look.unsure)
     except (
         zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError,
         RuntimeError, ValueError, expat.ExpatError,
@@ -54,8 +54,17 @@ def measure_xlsx(data: bytes, name: str, limits: Limits) -> None:
         refuse("truncated", name, cause=type(error).__name__)
 
 
-def _walk(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limits: Limits) -> None:
-    """Goes through a member as XML: exact, and slow."""
+def _look_closer(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, limits: Limits, unsure: bool
+) -> None:
+    """Notes every row of a member, where that says enough; else goes through it as XML: exact, and slow."""
+    if not unsure:
+        look = _Look(info.filename, b"", limits, near=9)
+        with archive.open(info) as member:
+            while piece := member.read(1 << 18):
+                look.at(piece)
+        if look.is_harmless():
+            return
     walker = _Box(name, info.filename, limits)
     with archive.open(info) as member:
         while piece := member.read(1 << 18):
@@ -70,15 +79,17 @@ class _Look:
     it. A reference is then letters and digits that stand there as such, also inside a comment.
     """
 
-    _ELEMENT: Final = re.compile(rb"[<:](?:c|row|v|is)[\s/>]")
-    _ROW_OF: Final = re.compile(rb'<c r="[A-Z]{1,3}([0-9]{1,7})"')
+    _PREFIXED: Final = re.compile(rb":(?:c|row|v|is)[\s/>]")  # maybe an element that matters
+    _ODD: Final = re.compile(rb'<c(?=[ >/\n\r\t])(?! r="[A-Z]{1,3}[0-9]{1,7}")')
     _FAR_COLUMN: Final = re.compile(rb'<c r="([A-Z]{2,3})[0-9]')
     _TOKEN: Final = 64  # more than any of these takes
 
-    def __init__(self, member: str, start: bytes, limits: Limits) -> None:
+    def __init__(self, member: str, start: bytes, limits: Limits, near: int = 99_999) -> None:
         self.limits, self.rest = limits, b""
-        self.columns: set[bytes] = {b"Z"}  # which of the first 26 a cell is in, nobody asks
-        self.rows: set[bytes] = set()
+        # Which of the first columns and rows (up to `near`) a cell is in, nobody asks.
+        self.columns, self.rows = {b"Z"}, {b"%d" % near}
+        digits = b"%d,7" % (len(str(near)) + 1)
+        self.far_row = re.compile(rb'<c r="[A-Z]{1,3}([0-9]{%b})"' % digits)
         self.unsure = start.startswith(BOM_16) or member.lower().endswith(".rels")
 
     def at(self, piece: bytes) -> None:
@@ -89,25 +100,18 @@ class _Look:
         self._look(text)
 
     def _look(self, text: bytes) -> None:
-        cells = self._ROW_OF.findall(text)
-        begun = sum(text.count(b"<c" + after) for after in (b" ", b">", b"/", b"\n", b"\r", b"\t"))
-        self.unsure |= b"<!" in text or len(cells) != begun or self._prefixed(text)
-        self.rows.update(cells)
+        odd = self._ODD.search(text) or self._PREFIXED.search(text)
+        self.unsure |= b"<!" in text or odd is not None
         self.columns.update(self._FAR_COLUMN.findall(text))
-
-    def _prefixed(self, text: bytes) -> bool:
-        """Whether an element that matters may have a namespace's prefix."""
-        return any(name in text for name in (b":c", b":row", b":v", b":is")) and any(
-            found.startswith(b":") for found in self._ELEMENT.findall(text)
-        )
+        self.rows.update(self.far_row.findall(text))
 
     def is_harmless(self) -> bool:
         """Whether the whole member was understood and its box is within the limits."""
         self._look(self.rest)
         if self.unsure:
             return False
-        right = max((_column_number(one.decode()) for one in self.columns), default=0)
-        bottom = max((int(one) for one in self.rows), default=0)
+        right = max(_column_number(one.decode()) for one in self.columns)
+        bottom = max(map(int, self.rows))
         most = self.limits
         return bottom <= most.rows and right <= most.columns and bottom * right <= most.cells
 

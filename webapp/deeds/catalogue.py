@@ -1,8 +1,6 @@
 """The deeds on the catalogue: check and import a table, decide on what was proposed, undo; list by hand."""
 
-import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from ledger import catalogue, catalogue_imports
 from ledger.catalogue import Resource, differences
-from ledger.catalogue_changes import Change, Known, content_digest, uses
+from ledger.catalogue_changes import Change, Known, content_digest, prepared, uses
 from ledger.catalogue_imports import CatalogueImport
 from ledger.errors import Faults, Invalid
 from ledger.parties import Actor
+from ledger.store import keeping_all
 from webapp.deeds import Deed, Desk, Report, deed, question
 from webapp.deeds.answers import RecordAnswer, history_of, lists, row_schema
 from webapp.deeds.forms import MISSHAPEN, Body, document, said, text, texts
@@ -102,18 +101,6 @@ class NoteBody(Body):
 # ---------------------------------------------------------------- a table is read
 
 
-@contextmanager
-def keeping_all() -> Iterator[None]:
-    """A table's rows are millions of objects that all live on: nobody looks for garbage among them."""
-    looks = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if looks:
-            gc.enable()
-
-
 @dataclass
 class Reading:
     """A table as it was read, with the fields of its columns, its rows, and what is to be told."""
@@ -173,7 +160,7 @@ def _read(
         mapping = _corrected(mapping, table.header, correction)
     rows, problems = catalogue_mapping.apply(
         table, mapping, defaults=_constants(defaults), strict=strict, most=NOTICES_TOLD,
-        report=lambda done: report("check", done, len(table.rows)),
+        report=lambda done: report("check", done, len(table.rows)), keep=prepared,
     )  # fmt: skip
     return Reading(table, mapping, rows, problems)
 
@@ -352,7 +339,7 @@ def facts_of(made: CatalogueImport) -> dict[str, Any]:
 
 def _decision(
     verb: str, title: str, says: str, body: type[Schema]
-) -> Callable[[Callable[..., Any]], Deed]:  # fmt: skip
+) -> Callable[[Callable[..., Any]], Deed]:
     """Enter a decision on a change set."""
     path = f"/catalogue-imports/<import_id>/{verb}"
     return deed(f"catalogue.{verb}", path, title, says, body=body, changes=True)
