@@ -188,7 +188,10 @@ def apply(
         blank |= dict.fromkeys((*FIELDS, "category_count", *originals))
     wanted: list[tuple[Field, int, str, str, dict[str, Any] | None]] = [
         (
-            one, indexes.get(name, -1), headers.get(name, one.zh), defaults.get(name, ""),
+            one,
+            indexes.get(name, -1),
+            headers.get(name, one.zh),
+            defaults.get(name, ""),
             None if name in _SELDOM_AGAIN else {},
         )
         for name, one in FIELDS.items()

@@ -244,7 +244,8 @@ def sequence(session: Session, now: datetime) -> int:
     else:
         named = (dict(zip(_PLACED, row, strict=True)) for row in rows)
         connection.execute(
-            insert(_record), [{**row, "at": at, "payload": row["payload"].decode()} for row in named]
+            insert(_record),
+            [{**row, "at": at, "payload": row["payload"].decode()} for row in named],
         )
     _grow_tiles(connection, head.tree_size, leaf_hashes)
     connection.execute(_MOVE_HEAD, {"size": head.tree_size + len(rows), "at": at})

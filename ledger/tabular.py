@@ -242,7 +242,12 @@ class _Cleaned(dict[str, str]):
 
 def _is_clean(joined: str) -> bool:
     """Whether nothing of cells joined by bars needs to be cleaned; a doubt is no."""
-    return joined.isprintable() and " |" not in joined and "| " not in joined and joined == joined.strip()
+    return (
+        joined.isprintable()
+        and " |" not in joined
+        and "| " not in joined
+        and joined == joined.strip()
+    )
 
 
 def _cell_text(value: Any) -> str:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from ledger import agreements, registration
+from ledger.catalogue import add_resource
 from ledger.proof.encoding import digest_text
 from ledger.registration import Application
 from tests.conftest import PARTIES, Town, compliance
@@ -155,20 +156,26 @@ def go_on(visit: Visit, draft: str) -> str:
 def test_a_resource_needs_no_agreement_and_is_searched_for_in_the_catalogue(
     common_site: Site,
 ) -> None:
-    common_site.town.resources()
+    common_site.town.resources()  # which nobody may open: they exist neither for olga nor for her search
+    for n in (1, 2):
+        common_site.town.do(
+            "rita", add_resource, code=f"307001001/00001{n}", title=f"公开资源 {n}", provider="市数据局",
+            elements={"opening": "unconditional"},
+        )  # fmt: skip
     visit = english(common_site, "olga")
     place = go(visit, begin(visit), {**WHAT, "object": "resource"})
     found = go(visit, place, {"find": "资源 2", "rights": "holding", "go": "find"})
     page = visit.get(found)
-    assert 'value="307001001/000002"' in page
-    assert 'value="307001001/000001"' not in page
+    assert 'value="307001001/000012"' in page
+    assert 'value="307001001/000011"' not in page
+    assert 'value="307001001/000002"' not in page
     assert re.search(r'value="holding" checked', page), "what was ticked is kept while searching"
-    enter = go(visit, found, {"find": "资源 1", "found": "资源 2", "go": "next"})
+    enter = go(visit, found, {"find": "资源 1", "found": "公开资源 2", "go": "next"})
     assert "find=" in enter, "Enter in the search field searches"
-    chosen = {"resources": ["307001001/000002", "307001001/000001\nnothing"], "rights": "holding"}
+    chosen = {"resources": ["307001001/000012", "307001001/000011\nnothing"], "rights": "holding"}
     page = go(visit, place, {**chosen, "go": "next"}, 400)
     assert "the catalogue has no resource nothing" in page
-    chosen["resources"] = ["307001001/000002", "307001001/000001"]
+    chosen["resources"] = ["307001001/000012", "307001001/000011"]
     assert go(visit, place, {**chosen, "go": "next"}).endswith("/data")
 
 
@@ -557,8 +564,11 @@ def test_a_registration_shows_each_reader_what_he_may_see(site: Site) -> None:
     path = f"/registrations/{made.code}"
     owner, public, stranger = english(site, "olga"), english(site), english(site, "mallory")
     for page in (owner.get(path), public.get(path)):
-        for told in ("城数运营有限公司", "Right to operate", "资源 2", "2029-03"):
+        for told in ("城数运营有限公司", "Right to operate", "2029-03"):
             assert told in page
+    assert "资源 2" in owner.get(path)
+    for other in (public, stranger):
+        assert "资源 2" not in other.get(path), "it is not open, and so not there for them"
     for number in (voucher.number, appraisal.number, "SQ2026-000001", "XY2026-0001"):
         assert number in owner.get(path)
         assert number not in public.get(path)
