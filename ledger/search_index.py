@@ -176,7 +176,7 @@ def index(session: Session, resource_ids: Iterable[str]) -> int:
     for row in rows:
         old = known.get(row.id)
         text = text_of(row)
-        weight = min(max(text.index("\n") - 2, 0), TITLE_MAX)
+        weight = min(max(len(text.partition("\n")[0]) - 2, 0), TITLE_MAX)
         new = {
             "doc": old.doc if old is not None else next_doc, "resource_id": row.id,
             "version": row.version, "weight": weight, "text": text,

@@ -331,6 +331,17 @@ def test_what_a_deed_lists_and_changes_is_found_at_once(town: Town) -> None:
     assert (found.count, found.facets["cycle"]) == (0, {"monthly": 1, "daily": 0})
 
 
+def test_a_resource_that_says_one_thing_only_is_listed_and_found(town: Town) -> None:
+    for word in ("–", "同名"):
+        with town.deed() as session:
+            catalogue.add_resource(
+                session, town.actors["rita"], town.now, code=word, title=word, provider=word,
+                elements={"opening": "unconditional"},
+            )  # fmt: skip
+    assert ask(town, "同名")[1] == ["同名"]
+    assert set(ask(town, "")[1]) == {"–", "同名"}
+
+
 def test_of_many_changes_who_may_see_them_holds_at_once_and_their_words_follow(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
