@@ -279,7 +279,7 @@ def _canonical(elements: dict[str, Any]) -> bytes:
     kinds = set(map(type, elements.values()))
     plain = elements.keys() <= _NAMES and kinds <= _PLAIN
     if plain and kinds != _TEXT:
-        plain = all([_is_plain(value) for value in elements.values() if type(value) is not str])
+        plain = all(_is_plain(value) for value in elements.values() if type(value) is not str)
     try:
         if not plain:
             check_subset(elements)
