@@ -9,6 +9,7 @@ python-calamine's reading and one insert of the cells it read, the driver's fast
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,14 +96,12 @@ def bring(desk: Desk, digest: str, key: str) -> float:
         if stage == "index":
             raise Stored
 
-    try:
+    with suppress(Stored):
         desk.do(
             catalogue.import_catalogue, lambda session: actor_by_login(session, "rita"), {},
             {"digest": digest, "name": "catalogue.xlsx", "corrections": [], "defaults": []},
             key=key, report=report,
         )  # fmt: skip
-    except Stored:
-        pass
     spent = time.perf_counter() - start
     with desk.home.reading() as session:
         last = session.scalars(
