@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.audit import bench_audit
+from tests.bench.catalogue import bench_catalogue
 from tests.bench.log import bench_log
 from tests.bench.search import bench_search
 from tests.bench.site import bench_site
@@ -18,4 +19,5 @@ if __name__ == "__main__":
         bench_audit(Path(name))
         bench_site(Path(name))
         bench_usage(Path(name))
+        bench_catalogue(Path(name))
         bench_search(Path(name))
