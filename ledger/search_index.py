@@ -68,8 +68,8 @@ def text_of(row: Any) -> str:
     """A resource's text as it is searched: a field a line, the title and the code with their ends."""
     fields = [row.provider, *(row.elements.get(name) for name in TEXTS)]
     rest = (fold(said(value)) for value in fields if value not in (None, "", []))
-    lines = (f"{BEGIN}{fold(row.title)}{END}", f"{BEGIN}{fold(row.code)}{END}", *rest)
-    return "\n".join(dict.fromkeys(filter(None, lines)))
+    ends = (f"{BEGIN}{fold(row.title)}{END}", f"{BEGIN}{fold(row.code)}{END}")
+    return "\n".join((*ends, *dict.fromkeys(filter(None, rest))))
 
 
 def said(value: Any) -> str:
@@ -176,7 +176,7 @@ def index(session: Session, resource_ids: Iterable[str]) -> int:
     for row in rows:
         old = known.get(row.id)
         text = text_of(row)
-        weight = min(max(len(text.partition("\n")[0]) - 2, 0), TITLE_MAX)
+        weight = min(max(text.index("\n") - 2, 0), TITLE_MAX)
         new = {
             "doc": old.doc if old is not None else next_doc, "resource_id": row.id,
             "version": row.version, "weight": weight, "text": text,
