@@ -1,10 +1,13 @@
 """A resource's page, history and form, and what is overdue, in a browser; both languages, both sizes."""
 
+import pytest
+
 from tests.browser.conftest import DESK, PHONE, People
 
 AT = "/resources/307001001/000001"
 
 
+@pytest.mark.slow
 def test_a_resource_is_read_changed_and_its_history_looked_at(people: People) -> None:
     registrar = people("wang", "zh", DESK)
     registrar.go(AT)

@@ -127,7 +127,9 @@ def _formats(session: Session) -> dict[str, bytes]:
     registered = registration()
     log.append(session, registered, "registration.coded", "clerk-1")
     commit(session, NOW)
-    holder: Any = SimpleNamespace(id="party-2", name="城数运营有限公司", uscc="91000000DEM000003F")
+    holder: Any = SimpleNamespace(
+        id="party-2", name="城数运营有限公司", state="active", uscc="91000000DEM000003F"
+    )
     voucher = vouchers.issue(
         session, REGISTRAR, NOW, registration=registered, holder=holder, holder_address=HOLDER,
         origin=ORIGIN, key=CREDENTIAL_KEY,

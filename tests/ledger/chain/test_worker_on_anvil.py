@@ -317,7 +317,7 @@ class Killer:
 @pytest.mark.parametrize(
     ("node", "database"),
     [
-        ("anvil", "sqlite"),
+        pytest.param("anvil", "sqlite", marks=pytest.mark.slow),
         pytest.param("embedded", "sqlite", marks=pytest.mark.slow),
         pytest.param("anvil", "postgresql", marks=pytest.mark.slow),
     ],
