@@ -1230,13 +1230,16 @@ def test_the_document_is_shown_under_the_site_s_own_policy_from_this_host_only(p
             page.on("pageerror", lambda one: complaints.append(str(one)))
             page.on("request", lambda one: hosts.add(urlsplit(one.url).netloc))
             page.goto(f"http://127.0.0.1:{server.port}/api/docs")
+            # What is not in sight is not drawn: so many operations are too many at once.
+            page.locator(".operation-filter-input").fill("/api/v1/log")
             block = page.locator('.opblock:has([data-path="/api/v1/log"])')
             block.locator(".opblock-summary-control").click()
             block.locator(".try-out__btn").click()
             block.locator(".execute").click()
             block.locator(".live-responses-table").wait_for()
             assert ORIGIN in block.locator(".live-responses-table").inner_text()
-            assert page.locator(".opblock").count() > len(DEEDS) + len(QUESTIONS)
+            told = page.request.get(f"http://127.0.0.1:{server.port}/api/openapi.json").json()
+            assert sum(map(len, told["paths"].values())) > len(DEEDS) + len(QUESTIONS)
             browser.close()
 
     try:
