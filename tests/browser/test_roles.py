@@ -304,7 +304,7 @@ class TestTheMainJob:
         li.look("agreements")
         li.go("/resources?words=" + {"zh": "區", "en": "307001"}[lang])
         li.look("catalogue")
-        li.page.locator("main table a, main .list-group a").first.click()
+        li.page.locator(".sz-found h2 a").first.click()
         li.look("resource")
 
     def test_the_administrator_lets_somebody_in(self, people: People, lang: str) -> None:
