@@ -213,6 +213,7 @@ class Person:
 
     def look(self, name: str) -> None:
         """The page is in order: nothing scrolls sideways, nothing untranslated, axe content; a picture."""
+        self.page.wait_for_load_state()
         shots = os.environ.get("SHUZHENG_SHOTS")
         if shots:
             Path(shots).mkdir(parents=True, exist_ok=True)

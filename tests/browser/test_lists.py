@@ -143,7 +143,8 @@ class TestTheThreeLists:
         wang = people("wang", lang, size=PHONE)
         wang.go("/demands")
         wang.look("demands-phone")
-        wang.page.locator("main tbody th a").first.click()
+        with wang.page.expect_navigation():
+            wang.page.locator("main tbody th a").first.click()
         wang.look("demand-phone")
         wang.go("/responsibilities")
         wang.look("responsibilities-phone")

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 import psycopg
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, delete, insert
 
 from ledger import log
 from ledger.audit_rows import kind_of
@@ -720,6 +720,7 @@ def carry_over(anchored: Anchored, engine: Engine) -> None:
         new.exec_driver_sql("SET LOCAL session_replication_role = replica")
         for table in Base.metadata.sorted_tables:
             rows = [dict(row) for row in old.execute(table.select()).mappings()]
+            new.execute(delete(table))  # what the migrations put there
             if rows:
                 new.execute(insert(table), rows)
     source.dispose()

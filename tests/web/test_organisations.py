@@ -48,6 +48,12 @@ def test_a_former_name_is_shown_and_found(site: Site) -> None:
     assert "市数据资源局" in admin.get("/parties?words=市数据局")
 
 
+def test_a_day_that_no_calendar_counts_from_is_refused_at_its_field(site: Site) -> None:
+    facts = {"name": "市数据资源局", "ground": "更名批复", "effective_on": "0001-01-01"}
+    page = site.visit("admin").post(f"/parties/{BUREAU}/name", facts, 400).text
+    assert "1900-01-01 至 2199-12-31" in page
+
+
 def test_a_split_by_form_names_what_goes_where_and_tells_every_fault(site: Site) -> None:
     town = site.town
     town.resources()

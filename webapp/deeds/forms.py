@@ -15,6 +15,7 @@ from ledger.errors import Faults, Invalid, LedgerError
 from valuation import ValuationError, money
 
 TEXT_MAX = 2_000
+DAY_MIN, DAY_MAX = date(1900, 1, 1), date(2199, 12, 31)
 MISSING = "the field {name} is missing"
 UNKNOWN = "unknown item {key}"
 MISSHAPEN = "the field {name} must be a {form}"
@@ -90,9 +91,11 @@ class YuanField(fields.String):
 
 
 def day(title: str, *, hint: str = "", required: bool = True) -> fields.Field[Any]:
-    """A day; a `datetime.date` inside."""
+    """A day of the years that a calendar can count in; a `datetime.date` inside."""
+    among = said(MISSHAPEN, f"day from {DAY_MIN} to {DAY_MAX}")
     return DayField(
-        required=required, metadata={**_told(title, hint, kind="day"), "format": "date"},
+        required=required, validate=validate.Range(DAY_MIN, DAY_MAX, error=among),
+        metadata={**_told(title, hint, kind="day"), "format": "date"},
         error_messages={"invalid": said(MISSHAPEN, "day")},
     )  # fmt: skip
 
