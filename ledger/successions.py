@@ -9,6 +9,7 @@ a record: it stays, is counted with its reason in `left`, and the first successo
     STAYS      the columns that keep naming who it was, each with its reason
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -175,11 +176,16 @@ def split(
     others: Sequence[Party], who_gets: Mapping[tuple[str, str], Party], ground: str,
     effective_on: date,
 ) -> Succession:  # fmt: skip
-    """Split an organisation: `who_gets` names things by noun and number; the main one gets the rest."""
+    """Split an organisation: `who_gets` names things by noun and number; the main one gets the rest.
+
+    It ends (新设分立), unless it is itself the main one (存续分立): then it keeps all that is not named.
+    """
     may(actor, "party.split", party.id)
     heirs = list({heir.id: heir for heir in (main, *others)}.values())
     if len(heirs) < 2:
         raise Invalid("A split has two successors at least; into one it is a merger.")
+    if main.id == party.id and not who_gets:
+        raise Invalid("{name} goes on and would keep all: name what goes to whom.", name=party.name)
     return _succeed(session, actor, now, "split", party, heirs, who_gets, ground, effective_on)
 
 
@@ -214,8 +220,6 @@ def _check_heirs(
     session: Session, party: Party, heirs: Sequence[Party], held: Mapping[str, int]
 ) -> None:
     for heir in heirs:
-        if heir.id == party.id:
-            raise Invalid("{name} cannot succeed itself.", name=party.name)
         require_active(heir)  # so that there is never a circle: who ended succeeds nobody
         if heir.kind not in SUCCEEDED_BY[party.kind]:
             raise Invalid(
@@ -286,12 +290,17 @@ def _succeed(
         lock(session, row)  # two successions at once could make a circle
         session.refresh(row)
     state = move("party", kind, party.state)
-    left = stays(session, party)
-    held = holdings(session, party) | {one["noun"]: one["count"] for one in left}
-    _check_heirs(session, party, heirs, held)
+    main, ends = heirs[0], party.id != heirs[0].id
+    others = [heir for heir in heirs if heir.id != main.id]
+    if kind == "merge" and not ends or party.id in {heir.id for heir in others}:
+        raise Invalid("{name} cannot succeed itself.", name=party.name)
+    left = stays(session, party) if ends else []
+    held: dict[str, int] = Counter(noun for noun, _ in who_gets)
+    if ends:
+        held = holdings(session, party) | {one["noun"]: one["count"] for one in left}
+    _check_heirs(session, party, heirs if ends else others, held)
     _check_named(session, party, heirs, who_gets)
     made = _begin(actor, now, kind, party, heirs, ground, effective_on)
-    main = heirs[0]
 
     def choose(noun: str, number: str) -> Party:
         return who_gets.get((noun, number), main)
@@ -303,8 +312,9 @@ def _succeed(
             moved |= {holding.noun: count} if count else {}
     moved |= _people(session, actor, made, party, choose)
     made.moved, made.left = moved, left
-    party.state, party.successor_ids = state, [heir.id for heir in heirs]
-    log.append(session, party, f"party.{state}", actor.member_id, reason=made.id)
+    if ends:
+        party.state, party.successor_ids = state, made.to_ids
+        log.append(session, party, f"party.{state}", actor.member_id, reason=made.id)
     log.append(session, made, "succession.recorded", actor.member_id)
     session.flush()
     return made
@@ -316,9 +326,11 @@ def _follow(
     """Give each row its new holder, with a record."""
     if holding.model is Resource:
         return _hand_over(session, actor, made, party, lambda code: choose("resource", code))
-    rows = session.scalars(select(holding.model).where(holding.of(party.id))).all()
-    for row in rows:
+    count = 0
+    for row in session.scalars(select(holding.model).where(holding.of(party.id))).all():
         heir = choose(holding.noun, str(getattr(row, holding.number)))
+        if heir.id == party.id:
+            continue  # it goes on and keeps this
         for column in holding.columns:
             if getattr(row, column) == party.id:
                 setattr(row, column, heir.id)
@@ -329,7 +341,8 @@ def _follow(
                 number=row.number, name=party.name, heir=heir.name,
             )  # fmt: skip
         log.append(session, row, f"{holding.noun}.succeeded", actor.member_id, reason=made.id)
-    return len(rows)
+        count += 1
+    return count
 
 
 _resources = Base.metadata.tables[Resource.__tablename__]
@@ -359,7 +372,8 @@ def _hand_over(
         elements = orjson.loads(text)
         if elements.get("provider_code") == party.uscc != heir.uscc:
             text = canonical_fast({**elements, "provider_code": heir.uscc}).decode()
-        if (heir.id, heir.name) == (row["provider_id"], row["provider"]):
+        kept = heir.id == party.id and made.kind != "rename"
+        if kept or (heir.id, heir.name) == (row["provider_id"], row["provider"]):
             continue
         version = row["version"] + 1
         changes.append({
@@ -391,17 +405,23 @@ def _people(
     moved: dict[str, int] = {}
     members = session.scalars(select(Member).where(Member.party_id == party.id)).all()
     acting: dict[str, Party] = {}
+    kept: set[str] = set()
     for member in members:
         heir = choose("member", logins.get(member.id, ""))
+        if heir.id == party.id:
+            kept.add(member.id)
+            continue
         member.party_id = heir.id
         member.roles = [role for role in member.roles if role in ROLES_OF_KIND[heir.kind]]
         acting |= {member.id: heir} if member.roles else {}
         log.append(session, member, "member.succeeded", actor.member_id, reason=made.id)
-    if members:
-        moved["member"] = len(members)
+    if len(members) > len(kept):
+        moved["member"] = len(members) - len(kept)
     chiefs = {heir.id for heir in acting.values()}
     chiefs = {one.party_id for one in in_force(session, chiefs) if one.post == "chief"}
     for post in in_force(session, [party.id]):
+        if post.member_id in kept:
+            continue
         to = acting.get(post.member_id)
         if to is None or (post.post == "chief" and to.id in chiefs):
             post.state, post.until_on = move("steward", "relieve", post.state), made.effective_on

@@ -220,6 +220,31 @@ def test_of_two_chiefs_the_successor_s_stays(town: Town) -> None:
 # ---------------------------------------------------------------- splits
 
 
+def test_who_goes_on_keeps_all_that_is_not_named(town: Town) -> None:
+    """存续分立: nothing ends, only what is named goes."""
+    bureau, other = town.party("bureau"), party(town)
+    first, second = (resource(town, bureau, f"307001001/{n:06d}") for n in (1, 2))
+    with pytest.raises(Invalid, match="name what goes to whom"):
+        split(town, bureau, bureau, [other])
+    with pytest.raises(Invalid, match="cannot succeed itself"):
+        split(town, bureau, other, [bureau], {("resource", second.code): bureau})
+    before = kinds_of(town, first), kinds_of(town, bureau)
+    made = split(
+        town, bureau, bureau, [other],
+        {("resource", second.code): other, ("member", "gwen"): other},
+    )  # fmt: skip
+    assert now_of(town, first).provider_id == bureau.id
+    assert now_of(town, second).provider_id == other.id
+    assert (member(town, "paul").party_id, member(town, "gwen").party_id) == (bureau.id, other.id)
+    assert (now_of(town, bureau).state, now_of(town, bureau).successor_ids) == ("active", None)
+    assert (kinds_of(town, first), kinds_of(town, bureau)) == before, "no record without a change"
+    assert (made.to_ids, made.moved) == ([bureau.id, other.id], {"resource": 1, "member": 1})
+    assert (made.kind, made.left) == ("split", [])
+    rename(town, bureau, "还在的单位")  # it may go on changing
+    with town.reading() as session:
+        assert audit(town, session) == []
+
+
 def test_a_split_gives_what_is_named_and_the_rest_to_the_main_one(town: Town) -> None:
     bureau, main, other = town.party("bureau"), party(town), party(town)
     first, second = (resource(town, bureau, f"307001001/{n:06d}") for n in (1, 2))

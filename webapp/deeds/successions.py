@@ -53,7 +53,8 @@ class SplitBody(Body):
     """Who succeeds the organisation, and who gets what."""
 
     main = text("Main successor", most=18, source="parties",
-                hint="it gets whatever is not named below, and manages what cannot follow")  # fmt: skip
+                hint="it gets whatever is not named below, and manages what cannot follow; an "
+                     "organisation that goes on 存续分立 is its own")  # fmt: skip
     others = texts("Other successors", hint="one social credit code a line")
     who_gets = rows("What goes to whom", GivenBody, least=0)
     ground = GROUND
@@ -152,10 +153,11 @@ def _followed(
     session: Session, party: Party, made: Succession, members: list[str]
 ) -> dict[str, Any]:
     """What was done; whoever acted for the organisation signs in anew, for another one."""
-    for member_id in members:
+    for member_id in set(members) - set(_members(session, party)):
         accounts.end_sessions(session, member_id)
     return {
-        "name": party.name, "uscc": party.uscc, "state": party.state, "succession": made.id,
+        "name": party.name, "uscc": party.uscc, "succession": made.id,
+        "state": "merged" if made.kind == "merge" else "split",
         "count": sum(made.moved.values()), "left": sum(one["count"] for one in made.left),
     }  # fmt: skip
 
