@@ -207,7 +207,7 @@ def plan(
     made, provider_of = Plan(), _once(providers(session))
     wanted = [prepared(row) for row in rows]
     known = known_by_code(session, [row.code for row in wanted], hold_them=hold_them)
-    own = None if "registrar" in actor.roles else actor.party_id
+    own = None if "registrar" in actor.roles else actor.parties
     seen: set[str] = set()
     names: set[str] = set()
     parties: set[str] = set()
@@ -307,16 +307,20 @@ def differs(change: Change, before: Known | None) -> bool:
 
 
 def _foreign(
-    problems: list[Problem], own: str, row: Prepared, change: Change, before: Known | None
+    problems: list[Problem],
+    own: frozenset[str],
+    row: Prepared,
+    change: Change,
+    before: Known | None,
 ) -> bool:
     """Whether a provider's row is of another body, which is told with its place."""
-    if change.provider_id != own:
+    if change.provider_id not in own:
         zh, en = (
             "提供方不是本单位；只能导入本单位的资源。",
             "The provider is not your organisation; you can bring your own resources only.",
         )
         code, column, value = "provider_foreign", "provider", change.provider
-    elif before is not None and before.provider_id != own:
+    elif before is not None and before.provider_id not in own:
         zh, en = (
             "资源代码不归本单位使用。",
             "The code is not your organisation's to use.",
@@ -335,13 +339,15 @@ def _speaking_of(names: set[str], parties: set[str]) -> list[Any]:
     ]
 
 
-def _gone(session: Session, conditions: list[Any], seen: set[str], own: str | None) -> list[Known]:
+def _gone(
+    session: Session, conditions: list[Any], seen: set[str], own: frozenset[str] | None
+) -> list[Known]:
     """The listed resources that fit a condition and are not among the codes seen, by code."""
     codes: set[str] = set()
     for condition in conditions:
         wanted = select(_resources.c.code).where(_resources.c.state == "listed", condition)
         if own is not None:
-            wanted = wanted.where(_resources.c.provider_id == own)
+            wanted = wanted.where(_resources.c.provider_id.in_(sorted(own)))
         codes.update(session.scalars(wanted))
     return sorted(known_by_code(session, sorted(codes - seen)).values(), key=lambda one: one.code)
 

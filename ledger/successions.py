@@ -292,7 +292,7 @@ def _succeed(
     state = move("party", kind, party.state)
     main, ends = heirs[0], party.id != heirs[0].id
     others = [heir for heir in heirs if heir.id != main.id]
-    if kind == "merge" and not ends or party.id in {heir.id for heir in others}:
+    if (kind == "merge" and not ends) or party.id in {heir.id for heir in others}:
         raise Invalid("{name} cannot succeed itself.", name=party.name)
     left = stays(session, party) if ends else []
     held: dict[str, int] = Counter(noun for noun, _ in who_gets)

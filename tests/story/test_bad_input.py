@@ -93,6 +93,22 @@ class TestASpreadsheet:
         said = refused(demo, says, "import", "catalogue", path, "--strict", "--as", "wang")
         assert "心情" in said
 
+    def test_is_checked_in_words_and_an_export_of_ours_comes_back_unchanged(
+        self, demo: Demo, says: SAYS, tmp_path: Path
+    ) -> None:
+        rows = [["編號", "資料名稱", "資料集提供機關", "更新頻率", "共享属性"],
+                ["W1", "甲", "工務局", "每月", "无条件共享"]]  # fmt: skip
+        path = write(tmp_path / "w.csv", "\n".join(",".join(row) for row in rows))
+        says("import", "catalogue", path, "--as", "wang", ok=True)
+        write(tmp_path / "w.csv", Path(path).read_text("utf-8").replace("每月", "每年"))
+        told = says("import", "catalogue", path, "--check", "--as", "wang", ok=True).output
+        assert "Update cycle: monthly → annual" in told
+        before, out = count(demo), str(tmp_path / "out.xlsx")
+        says("catalogue", "export", out, ok=True)
+        told = says("import", "catalogue", out, "--check", "--as", "wang", ok=True).output
+        assert "0 new, 0 changed" in told
+        assert count(demo) == before
+
     def test_with_bad_rows_names_them_all_at_once(
         self, demo: Demo, says: SAYS, tmp_path: Path
     ) -> None:

@@ -77,6 +77,8 @@ def test_a_table_is_checked_corrected_applied_and_undone(site: Site) -> None:
     assert "改版" in page
     assert "Rita" in page, "a member is called by his name among members"
     assert re.search(r"旧摘要 → 新摘要", page)
+    refused = visit.post(f"{second}/undo", {"reason": " \u3000"}, 400).text
+    assert "This is still missing." in refused
     visit.post(f"{second}/undo", {"reason": "弄错了"})
     assert titles(site) == {
         "A1": ("listed", "旧摘要"), "A2": ("listed", "照明"), "A3": ("withdrawn", "站点"),

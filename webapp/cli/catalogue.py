@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from ledger.catalogue_fields import FIELDS
 from ledger.catalogue_imports import CatalogueImport
 from ledger.proof.verify import read_file
 from webapp.cli import main
@@ -21,7 +20,8 @@ from webapp.cli.run import (
 )
 from webapp.deeds import Deed
 from webapp.deeds.all import catalogue as deeds
-from webapp.language import language, tr
+from webapp.language import tr
+from webapp.wording import label_of, value_text
 
 PROBLEMS_SHOWN = 20
 CHANGES_SHOWN = 20
@@ -118,7 +118,7 @@ def _tell_check(run: Run, answer: Mapping[str, Any]) -> None:
         return
     for column in answer["columns"]:
         samples = " | ".join(one[:20] for one in column["samples"])
-        field = field_name(column["field"]) if column["field"] else "–"
+        field = label_of(column["field"]) if column["field"] else "–"
         click.echo(f"  {column['header'] or '#'} → {field} ({tr(FOUND[column['why']])}) {samples}")
     bad = [one for one in answer["problems"] if one["severity"] == "error"]
     for problem in bad:
@@ -141,28 +141,9 @@ def _tell_changes(title: str, count: int, changes: Sequence[Mapping[str, Any]]) 
     for change in changes[:CHANGES_SHOWN]:
         click.echo(f"  {change['code']} {change['title']}")
         for name, old, new in change.get("differences", ()):
-            click.echo(f"    {field_name(name)}: {_value(old)} → {_value(new)}")
+            click.echo(f"    {label_of(name)}: {value_text(old, name)} → {value_text(new, name)}")
     if count > CHANGES_SHOWN:
         click.echo(tr("  … and {n} more.", n=count - CHANGES_SHOWN))
-
-
-OUTER = {"state": "State", "grade": "Grade", "audience": "Who may see it"}
-
-
-def field_name(name: str) -> str:
-    """A field as people call it."""
-    if name in OUTER:
-        return tr(OUTER[name])
-    known = FIELDS.get(name.removesuffix("_text"))
-    if known is None:
-        return name
-    return known.zh if language() == "zh" else known.en
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, list):
-        return "、".join(map(str, value))
-    return "–" if value is None else str(value)
 
 
 @main.group()

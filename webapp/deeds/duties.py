@@ -32,7 +32,7 @@ CAUSES = {
 assert set(CAUSES) == set(duties.CAUSES)
 DEPARTMENT_SHOWN = 100
 LISTED_MAX = 2_000  # beyond it only the counts are told, and each department by itself
-LINES_MAX = 100_000
+LINES_MAX = 500_000  # of duties and of resources each; a sheet has 1,048,576 rows
 WIDTHS = (28, 12, 24, 48, 14, 14, 14, 14)
 
 

@@ -58,7 +58,7 @@ def text(title: str, *, most: int = TEXT_MAX, required: bool = True, hint: str =
     elif pattern:
         checks.append(validate.Regexp(pattern, error=said(MISSHAPEN, example)))
     if required and not blank:
-        checks.append(validate.Length(min=1, error=said(EMPTY)))
+        checks += [validate.Length(min=1, error=said(EMPTY)), NotBlank(error=said(EMPTY))]
     return fields.String(
         required=required,
         validate=checks,
@@ -66,6 +66,23 @@ def text(title: str, *, most: int = TEXT_MAX, required: bool = True, hint: str =
         metadata=_told(title, hint, area=area, choices=dict(choices or {}), example=example,
                        source=source),
     )  # fmt: skip
+
+
+class NotBlank(validate.Validator):
+    """A text that says something: spaces alone are no reason.
+
+    >>> NotBlank(error="empty")("  ")
+    Traceback (most recent call last):
+    marshmallow.exceptions.ValidationError: empty
+    """
+
+    def __init__(self, *, error: str) -> None:
+        self.error = error
+
+    def __call__(self, value: str) -> str:
+        if value and not value.strip():
+            raise ValidationError(self.error.format(input=value))
+        return value
 
 
 class DayField(fields.String):

@@ -25,8 +25,8 @@ from webapp.jobs import Job
 from webapp.language import language, tr, translate
 from webapp.pages import nouns
 from webapp.pages.forms import fields_of
-from webapp.pages.resource import label_of, said
 from webapp.pages.show import redirect
+from webapp.wording import label_of, value_text
 
 PROBLEMS_SHOWN = 200
 # The options of a check that its page has fields for; columns have a table of their own.
@@ -212,11 +212,3 @@ def person(session: Session, member_id: str) -> str:
     """How a member is called here; who is no member of the house is known by his id."""
     found = session.scalar(select(Account.display_name).where(Account.member_id == member_id))
     return str(found or member_id)
-
-
-# ---------------------------------------------------------------- words
-
-
-def value_text(value: Any, name: str = "") -> str:
-    """A value of a field in words."""
-    return said(name, {name: value}) or "–"

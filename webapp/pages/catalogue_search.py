@@ -9,7 +9,6 @@ from typing import Any
 from flask import Flask, current_app, render_template, request, url_for
 from flask_limiter import Limiter
 
-from ledger.catalogue_fields import FIELDS
 from ledger.catalogue_values import CYCLES
 from ledger.parties import allowed
 from ledger.search import RANKED_MAX, UNSTATED
@@ -17,10 +16,11 @@ from webapp import door
 from webapp.deeds import DEEDS
 from webapp.deeds.answers import PAGE
 from webapp.deeds.search import FILTERS, find_resources, suggest_resources
-from webapp.language import language, tr
+from webapp.language import tr
 from webapp.pages import nouns
 from webapp.pages.public import CHOICES
 from webapp.pages.show import word
+from webapp.wording import spoken
 
 SHOWN = 8  # values of a filter; the others stand behind “more”
 DEMAND = "demand_submit"
@@ -30,7 +30,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes."""
     app.add_url_rule("/resources", "resource_list", resource_list)
     app.add_url_rule("/resource-suggestions", "resource_suggest", resource_suggest)
-    app.jinja_env.globals |= {"value_word": value_word, "field_label": field_label}
+    app.jinja_env.globals |= {"value_word": value_word}
 
 
 @door.guard(find_resources)
@@ -44,7 +44,8 @@ def resource_list() -> str:
         "resource_list.html", found=found, asked=asked, chosen=chosen, shown=SHOWN,
         headings={name: tr(title) for name, title in FILTERS.items()},
         first=start + 1, last=start + len(found["items"]), step=PAGE, ranked=RANKED_MAX,
-        before=max(0, start - PAGE) if start else None, address=address, demand=demand_address(),
+        before=max(0, start - int(asked.get("limit", PAGE))) if start else None,
+        address=address, demand=demand_address(),
         offers=[DEEDS[name] for name in nouns.LISTED["resource"]
                 if allowed(door.actor(), DEEDS[name].verb)],
     )  # fmt: skip
@@ -74,13 +75,7 @@ def value_word(name: str, value: str) -> str:
     if value == UNSTATED:
         return tr("not stated")
     if name == "cycle" and value in CYCLES:
-        return CYCLES[value].zh if language() == "zh" else CYCLES[value].en
+        return spoken(CYCLES[value].zh, CYCLES[value].en)
     if (name, value) in CHOICES:
         return tr(CHOICES[name, value])
     return word(value) if name in ("grade", "state") else value
-
-
-def field_label(name: str) -> str:
-    """A field's name in the reader's language."""
-    label = FIELDS[name].zh if language() == "zh" else FIELDS[name].en
-    return label[:1].upper() + label[1:]

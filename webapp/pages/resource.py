@@ -14,15 +14,14 @@ from ledger import catalogue, catalogue_rules, cross_border, grading
 from ledger.catalogue import Resource
 from ledger.catalogue_fields import FIELDS
 from ledger.catalogue_rules import outside
-from ledger.catalogue_values import CODED, CYCLES, read_choice
 from ledger.parties import Party
 from webapp import door
 from webapp.deeds import resource as deeds
-from webapp.language import language, tr
+from webapp.language import tr
 from webapp.pages import nouns
 from webapp.pages.forms import FormField
 from webapp.pages.organisations import steward_line
-from webapp.pages.show import word
+from webapp.wording import ground_words, label_of, said, spoken
 
 # The elements in the groups of the page and of the form.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -47,11 +46,6 @@ WANTED = frozenset(
      "sharing", "opening", "return_flow", "personal_information", "important_list", "update_cycle",
      "updated_on"}
 )  # fmt: skip
-# What a version has besides its elements.
-COLUMNS = {"state": "State", "grade": "Grade", "audience": "Who may see it"}
-AUDIENCES = {
-    "public": "everybody", "bodies": "public bodies and institutions", "authority": "the authority",
-}  # fmt: skip
 TOKENS = re.compile(r"[A-Za-z0-9_]+|\s+|.", re.DOTALL)
 LONG_TEXT = 40  # characters from which the changed part of a text is marked
 TOKENS_MAX = 3_000  # beyond that the two texts stand side by side
@@ -113,23 +107,6 @@ def _told(
         yield name, label_of(name), words, kept.get(name)
 
 
-def spoken(zh: str, en: str) -> str:
-    """What stands in both languages, in the reader's."""
-    return zh if language() == "zh" else en
-
-
-def ground_words(one: grading.Ground) -> dict[str, str]:
-    """A ground of the grade and its level, in words."""
-    if one.kind == "impact":
-        touched, degree = grading.OBJECTS[str(one.object)], grading.DEGREES[str(one.degree)]
-        words = f"{spoken(*touched)}{spoken('：', ': ')}{spoken(*degree)}"
-    else:
-        words = tr(
-            "As it was declared" if one.kind == "declared" else "On the list of important data"
-        )
-    return {"words": words, "level": spoken(*grading.LEVELS[one.level])}
-
-
 def code_parts(code: str) -> list[tuple[str, str]]:
     """The parts of a directory code with their names; nothing of another scheme's code."""
     parts = catalogue_rules.decode(code)
@@ -144,18 +121,6 @@ def code_parts(code: str) -> list[tuple[str, str]]:
     return [(tr(names[name]), value) for name, value in found.items() if value]
 
 
-def label_of(name: str) -> str:
-    """What an element is called."""
-    if name in COLUMNS:
-        return tr(COLUMNS[name])
-    one = FIELDS.get(name.removesuffix("_text"))
-    if one is None:
-        return name
-    label = spoken(one.zh, one.en)
-    label = label[:1].upper() + label[1:]
-    return tr("{label} as written", label=label) if name.endswith("_text") else label
-
-
 def elements(row: Resource) -> list[tuple[str, str, str]]:
     """What everybody may know of a resource, in the order of the rules: field, its name, its value."""
     known = outside(
@@ -163,29 +128,6 @@ def elements(row: Resource) -> list[tuple[str, str, str]]:
     )
     found = ((name, label_of(name), said(name, known)) for name in FIELDS)
     return [one for one in found if one[2]]
-
-
-def said(name: str, known: Mapping[str, Any]) -> str:
-    """An element in words: our word where the value is one of ours, else what was written."""
-    value, written = known.get(name), known.get(f"{name}_text")
-    if name == "audience":
-        return tr(AUDIENCES[value]) if value in AUDIENCES else ""
-    if name in ("state", "grade"):
-        return word(value) if value else ""
-    if isinstance(value, str) and name == "update_cycle" and value in CYCLES:
-        return spoken(CYCLES[value].zh, CYCLES[value].en)
-    if isinstance(value, str) and name == "grading":
-        level = grading.read_level(value)
-        return spoken(*grading.LEVELS[level]) if level else value
-    if isinstance(value, str) and name in deeds.WORDS:
-        choice = read_choice(value, CODED[name])
-        return value if choice is None else tr(deeds.WORDS[name][choice])
-    if isinstance(value, list) and name == "impacts":
-        value = [ground_words(one)["words"] for one in grading.level(grading.pairs(value))[1]]
-    value = written if value in (None, [], "") else value
-    if isinstance(value, list):
-        return spoken("、", ", ").join(map(str, value))
-    return "" if value is None else str(value)
 
 
 # -- the history -------------------------------------------------------------------------------------
