@@ -303,7 +303,14 @@ def differs(change: Change, before: Known | None) -> bool:
         return True
     if change.elements == before.elements.encode():
         return False
-    return bool(filled(orjson.loads(before.elements)) != orjson.loads(change.elements))
+    was, now = filled(orjson.loads(before.elements)), orjson.loads(change.elements)
+    return was != {name: value for name, value in now.items() if not _only_wording(name, was, now)}
+
+
+def _only_wording(name: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a cell only says in a table's words what was listed by hand, where none were kept."""
+    of = name.removesuffix("_text")
+    return of != name and name not in was and of in now and now[of] == was.get(of)
 
 
 def _foreign(
