@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 import structlog
 import yaml
+from marshmallow import fields
 from sqlalchemy import select
 from stdnum.cn import uscc as uscc_rule
 from werkzeug.serving import make_server
@@ -52,6 +53,7 @@ from webapp.api import JSON_BYTES_MAX
 from webapp.api.problems import MEDIA_TYPE, STATUSES
 from webapp.deeds import DEEDS, QUESTIONS, Deed, background
 from webapp.deeds.answers import PAGE_MAX
+from webapp.deeds.forms import NotBlank
 from webapp.jobs import Runner
 from webapp.language import catalogue as translations
 
@@ -767,6 +769,13 @@ def test_many_at_once_under_one_key_are_one_deed(place: Site, name: str) -> None
 # ---------------------------------------------------------------- what does not fit
 
 
+def texts_of(deed: Deed) -> list[str]:
+    """The fields of a deed's body that must say something in words of one's own."""
+    return [name for name, one in deed.body().fields.items()
+            if type(one) is fields.String and any(isinstance(v, NotBlank) for v in one.validators)
+            and not one.metadata.get("choices")]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", [n for n, d in DEEDS.items() if not d.upload])
 def test_what_is_missing_or_unknown_is_named_by_its_field_in_both_languages(
     place: Site, name: str
@@ -787,6 +796,18 @@ def test_what_is_missing_or_unknown_is_named_by_its_field_in_both_languages(
     assert said["en"]["detail"].isascii()
     assert said["zh"]["facts"] == said["en"]["facts"], "facts are for programs"
     assert place.town.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    "name", sorted({n for n, d in DEEDS.items() if not d.upload and texts_of(d)})
+)
+def test_spaces_are_no_text(place: Site, name: str) -> None:
+    deed, request = DEEDS[name], EXAMPLES[name](place)
+    blank = dict.fromkeys(texts_of(deed), " \u3000")
+    request = replace(request, body={**request.body, **blank})
+    answer = send(place, deed, request, f"spaces-{next(serial)}", version(place, deed, request.keys),
+                  headers={"Accept-Language": "en"})  # fmt: skip
+    assert blank.keys() <= problem(answer, 400, "invalid")["errors"].keys()
 
 
 @pytest.mark.parametrize(
