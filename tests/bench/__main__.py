@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.bench.audit import bench_audit
 from tests.bench.catalogue import bench_catalogue
 from tests.bench.log import bench_log
+from tests.bench.node import bench_node
 from tests.bench.search import bench_search
 from tests.bench.site import bench_site
 from tests.bench.usage import bench_usage
@@ -16,6 +17,7 @@ from tests.bench.usage import bench_usage
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
         bench_log(Path(name))
+        bench_node(Path(name))
         bench_audit(Path(name))
         bench_site(Path(name))
         bench_usage(Path(name))
