@@ -18,7 +18,7 @@ import psycopg
 import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ledger import (
@@ -41,7 +41,6 @@ from ledger import (
 from ledger.calendar import local_date, years_after
 from ledger.chain import keys, outbox
 from ledger.chain.outbox import Deployment
-from ledger.parties import Actor
 from ledger.proof.encoding import digest_text
 from ledger.registration import Registration
 from ledger.store import open_engine
@@ -91,24 +90,32 @@ class Town:
 
     def __init__(self, home: Home) -> None:
         self.home, self.now = home, START
-        self.parties: dict[str, str] = {}
-        self.actors: dict[str, Actor] = {}
+        with self.reading() as session:
+            founded = session.get(log.Head, 1) is not None
+        if not founded:
+            self._found()
+        with self.reading() as session:
+            ids = dict(session.execute(select(parties.Party.uscc, parties.Party.id)).tuples().all())
+            self.parties = {key: ids[uscc] for key, (_, _, uscc) in PARTIES.items()}
+            self.actors = {login: parties.actor_by_login(session, login) for login in CAST}
+
+    def _found(self) -> None:
+        """Open the log, and let the cast come in."""
         with self.deed() as session:
-            log.open_log(session, home.config.origin, self.now)
+            log.open_log(session, self.home.config.origin, self.now)
+        made: dict[str, parties.Party] = {}
         with self.deed() as session:
-            for key, (kind, name, uscc) in PARTIES.items():
-                self.parties[key] = parties.add_party(
+            for party, (kind, name, uscc) in PARTIES.items():
+                made[party] = parties.add_party(
                     session, "system", self.now, kind=kind, name=name, uscc=uscc
-                ).id
+                )
             for login, (party, roles) in CAST.items():
                 key = CHECKER_KEYS.get(login)
                 parties.add_member(
-                    session, "system", self.now,
-                    party=session.get_one(parties.Party, self.parties[party]), login=login,
+                    session, "system", self.now, party=made[party], login=login,
                     display_name=login.title(), roles=roles.split(),
                     signing_address=None if key is None else keys.address_of(key),
                 )  # fmt: skip
-                self.actors[login] = parties.actor_by_login(session, login)
 
     def deed(self) -> Any:
         """`with town.deed() as session:` one transaction at the town's time."""
@@ -428,33 +435,105 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is marked `pages` is asked on PostgreSQL too, but slowly."""
+    for item in items:
+        asked = getattr(item, "callspec", None)
+        if item.get_closest_marker("pages") and asked and "postgresql" in asked.params.values():
+            item.add_marker(pytest.mark.slow)
+
+
 _count = itertools.count()
+_again: list[str] = []
+"""databases of towns that ended"""
+
+
+@pytest.fixture(scope="session")
+def founded_sqlite(sqlite_template: Path) -> Path:
+    """A town as it is founded, to be copied."""
+    path = sqlite_template.with_name("founded.db")
+    shutil.copy(sqlite_template, path)
+    for _ in found_town(f"sqlite:///{path}", path.parent):
+        pass
+    return path
+
+
+@pytest.fixture(scope="session")
+def founded_postgres(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of the database of a town as it is founded, to be copied."""
+    create_database(postgres, "founded_town", "empty_town")
+    url = postgres.replace("/postgres?", "/founded_town?")
+    for _ in found_town(url, tmp_path_factory.mktemp("founded")):
+        pass
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA founded")
+        for table in log.Base.metadata.sorted_tables:
+            connection.execute(f"CREATE TABLE founded.{table.name} AS TABLE public.{table.name}")
+    return "founded_town"
+
+
+def as_founded(url: str) -> None:
+    """Put a town's PostgreSQL database back to what it was: far quicker than a new one."""
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.execute("SET session_replication_role = replica")  # no trigger says never
+        connection.execute("".join(
+            f"DELETE FROM public.{table.name}; "
+            f"INSERT INTO public.{table.name} SELECT * FROM founded.{table.name};"
+            for table in log.Base.metadata.sorted_tables
+        ))  # fmt: skip
+
+
+def create_database(uri: str, name: str, template: str) -> None:
+    """A database as a copy of another one."""
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
 
 
 DATABASES = ("sqlite", "postgresql")
 
 
 @contextmanager
-def fresh_database(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
-    """A fresh, migrated database of a kind; its URL."""
+def fresh_database(
+    kind: str, request: pytest.FixtureRequest, folder: Path, *, founded: bool = False
+) -> Iterator[str]:
+    """A fresh database of a kind, migrated and empty or of a town just founded; its URL."""
+    fixture = request.getfixturevalue
     if kind == "sqlite":
         path = folder / "ledger.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        shutil.copy(fixture("founded_sqlite" if founded else "sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    uri = request.getfixturevalue("postgres")
-    name = f"town_{next(_count)}"
-    with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE empty_town")
+    uri = fixture("postgres")
+    template = fixture("founded_postgres") if founded else "empty_town"
+    if founded and _again:
+        name = _again.pop()
+        as_founded(uri.replace("/postgres?", f"/{name}?"))
+    else:
+        name = f"town_{next(_count)}"
+        create_database(uri, name, template)
     yield uri.replace("/postgres?", f"/{name}?")
+    if founded:
+        _again.append(name)
+        return
     with psycopg.connect(uri, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A fresh, migrated database of each kind."""
     with fresh_database(request.param, request, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh town's database of each kind."""
+    with fresh_database(request.param, request, tmp_path, founded=True) as url:
         yield url
 
 
@@ -471,7 +550,7 @@ def village(
 ) -> Iterator[Town]:
     """A town that a whole module shares, for tests that change nothing or each their own subject."""
     folder = tmp_path_factory.mktemp("village")
-    with fresh_database(request.param, request, folder) as url:
+    with fresh_database(request.param, request, folder, founded=True) as url:
         yield from found_town(url, folder)
 
 

@@ -15,8 +15,8 @@ from webapp.home import migrate
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    made = open_engine(database_url)
+def engine(empty_database_url: str) -> Iterator[Engine]:
+    made = open_engine(empty_database_url)
     yield made
     made.dispose()
 

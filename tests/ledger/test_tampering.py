@@ -29,7 +29,7 @@ from ledger.proof.bundle import payload_digest
 from ledger.proof.merkle import leaf_hash, root
 from ledger.store import Base, canonical_fast, open_engine
 from ledger.supervision import BESIDE_TABLES, LOG_TABLES, Difference
-from tests.conftest import ORIGIN
+from tests.conftest import ORIGIN, create_database
 from tests.ledger.audited import Anchored, anchored_town
 
 CASES_MIN = 500
@@ -691,8 +691,7 @@ def test_every_table_is_evidence_or_operational() -> None:
 @pytest.mark.slow
 def test_no_tampering_of_a_sample_escapes_on_postgresql(anchored: Anchored, postgres: str) -> None:
     """The same rows on PostgreSQL, tampered with in transactions that are undone."""
-    with psycopg.connect(postgres, autocommit=True) as server:
-        server.execute("CREATE DATABASE tampered TEMPLATE empty_town")
+    create_database(postgres, "tampered", "empty_town")
     engine = open_engine(postgres.replace("/postgres?", "/tampered?"))
     try:
         carry_over(anchored, engine)

@@ -1,6 +1,7 @@
 """The site over a town: the cast signed in, on both databases; what goes to the chain stays waiting."""
 
 import re
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,6 +15,12 @@ from webapp.site import create_app
 PASSWORD = "correct horse battery 7"
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 SEEN = re.compile(r'name="seen" value="([^"]*)"')
+
+
+@cache
+def password_hash() -> str:
+    """What is kept of everybody's password; made once, since that is slow on purpose."""
+    return accounts.hash_password(PASSWORD)
 
 
 class Keys:
@@ -84,7 +91,7 @@ class Site:
         self.desk = Desk(town.home, lambda: "-", lambda: town.now)
         self.desk.__dict__["keyring"] = Keys()
         self.app = create_app(self.desk)
-        self.hash = accounts.hash_password(PASSWORD)
+        self.hash = password_hash()
 
     def visit(self, login: str | None = None) -> Visit:
         """A browser with a session of the member, or of nobody."""

@@ -46,6 +46,8 @@ from webapp import accounts, drafts, jobs
 from webapp.deeds import DEEDS, Deed, Question, Thing
 from webapp.deeds.subjects import SUBJECTS
 
+pytestmark = pytest.mark.pages
+
 NOBODY = "nobody"
 ACTORS = (NOBODY, *ROLES)
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE)", re.IGNORECASE)

@@ -32,6 +32,8 @@ from tests.web.conftest import PASSWORD, Site, Visit
 from webapp import accounts
 from webapp.oidc import settings_of
 
+pytestmark = pytest.mark.pages
+
 CLIENT_ID, SECRET = "shuzheng", "a-secret-of-the-provider-and-the-site"
 TIMEOUT_S = 10
 ONWARD = re.compile(r'content="0; url=([^"]+)"')

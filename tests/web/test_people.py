@@ -13,6 +13,8 @@ from tests.web.conftest import PASSWORD, TOKEN, Site, Visit
 from webapp import accounts
 from webapp.pages.people import own_page
 
+pytestmark = pytest.mark.pages
+
 FRESH = "another sentence 42"
 OPERATOR = PARTIES["operator"][2]
 ONE_TIME = re.compile(r'id="one-time-password">([^<]+)<')

@@ -32,6 +32,8 @@ from webapp.intake import IMAGE_BYTES_MAX, PIXELS_MAX, read_qr
 from webapp.pages.public import titles_of
 from webapp.pages.resource import said
 
+pytestmark = pytest.mark.pages
+
 FORGED = "SZ1:{number}:" + "ab" * 32
 STRANGERS_ADDRESS = "https://shuzheng.example.evil/verify/{number}"
 

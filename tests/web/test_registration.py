@@ -17,6 +17,8 @@ from webapp import drafts, jobs
 from webapp.deeds.background import work
 from webapp.pages import wizard
 
+pytestmark = pytest.mark.pages
+
 TABLE = "code,city,cases\n110101,东城,3\n110102,西城,4\n110105,朝阳,9\n".encode()
 PEOPLE = "姓名,身份证号\n张三,11010519491231002X\n李四,440308199901010012\n".encode()
 RULES = "version: 1\ncolumns:\n  code: {type: text, required: true, pattern: '^[0-9]{6}$'}\n"

@@ -14,6 +14,8 @@ from tests.web.conftest import Site, Visit
 from webapp import drafts, jobs
 from webapp.pages.start import limit, working_days_left
 
+pytestmark = pytest.mark.pages
+
 TODAY = date(2026, 9, 28)
 
 
