@@ -1,4 +1,4 @@
-"""A resource's elements in the reader's words: what each is called, what its value says."""
+"""Words of ours in the reader's language, and a resource's elements: their names, what their values say."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +21,11 @@ def spoken(zh: str, en: str) -> str:
     return zh if language() == "zh" else en
 
 
+def word(value: Any) -> str:
+    """A word of ours (state, verb, role, record kind) in the reader's language."""
+    return tr(str(value)) if value not in (None, "") else "–"
+
+
 def label_of(name: str) -> str:
     """What an element is called."""
     if name in COLUMNS:
@@ -39,7 +44,7 @@ def said(name: str, known: Mapping[str, Any]) -> str:
     if name == "audience":
         return tr(AUDIENCES[value]) if value in AUDIENCES else ""
     if name in ("state", "grade"):
-        return tr(str(value)) if value else ""
+        return word(value) if value else ""
     if isinstance(value, str) and name == "update_cycle" and value in CYCLES:
         return spoken(CYCLES[value].zh, CYCLES[value].en)
     if isinstance(value, str) and name == "grading":

@@ -4,6 +4,8 @@ import pytest
 
 from tests.browser.conftest import People, Served
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_somebody_searches_by_keyboard_narrows_and_widens(people: People, lang: str) -> None:

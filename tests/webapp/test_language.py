@@ -79,7 +79,7 @@ ELSEWHERE = {
     "webapp/jobs.py:refusal_text": "where the refusal that was kept was raised",
     "webapp/pages/lists.py:about": "told: what feedback may be about, the choices of its deed",
     "webapp/pages/forms.py:fields_of": "told: titles, hints and choices of a body's fields",
-    "webapp/pages/show.py:word": "words",
+    "webapp/wording.py:word": "words",
     "webapp/pages/wizard.py:_plainly": "words, or what somebody filled in",
 }
 # Lines of a story that are typed as they stand.

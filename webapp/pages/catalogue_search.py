@@ -19,8 +19,7 @@ from webapp.deeds.search import FILTERS, find_resources, suggest_resources
 from webapp.language import tr
 from webapp.pages import nouns
 from webapp.pages.public import CHOICES
-from webapp.pages.show import word
-from webapp.wording import spoken
+from webapp.wording import spoken, word
 
 SHOWN = 8  # values of a filter; the others stand behind “more”
 DEMAND = "demand_submit"

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from ledger.calendar import SHANGHAI
 from ledger.proof.encoding import parse_instant
 from valuation.money import yuan
-from webapp.language import tr
+from webapp.wording import word
 
 BADGES = {
     **dict.fromkeys(("valid", "registered", "in_force", "approved", "posted", "agreed", "granted",
@@ -39,11 +39,6 @@ def money(fen: int) -> str:
     whole, _, cents = yuan(fen).partition(".")
     sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
     return f"{sign}{int(digits):,}.{cents or '00'}"
-
-
-def word(value: Any) -> str:
-    """A word of ours (state, verb, role, record kind) in the reader's language."""
-    return tr(str(value)) if value not in (None, "") else "–"
 
 
 def short(digest: str) -> str:
