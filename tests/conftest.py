@@ -91,7 +91,8 @@ class Town:
     def __init__(self, home: Home) -> None:
         self.home, self.now = home, START
         with self.reading() as session:
-            founded = session.get(log.Head, 1) is not None
+            last = select(parties.Account).where(parties.Account.login == [*CAST][-1])
+            founded = session.scalar(last) is not None
         if not founded:
             self._found()
         with self.reading() as session:

@@ -76,7 +76,7 @@ class NotBlank(validate.Validator):
 
     def __call__(self, value: str) -> str:
         if value and not value.strip():
-            raise ValidationError(self.error.format(input=value))
+            raise ValidationError(str(self.error).format(input=value))
         return value
 
 
