@@ -305,11 +305,16 @@ def noted(session: Session, subject_type: str, since: int = 1) -> list[str]:
     for deed in pending:
         if deed.subject_type == subject_type:
             if isinstance(deed, Pending):
-                rows = [(deed.subject_id, deed.subject_version)]
+                ids |= {deed.subject_id: None} if deed.subject_version >= since else {}
             else:
-                rows = [row[:2] for row in deed.rows]
-            ids.update(dict.fromkeys(known for known, version in rows if version >= since))
+                ids |= {known: None for known, version, _ in deed.rows if version >= since}
     return list(ids)
+
+
+def notes_any(session: Session, subject_type: str) -> bool:
+    """Whether a record of a subject of a type waits for `sequence`."""
+    pending: list[Pending | PendingMany] = session.info.get(PENDING, [])
+    return any(deed.subject_type == subject_type for deed in pending)
 
 
 def seal(session: Session, now: datetime, key: Ed25519PrivateKey) -> Checkpoint | None:

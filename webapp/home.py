@@ -136,7 +136,7 @@ class Home:
 
     def record(self, session: Session, now: datetime) -> None:
         """Give the deed's records their places, and tell the search what it changed of the catalogue."""
-        if log.noted(session, Resource.subject_type):
+        if log.notes_any(session, Resource.subject_type):
             from ledger import search_index  # noqa: PLC0415 - few deeds change the catalogue
 
             search_index.note(session)

@@ -72,6 +72,11 @@ def _look_closer(
         walker.parser.Parse(b"", True)
 
 
+def _names_sheets(member: str) -> bool:
+    """Whether a member says which members the sheets are."""
+    return member.lower().endswith("workbook.xml.rels")
+
+
 class _Look:
     """What the bytes of a member show of its cells: at most too many, never too few.
 
@@ -90,7 +95,7 @@ class _Look:
         self.columns, self.rows = {b"Z"}, {b"%d" % near}
         digits = b"%d,7" % (len(str(near)) + 1)
         self.far_row = re.compile(rb'<c r="[A-Z]{1,3}([0-9]{%b})"' % digits)
-        self.unsure = start.startswith(BOM_16) or member.lower().endswith(".rels")
+        self.unsure = start.startswith(BOM_16) or _names_sheets(member)
 
     def at(self, piece: bytes) -> None:
         """Looks at the next piece; a token that its end may cut stays for the one after it."""
@@ -154,7 +159,7 @@ class _Box:
             self.fill()
         elif (
             tag == "Relationship"
-            and self.member.lower().endswith("workbook.xml.rels")
+            and _names_sheets(self.member)
             and attributes.get("Target", "").lower().endswith(".vml")
         ):
             refuse("truncated", self.name, member=self.member, cause="vml")
