@@ -324,15 +324,16 @@ def _foreign(
             "提供方不是本单位；只能导入本单位的资源。",
             "The provider is not your organisation; you can bring your own resources only.",
         )
-        code, column, value = "provider_foreign", "provider", change.provider
+        code, field_name, value = "provider_foreign", "provider", change.provider
     elif before is not None and before.provider_id not in own:
         zh, en = (
             "资源代码不归本单位使用。",
             "The code is not your organisation's to use.",
         )
-        code, column, value = "code_foreign", "code", change.code
+        code, field_name, value = "code_foreign", "code", change.code
     else:
         return False
+    column = FIELDS[field_name].zh
     problems.append(Problem("error", code, row.sheet, row.row, column, zh, en, value))
     return True
 
@@ -371,7 +372,7 @@ def refuse_changed(codes: list[str]) -> None:
 # ---------------------------------------------------------------- writing
 
 
-_PAST = {"list": "resource.listed", "change": "resource.changed", "withdraw": "resource.withdrawn"}
+PAST = {"list": "resource.listed", "change": "resource.changed", "withdraw": "resource.withdrawn"}
 _COLUMNS = Known._fields
 _CHANGE = (
     update(_resources)
@@ -419,7 +420,7 @@ def write(
     for part in parts(moved):
         session.connection().execute(_CHANGE, list(part))
     for verb, rows in noted.items():
-        log.append_many(session, "resource", _PAST[verb], actor.member_id, rows, reason=reason)
+        log.append_many(session, "resource", PAST[verb], actor.member_id, rows, reason=reason)
     for loaded in list(session.identity_map.values()):
         if isinstance(loaded, Resource):
             session.expire(loaded)

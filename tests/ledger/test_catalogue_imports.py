@@ -145,7 +145,7 @@ def test_a_provider_brings_his_own_rows_only_and_is_told_which_are_not(town: Tow
               {**row("9"), "row": 4, "sheet": "一"})  # fmt: skip
     told = [(one["code"], one["sheet"], one["row"], one["column"])
             for one in caught.value.facts["problems"]]  # fmt: skip
-    assert told == [("provider_foreign", "一", 3, "provider"), ("code_foreign", "一", 4, "code")]
+    assert told == [("provider_foreign", "一", 3, "提供方"), ("code_foreign", "一", 4, "资源代码")]
     assert town.snapshot() == before
 
 

@@ -27,6 +27,8 @@ from marshmallow import Schema, fields
 
 from ledger import (
     agreements,
+    catalogue_changes,
+    catalogue_imports,
     grading,
     log,
     parties,
@@ -391,6 +393,7 @@ def words() -> set[str]:
         *("deposit", "price", "the account", "the body", "the document", "the scheme"),
         *("the status list", "the trust file", "a key stands twice in one object"),
         *("new", "frozen", "proof", "True", "False"),
+        *catalogue_imports.SOURCES,
         *(*audits.WORDS, *audits.FIELDS, "no act", "on its way"),
         *(os.strerror(number) for number in (errno.EACCES, errno.EISDIR, errno.ENOENT)),
     }
@@ -414,7 +417,7 @@ def record_kinds() -> set[str]:
                     kinds |= {"catalogue.approved", "catalogue.rejected"}
                 case other:
                     raise AssertionError(f"the kind {ast.unparse(other)} cannot be followed")
-    return kinds
+    return kinds | {*catalogue_changes.PAST.values()}
 
 
 def act_functions() -> set[str]:
