@@ -9,6 +9,7 @@ ask again as soon as they are answered.
 
 import multiprocessing
 import random
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -191,3 +192,8 @@ def measure(kind: str, size: int, place: Path, url: str, spent: float) -> None:
             f"p50 {p50:.0f} ms, p95 {p95:.0f} ms (wanted: below {LIMIT_MS}), p99 {p99:.0f} ms",
             flush=True,
         )
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        bench_search(Path(name))
