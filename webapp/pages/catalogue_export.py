@@ -39,7 +39,7 @@ from webapp.deeds.forms import Body, load, text
 from webapp.deeds.search import FILTERS, WORDS_MAX
 from webapp.tables import XLSX
 
-RATE = "60 per minute"
+RATE = "10 per minute"  # a whole catalogue takes seconds to write
 MEDIA = {"xlsx": XLSX, "jsonld": "application/ld+json", "ckan.json": "application/json"}
 PACKAGES_MOST = 1_000
 PIECE = 256 * 1024
