@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import ColumnElement, Text, bindparam, select, type_coerce, update
 from sqlalchemy.orm import Session
 
-from ledger import exclusions, log
+from ledger import catalogue_rules, exclusions, log
 from ledger.agreements import Agreement
 from ledger.catalogue import KEY_ELEMENTS, PLACES, Resource, derive, differences, providers
 from ledger.catalogue_fields import FIELDS
@@ -126,7 +126,7 @@ class Plan:
     unchanged: list[str] = field(default_factory=list)
     gone: list[Known] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    """rows that the one who brings them may not bring"""
+    """rows that may not be brought, or not by him who brings them"""
 
     @property
     def row_count(self) -> int:
@@ -196,12 +196,14 @@ def digest_of(lines: Iterable[bytes]) -> str:
 
 def plan(
     session: Session, actor: Actor, rows: Sequence[Mapping[str, Any] | Prepared], *,
-    among: ColumnElement[bool] | None = None, hold_them: bool = False,
+    speaks: frozenset[str] | None = None, among: ColumnElement[bool] | None = None,
+    hold_them: bool = False,
 ) -> Plan:  # fmt: skip
     """What the rows would do: each has code, title, provider and elements, by field; nothing is written.
 
-    Gone are the listed resources that the rows lack: `among` those meant, else of the providers that the
-    rows speak of.
+    `speaks` names the fields that the table has (None: all): of the others it says nothing, and what is
+    known of a resource stays. Gone are the listed resources that the rows lack: `among` those meant, else
+    of the providers that the rows speak of.
     """
     made, provider_of = Plan(), _once(providers(session))
     wanted = [prepared(row) for row in rows]
@@ -210,12 +212,16 @@ def plan(
     seen: set[str] = set()
     names: set[str] = set()
     parties: set[str] = set()
-    for row in wanted:
-        code = row.code
+    for given in wanted:
+        row, code = given, given.code
         if code in seen:
             raise Invalid("The code {code} stands twice.", code=code)
         seen.add(code)
         before = known.get(code)
+        if speaks is not None and before is not None:
+            row = _completed(given, before, speaks)
+            if row is not given and _breaks_a_rule(made.problems, row):
+                continue
         change = change_to(row, before, provider_of)
         if own is not None and _foreign(made.problems, own, row, change, before):
             continue
@@ -232,6 +238,39 @@ def plan(
     meant = _speaking_of(names, parties) if among is None else [among]
     made.gone = _gone(session, meant, seen, own)
     return made
+
+
+_WITH = {"provider_code": "provider", "category_count": "category"}
+
+
+def _completed(row: Prepared, before: Known, speaks: frozenset[str]) -> Prepared:
+    """A row with what its table does not speak of, as it is known."""
+    kept = {
+        name: value for name, value in filled(orjson.loads(before.elements)).items()
+        if speaks.isdisjoint((name, name.removesuffix("_text"), _WITH.get(name, name)))
+    }  # fmt: skip
+    if not kept:
+        return row
+    elements = kept | orjson.loads(row.elements)
+    grade, audience, until = derive("listed", elements)
+    return row._replace(
+        elements=_canonical(elements), grade=grade, audience=audience, stale_on=until,
+        provider_code=elements.get("provider_code"),
+    )  # fmt: skip
+
+
+def _breaks_a_rule(problems: list[Problem], row: Prepared) -> bool:
+    """Whether a completed row says what may not be, which is told with its place."""
+    elements = orjson.loads(row.elements)
+    broken = [
+        one for one in catalogue_rules.breaches("", elements) if one.code in catalogue_rules.ERRORS
+    ]
+    for one in broken:
+        zh, en = (text.format(**one.facts) for text in catalogue_rules.SENTENCES[one.code])
+        problems.append(
+            Problem("error", one.code, row.sheet, row.row, FIELDS[one.at].zh, zh, en, None)
+        )
+    return bool(broken)
 
 
 def prepared(row: "Mapping[str, Any] | Prepared") -> Prepared:

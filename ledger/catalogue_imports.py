@@ -102,7 +102,8 @@ _proposed = Base.metadata.tables[ProposedChange.__tablename__]
 
 def plan_of(
     session: Session, actor: Actor, rows: Sequence[Mapping[str, Any] | Prepared], *,
-    scope: str = "providers", file_name: str = "", hold_them: bool = False,
+    scope: str = "providers", file_name: str = "", speaks: frozenset[str] | None = None,
+    hold_them: bool = False,
 ) -> Plan:  # fmt: skip
     """What the rows would do to the catalogue; nothing is written.
 
@@ -118,7 +119,7 @@ def plan_of(
             or_(CatalogueImport.party_id == actor.party_id, CatalogueImport.party_id.is_(None)),
         )
         among = Resource.import_id.in_(earlier)
-    return plan(session, actor, rows, among=among, hold_them=hold_them)
+    return plan(session, actor, rows, speaks=speaks, among=among, hold_them=hold_them)
 
 
 def bring(
@@ -126,7 +127,7 @@ def bring(
     file_name: str, file_digest: str, source: str = "table", mapping: Mapping[str, Any] | None = None,
     notices: Sequence[Mapping[str, Any]] = (), defaults: Mapping[str, str] | None = None,
     scope: str = "providers", withdraw_gone: bool = False, reason: str | None = None,
-    checked: str | None = None,
+    checked: str | None = None, speaks: frozenset[str] | None = None,
 ) -> CatalogueImport:  # fmt: skip
     """Bring the catalogue to what the rows say, as one change set; returns it, applied or proposed.
 
@@ -137,10 +138,12 @@ def bring(
     if not rows:
         raise Invalid("The file {name} holds no usable row.", name=file_name)
     hold(session, "catalogue")
-    made = plan_of(session, actor, rows, scope=scope, file_name=file_name, hold_them=True)
+    made = plan_of(
+        session, actor, rows, scope=scope, file_name=file_name, speaks=speaks, hold_them=True
+    )
     if made.problems:
         raise Invalid(
-            "{count} rows are not your organisation's to bring; nothing was stored.",
+            "{count} rows cannot be brought so; nothing was stored.",
             count=len(made.problems), problems=[one.as_dict() for one in made.problems],
         )  # fmt: skip
     changes = made.changes(withdraw_gone)

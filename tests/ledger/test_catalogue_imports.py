@@ -67,6 +67,35 @@ def test_a_plan_names_what_is_new_changed_unchanged_and_gone_and_writes_nothing(
     assert town.snapshot() == before
 
 
+SPEAKS = frozenset({"code", "title", "provider", "summary", "opening", "sharing"})
+
+
+def test_what_a_table_has_no_column_for_stays_as_it_is(town: Town) -> None:
+    """A grade, a flag, a source that were entered by hand are not lost by the next table."""
+    more = {"personal_information": "sensitive", "opening": "conditional", "source_system": "一网通办",
+            "opening_condition": "申请"}  # fmt: skip
+    bring(town, "rita", row("1", summary="旧", **more), row("2", summary="旧"))
+    table = [{"code": code, "title": "一", "provider": BUREAU, "sharing": "unconditional",
+              "opening": "conditional" if code == "1" else "unconditional"}
+             for code in ("1", "2")]  # fmt: skip
+    made = plan(town, "rita", *table, speaks=SPEAKS)
+    assert [one.differences() for one in made.changed] == [[("summary", "旧", None)]] * 2
+    whole = plan(town, "rita", *table).changed[0].differences()
+    assert ("personal_information", "sensitive", None) in whole, "if it spoke of everything"
+    same = [{**one, "summary": "旧"} for one in table]
+    assert plan(town, "rita", *same, speaks=SPEAKS).unchanged == ["1", "2"]
+
+
+def test_a_table_cannot_loosen_what_it_has_no_column_for(town: Town) -> None:
+    bring(town, "rita", row("1", personal_information="general", opening="not_open"))
+    with pytest.raises(Invalid, match="cannot be brought so") as refused:
+        bring(town, "rita", row("1"), speaks=SPEAKS)  # opens it without conditions
+    [told] = refused.value.facts["problems"]
+    assert (told["code"], told["column"]) == ("open_but_personal", "开放类型")
+    assert kept(town, "1") == [("一", "listed", None)]
+    assert bring(town, "rita", row("1", opening="not_open"), speaks=SPEAKS).unchanged_count == 1
+
+
 def test_by_an_earlier_file_all_of_its_resources_are_gone_that_it_lacks(town: Town) -> None:
     bring(town, "rita", row("1"), row("9", provider="别的局"))
     made = plan(town, "rita", row("1"), scope="file", file_name="目录.xlsx")

@@ -110,6 +110,10 @@ class Reading:
     rows: list[Any]
     problems: list[Any]
 
+    def speaks(self, defaults: Iterable[str] = ()) -> frozenset[str]:
+        """The fields it says something of; those of a resource that it lacks stay as they are."""
+        return frozenset(self.mapping.fields) | frozenset(_constants(defaults))
+
     @property
     def source(self) -> str:
         """What the catalogue came as: table, dcat or ckan."""
@@ -219,12 +223,13 @@ def _for_import(
       prepare=_for_check)  # fmt: skip
 def check_catalogue(
     _desk: Desk, session: Session, actor: Actor, *, name: str, reading: Reading, scope: str = "",
-    withdraw_gone: bool = False, **_options: Any,
+    withdraw_gone: bool = False, defaults: Sequence[str] = (), **_options: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """What the table would do, and everything that is wrong with it; nothing is stored."""
     plan = catalogue_imports.plan_of(
-        session, actor, reading.rows, scope=scope or "providers", file_name=name
-    )
+        session, actor, reading.rows, scope=scope or "providers", file_name=name,
+        speaks=reading.speaks(defaults),
+    )  # fmt: skip
     problems = [*reading.problems, *plan.problems]
     bad = [one for one in problems if one.severity == "error"]
     return {
@@ -315,7 +320,7 @@ def import_catalogue(
         mapping=reading.mapping.as_dict(), defaults=_constants(defaults),
         notices=[one.as_dict() for one in reading.notices], scope=scope or "providers",
         withdraw_gone=withdraw_gone, reason=reason, checked=checked or None,
-        source=reading.source,
+        source=reading.source, speaks=reading.speaks(defaults),
     )  # fmt: skip
     catalogue_imports.remember_columns(
         session, actor, desk.now, reading.table.header, reading.mapping.memory()
