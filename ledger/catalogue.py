@@ -223,10 +223,10 @@ def add_resource(
 ) -> Resource:  # fmt: skip
     """List one resource by hand, once; the same code again returns what is listed.
 
-    A provider hands in a change set instead (`catalogue_imports.bring`), which the registrar decides.
+    A registrar's deed; a provider hands in a change set (`catalogue_imports.bring`) that is decided.
     """
+    may(actor, "resource.add")
     owner = providers(session)(provider, elements)
-    may(actor, "catalogue.import", () if owner is None else (owner,), code)
     found = session.scalar(select(Resource).where(Resource.code == code))
     if found is not None:
         return found

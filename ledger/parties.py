@@ -83,6 +83,7 @@ MAY: dict[str, dict[str, str]] = {
         "catalogue.undo": "registrar:any",
         "catalogue.read": "registrar:any regulator:any provider:own",
         "catalogue.export": "public:any",  # of what he may see
+        "resource.add": "registrar:any",  # by hand; a provider proposes a change set
         "resource.read": "public:any",  # whose audience he belongs to
         "duty.report": "registrar:any regulator:any provider:own",  # a cause to change the catalogue
         "duty.settle": "provider:own",

@@ -175,6 +175,8 @@ VERBS: dict[str, Do] = {
         who, stewards.relieve, on.steward, date.fromisoformat(on.steward.from_on)),
     "evidence.deposit": lambda t, who, on: t.deposit(who, who.encode()),
     "catalogue.import": bring,
+    "resource.add": lambda t, who, on: t.do(
+        who, catalogue.add_resource, code=f"by {who}", title="一", provider="市数据局", elements={}),
     "catalogue.approve": lambda t, who, on: t.do(who, catalogue_imports.approve, on.brought),
     "catalogue.reject": lambda t, who, on: t.do(who, catalogue_imports.reject, on.brought, "x"),
     "catalogue.undo": lambda t, who, on: t.do(who, catalogue_imports.undo, on.applied, "x"),

@@ -20,6 +20,7 @@ from webapp.cli.run import (
 )
 from webapp.deeds import Deed
 from webapp.deeds.all import catalogue as deeds
+from webapp.deeds.all import resource as one
 from webapp.language import tr
 from webapp.wording import label_of, value_text
 
@@ -271,4 +272,4 @@ def resource_search(run: Run, login: str | None, words: tuple[str, ...], **asked
 @with_home
 def resource_add(run: Run, login: str, path: Path) -> None:
     """List one resource by hand; FILE (YAML) has code, title, provider, elements."""
-    run.say(run.do(deeds.add_resource, login, read_document(path)), deeds.add_resource.says)
+    run.say(run.do(one.add_resource, login, read_document(path)), one.add_resource.says)

@@ -1,6 +1,6 @@
 """The deeds on the catalogue: check and import a table, decide on what was proposed, undo; list by hand."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from ledger.parties import Actor
 from ledger.store import keeping_all
 from webapp.deeds import Deed, Desk, Report, deed, question
 from webapp.deeds.answers import RecordAnswer, history_of, lists, row_schema
-from webapp.deeds.forms import MISSHAPEN, Body, document, said, text, texts
+from webapp.deeds.forms import MISSHAPEN, Body, said, text, texts
 
 DIGEST = r"\Asha256:[0-9a-f]{64}\Z"
 NOTICES_TOLD = 20  # of one kind about one column; of the others it is told how many there are
@@ -75,15 +75,6 @@ class ImportBody(TableBody):
     checked = text("Checked", most=71, required=False, blank=True, pattern=rf"{DIGEST}|\A\Z",
                    example="digest sha256:…",
                    hint="digest of the plan that was looked at; another one is refused")  # fmt: skip
-
-
-class ResourceBody(Body):
-    """A resource listed by hand."""
-
-    code = text("Resource code", most=64)
-    title = text("Title", most=200)
-    provider = text("Provider", most=200)
-    elements = document("Elements", hint="one a line, name: value", required=False)
 
 
 class GroundBody(Body):
@@ -447,18 +438,6 @@ def _changes(session: Session, found: CatalogueImport, start: int) -> Iterable[d
 
 
 # ---------------------------------------------------------------- one resource
-
-
-@deed("catalogue.import", "/resources", "List a resource", "Resource {code} ({title}) is listed.",
-      name="resource.add", body=ResourceBody)  # fmt: skip
-def add_resource(
-    desk: Desk, session: Session, actor: Actor, *, code: str, title: str, provider: str,
-    elements: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    made = catalogue.add_resource(
-        session, actor, desk.now, code=code, title=title, provider=provider, elements=elements or {}
-    )
-    return {"code": made.code, "title": made.title}
 
 
 def resource_ids(session: Session, actor: Actor, codes: Sequence[str]) -> list[str]:

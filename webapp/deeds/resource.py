@@ -1,6 +1,6 @@
 """One resource: what it is, how it came to be so, and a change of it by hand."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -19,7 +19,7 @@ from ledger.proof.encoding import instant
 from webapp.deeds import Desk, deed, question
 from webapp.deeds.answers import history_of, shown_schema
 from webapp.deeds.field import ReasonBody
-from webapp.deeds.forms import EMPTY, LONG, MISSHAPEN, Body, said, text, texts
+from webapp.deeds.forms import EMPTY, LONG, MISSHAPEN, Body, document, said, text, texts
 
 ONE = "/resources/<path:resource_code>"
 VERSIONS_MAX = 50
@@ -95,6 +95,32 @@ ResourceChangeBody: type[Body] = type(
 )  # fmt: skip
 
 
+class ResourceBody(Body):
+    """A resource listed by hand."""
+
+    code = text("Resource code", most=64)
+    title = text("Title", most=200)
+    provider = text("Provider", most=200)
+    elements = document("Elements", hint="one a line, name: value", required=False)
+
+
+@deed("resource.add", "/resources", "List a resource", "Resource {code} ({title}) is listed.",
+      body=ResourceBody)  # fmt: skip
+def add_resource(
+    desk: Desk, session: Session, actor: Actor, *, code: str, title: str, provider: str,
+    elements: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """A registrar's deed, by the rules of a table; a provider proposes a change set."""
+    said_of_it = catalogue.coded({**(elements or {}), "title": title, "provider": provider})
+    faults = faults_of(code, said_of_it, only=catalogue_rules.ERRORS)
+    if faults:
+        raise Invalid("The resource breaks: {faults}.", faults=faults)
+    made = catalogue.add_resource(
+        session, actor, desk.now, code=code, title=title, provider=provider, elements=elements or {}
+    )
+    return {"code": made.code, "title": made.title}
+
+
 @deed("catalogue.import", f"{ONE}/change", "Change the resource",
       "The change of resource {code} is {state}.", name="resource.change", body=ResourceChangeBody,
       changes=True)  # fmt: skip
@@ -111,11 +137,11 @@ def change(
     return {"change_set": made.id, "code": found.code, "state": made.state}
 
 
-def faults_of(code: str, row: Mapping[str, Any]) -> Faults:
-    """What the elements of a form break together, at their places."""
+def faults_of(code: str, row: Mapping[str, Any], *, only: Collection[str] | None = None) -> Faults:
+    """What the elements of a form break together, at their places; of all rules, or of some."""
     faults = Faults()
     for breach in catalogue_rules.breaches(code, row):
-        if breach.code not in catalogue_rules.TOLD:
+        if breach.code not in catalogue_rules.TOLD if only is None else breach.code in only:
             sentence = catalogue_rules.ENGLISH[breach.code]
             faults.name_fault(sentence, breach.at, **breach.facts)
     return faults
