@@ -13,10 +13,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
 from ledger.calendar import years_after
-from ledger.errors import Faults, Invalid, Missing
+from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.parties import Actor, Party, may, require_active, require_other
 from ledger.states import move
-from ledger.store import Evidence, new_id, next_number
+from ledger.store import Base, Evidence, new_id, next_number
 
 TERM_YEARS_MAX = 5  # 27号 art. 14(2): 原则上最长不超过5年
 MODES = {"whole": "整体授权", "by_field": "分领域授权", "by_scene": "依场景授权"}  # art. 9(4)
@@ -102,6 +102,14 @@ def sign(session: Session, actor: Actor, now: datetime, agreement: Agreement) ->
     """The implementing body signs what the operator proposed: the agreement is in force."""
     may(actor, "agreement.sign", agreement.implementer_id, f"Agreement {agreement.number}")
     require_other(actor, [agreement.proposed_by], agreement.number)
+    resources = Base.metadata.tables["resources"].c  # the catalogue stands above this room
+    wanted = select(resources.code).where(
+        resources.id.in_(agreement.resource_ids), resources.state != "listed"
+    )
+    gone = session.scalars(wanted.order_by(resources.code)).all()
+    if gone:
+        raise Conflict("Resources of agreement {number} are no longer listed: {codes}.",
+                       number=agreement.number, codes=", ".join(gone))  # fmt: skip
     agreement.state = move("agreement", "sign", agreement.state)
     agreement.signed_by = actor.member_id
     log.append(session, agreement, "agreement.signed", actor.member_id)

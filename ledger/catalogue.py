@@ -106,23 +106,34 @@ def _choice(value: Any, known: Mapping[str, tuple[str, ...]]) -> str | None:
     return read_choice(value, dict(known))
 
 
-def providers(session: Session) -> Callable[[str | None, Mapping[str, Any]], str | None]:
+def providers(session: Session) -> Callable[..., str | None]:
     """Who a provider is: by the code its elements give, else by an organisation's exact name, old or new.
 
-    A name that two organisations bear or bore says nothing. One that was merged is who succeeded it; of
-    one that was split, only the succession knows who got what.
+    A name that two organisations bear or bore says nothing, nor that of one that was split, unless the
+    resource is known to be one of theirs (`known`). One that was merged is who succeeded it.
     """
     codes: dict[str, str] = {}
     names: dict[str, set[str]] = {}
-    for party in session.scalars(select(Party).where(Party.state != "split")):
+    parted: dict[str, set[str]] = {}
+    for party in session.scalars(select(Party)):
+        called = (party.name, *(_name(one) for one in party.former_names or ()))
+        if party.state == "split":
+            for name in called:
+                parted.setdefault(name, set()).update(party.successor_ids or ())
+            continue
         acting = codes[party.uscc] = successor(session, party).id
-        for name in (party.name, *(_name(one) for one in party.former_names or ())):
+        for name in called:
             names.setdefault(name, set()).add(acting)
     single = {name: next(iter(ids)) for name, ids in names.items() if len(ids) == 1}
 
-    def provider_of(name: str | None, elements: Mapping[str, Any]) -> str | None:
+    def provider_of(
+        name: str | None, elements: Mapping[str, Any], known: str | None = None
+    ) -> str | None:
         by_code = codes.get(str(elements.get("provider_code") or ""))
-        return by_code or single.get((name or "").strip())
+        called = (name or "").strip()
+        if by_code is None and known in names.get(called, set()) | parted.get(called, set()):
+            return known
+        return by_code or single.get(called)
 
     return provider_of
 
@@ -142,7 +153,7 @@ class Audience:
     bodies: bool = False
     party_id: str = ""
     resource_ids: frozenset[str] = frozenset()
-    """those of agreements his organisation is a side of"""
+    """those of agreements that open them to his organisation"""
 
     def sees(self, row: Any) -> bool:
         """Whether a resource exists for him."""
@@ -167,15 +178,20 @@ def audiences(session: Session, actor: Actor) -> Audience:
     if actor.roles & SEES_ALL:
         return Audience(everything=True)
     kind = session.scalar(select(Party.kind).where(Party.id == actor.party_id))
-    named = session.scalars(
-        select(Agreement.resource_ids).where(
-            or_(Agreement.operator_id == actor.party_id, Agreement.implementer_id == actor.party_id)
-        )
-    )
+    named = session.scalars(select(Agreement.resource_ids).where(opens(actor.party_id)))
     return Audience(
         bodies=kind in BODIES and "provider" in actor.roles,
         party_id=actor.party_id,
         resource_ids=frozenset(str(one) for ids in named for one in ids),
+    )
+
+
+def opens(party_id: str) -> ColumnElement[bool]:
+    """Agreements by which an organisation sees what they name: in force, or it is to sign them."""
+    signed = or_(Agreement.operator_id == party_id, Agreement.implementer_id == party_id)
+    return or_(
+        (Agreement.state == "in_force") & signed,
+        (Agreement.state == "proposed") & (Agreement.implementer_id == party_id),
     )
 
 

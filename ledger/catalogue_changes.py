@@ -73,7 +73,7 @@ class Prepared(NamedTuple):
     row: int | None
 
 
-ProviderOf = Callable[[str | None, Mapping[str, Any]], str | None]
+ProviderOf = Callable[..., str | None]
 
 
 @dataclass(slots=True)
@@ -196,14 +196,14 @@ def digest_of(lines: Iterable[bytes]) -> str:
 
 def plan(
     session: Session, actor: Actor, rows: Sequence[Mapping[str, Any] | Prepared], *,
-    speaks: frozenset[str] | None = None, among: ColumnElement[bool] | None = None,
-    hold_them: bool = False,
+    speaks: frozenset[str] | None = None, present: Iterable[str] = (),
+    among: ColumnElement[bool] | None = None, hold_them: bool = False,
 ) -> Plan:  # fmt: skip
     """What the rows would do: each has code, title, provider and elements, by field; nothing is written.
 
     `speaks` names the fields that the table has (None: all): of the others it says nothing, and what is
-    known of a resource stays. Gone are the listed resources that the rows lack: `among` those meant, else
-    of the providers that the rows speak of.
+    known of a resource stays. Gone are the listed resources that the rows lack, and that are not `present`
+    in rows that cannot be used: `among` those meant, else of the providers that the rows speak of.
     """
     made, provider_of = Plan(), _once(providers(session))
     wanted = [prepared(row) for row in rows]
@@ -236,7 +236,7 @@ def plan(
         else:
             made.unchanged.append(code)
     meant = _speaking_of(names, parties) if among is None else [among]
-    made.gone = _gone(session, meant, seen, own)
+    made.gone = _gone(session, meant, seen.union(present), own)
     return made
 
 
@@ -292,7 +292,9 @@ def change_to(
     """The resource as a row wants it."""
     one = prepared(row)
     listed = before is not None and before.state == "listed"
-    provider_id = provider_of(one.provider, {"provider_code": one.provider_code})
+    provider_id = provider_of(
+        one.provider, {"provider_code": one.provider_code}, before.provider_id if before else None
+    )
     return Change(
         "change" if listed else "list", one.code, one.title, one.provider, one.elements, "listed",
         provider_id, one.grade, one.audience, one.stale_on, before,
@@ -301,13 +303,13 @@ def change_to(
 
 def _once(provider_of: ProviderOf) -> ProviderOf:
     """Each provider is looked up once."""
-    known: dict[tuple[str | None, Any], str | None] = {}
+    told: dict[tuple[str | None, Any, str | None], str | None] = {}
 
-    def found(name: str | None, elements: Mapping[str, Any]) -> str | None:
-        key = (name, elements["provider_code"])
-        if key not in known:
-            known[key] = provider_of(name, elements)
-        return known[key]
+    def found(name: str | None, elements: Mapping[str, Any], known: str | None) -> str | None:
+        key = (name, elements["provider_code"], known)
+        if key not in told:
+            told[key] = provider_of(name, elements, known)
+        return told[key]
 
     return found
 
@@ -478,13 +480,13 @@ def require_free(session: Session, withdrawn: Sequence[Known]) -> None:
 
 
 def uses(session: Session, withdrawn: Sequence[Known]) -> list[tuple[str, str]]:
-    """(code, number) of what names these resources: an agreement, an open application, a registration."""
+    """(code, number) of what needs these resources: agreement in force, open application, registration."""
     code_of = {one.id: one.code for one in withdrawn}
     if not code_of:
         return []
     used: list[tuple[str, str]] = []
     for model, number, states in (
-        (Agreement, Agreement.number, ("proposed", "in_force")),
+        (Agreement, Agreement.number, ("in_force",)),
         (Application, Application.number, OPEN_APPLICATIONS),
         (Registration, Registration.code, ("registered",)),
     ):

@@ -6,16 +6,16 @@ approve  what another person proposed, if the catalogue is still what it was mad
 undo     a new change set that puts everything back as it was before
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, String, Text, delete, insert, or_, select, type_coerce
+from sqlalchemy import ColumnElement, String, Text, delete, func, insert, or_, select, type_coerce
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
-from ledger.catalogue import KEY_ELEMENTS, Resource, missing, providers
+from ledger.catalogue import KEY_ELEMENTS, Audience, Resource, audiences, missing, providers
 from ledger.catalogue_changes import (
     KNOWN,
     Change,
@@ -103,7 +103,7 @@ _proposed = Base.metadata.tables[ProposedChange.__tablename__]
 def plan_of(
     session: Session, actor: Actor, rows: Sequence[Mapping[str, Any] | Prepared], *,
     scope: str = "providers", file_name: str = "", speaks: frozenset[str] | None = None,
-    hold_them: bool = False,
+    present: Iterable[str] = (), hold_them: bool = False,
 ) -> Plan:  # fmt: skip
     """What the rows would do to the catalogue; nothing is written.
 
@@ -119,7 +119,9 @@ def plan_of(
             or_(CatalogueImport.party_id == actor.party_id, CatalogueImport.party_id.is_(None)),
         )
         among = Resource.import_id.in_(earlier)
-    return plan(session, actor, rows, speaks=speaks, among=among, hold_them=hold_them)
+    return plan(
+        session, actor, rows, speaks=speaks, present=present, among=among, hold_them=hold_them
+    )
 
 
 def bring(
@@ -127,7 +129,7 @@ def bring(
     file_name: str, file_digest: str, source: str = "table", mapping: Mapping[str, Any] | None = None,
     notices: Sequence[Mapping[str, Any]] = (), defaults: Mapping[str, str] | None = None,
     scope: str = "providers", withdraw_gone: bool = False, reason: str | None = None,
-    checked: str | None = None, speaks: frozenset[str] | None = None,
+    checked: str | None = None, speaks: frozenset[str] | None = None, present: Iterable[str] = (),
 ) -> CatalogueImport:  # fmt: skip
     """Bring the catalogue to what the rows say, as one change set; returns it, applied or proposed.
 
@@ -139,8 +141,9 @@ def bring(
         raise Invalid("The file {name} holds no usable row.", name=file_name)
     hold(session, "catalogue")
     made = plan_of(
-        session, actor, rows, scope=scope, file_name=file_name, speaks=speaks, hold_them=True
-    )
+        session, actor, rows, scope=scope, file_name=file_name, speaks=speaks, present=present,
+        hold_them=True,
+    )  # fmt: skip
     if made.problems:
         raise Invalid(
             "{count} rows cannot be brought so; nothing was stored.",
@@ -277,9 +280,12 @@ def proposed_changes(session: Session, found: CatalogueImport) -> list[Change]:
     return changes
 
 
-def proposed_part(session: Session, found: CatalogueImport, start: int, limit: int) -> list[Change]:
-    """A part of what a proposed change set changes, as the catalogue stands today."""
-    return _against_today(session, _lines(session, found)[start : start + limit])[0]
+def proposed_part(
+    session: Session, actor: Actor, found: CatalogueImport, start: int, limit: int
+) -> list[Change]:
+    """A part of what a proposed change set changes, as far as the actor sees what is there today."""
+    lines, seen = _lines(session, found)[start : start + limit], audiences(session, actor)
+    return _against_today(session, lines, seen=seen)[0]
 
 
 def _lines(session: Session, found: CatalogueImport) -> list[tuple[str, str, str]]:
@@ -292,8 +298,9 @@ def _lines(session: Session, found: CatalogueImport) -> list[tuple[str, str, str
 
 
 def _against_today(
-    session: Session, lines: Sequence[tuple[str, str, str]], *, hold_them: bool = False
-) -> tuple[list[Change], list[str]]:
+    session: Session, lines: Sequence[tuple[str, str, str]], *, seen: Audience | None = None,
+    hold_them: bool = False,
+) -> tuple[list[Change], list[str]]:  # fmt: skip
     """(the changes, the codes of those whose resource is no longer what they were made against)."""
     known = known_by_code(session, [code for code, _, _ in lines], hold_them=hold_them)
     provider_of = providers(session)
@@ -301,6 +308,8 @@ def _against_today(
     stale: list[str] = []
     for code, verb, text in lines:
         row, before = orjson.loads(text), known.get(code)
+        if seen is not None and before is not None and not seen.sees(before):
+            before = None  # another body's meanwhile: not told
         if row["seen"] != (before.version if before else 0):
             stale.append(code)
         if verb == "withdraw":
@@ -468,6 +477,20 @@ def remembered_columns(
 def header_digest(header: Sequence[str]) -> str:
     """The name of a header."""
     return digest_text(canonical(list(header)))
+
+
+def proposers(found: CatalogueImport) -> tuple[str, ...]:
+    """Whose a change set is: the organisation that proposed it; what a registrar brought is nobody's."""
+    proposed = found.state == "proposed" or found.decided_by is not None
+    return (found.party_id,) if proposed and found.party_id else ()
+
+
+def proposed_by(party_id: str) -> ColumnElement[bool]:
+    """The change sets that an organisation proposed."""
+    decided = CatalogueImport.decided_by.is_not(None)
+    return (CatalogueImport.party_id == party_id) & (
+        decided | (func.coalesce(CatalogueImport.state, "") == "proposed")
+    )
 
 
 def import_by_id(session: Session, import_id: str) -> CatalogueImport:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger import duties, log
 from ledger.calendar import local_date, working_days_after
 from ledger.catalogue import Resource, audiences
-from ledger.catalogue_fields import FIELDS
+from ledger.catalogue_fields import FIELDS, INNER
 from ledger.catalogue_values import fold
 from ledger.errors import Faults, Invalid, Missing
 from ledger.matching import names_of
@@ -244,11 +244,18 @@ def counts(session: Session, resource: Resource) -> dict[str, int]:
     return {"answered": sum(one is not None for one in found), "raised": len(found)}
 
 
-def results(session: Session, resource: Resource, limit: int = 50) -> list[dict[str, Any]]:
-    """What was raised on a resource and what came of it, without who: that members see."""
+def results(
+    session: Session, actor: Actor, resource: Resource, limit: int = 50
+) -> list[dict[str, Any]]:
+    """What was raised on a resource and what came of it, without who: that members see.
+
+    What is about an inner element only those read who work with the resource.
+    """
     wanted = select(Feedback).where(
         Feedback.resource_id == resource.id, Feedback.state != "withdrawn"
     )
+    if not audiences(session, actor).works_with(resource):
+        wanted = wanted.where(Feedback.about.not_in(INNER))
     return [
         {
             "about": row.about, "kind": row.kind, "raised_at": instant(row.raised_at),
@@ -263,13 +270,17 @@ def _of(part: Mapping[str, Any] | None, name: str) -> str | None:
 
 
 def as_seen(session: Session, actor: Actor, found: Feedback) -> dict[str, Any]:
-    """Feedback as recorded, with its resource's code and title while that exists for the reader."""
+    """Feedback as recorded, with its resource's code and title while that exists for the reader.
+
+    While it does not, who raised it reads his own words, and his colleagues none.
+    """
     row = session.get_one(Resource, found.resource_id)
-    seen = audiences(session, actor).sees(row)
-    return {
-        **found.body(), "resource_id": row.id if seen else None,
-        "resource": {"code": row.code, "title": row.title} if seen else None,
-    }  # fmt: skip
+    body = found.body()
+    if audiences(session, actor).sees(row):
+        return {**body, "resource": {"code": row.code, "title": row.title}}
+    if found.raised_by != actor.member_id:
+        body |= {"about": "", "description": "", "department_id": None, "answer": None}
+    return {**body, "resource_id": None, "resource": None}
 
 
 def by_number(session: Session, number: str) -> Feedback:

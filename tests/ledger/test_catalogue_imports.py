@@ -13,6 +13,7 @@ from ledger.errors import Conflict, Invalid, LedgerError, NotAllowed
 from ledger.parties import Actor
 from ledger.proof.merkle import verify_inclusion
 from tests.conftest import Town
+from tests.ledger.organisations import party, split
 
 BUREAU, BANK = "市数据局", "城市商业银行"
 
@@ -366,3 +367,26 @@ def test_more_records_than_a_receipt_tells_are_records_like_any_other(town: Town
             verify_inclusion(hashed, record.leaf_index, checkpoint.tree_size, proof, root)
         found = session.get_one(CatalogueImport, made.id)
         assert len(catalogue_imports.records_of(session, found)) == count
+
+
+def test_a_row_that_cannot_be_used_is_not_gone(town: Town) -> None:
+    bring(town, "rita", row("1"), row("2"), row("3"))
+    made = plan(town, "rita", row("1"), present=["2"])
+    assert [one.code for one in made.gone] == ["3"]
+
+
+def test_a_provider_s_name_that_no_longer_says_who_leaves_the_resource_with_its_own(
+    town: Town,
+) -> None:
+    """Two bear it now, or its body was split: a table that still says it takes nothing from an heir."""
+    bring(town, "rita", row("1"), row("2"))
+    bureau, other = town.party("bureau"), party(town)
+    party(town, name=BUREAU)
+    unchanged = plan(town, "rita", row("1"), row("2"))
+    assert (unchanged.changed, unchanged.unchanged) == ([], ["1", "2"])
+    split(town, bureau, other, [party(town)])
+    [changed, _] = plan(town, "rita", row("1"), row("2")).changed
+    assert (changed.provider, changed.provider_id) == (BUREAU, other.id)
+    assert plan(town, "rita", row("9")).new[0].provider_id != bureau.id, (
+        "who ended provides nothing"
+    )

@@ -88,8 +88,8 @@ ALL = BODIES | {"authority 市数据局", "authority 不参加的局"}
         ("paul", BODIES | {"authority 市数据局"}),  # a provider of a public body: also its own
         ("gwen", ALL), ("rita", ALL),
         ("pia", PUBLIC),  # a provider, but of an enterprise
-        ("olga", PUBLIC | {"authority 不参加的局"}),  # a side of an agreement on it
-        ("mona", PUBLIC | {"authority 不参加的局"}),  # so is the treasury
+        ("olga", PUBLIC),  # who proposed an agreement on it: nobody has signed
+        ("mona", PUBLIC | {"authority 不参加的局"}),  # of the treasury, which is to sign
     ],
 )  # fmt: skip
 def test_everybody_sees_what_he_may_and_no_more(

@@ -91,7 +91,7 @@ def test_the_public_s_counts_and_the_members_results_name_nobody(village: Town) 
     with village.reading() as session:
         fresh = village.fresh(session, row)
         assert feedback.counts(session, fresh) == {"answered": 1, "raised": 2}
-        told = feedback.results(session, fresh)
+        told = feedback.results(session, village.actors["mona"], fresh)
     assert [(one["state"], one["text"]) for one in told] == [
         ("raised", None),
         ("answered", "按月更新"),

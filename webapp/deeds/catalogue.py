@@ -106,6 +106,14 @@ class Reading:
         return frozenset(self.mapping.fields) | frozenset(_constants(defaults))
 
     @property
+    def present(self) -> list[str]:
+        """The codes of rows that cannot be used: their resources are in the file all the same."""
+        bad, at = {one.row for one in self.bad}, self.mapping.fields.get("code")
+        if at is None:
+            return []
+        return [" ".join(row.cells[at].split()) for row in self.table.rows if row.number in bad]
+
+    @property
     def source(self) -> str:
         """What the catalogue came as: table, dcat or ckan."""
         return str(self.table.format) if self.table.format in ("dcat", "ckan") else "table"
@@ -219,7 +227,7 @@ def check_catalogue(
     """What the table would do, and everything that is wrong with it; nothing is stored."""
     plan = catalogue_imports.plan_of(
         session, actor, reading.rows, scope=scope or "providers", file_name=name,
-        speaks=reading.speaks(defaults),
+        speaks=reading.speaks(defaults), present=reading.present,
     )  # fmt: skip
     problems = [*reading.problems, *plan.problems]
     bad = [one for one in problems if one.severity == "error"]
@@ -311,7 +319,7 @@ def import_catalogue(
         mapping=reading.mapping.as_dict(), defaults=_constants(defaults),
         notices=[one.as_dict() for one in reading.notices], scope=scope or "providers",
         withdraw_gone=withdraw_gone, reason=reason, checked=checked or None,
-        source=reading.source, speaks=reading.speaks(defaults),
+        source=reading.source, speaks=reading.speaks(defaults), present=reading.present,
     )  # fmt: skip
     catalogue_imports.remember_columns(
         session, actor, desk.now, reading.table.header, reading.mapping.memory()
@@ -411,21 +419,23 @@ list_imports = lists(
 @question("catalogue.read", "/catalogue-imports/<import_id>", "Change set", answer=ImportShown,
           query=ChangesQuery)  # fmt: skip
 def show_import(
-    _desk: Desk, session: Session, _actor: Actor, found: CatalogueImport, start: int = 0
+    _desk: Desk, session: Session, actor: Actor, found: CatalogueImport, start: int = 0
 ) -> dict[str, Any]:
     """A change set, with up to 200 of the resources it changes from `start` on."""
-    changes = [*_changes(session, found, start)]
+    changes = [*_changes(session, actor, found, start)]
     return {
         **found.body(), "changes": changes[:SHOWN], "history": history_of(session, found.id),
         "next": start + SHOWN if len(changes) > SHOWN else None,
     }  # fmt: skip
 
 
-def _changes(session: Session, found: CatalogueImport, start: int) -> Iterable[dict[str, Any]]:
+def _changes(
+    session: Session, actor: Actor, found: CatalogueImport, start: int
+) -> Iterable[dict[str, Any]]:
     if found.state == "rejected":
         return
     if found.state == "proposed":
-        for line in catalogue_imports.proposed_part(session, found, start, SHOWN + 1):
+        for line in catalogue_imports.proposed_part(session, actor, found, start, SHOWN + 1):
             yield _told(line, with_differences=True)
         return
     verbs = {"resource.listed": "list", "resource.changed": "change"}

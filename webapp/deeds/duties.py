@@ -5,12 +5,11 @@ from datetime import date
 from typing import Any
 
 from marshmallow import Schema, fields
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger import catalogue, catalogue_imports, duties, overdue, parties
 from ledger.calendar import days_overdue, local_date
-from ledger.catalogue import Resource
+from ledger.catalogue import Resource, audiences
 from ledger.catalogue_values import CYCLES
 from ledger.duties import Duty
 from ledger.parties import Actor, Party
@@ -122,12 +121,14 @@ DutyShown: type[Schema] = type(
 
 
 @question("duty.read", ONE, "Duty to change the catalogue", answer=DutyShown)
-def show(desk: Desk, session: Session, _actor: Actor, found: Duty) -> dict[str, Any]:
-    code = select(Resource.code).where(Resource.id == found.resource_id)
+def show(desk: Desk, session: Session, actor: Actor, found: Duty) -> dict[str, Any]:
+    """As recorded, with its resource's code while that exists for the reader."""
+    row = session.get(Resource, found.resource_id) if found.resource_id else None
+    known = row is not None and audiences(session, actor).sees(row)
     late = days_overdue(found.due, local_date(desk.now)) if found.state == "open" else 0
     return {
         **found.body(), "days_late": late, "history": history_of(session, found.id),
-        "resource_code": session.scalar(code) if found.resource_id else None,
+        "resource_code": row.code if row is not None and known else None,
     }  # fmt: skip
 
 

@@ -152,5 +152,5 @@ def of_resource(_desk: Desk, session: Session, actor: Actor, found: Resource) ->
     """How many were raised and answered, for everybody; what came of them, for members."""
     told: dict[str, Any] = feedback.counts(session, found)
     if MEMBER in roles_of(actor):
-        told["results"] = feedback.results(session, found)
+        told["results"] = feedback.results(session, actor, found)
     return told

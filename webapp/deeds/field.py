@@ -216,7 +216,7 @@ def _facts(
 ) -> dict[str, Any]:  # fmt: skip
     """An application's body as `registering.submit` takes it: what it names is looked up."""
     return {
-        "agreement": agreements.by_number(session, agreement) if agreement else None,
+        "agreement": _own_agreement(session, actor, agreement) if agreement else None,
         "deposits": _deposits(session, actor, data), "materials": more["materials"],
         "object_kind": more["object"], "resource_ids": resource_ids(session, actor, resources),
         "rights": more["rights"], "summary": more["summary"], "title": more["title"],
@@ -418,7 +418,6 @@ show_deposit = shows("evidence", "/deposits/<deposit_id>", "Deposit")
 list_agreements = lists("agreement", "/agreements", "Agreements",
                         "number title mode from_on until_on state",
                         (Agreement.number, Agreement.title))  # fmt: skip
-show_agreement = shows("agreement", "/agreements/<agreement_number>", "Agreement")
 list_applications = lists("application", "/applications", "Applications",
                           "number type object title state deadlines",
                           (Application.number, Application.title))  # fmt: skip
@@ -428,12 +427,25 @@ list_registrations = lists("registration", "/registrations", "Registrations",
                            (Registration.code, Registration.title))  # fmt: skip
 
 
+@question("agreement.read", "/agreements/<agreement_number>", "Agreement",
+          answer=shown_schema(Agreement))  # fmt: skip
+def show_agreement(_desk: Desk, session: Session, actor: Actor, found: Agreement) -> dict[str, Any]:
+    """As recorded; of its resources those that exist for the asker."""
+    return _with_seen_resources(session, actor, found)
+
+
 @question("registration.read", "/registrations/<registration_code>", "Registration",
           answer=shown_schema(Registration))  # fmt: skip
 def show_registration(
     _desk: Desk, session: Session, actor: Actor, found: Registration
 ) -> dict[str, Any]:
     """As recorded; of its resources those that exist for the asker."""
+    return _with_seen_resources(session, actor, found)
+
+
+def _with_seen_resources(
+    session: Session, actor: Actor, found: Agreement | Registration
+) -> dict[str, Any]:
     wanted = select(Resource.id).where(Resource.id.in_(found.resource_ids))
     seen = catalogue.visible(session, actor)
     ids = set(session.scalars(wanted if seen is None else wanted.where(seen)))

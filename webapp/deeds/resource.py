@@ -1,14 +1,16 @@
 """One resource: what it is, how it came to be so, and a change of it by hand."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
 from marshmallow import Schema, fields, validate
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ledger import catalogue, catalogue_imports, catalogue_rules, cross_border, grading, log
+from ledger.agreements import Agreement
 from ledger.catalogue import Audience, Resource
 from ledger.catalogue_fields import FIELDS
 from ledger.catalogue_imports import CatalogueImport
@@ -192,10 +194,13 @@ ResourceShown: type[Schema] = type(
 @question("resource.read", ONE, "Resource", answer=ResourceShown)
 def show(_desk: Desk, session: Session, actor: Actor, found: Resource) -> dict[str, Any]:
     """A resource with what follows from its elements; who only sees it, is not told the inner ones."""
-    inside = catalogue.audiences(session, actor).works_with(found)
+    seen = catalogue.audiences(session, actor)
+    inside = seen.works_with(found)
     elements = found.elements if inside else catalogue_rules.outside(found.elements)
+    kept = {record.leaf_index for record, _ in _visible_versions(session, actor, seen, found)}
     return {
-        **found.body(), "elements": elements, "history": history_of(session, found.id),
+        **found.body(), "elements": elements,
+        "history": [one for one in history_of(session, found.id) if one["leaf_index"] in kept],
         "grounds": [
             {"degree": one.degree, "kind": one.kind, "level": one.level, "object": one.object}
             for one in grading.grounds(elements)
@@ -281,7 +286,7 @@ def show_history(
 ) -> dict[str, Any]:  # fmt: skip
     """The versions of a resource that the reader might have seen in their time."""
     seen = catalogue.audiences(session, actor)
-    kept = list(_visible_versions(session, seen, found))
+    kept = list(_visible_versions(session, actor, seen, found))
     bodies = {record.subject_version: body for record, body in kept}
     compared = None
     if old is not None and new is not None:
@@ -321,18 +326,39 @@ def show_history(
 
 
 def _visible_versions(
-    session: Session, seen: Audience, found: Resource
+    session: Session, actor: Actor, seen: Audience, found: Resource
 ) -> Iterable[tuple[log.Record, dict[str, Any]]]:
-    """Each record of a resource with its body, the oldest first, as far as the reader saw it then."""
+    """Each record of a resource with its body, the oldest first, as far as the reader saw it then.
+
+    An agreement opens what is from its signature on, and what is now; not what was before.
+    """
+    without = replace(seen, resource_ids=frozenset())
+    signed_at = _signed_at(session, actor, found) if found.id in seen.resource_ids else None
     for record in log.history(session, found.id):
         body = orjson.loads(record.payload)["body"] if record.payload else {}
+        now = record.subject_version == found.version
+        opened = now or (signed_at is not None and record.leaf_index >= signed_at)
         then = Resource(
             id=found.id, audience=body.get("audience"), provider_id=body.get("provider_id")
         )
-        if seen.sees(then):
-            if not seen.works_with(then):
+        reader = seen if opened else without
+        if reader.sees(then):
+            if not reader.works_with(then):
                 body["elements"] = catalogue_rules.outside(body["elements"])
             yield record, body
+
+
+def _signed_at(session: Session, actor: Actor, found: Resource) -> int | None:
+    """The leaf with which an agreement began to open a resource to the reader's organisation."""
+    rows = session.execute(
+        select(Agreement.id, Agreement.resource_ids).where(catalogue.opens(actor.party_id))
+    )
+    ids = [agreement for agreement, named in rows if found.id in named]
+    return session.scalar(
+        select(func.min(log.Record.leaf_index)).where(
+            log.Record.subject_id.in_(ids), log.Record.kind == "agreement.signed"
+        )
+    )
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:

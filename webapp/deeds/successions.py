@@ -25,6 +25,9 @@ DAY = day("Day from which it holds", hint="not later than today")
 FOLLOWED = "{name} was {state}: {count} things followed, {left} stay, with their reasons."
 
 
+COUNTED_FOR = frozenset({"administrator", "registrar", "regulator"})
+
+
 class RenameBody(Body):
     """The new name."""
 
@@ -85,7 +88,12 @@ class SuccessionAnswer(Schema):
 
 
 class HeldAnswer(Schema):
-    """What an organisation holds: what would follow, what would stay, and what it went through."""
+    """What an organisation holds: what would follow, what would stay, and what it went through.
+
+    `told`: whether the reader is told the counts.
+    """
+
+    told = fields.Boolean(required=True)
 
     follows = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
     stays = fields.List(fields.Nested(LeftAnswer), required=True)
@@ -164,22 +172,26 @@ def _followed(
 
 @question("party.read", "/parties/<uscc>/holdings", "What the organisation holds", name="party.holdings",
           answer=HeldAnswer)  # fmt: skip
-def held(_desk: Desk, session: Session, _actor: Actor, party: Party) -> dict[str, Any]:
-    """Counts only: whose numbers they are, each noun's own list tells whom it may."""
-    counted = [{**one, "numbers": []} for one in successions.stays(session, party)]
+def held(_desk: Desk, session: Session, actor: Actor, party: Party) -> dict[str, Any]:
+    """Counts only, and to whom they are told: a count can tell of what is hidden from the reader."""
+    told = bool(actor.roles & COUNTED_FOR) or party.id in actor.parties
+    counted = [{**one, "numbers": []} for one in successions.stays(session, party)] if told else []
     return {
-        "follows": successions.holdings(session, party), "stays": counted,
-        "successions": [_told(session, one) for one in successions.of(session, party)],
+        "follows": successions.holdings(session, party) if told else {}, "stays": counted,
+        "successions": [_told(session, actor, one) for one in successions.of(session, party)],
+        "told": told,
     }  # fmt: skip
 
 
-def _told(session: Session, row: Succession) -> dict[str, Any]:
+def _told(session: Session, actor: Actor, row: Succession) -> dict[str, Any]:
     codes = dict(session.execute(
         select(Party.id, Party.uscc).where(Party.id.in_([row.party_id, *row.to_ids]))
     ).tuples().all())  # fmt: skip
+    told = actor.roles & COUNTED_FOR or actor.parties & {row.party_id, *row.to_ids}
     return {
         "id": row.id, "kind": row.kind, "of": codes[row.party_id],
         "to": [codes[one] for one in row.to_ids], "ground": row.ground,
-        "effective_on": row.effective_on, "moved": row.moved,
-        "left": [{**one, "numbers": []} for one in row.left], "done_at": instant(row.done_at),
+        "effective_on": row.effective_on, "moved": row.moved if told else {},
+        "left": [{**one, "numbers": []} for one in row.left] if told else [],
+        "done_at": instant(row.done_at),
     }  # fmt: skip
