@@ -186,7 +186,10 @@ def refuse(
     session: Session, actor: Actor, now: datetime, demand: Demand, *, ground: str,
     exclusion: Exclusion | None = None,
 ) -> None:  # fmt: skip
-    """The department refuses: by the entry of the negative list that forbids it, else on a legal ground."""
+    """The department refuses: by the entry of the negative list that forbids it, else on a legal ground.
+
+    Also what it had accepted: an entry may come into force, the resource go to another body.
+    """
     state = _answering(actor, demand, "refuse")
     if not ground.strip():
         raise Invalid("A refusal needs its legal ground.")

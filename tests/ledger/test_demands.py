@@ -226,6 +226,35 @@ def test_a_refusal_needs_its_ground_and_an_entry_that_really_forbids(
         town.do("paul", demands.refuse, assigned, ground="不予提供", exclusion=other)
 
 
+def test_what_was_accepted_and_became_impossible_is_refused_and_appealed(
+    town: Town, assigned: demands.Demand
+) -> None:
+    row = its_resource(town, assigned)
+    accept(town, assigned, row)
+    entry = exclusion(town, row)
+    with pytest.raises(Invalid, match=entry.number):
+        town.do("paul", demands.fulfil, assigned, resource=row, mode="file", how="已导出")
+    with pytest.raises(NotAllowed):
+        town.do("pia", demands.refuse, assigned, ground="列入负面清单")
+    town.do("paul", demands.refuse, assigned, ground="列入负面清单")
+    refused = now_of(town, assigned)
+    assert (refused.state, refused.due) == ("refused", None)
+    assert (refused.answer["verdict"], refused.answer["exclusion_id"]) == ("refused", entry.id)
+    town.do("olga", demands.appeal, assigned, "依据不成立")
+    assert now_of(town, assigned).due["what"] == "decide"
+
+
+def test_what_was_accepted_may_be_withdrawn_by_the_demander_alone(
+    town: Town, assigned: demands.Demand
+) -> None:
+    accept(town, assigned, its_resource(town, assigned))
+    with pytest.raises(NotAllowed):
+        town.do("paul", demands.withdraw, assigned, "撤回")
+    town.do("olga", demands.withdraw, assigned, "不再需要")
+    gone = now_of(town, assigned)
+    assert (gone.state, gone.due) == ("withdrawn", None)
+
+
 def test_of_two_answers_at_once_one_is_given_and_the_other_refused(
     town: Town, assigned: demands.Demand
 ) -> None:
