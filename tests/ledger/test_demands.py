@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ledger import agreements, demands
+from ledger import agreements, demands, exclusions
 from ledger.calendar import days_overdue, local_date
 from ledger.errors import Conflict, Invalid, LedgerError, NotAllowed
 from tests.conftest import Town
@@ -327,6 +327,22 @@ def test_an_appeal_is_decided_by_nobody_who_had_a_hand_in_it(town: Town) -> None
     back = now_of(town, made)
     assert (back.state, back.due["what"]) == ("assigned", "answer")
     assert back.outcome["decision"]["verdict"] == "upheld"
+
+
+def test_who_put_the_entry_in_force_does_not_decide_on_the_refusal_that_rests_on_it(
+    town: Town,
+) -> None:
+    row = resource(town, 11, "企业登记基本信息", ["企业名称"])
+    entry = exclusion(town, row)  # rita approves it
+    made = demand(town, resource=row)
+    town.do("paul", demands.refuse, made, ground="列入负面清单")
+    town.do("olga", demands.appeal, made, "依据不成立")
+    town.do("rob", exclusions.end, entry, "已解密")
+    for verb in (demands.uphold, demands.dismiss):
+        with pytest.raises(NotAllowed, match="another person"):
+            town.do("rita", verb, made, "不变")
+    town.do("rob", demands.uphold, made, "条目已终止")  # to end an entry is no hand in it
+    assert now_of(town, made).state == "assigned"
 
 
 def test_a_dismissed_appeal_is_the_end(town: Town, assigned: demands.Demand) -> None:
