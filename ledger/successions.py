@@ -184,7 +184,8 @@ def split(
     heirs = list({heir.id: heir for heir in (main, *others)}.values())
     if len(heirs) < 2:
         raise Invalid("A split has two successors at least; into one it is a merger.")
-    if main.id == party.id and not who_gets:
+    gives = any(heir.id != party.id for heir in who_gets.values())
+    if main.id == party.id and not gives:
         raise Invalid("{name} goes on and would keep all: name what goes to whom.", name=party.name)
     return _succeed(session, actor, now, "split", party, heirs, who_gets, ground, effective_on)
 

@@ -224,8 +224,9 @@ def test_who_goes_on_keeps_all_that_is_not_named(town: Town) -> None:
     """存续分立: nothing ends, only what is named goes."""
     bureau, other = town.party("bureau"), party(town)
     first, second = (resource(town, bureau, f"307001001/{n:06d}") for n in (1, 2))
-    with pytest.raises(Invalid, match="name what goes to whom"):
-        split(town, bureau, bureau, [other])
+    for nothing in ({}, {("resource", second.code): bureau}):
+        with pytest.raises(Invalid, match="name what goes to whom"):
+            split(town, bureau, bureau, [other], nothing)
     with pytest.raises(Invalid, match="cannot succeed itself"):
         split(town, bureau, other, [bureau], {("resource", second.code): bureau})
     before = kinds_of(town, first), kinds_of(town, bureau)
