@@ -295,7 +295,7 @@ def _succeed(
     others = [heir for heir in heirs if heir.id != main.id]
     if (kind == "merge" and not ends) or party.id in {heir.id for heir in others}:
         raise Invalid("{name} cannot succeed itself.", name=party.name)
-    left = stays(session, party) if ends else []
+    left = stays(session, party) if ends else _vouchers_left(session, party, who_gets)
     held: dict[str, int] = Counter(noun for noun, _ in who_gets)
     if ends:
         held = holdings(session, party) | {one["noun"]: one["count"] for one in left}
@@ -452,6 +452,20 @@ def _left(
         by_code = cast(Scheme.document, String).contains(f'"{party.uscc}"')
         left.append(_told(session, Scheme, "id", by_code & (Scheme.state == "agreed"), BY_CODE))
     return [one for one in left if one["count"]]
+
+
+def _vouchers_left(
+    session: Session, party: Party, who_gets: Mapping[tuple[str, str], Party]
+) -> list[dict[str, Any]]:
+    """The vouchers that an organisation which goes on keeps of the registrations it gives away."""
+    given = [
+        code for (noun, code), heir in who_gets.items()
+        if noun == "registration" and heir.id != party.id
+    ]  # fmt: skip
+    registered = select(Registration.id).where(Registration.code.in_(given))
+    of_them = (Voucher.party_id == party.id) & Voucher.registration_id.in_(registered)
+    told = _told(session, Voucher, "number", of_them, ON_CHAIN)
+    return [told] if told["count"] else []
 
 
 def _told(

@@ -246,6 +246,23 @@ def test_who_goes_on_keeps_all_that_is_not_named(town: Town) -> None:
         assert audit(town, session) == []
 
 
+def test_who_goes_on_keeps_the_voucher_of_a_registration_it_gives_away(town: Town) -> None:
+    voucher = town.voucher()
+    operator, other = town.party("operator"), party(town, "enterprise")
+    registered = town.get(Registration, voucher)
+    made = split(town, operator, operator, [other], {("registration", registered.code): other})
+    assert now_of(town, registered).party_id == other.id
+    assert now_of(town, voucher).party_id == operator.id
+    assert made.left == [
+        {"noun": "voucher", "count": 1, "numbers": [voucher.number],
+         "reason": successions.ON_CHAIN}
+    ]  # fmt: skip
+    with town.reading() as session:
+        olga = parties.actor_of(session, town.actors["olga"].member_id)
+        assert audit(town, session) == []
+    parties.may(olga, "licence.grant", voucher.party_id)
+
+
 def test_a_split_gives_what_is_named_and_the_rest_to_the_main_one(town: Town) -> None:
     bureau, main, other = town.party("bureau"), party(town), party(town)
     first, second = (resource(town, bureau, f"307001001/{n:06d}") for n in (1, 2))
