@@ -75,12 +75,16 @@ class Succession(Evidence):
 
 @dataclass(frozen=True)
 class Holding:
-    """Which rows of a noun belong to whom: by these columns, except those whose state is `over`."""
+    """Which rows of a noun belong to whom: by these columns, except those whose state is `over`.
+
+    `answers` is the column of who answers for the resource that a row names: it goes where that goes.
+    """
 
     model: type[Evidence]
     columns: tuple[str, ...] = ("party_id",)
     number: str = "number"
     over: tuple[str, ...] = ()
+    answers: str = ""
 
     @property
     def noun(self) -> str:
@@ -100,13 +104,15 @@ HOLDINGS = (
     Holding(Deposit, number="id"),
     Holding(Application, over=("registered", "not_accepted", "terminated", "withdrawn")),
     Holding(Registration, number="code", over=("cancelled", "revoked")),
-    Holding(Demand, ("party_id", "department_id"), over=("closed", "withdrawn")),
-    Holding(Exclusion, over=("rejected", "ended")),
-    Holding(Feedback, ("party_id", "department_id"), over=("closed", "withdrawn")),
-    Holding(Duty, over=("confirmed",)),
+    Holding(Demand, ("party_id", "department_id"), over=("closed", "withdrawn"),
+            answers="department_id"),
+    Holding(Exclusion, over=("rejected", "ended"), answers="party_id"),
+    Holding(Feedback, ("party_id", "department_id"), over=("closed", "withdrawn"),
+            answers="department_id"),
+    Holding(Duty, over=("confirmed",), answers="party_id"),
     Holding(Member, number="id"),
     Holding(Steward, number="id", over=("relieved",)),
-)
+)  # fmt: skip
 PEOPLE = (Member, Steward)  # they go by rules of their own
 ON_CHAIN = (
     "Held on chain: only a transfer there moves it. The first successor's members are its owners."
@@ -135,7 +141,7 @@ SUCCEEDED_BY: dict[str, tuple[str, ...]] = {
     "other_organisation": ("enterprise", "public_institution", "other_organisation",
                            *HOLDS_NOTHING),
 }  # fmt: skip
-Choose = Callable[[str, str], Party]
+Choose = Callable[[str, str, str], Party]
 
 
 def rename(
@@ -303,8 +309,9 @@ def _succeed(
     _check_named(session, party, heirs, who_gets)
     made = _begin(actor, now, kind, party, heirs, ground, effective_on)
 
-    def choose(noun: str, number: str) -> Party:
-        return who_gets.get((noun, number), main)
+    def choose(noun: str, number: str, code: str) -> Party:
+        """Whom a thing is named for, else whoever gets the resource it is about, else the main one."""
+        return who_gets.get((noun, number)) or who_gets.get(("resource", code)) or main
 
     moved: dict[str, int] = {}
     for holding in HOLDINGS:
@@ -326,24 +333,37 @@ def _follow(
 ) -> int:
     """Give each row its new holder, with a record."""
     if holding.model is Resource:
-        return _hand_over(session, actor, made, party, lambda code: choose("resource", code))
-    count = 0
+        return _hand_over(session, actor, made, party, lambda code: choose("resource", code, code))
+    count, codes = 0, _codes(session, party, holding) if holding.answers else {}
     for row in session.scalars(select(holding.model).where(holding.of(party.id))).all():
-        heir = choose(holding.noun, str(getattr(row, holding.number)))
-        if heir.id == party.id:
-            continue  # it goes on and keeps this
+        number, goes = str(getattr(row, holding.number)), False
         for column in holding.columns:
-            if getattr(row, column) == party.id:
-                setattr(row, column, heir.id)
-        if isinstance(row, Agreement) and row.implementer_id == row.operator_id:
-            raise Conflict(
-                "Agreement {number} is between {name} and {heir}: nobody can be both of its sides. "
-                "It must end first.",
-                number=row.number, name=party.name, heir=heir.name,
-            )  # fmt: skip
+            if getattr(row, column) != party.id:
+                continue
+            code = codes.get(row.id, "") if column == holding.answers else ""
+            heir = choose(holding.noun, number, code)
+            goes = goes or heir.id != party.id
+            setattr(row, column, heir.id)
+            if isinstance(row, Agreement) and row.implementer_id == row.operator_id:
+                raise Conflict(
+                    "Agreement {number} is between {name} and {heir}: nobody can be both of its "
+                    "sides. It must end first.",
+                    number=row.number, name=party.name, heir=heir.name,
+                )  # fmt: skip
+        if not goes:
+            continue  # it goes on and keeps this
         log.append(session, row, f"{holding.noun}.succeeded", actor.member_id, reason=made.id)
         count += 1
     return count
+
+
+def _codes(session: Session, party: Party, holding: Holding) -> dict[str, str]:
+    """id → the code of the resource it is about, of what an organisation holds of a noun."""
+    table = holding.model.__table__
+    about = select(table.c.id, Resource.code).join_from(
+        table, Resource, Resource.id == table.c.resource_id
+    )
+    return dict(session.execute(about.where(holding.of(party.id))).tuples().all())
 
 
 _resources = Base.metadata.tables[Resource.__tablename__]
@@ -408,7 +428,7 @@ def _people(
     acting: dict[str, Party] = {}
     kept: set[str] = set()
     for member in members:
-        heir = choose("member", logins.get(member.id, ""))
+        heir = choose("member", logins.get(member.id, ""), "")
         if heir.id == party.id:
             kept.add(member.id)
             continue
