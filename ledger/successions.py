@@ -45,7 +45,7 @@ from ledger.registration import Application, Deposit, Registration
 from ledger.revenue import Scheme
 from ledger.states import move
 from ledger.stewards import Steward, in_force
-from ledger.store import Base, Evidence, canonical_fast, lock, new_id
+from ledger.store import Base, Evidence, canonical_fast, hold, lock, new_id
 from ledger.trading import Licence
 from ledger.usage import Batch
 from ledger.vouchers import Voucher
@@ -150,6 +150,7 @@ def rename(
 ) -> Succession:  # fmt: skip
     """Give an organisation a new name; its resources say it, the former one is kept with its last day."""
     may(actor, "party.rename", party.id)
+    hold(session, "catalogue")  # no import lists meanwhile what would not follow
     state = move("party", "rename", party.state)
     name = " ".join(name.split())
     _check(now, ground, effective_on)
@@ -293,6 +294,7 @@ def _succeed(
 ) -> Succession:  # fmt: skip
     state = move("party", kind, party.state)
     _check(now, ground, effective_on)
+    hold(session, "catalogue")  # before any row, as imports do
     for row in sorted((party, *heirs), key=lambda one: one.id):
         lock(session, row)  # two successions at once could make a circle
         session.refresh(row)

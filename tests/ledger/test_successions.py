@@ -334,6 +334,37 @@ def test_what_is_named_wrongly_is_told_all_at_once_and_nothing_moves(town: Town)
     assert town.snapshot() == before
 
 
+# ---------------------------------------------------------------- beside an import
+
+
+def test_the_catalogue_is_held_before_any_row_so_that_no_import_lists_for_who_ended(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bureau, heir, other = town.party("bureau"), party(town), party(town)
+    taken: list[str] = []
+
+    def note(module: Any, name: str, word: str) -> None:
+        act = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *given, **more: taken.append(word) or act(*given, **more)
+        )
+
+    one = resource(town, bureau, "307001001/000001")
+    note(successions, "hold", "catalogue")
+    note(successions, "lock", "row")
+    note(log, "append_many", "resources")
+    rename(town, bureau, "市数据资源局")
+    assert taken == ["catalogue", "resources"]
+    bureau = now_of(town, bureau)
+    for deed in (
+        lambda: split(town, bureau, bureau, [other], {("resource", one.code): other}),
+        lambda: merge(town, now_of(town, bureau), heir),
+    ):
+        taken.clear()
+        deed()
+        assert (taken[0], set(taken[1:-1]), taken[-1]) == ("catalogue", {"row"}, "resources")
+
+
 # ---------------------------------------------------------------- after any sequence
 
 
