@@ -37,6 +37,8 @@ MODES = (
     "operation",
 )  # how data are supplied
 BROKER_KIND = "data_broker"
+# Not a hand in a department's answer: an appeal decided before, an entry that ended since or went over.
+NO_HAND = ("demand.upheld", "exclusion.ended", "exclusion.succeeded")
 
 
 class Demand(Evidence):
@@ -186,7 +188,10 @@ def refuse(
     session: Session, actor: Actor, now: datetime, demand: Demand, *, ground: str,
     exclusion: Exclusion | None = None,
 ) -> None:  # fmt: skip
-    """The department refuses: by the entry of the negative list that forbids it, else on a legal ground."""
+    """The department refuses: by the entry of the negative list that forbids it, else on a legal ground.
+
+    Also what it had accepted: an entry may come into force, the resource go to another body.
+    """
     state = _answering(actor, demand, "refuse")
     if not ground.strip():
         raise Invalid("A refusal needs its legal ground.")
@@ -297,10 +302,14 @@ def dismiss(session: Session, actor: Actor, now: datetime, demand: Demand, groun
 def _decide(
     session: Session, actor: Actor, now: datetime, demand: Demand, verb: str, ground: str
 ) -> None:
-    """Decided by neither side's organisation, and by nobody who had a hand in the answer."""
+    """Decided by neither side's organisation, and by nobody who had a hand in the answer.
+
+    Who proposed or approved the entry on which a refusal rests had a hand in it too.
+    """
     may(actor, f"demand.{verb}", _owners(demand), demand.number)
-    history = log.history(session, demand.id)
-    hands = [record.actor for record in history if record.kind != "demand.upheld"]
+    entry = (demand.answer or {}).get("exclusion_id")
+    records = log.history(session, demand.id) + (log.history(session, entry) if entry else [])
+    hands = [record.actor for record in records if record.kind not in NO_HAND]
     require_other(actor, hands, demand.number)
     demand.state, demand.due = move("demand", verb, demand.state), None
     verdict = {"uphold": "upheld", "dismiss": "dismissed"}[verb]

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger import log
 from ledger.calendar import days_overdue, local_date, working_days_after
 from ledger.catalogue import Resource
+from ledger.catalogue_changes import PAST
 from ledger.catalogue_imports import CatalogueImport
 from ledger.errors import Faults, Invalid, Missing
 from ledger.parties import Actor, Party, may, require_active, require_other
@@ -122,9 +123,18 @@ def _changed_resource(session: Session, duty: Duty, resource: Resource) -> dict[
     if duty.resource_id not in (None, resource.id) or resource.provider_id != duty.party_id:
         raise Invalid("Resource {code} is not what {number} is about.",
                       code=resource.code, number=duty.number)  # fmt: skip
-    changed_on = local_date(log.record_of(session, resource.id, resource.version).at)
-    _require_since(duty, changed_on)
-    return {"resource": resource.code, "version": resource.version}
+    changed = changes_of(session, resource.id)[-1]
+    _require_since(duty, local_date(changed.at))
+    return {"resource": resource.code, "version": changed.subject_version}
+
+
+def changes_of(session: Session, resource_id: str) -> list[log.Record]:
+    """The records of the catalogue's changes to a resource, the oldest first.
+
+    One by which it only went to a successor, or says his new name, is none.
+    """
+    records = log.history(session, resource_id)
+    return [one for one in records if one.kind in PAST.values()]
 
 
 def _change_set(session: Session, duty: Duty, found: CatalogueImport) -> dict[str, Any]:

@@ -136,14 +136,12 @@ def answer(
 
 def _correction(session: Session, found: Feedback, version: int | None) -> dict[str, Any] | None:
     """The version of the resource, younger than the feedback, and the change set that made it."""
-    row = session.get_one(Resource, found.resource_id)
-    wanted = row.version if version is None else version
-    record = next(
-        (one for one in log.history(session, row.id) if one.subject_version == wanted), None
-    )
-    if record is None or record.at <= found.raised_at:
+    changes = duties.changes_of(session, found.resource_id)
+    wanted = [one for one in changes if version in (None, one.subject_version)]
+    if not wanted or wanted[-1].at <= found.raised_at:
         return None
-    return {"import_id": log.payload_of(record)["body"]["import_id"], "version": wanted}
+    body = log.payload_of(wanted[-1])["body"]
+    return {"import_id": body["import_id"], "version": wanted[-1].subject_version}
 
 
 def close(session: Session, actor: Actor, now: datetime, found: Feedback) -> None:

@@ -31,13 +31,20 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "submit": {None: "submitted"},
         "assign": {"submitted": "assigned", "assigned": "assigned"},
         "accept": {"assigned": "accepted"},
-        "refuse": {"assigned": "refused"},
+        "refuse": {
+            "assigned": "refused",
+            "accepted": "refused",  # what was promised may become impossible
+        },
         "fulfil": {"accepted": "fulfilled"},
         "close": {"fulfilled": "closed", "refused": "closed"},
         "appeal": {"refused": "appealed", "fulfilled": "appealed"},
         "uphold": {"appealed": "assigned"},
         "dismiss": {"appealed": "closed"},
-        "withdraw": {"submitted": "withdrawn", "assigned": "withdrawn"},
+        "withdraw": {
+            "submitted": "withdrawn",
+            "assigned": "withdrawn",
+            "accepted": "withdrawn",
+        },
     },
     "exclusion": {
         "propose": {None: "proposed"},

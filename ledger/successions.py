@@ -45,7 +45,7 @@ from ledger.registration import Application, Deposit, Registration
 from ledger.revenue import Scheme
 from ledger.states import move
 from ledger.stewards import Steward, in_force
-from ledger.store import Base, Evidence, canonical_fast, lock, new_id
+from ledger.store import Base, Evidence, canonical_fast, hold, lock, new_id
 from ledger.trading import Licence
 from ledger.usage import Batch
 from ledger.vouchers import Voucher
@@ -75,12 +75,16 @@ class Succession(Evidence):
 
 @dataclass(frozen=True)
 class Holding:
-    """Which rows of a noun belong to whom: by these columns, except those whose state is `over`."""
+    """Which rows of a noun belong to whom: by these columns, except those whose state is `over`.
+
+    `answers` is the column of who answers for the resource that a row names: it goes where that goes.
+    """
 
     model: type[Evidence]
     columns: tuple[str, ...] = ("party_id",)
     number: str = "number"
     over: tuple[str, ...] = ()
+    answers: str = ""
 
     @property
     def noun(self) -> str:
@@ -100,13 +104,15 @@ HOLDINGS = (
     Holding(Deposit, number="id"),
     Holding(Application, over=("registered", "not_accepted", "terminated", "withdrawn")),
     Holding(Registration, number="code", over=("cancelled", "revoked")),
-    Holding(Demand, ("party_id", "department_id"), over=("closed", "withdrawn")),
-    Holding(Exclusion, over=("rejected", "ended")),
-    Holding(Feedback, ("party_id", "department_id"), over=("closed", "withdrawn")),
-    Holding(Duty, over=("confirmed",)),
+    Holding(Demand, ("party_id", "department_id"), over=("closed", "withdrawn"),
+            answers="department_id"),
+    Holding(Exclusion, over=("rejected", "ended"), answers="party_id"),
+    Holding(Feedback, ("party_id", "department_id"), over=("closed", "withdrawn"),
+            answers="department_id"),
+    Holding(Duty, over=("confirmed",), answers="party_id"),
     Holding(Member, number="id"),
     Holding(Steward, number="id", over=("relieved",)),
-)
+)  # fmt: skip
 PEOPLE = (Member, Steward)  # they go by rules of their own
 ON_CHAIN = (
     "Held on chain: only a transfer there moves it. The first successor's members are its owners."
@@ -135,7 +141,7 @@ SUCCEEDED_BY: dict[str, tuple[str, ...]] = {
     "other_organisation": ("enterprise", "public_institution", "other_organisation",
                            *HOLDS_NOTHING),
 }  # fmt: skip
-Choose = Callable[[str, str], Party]
+Choose = Callable[[str, str, str], Party]
 
 
 def rename(
@@ -144,6 +150,7 @@ def rename(
 ) -> Succession:  # fmt: skip
     """Give an organisation a new name; its resources say it, the former one is kept with its last day."""
     may(actor, "party.rename", party.id)
+    hold(session, "catalogue")  # no import lists meanwhile what would not follow
     state = move("party", "rename", party.state)
     name = " ".join(name.split())
     _check(now, ground, effective_on)
@@ -184,7 +191,8 @@ def split(
     heirs = list({heir.id: heir for heir in (main, *others)}.values())
     if len(heirs) < 2:
         raise Invalid("A split has two successors at least; into one it is a merger.")
-    if main.id == party.id and not who_gets:
+    gives = any(heir.id != party.id for heir in who_gets.values())
+    if main.id == party.id and not gives:
         raise Invalid("{name} goes on and would keep all: name what goes to whom.", name=party.name)
     return _succeed(session, actor, now, "split", party, heirs, who_gets, ground, effective_on)
 
@@ -286,6 +294,7 @@ def _succeed(
 ) -> Succession:  # fmt: skip
     state = move("party", kind, party.state)
     _check(now, ground, effective_on)
+    hold(session, "catalogue")  # before any row, as imports do
     for row in sorted((party, *heirs), key=lambda one: one.id):
         lock(session, row)  # two successions at once could make a circle
         session.refresh(row)
@@ -294,7 +303,7 @@ def _succeed(
     others = [heir for heir in heirs if heir.id != main.id]
     if (kind == "merge" and not ends) or party.id in {heir.id for heir in others}:
         raise Invalid("{name} cannot succeed itself.", name=party.name)
-    left = stays(session, party) if ends else []
+    left = stays(session, party) if ends else _vouchers_left(session, party, who_gets)
     held: dict[str, int] = Counter(noun for noun, _ in who_gets)
     if ends:
         held = holdings(session, party) | {one["noun"]: one["count"] for one in left}
@@ -302,8 +311,9 @@ def _succeed(
     _check_named(session, party, heirs, who_gets)
     made = _begin(actor, now, kind, party, heirs, ground, effective_on)
 
-    def choose(noun: str, number: str) -> Party:
-        return who_gets.get((noun, number), main)
+    def choose(noun: str, number: str, code: str) -> Party:
+        """Whom a thing is named for, else whoever gets the resource it is about, else the main one."""
+        return who_gets.get((noun, number)) or who_gets.get(("resource", code)) or main
 
     moved: dict[str, int] = {}
     for holding in HOLDINGS:
@@ -325,24 +335,37 @@ def _follow(
 ) -> int:
     """Give each row its new holder, with a record."""
     if holding.model is Resource:
-        return _hand_over(session, actor, made, party, lambda code: choose("resource", code))
-    count = 0
+        return _hand_over(session, actor, made, party, lambda code: choose("resource", code, code))
+    count, codes = 0, _codes(session, party, holding) if holding.answers else {}
     for row in session.scalars(select(holding.model).where(holding.of(party.id))).all():
-        heir = choose(holding.noun, str(getattr(row, holding.number)))
-        if heir.id == party.id:
-            continue  # it goes on and keeps this
+        number, goes = str(getattr(row, holding.number)), False
         for column in holding.columns:
-            if getattr(row, column) == party.id:
-                setattr(row, column, heir.id)
-        if isinstance(row, Agreement) and row.implementer_id == row.operator_id:
-            raise Conflict(
-                "Agreement {number} is between {name} and {heir}: nobody can be both of its sides. "
-                "It must end first.",
-                number=row.number, name=party.name, heir=heir.name,
-            )  # fmt: skip
+            if getattr(row, column) != party.id:
+                continue
+            code = codes.get(row.id, "") if column == holding.answers else ""
+            heir = choose(holding.noun, number, code)
+            goes = goes or heir.id != party.id
+            setattr(row, column, heir.id)
+            if isinstance(row, Agreement) and row.implementer_id == row.operator_id:
+                raise Conflict(
+                    "Agreement {number} is between {name} and {heir}: nobody can be both of its "
+                    "sides. It must end first.",
+                    number=row.number, name=party.name, heir=heir.name,
+                )  # fmt: skip
+        if not goes:
+            continue  # it goes on and keeps this
         log.append(session, row, f"{holding.noun}.succeeded", actor.member_id, reason=made.id)
         count += 1
     return count
+
+
+def _codes(session: Session, party: Party, holding: Holding) -> dict[str, str]:
+    """id → the code of the resource it is about, of what an organisation holds of a noun."""
+    table = holding.model.__table__
+    about = select(table.c.id, Resource.code).join_from(
+        table, Resource, Resource.id == table.c.resource_id
+    )
+    return dict(session.execute(about.where(holding.of(party.id))).tuples().all())
 
 
 _resources = Base.metadata.tables[Resource.__tablename__]
@@ -407,7 +430,7 @@ def _people(
     acting: dict[str, Party] = {}
     kept: set[str] = set()
     for member in members:
-        heir = choose("member", logins.get(member.id, ""))
+        heir = choose("member", logins.get(member.id, ""), "")
         if heir.id == party.id:
             kept.add(member.id)
             continue
@@ -451,6 +474,20 @@ def _left(
         by_code = cast(Scheme.document, String).contains(f'"{party.uscc}"')
         left.append(_told(session, Scheme, "id", by_code & (Scheme.state == "agreed"), BY_CODE))
     return [one for one in left if one["count"]]
+
+
+def _vouchers_left(
+    session: Session, party: Party, who_gets: Mapping[tuple[str, str], Party]
+) -> list[dict[str, Any]]:
+    """The vouchers that an organisation which goes on keeps of the registrations it gives away."""
+    given = [
+        code for (noun, code), heir in who_gets.items()
+        if noun == "registration" and heir.id != party.id
+    ]  # fmt: skip
+    registered = select(Registration.id).where(Registration.code.in_(given))
+    of_them = (Voucher.party_id == party.id) & Voucher.registration_id.in_(registered)
+    told = _told(session, Voucher, "number", of_them, ON_CHAIN)
+    return [told] if told["count"] else []
 
 
 def _told(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ledger import agreements, demands
+from ledger import agreements, demands, exclusions
 from ledger.calendar import days_overdue, local_date
 from ledger.errors import Conflict, Invalid, LedgerError, NotAllowed
 from tests.conftest import Town
@@ -226,6 +226,35 @@ def test_a_refusal_needs_its_ground_and_an_entry_that_really_forbids(
         town.do("paul", demands.refuse, assigned, ground="不予提供", exclusion=other)
 
 
+def test_what_was_accepted_and_became_impossible_is_refused_and_appealed(
+    town: Town, assigned: demands.Demand
+) -> None:
+    row = its_resource(town, assigned)
+    accept(town, assigned, row)
+    entry = exclusion(town, row)
+    with pytest.raises(Invalid, match=entry.number):
+        town.do("paul", demands.fulfil, assigned, resource=row, mode="file", how="已导出")
+    with pytest.raises(NotAllowed):
+        town.do("pia", demands.refuse, assigned, ground="列入负面清单")
+    town.do("paul", demands.refuse, assigned, ground="列入负面清单")
+    refused = now_of(town, assigned)
+    assert (refused.state, refused.due) == ("refused", None)
+    assert (refused.answer["verdict"], refused.answer["exclusion_id"]) == ("refused", entry.id)
+    town.do("olga", demands.appeal, assigned, "依据不成立")
+    assert now_of(town, assigned).due["what"] == "decide"
+
+
+def test_what_was_accepted_may_be_withdrawn_by_the_demander_alone(
+    town: Town, assigned: demands.Demand
+) -> None:
+    accept(town, assigned, its_resource(town, assigned))
+    with pytest.raises(NotAllowed):
+        town.do("paul", demands.withdraw, assigned, "撤回")
+    town.do("olga", demands.withdraw, assigned, "不再需要")
+    gone = now_of(town, assigned)
+    assert (gone.state, gone.due) == ("withdrawn", None)
+
+
 def test_of_two_answers_at_once_one_is_given_and_the_other_refused(
     town: Town, assigned: demands.Demand
 ) -> None:
@@ -298,6 +327,22 @@ def test_an_appeal_is_decided_by_nobody_who_had_a_hand_in_it(town: Town) -> None
     back = now_of(town, made)
     assert (back.state, back.due["what"]) == ("assigned", "answer")
     assert back.outcome["decision"]["verdict"] == "upheld"
+
+
+def test_who_put_the_entry_in_force_does_not_decide_on_the_refusal_that_rests_on_it(
+    town: Town,
+) -> None:
+    row = resource(town, 11, "企业登记基本信息", ["企业名称"])
+    entry = exclusion(town, row)  # rita approves it
+    made = demand(town, resource=row)
+    town.do("paul", demands.refuse, made, ground="列入负面清单")
+    town.do("olga", demands.appeal, made, "依据不成立")
+    town.do("rob", exclusions.end, entry, "已解密")
+    for verb in (demands.uphold, demands.dismiss):
+        with pytest.raises(NotAllowed, match="another person"):
+            town.do("rita", verb, made, "不变")
+    town.do("rob", demands.uphold, made, "条目已终止")  # to end an entry is no hand in it
+    assert now_of(town, made).state == "assigned"
 
 
 def test_a_dismissed_appeal_is_the_end(town: Town, assigned: demands.Demand) -> None:

@@ -9,6 +9,7 @@ from ledger import catalogue, catalogue_imports, duties, parties
 from ledger.duties import Duty
 from ledger.errors import Conflict, Invalid, LedgerError, NotAllowed
 from tests.conftest import Town
+from tests.ledger import organisations
 
 ROW = {"title": "资源 1", "provider": "市数据局"}
 
@@ -85,6 +86,20 @@ def test_a_duty_is_settled_by_the_changed_resource_and_confirmed_by_the_registra
     }  # fmt: skip
     town.do("rita", duties.confirm, duty)
     assert fresh(town, duty).state == "confirmed"
+
+
+def test_a_version_that_only_says_a_new_name_is_not_the_change_that_was_owed(town: Town) -> None:
+    resource = listed(town)
+    town.later(days=1)
+    duty = reported(town, cause_on=date(2026, 3, 3), resource=resource)
+    organisations.rename(town, town.party("bureau"), "市数据资源局")
+    with pytest.raises(Invalid, match="before the cause"):
+        town.do("paul", duties.settle, duty, resource=resource)
+    given = {"title": "资源 1", "provider": "市数据资源局", "summary": "新"}
+    town.do("rita", catalogue_imports.bring_one, resource.code, given, "改错")
+    organisations.rename(town, town.party("bureau"), "市数据管理局")
+    town.do("paul", duties.settle, duty, resource=resource)
+    assert (fresh(town, duty).settlement or {})["version"] == 3
 
 
 def test_a_duty_is_settled_by_a_change_set_of_the_department(town: Town) -> None:

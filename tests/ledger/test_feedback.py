@@ -6,6 +6,7 @@ from ledger import feedback
 from ledger.duties import Duty
 from ledger.errors import Invalid, NotAllowed
 from tests.conftest import Town
+from tests.ledger import organisations
 from tests.ledger.lists import change, kinds, now_of, raised, resource
 
 
@@ -64,6 +65,23 @@ def test_a_correction_is_shown_by_a_version_younger_than_the_feedback(town: Town
         town.do(
             "paul", feedback.answer, raised(town, row), verdict="rejected", text="否", version=2
         )
+
+
+def test_a_version_that_only_says_a_new_name_corrects_nothing(town: Town) -> None:
+    row = resource(town, 61, "公交站点", ["站名"])
+    made = raised(town, row)
+    town.later(hours=1)
+    organisations.rename(town, town.party("bureau"), "市数据资源局")
+    assert now_of(town, row).version == 2
+    for version in (None, 2):
+        with pytest.raises(Invalid, match="no such version"):
+            town.do(
+                "paul", feedback.answer, made, verdict="corrected", text="已改", version=version
+            )
+    change(town, now_of(town, row), summary="已补三月")
+    organisations.rename(town, town.party("bureau"), "市数据管理局")
+    town.do("paul", feedback.answer, made, verdict="corrected", text="已改")
+    assert now_of(town, made).answer["correction"]["version"] == 3, "the newest that changed it"
 
 
 def test_an_upheld_appeal_brings_a_new_day_and_a_duty(town: Town) -> None:

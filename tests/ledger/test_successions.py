@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import String, func, inspect, select
 
-from ledger import catalogue, log, parties, registration, stewards, successions
+from ledger import catalogue, duties, log, parties, registration, stewards, successions
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.catalogue import Resource
@@ -18,6 +18,7 @@ from ledger.registration import Registration
 from ledger.store import Evidence
 from ledger.successions import HOLDINGS, STAYS, SUCCEEDED_BY
 from tests.conftest import Town
+from tests.ledger import lists
 from tests.ledger.organisations import member, merge, party, rename, split
 from tests.ledger.test_supervision import audit
 
@@ -224,8 +225,9 @@ def test_who_goes_on_keeps_all_that_is_not_named(town: Town) -> None:
     """存续分立: nothing ends, only what is named goes."""
     bureau, other = town.party("bureau"), party(town)
     first, second = (resource(town, bureau, f"307001001/{n:06d}") for n in (1, 2))
-    with pytest.raises(Invalid, match="name what goes to whom"):
-        split(town, bureau, bureau, [other])
+    for nothing in ({}, {("resource", second.code): bureau}):
+        with pytest.raises(Invalid, match="name what goes to whom"):
+            split(town, bureau, bureau, [other], nothing)
     with pytest.raises(Invalid, match="cannot succeed itself"):
         split(town, bureau, other, [bureau], {("resource", second.code): bureau})
     before = kinds_of(town, first), kinds_of(town, bureau)
@@ -243,6 +245,63 @@ def test_who_goes_on_keeps_all_that_is_not_named(town: Town) -> None:
     rename(town, bureau, "还在的单位")  # it may go on changing
     with town.reading() as session:
         assert audit(town, session) == []
+
+
+def test_who_goes_on_keeps_the_voucher_of_a_registration_it_gives_away(town: Town) -> None:
+    voucher = town.voucher()
+    operator, other = town.party("operator"), party(town, "enterprise")
+    registered = town.get(Registration, voucher)
+    made = split(town, operator, operator, [other], {("registration", registered.code): other})
+    assert now_of(town, registered).party_id == other.id
+    assert now_of(town, voucher).party_id == operator.id
+    assert made.left == [
+        {"noun": "voucher", "count": 1, "numbers": [voucher.number],
+         "reason": successions.ON_CHAIN}
+    ]  # fmt: skip
+    with town.reading() as session:
+        olga = parties.actor_of(session, town.actors["olga"].member_id)
+        assert audit(town, session) == []
+    parties.may(olga, "licence.grant", voucher.party_id)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_what_is_about_a_resource_goes_with_it_unless_it_is_named(
+    town: Town, goes_on: bool
+) -> None:
+    bureau, other = town.party("bureau"), party(town)
+    main = bureau if goes_on else party(town)
+    one = lists.resource(town, 71, "公交站点", ["站名"])
+    kept = lists.resource(town, 72, "公交线路", ["线名"])
+    facts = {"party": bureau, "cause": "law", "description": "新规定", "cause_on": town.now.date()}
+
+    def about(row: Resource) -> list[Any]:
+        demand = lists.demand(town, title=row.title, items=["站名"], resource=row)
+        return [
+            lists.raised(town, row), demand, lists.exclusion(town, row, ("sharing",)),
+            town.do("rita", duties.report, resource=row, **facts),
+        ]  # fmt: skip
+
+    follow, stay = about(one), [*about(kept), lists.raised(town, one)]
+    stay.append(town.do("rita", duties.report, **facts))
+    own = lists.raised(town, one, "paul")  # its own department's: only who answers it goes
+    made = split(
+        town, bureau, main, [other],
+        {("resource", one.code): other, ("feedback", stay[-2].number): main},
+    )  # fmt: skip
+    with town.reading() as session:
+        assert audit(town, session) == []
+    for row in follow:
+        assert answers(now_of(town, row)) == other.id
+        assert kinds_of(town, row)[-1] == (f"{row.subject_type}.succeeded", made.id)
+    for row in stay:
+        assert answers(now_of(town, row)) == main.id
+        assert (kinds_of(town, row)[-1][1] == made.id) is not goes_on, "no record without a change"
+    assert (now_of(town, own).party_id, now_of(town, own).department_id) == (main.id, other.id)
+
+
+def answers(row: Any) -> str:
+    """Who answers for what a row is about."""
+    return str(row.department_id if hasattr(row, "department_id") else row.party_id)
 
 
 def test_a_split_gives_what_is_named_and_the_rest_to_the_main_one(town: Town) -> None:
@@ -273,6 +332,37 @@ def test_what_is_named_wrongly_is_told_all_at_once_and_nothing_moves(town: Town)
     with pytest.raises(Invalid, match="two successors"):
         split(town, bureau, main, [main])
     assert town.snapshot() == before
+
+
+# ---------------------------------------------------------------- beside an import
+
+
+def test_the_catalogue_is_held_before_any_row_so_that_no_import_lists_for_who_ended(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bureau, heir, other = town.party("bureau"), party(town), party(town)
+    taken: list[str] = []
+
+    def note(module: Any, name: str, word: str) -> None:
+        act = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *given, **more: taken.append(word) or act(*given, **more)
+        )
+
+    one = resource(town, bureau, "307001001/000001")
+    note(successions, "hold", "catalogue")
+    note(successions, "lock", "row")
+    note(log, "append_many", "resources")
+    rename(town, bureau, "市数据资源局")
+    assert taken == ["catalogue", "resources"]
+    bureau = now_of(town, bureau)
+    for deed in (
+        lambda: split(town, bureau, bureau, [other], {("resource", one.code): other}),
+        lambda: merge(town, now_of(town, bureau), heir),
+    ):
+        taken.clear()
+        deed()
+        assert (taken[0], set(taken[1:-1]), taken[-1]) == ("catalogue", {"row"}, "resources")
 
 
 # ---------------------------------------------------------------- after any sequence

@@ -56,6 +56,8 @@ def test_a_demand_from_the_resource_s_page_to_its_end(shelf: Site) -> None:
     by = {"resource": CODE, "mode": "interface", "by_on": "2026-04-01"}
     paul.post(f"/demands/{number}/accept", by)
     assert number in paul.get("/responsibilities")
+    for visit, verb in ((paul, "fulfil"), (paul, "refuse"), (olga, "withdraw")):
+        assert f"/demands/{number}/{verb}" in visit.get(f"/demands/{number}")
     paul.post(f"/demands/{number}/fulfil", {"how": "接口已开通"})
     assert number in olga.get("/work")
     assert "接口: 接口已开通" in olga.get(f"/demands/{number}")

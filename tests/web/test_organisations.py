@@ -104,6 +104,23 @@ def test_only_an_administrator_changes_what_an_organisation_is(site: Site, verb:
         site.visit(login).get(f"/parties/{BUREAU}/{verb}", 403)
 
 
+def test_who_loses_all_his_roles_is_relieved_of_his_posts(site: Site) -> None:
+    paul, admin = site.visit("paul"), site.visit("admin")
+    for post in ("chief", "steward"):
+        body = {"login": "paul", "post": post, "from_on": today(site.town)}
+        paul.post(f"/parties/{BUREAU}/stewards/new", body)
+    body = {"login": "gwen", "post": "steward", "from_on": today(site.town)}
+    paul.post(f"/parties/{BUREAU}/stewards/new", body)
+    admin.post("/members/paul/roles", {"roles": ["provider", "registrar"]})
+    read = f"/parties/{BUREAU}/stewards"
+    assert {one["state"] for one in admin.read(read)["items"]} == {"named"}
+    admin.post("/members/paul/roles", {"roles": []})
+    found = {(one["login"], one["state"], one["until_on"]) for one in admin.read(read)["items"]}
+    assert found == {("paul", "relieved", today(site.town)), ("gwen", "named", None)}
+    body = {"login": "gwen", "post": "chief", "from_on": today(site.town)}
+    admin.post(f"/parties/{BUREAU}/stewards/new", body)  # the next chief is not barred
+
+
 def test_a_steward_s_post_is_known_by_its_id(site: Site) -> None:
     made = steward(site.town)
     assert "卸任" in site.visit("admin").get(f"/stewards/{made.id}/relief")

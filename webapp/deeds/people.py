@@ -6,7 +6,8 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import parties
+from ledger import parties, stewards
+from ledger.calendar import local_date
 from ledger.errors import Invalid
 from ledger.parties import Account, Actor, Member, Party
 from ledger.proof.encoding import instant
@@ -154,7 +155,11 @@ def add_member(
 def change_member(
     desk: Desk, session: Session, actor: Actor, member: Member, roles: list[str]
 ) -> dict[str, Any]:
+    """New roles; who has none any more is relieved of his posts too, so that another one can have them."""
     parties.change_member(session, actor, desk.now, member, roles)
+    for post in stewards.in_force(session, [] if member.roles else [member.party_id]):
+        if post.member_id == member.id:
+            stewards.relieve(session, actor, desk.now, post, local_date(desk.now))
     accounts.end_sessions(session, member.id)
     account = session.get_one(Account, member.id)
     return {"login": account.login, "roles": ", ".join(member.roles) or "-"}
