@@ -83,7 +83,7 @@ TEXTS_LOOKED_AT: Final = (
 )  # fmt: skip
 LOOKED_AT: Final = (
     *CODED, "grading", "impacts", "important_list", "person_count", "sensitive_person_count", "format",
-    "sharing_mode", *TEXTS_LOOKED_AT,
+    "sharing_mode", "personal_information_text", *TEXTS_LOOKED_AT,
 )  # fmt: skip
 
 
@@ -124,21 +124,36 @@ def _of_protection(
     elements: Mapping[str, Any], kept: Mapping[str, str | None], opened: bool
 ) -> Iterator[Breach]:
     grade, freely = grading.effective(elements), kept["opening"] == "unconditional"
-    personal = kept["personal_information"] in ("general", "sensitive")
+    flagged = kept["personal_information"] in ("general", "sensitive")
     if opened and grade == "core":
         yield Breach("open_but_core", "opening")
     elif freely and grade == "important":
         yield Breach("open_but_important", "opening")
-    if freely and personal:
+    if freely and personal(elements):
         yield Breach("open_but_personal", "opening")
     declared = grading.read_level(str(elements.get("grading") or ""))
     if declared and grade and declared != grade:
         zh, en = grading.LEVELS[grade]
         yield Breach("grade_raised", "grading", {"level": en, "level_zh": zh})
-    if elements.get("person_count") and not personal:
+    if elements.get("person_count") and not flagged:
         yield Breach("persons_without_flag", "personal_information")
     if elements.get("sensitive_person_count") and kept["personal_information"] != "sensitive":
         yield Breach("sensitive_without_flag", "personal_information")
+
+
+def personal(elements: Mapping[str, Any]) -> bool:
+    """Whether a resource holds personal information; a flag that cannot be read counts as if it did.
+
+    >>> personal({"personal_information": "general"}), personal({"personal_information_text": "也许"})
+    (True, True)
+    >>> personal({"personal_information": "不含"}), personal({})
+    (False, False)
+    """
+    value = _value("personal_information", elements)
+    if value is not None:
+        return value != "none"
+    written = map(elements.get, ("personal_information", "personal_information_text"))
+    return any(one not in (None, "") for one in written)
 
 
 def _of_modes(elements: Mapping[str, Any]) -> Iterator[Breach]:

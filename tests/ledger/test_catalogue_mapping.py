@@ -253,6 +253,18 @@ def test_what_cannot_be_read_stays_text_or_none_and_is_told() -> None:
     }  # fmt: skip
 
 
+def test_a_flag_of_personal_information_is_read_as_yes_or_kept_as_it_is_written() -> None:
+    cells = ("是", "有", "含", "涉及", "包含", "yes", "y", "1", "true", "也许")
+    lines = "".join(f"{n},甲{n},局,不予开放,{cell}\n" for n, cell in enumerate(cells))
+    resources, problems = imported("编号,名称,提供方,开放类型,是否含个人信息\n" + lines)
+    *read, unread = resources
+    assert {one["personal_information"] for one in read} == {"general"}
+    assert not any("personal_information_text" in one for one in read)
+    assert (unread["personal_information"], unread["personal_information_text"]) == (None, "也许")
+    told = [row for _, row, code in codes(problems) if code == "personal_information_unknown"]
+    assert told == [len(cells) + 1]
+
+
 def test_the_rules_on_sharing_and_opening_are_checked() -> None:
     _, problems = imported(
         "编号,名称,提供方,共享类型,共享条件,开放类型\n"

@@ -151,6 +151,21 @@ def test_what_breaks_the_rules_is_told_at_its_field_and_nothing_is_lost(
     assert "含个人信息的资源不得无条件开放。" in page
 
 
+def test_a_flag_that_nobody_can_read_counts_as_personal_until_somebody_says_what_it_is(
+    site: Site, code: str
+) -> None:
+    listed(site, code, personal_information=None, personal_information_text="也许", opening="not_open")
+    form = {"title": "公共厕所", "provider": "市数据局", "reason": "开放", "opening": "unconditional",
+            "sharing": "unconditional"}  # fmt: skip
+    rita = site.visit("rita")
+    assert 'id="opening-error"' in rita.post(f"/resources/{code}/change", form, 400).text
+    rita.post(f"/resources/{code}/change", {**form, "personal_information": "none"})
+    assert site.visit().read(f"/resources/{code}")["elements"]["personal_information"] == "none"
+    body = {"code": f"X-{code}", "title": "甲", "provider": "市数据局",
+            "elements": {"opening": "unconditional", "personal_information": "也许"}}  # fmt: skip
+    assert "个人信息" in rita.api("/resources", body, 400).text
+
+
 def test_a_change_names_the_version_that_was_seen(site: Site, code: str) -> None:
     listed(site, code)
     body = {"title": "公共厕所", "provider": "市数据局", "reason": "试"}

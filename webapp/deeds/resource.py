@@ -129,10 +129,10 @@ def change(
 ) -> dict[str, Any]:
     """What is left out is no longer said; what breaks the rules is told at its field."""
     row = {name: value for name, value in given.items() if value not in ("", [], None)}
-    faults = faults_of(found.code, row)
+    kept = {**originals(found.elements, row), **row}
+    faults = faults_of(found.code, kept)
     if faults:
         raise Invalid("The resource breaks: {faults}.", faults=faults)
-    kept = {**originals(found.elements, row), **row}
     made = catalogue_imports.bring_one(session, actor, desk.now, found.code, kept, reason)
     return {"change_set": made.id, "code": found.code, "state": made.state}
 
