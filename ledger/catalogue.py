@@ -61,7 +61,7 @@ class Resource(Evidence):
 
 _SAYS = (
     "sharing", "opening", "personal_information", "personal_information_text", "grading",
-    "important_list", "updated_on", "update_cycle",
+    "grading_text", "important_list", "updated_on", "update_cycle",
 )  # fmt: skip
 
 
@@ -91,7 +91,8 @@ def _audience(state: str, elements: Mapping[str, Any], grade: str | None) -> str
     sharing = _choice(elements.get("sharing"), SHARING)
     opening = _choice(elements.get("opening"), OPENING)
     exposed = opening == "unconditional" and personal(elements)
-    if opening in OPEN and grade in ("general", None) and not exposed:
+    harmless = grade in ("general", None) and not grading.is_unread(elements)
+    if opening in OPEN and harmless and not exposed:
         return "public"
     if sharing in OPEN and grade != "core":
         return "bodies"

@@ -22,6 +22,7 @@ ENGLISH: Final[dict[str, str]] = {
     "open_but_core": "Core data may not be open.",
     "open_but_important": "Important data may not be open without conditions.",
     "open_but_personal": "What holds personal information may not be open without conditions.",
+    "grading_secret": "State secrets are not listed in this catalogue: the row cannot be used.",
     "grade_raised":
         "The declared grade is lower than {level}, which its grounds give; the "
         "stricter prevails.",
@@ -44,6 +45,7 @@ CHINESE: Final[dict[str, str]] = {
     "open_but_core": "核心数据不得开放。",
     "open_but_important": "重要数据不得无条件开放。",
     "open_but_personal": "含个人信息的资源不得无条件开放。",
+    "grading_secret": "涉密数据不在本目录登记，该行无法导入。",
     "grade_raised": "申报的级别低于依据得出的“{level_zh}”，就高从严。",
     "persons_without_flag": "写有个人信息人数，但个人信息标识不是“一般”或“敏感”。",
     "sensitive_without_flag": "写有敏感个人信息人数，但个人信息标识不是“敏感”。",
@@ -53,7 +55,9 @@ CHINESE: Final[dict[str, str]] = {
 }  # fmt: skip
 SENTENCES: Final = {code: (CHINESE[code], said) for code, said in ENGLISH.items()}
 # In a table these make the row unusable; all others are notices there.
-ERRORS: Final = frozenset({"open_but_core", "open_but_important", "open_but_personal"})
+ERRORS: Final = frozenset(
+    {"grading_secret", "open_but_core", "open_but_important", "open_but_personal"}
+)
 # In a form these are told and do not stop anybody.
 TOLD: Final = frozenset({"grade_raised", "mode_of_database", "mode_of_file", "directory_code"})
 
@@ -83,7 +87,7 @@ TEXTS_LOOKED_AT: Final = (
 )  # fmt: skip
 LOOKED_AT: Final = (
     *CODED, "grading", "impacts", "important_list", "person_count", "sensitive_person_count", "format",
-    "sharing_mode", "personal_information_text", *TEXTS_LOOKED_AT,
+    "sharing_mode", "personal_information_text", "grading_text", *TEXTS_LOOKED_AT,
 )  # fmt: skip
 
 
@@ -125,14 +129,17 @@ def _of_protection(
 ) -> Iterator[Breach]:
     grade, freely = grading.effective(elements), kept["opening"] == "unconditional"
     flagged = kept["personal_information"] in ("general", "sensitive")
-    if opened and grade == "core":
+    declared = grading.declared_in(elements)
+    if grading.is_secret(declared):
+        yield Breach("grading_secret", "grading")
+    elif opened and grade == "core":
         yield Breach("open_but_core", "opening")
     elif freely and grade == "important":
         yield Breach("open_but_important", "opening")
     if freely and personal(elements):
         yield Breach("open_but_personal", "opening")
-    declared = grading.read_level(str(elements.get("grading") or ""))
-    if declared and grade and declared != grade:
+    level = grading.read_level(declared)
+    if level and grade and level != grade:
         zh, en = grading.LEVELS[grade]
         yield Breach("grade_raised", "grading", {"level": en, "level_zh": zh})
     if elements.get("person_count") and not flagged:

@@ -154,7 +154,9 @@ def test_what_breaks_the_rules_is_told_at_its_field_and_nothing_is_lost(
 def test_a_flag_that_nobody_can_read_counts_as_personal_until_somebody_says_what_it_is(
     site: Site, code: str
 ) -> None:
-    listed(site, code, personal_information=None, personal_information_text="也许", opening="not_open")
+    listed(
+        site, code, personal_information=None, personal_information_text="也许", opening="not_open"
+    )
     form = {"title": "公共厕所", "provider": "市数据局", "reason": "开放", "opening": "unconditional",
             "sharing": "unconditional"}  # fmt: skip
     rita = site.visit("rita")
@@ -164,6 +166,26 @@ def test_a_flag_that_nobody_can_read_counts_as_personal_until_somebody_says_what
     body = {"code": f"X-{code}", "title": "甲", "provider": "市数据局",
             "elements": {"opening": "unconditional", "personal_information": "也许"}}  # fmt: skip
     assert "个人信息" in rita.api("/resources", body, 400).text
+
+
+def test_a_state_secret_is_refused_by_hand_and_in_a_form(site: Site, code: str) -> None:
+    rita = site.visit("rita")
+    body = {"code": f"X-{code}", "title": "甲", "provider": "市数据局"}
+    for grade in ("涉密（机密）", "秘密级"):
+        refused = rita.api("/resources", {**body, "elements": {"grading": grade}}, 400)
+        assert "涉密数据不在本目录登记" in refused.text
+    refused = rita.api("/resources", {**body, "elements": {"grading_text": "绝密级"}}, 400)
+    assert "涉密数据不在本目录登记" in refused.text
+    rita.read(f"/resources/X-{code}", 404)
+    listed(site, code, grading=None, grading_text="机密级", opening="not_open")
+    form = {
+        "title": "公共厕所",
+        "provider": "市数据局",
+        "reason": "更正",
+        "sharing": "unconditional",
+    }
+    assert 'id="grading-error"' in rita.post(f"/resources/{code}/change", form, 400).text
+    rita.post(f"/resources/{code}/change", {**form, "grading": "general"})
 
 
 def test_a_change_names_the_version_that_was_seen(site: Site, code: str) -> None:
