@@ -156,11 +156,20 @@ def personal(elements: Mapping[str, Any]) -> bool:
     >>> personal({"personal_information": "不含"}), personal({})
     (False, False)
     """
+    return flag_of_persons(elements) not in ("none", None)
+
+
+def flag_of_persons(elements: Mapping[str, Any]) -> str | None:
+    """The flag of personal information; "unread" where it cannot be read, None where there is none.
+
+    >>> flag_of_persons({"personal_information": "是"}), flag_of_persons({"personal_information": "?!"})
+    ('general', 'unread')
+    """
     value = _value("personal_information", elements)
-    if value is not None:
-        return value != "none"
     written = map(elements.get, ("personal_information", "personal_information_text"))
-    return any(one not in (None, "") for one in written)
+    if value is None and any(one not in (None, "") for one in written):
+        return "unread"
+    return value
 
 
 def _of_modes(elements: Mapping[str, Any]) -> Iterator[Breach]:

@@ -8,7 +8,9 @@ import openpyxl
 import pytest
 
 from ledger import catalogue, catalogue_imports
+from ledger.catalogue import Resource
 from tests.web.conftest import TOKEN, Site
+from webapp.deeds.resource import abroad
 
 SUMMARY = (
     "每月由各科室汇总后更新的公共厕所清单，含位置、开放时间与设施，以及无障碍情况和管理单位的名称。"
@@ -68,6 +70,40 @@ def test_who_only_sees_a_resource_is_not_told_the_inner_elements(site: Site, cod
     assert [one["kind"] for one in told["grounds"]] == ["declared"]
     assert site.visit("mallory").read(f"/resources/{code}") == told
     assert site.visit("gwen").read(f"/resources/{code}")["elements"]["source_system"]
+
+
+@pytest.mark.parametrize(
+    ("elements", "grade", "expected"),
+    [
+        ({"personal_information": "none"}, None, ("exempt", "3")),
+        ({"personal_information": "sensitive"}, None, None),
+        ({"personal_information": "sensitive", "person_count": 500}, None, None),
+        ({"personal_information": "sensitive", "person_count": 500, "sensitive_person_count": 0}, None,
+         None),
+        ({"personal_information": "sensitive", "sensitive_person_count": 5}, None,
+         ("contract_or_certification", "8")),
+        ({"personal_information": "sensitive", "sensitive_person_count": 10_000}, None,
+         ("assessment", "7(2)")),
+        ({"personal_information": "sensitive", "person_count": 1_000_000}, None, ("assessment", "7(2)")),
+        ({"personal_information": "sensitive"}, "important", ("assessment", "7(2)")),
+        ({"personal_information": "sensitive", "ciio": "yes"}, None, ("assessment", "7(1)")),
+        ({"personal_information": "general", "ciio": "yes"}, None, ("assessment", "7(1)")),
+        ({"personal_information": "none", "ciio": "yes"}, None, ("exempt", "3")),
+        ({"personal_information": "general"}, None, None),
+        ({"personal_information": "general", "person_count": 0}, None, None),
+        ({"personal_information": "general", "sensitive_person_count": 0}, None, None),
+        ({"personal_information": "general", "person_count": 5}, None, ("exempt", "5(4)")),
+        ({"personal_information_text": "也许", "person_count": 5}, None, None),
+        ({"personal_information_text": "也许", "ciio": "yes"}, None, ("assessment", "7(1)")),
+        ({"personal_information": "general", "person_count": "约三百"}, None, None),
+        ({}, None, None),
+    ],
+)  # fmt: skip
+def test_what_was_not_counted_is_never_exempt(
+    elements: dict[str, Any], grade: str | None, expected: tuple[str, str] | None
+) -> None:
+    told = abroad(Resource(elements=elements, grade=grade))
+    assert (told and (told["route"], told["article"])) == expected
 
 
 def test_the_history_tells_each_difference_in_words(site: Site, code: str) -> None:

@@ -12,7 +12,7 @@ from ledger import catalogue, catalogue_imports, catalogue_rules, cross_border, 
 from ledger.catalogue import Audience, Resource
 from ledger.catalogue_fields import FIELDS
 from ledger.catalogue_imports import CatalogueImport
-from ledger.catalogue_values import CODED, CYCLES, read_choice, read_cycle
+from ledger.catalogue_values import CODED, CYCLES, read_choice, read_count, read_cycle
 from ledger.errors import Faults, Invalid, Missing
 from ledger.parties import Account, Actor, Member, Party
 from ledger.proof.encoding import instant
@@ -211,19 +211,25 @@ def abroad(row: Resource) -> dict[str, Any] | None:
     `planned`: whether it is planned at all.
     """
     kept = row.elements
-    flag = kept.get("personal_information")
-    persons, sensitive = kept.get("person_count"), kept.get("sensitive_person_count")
-    counted = flag == "none" or persons is not None or sensitive is not None
-    important = row.grade in ("core", "important")
-    if not counted and not important:
-        return None
-    found = cross_border.route(
-        kept.get("ciio") == "yes", important, int(persons or 0), int(sensitive or 0)
+    flag = catalogue_rules.flag_of_persons(kept)
+    persons, sensitive = map(
+        _counted, (kept.get("person_count"), kept.get("sensitive_person_count"))
     )
+    personal = flag not in ("none", None) or bool(persons or sensitive)
+    important, ciio = row.grade in ("core", "important"), kept.get("ciio") == "yes"
+    alone = important or (ciio and personal)
+    if not alone and not cross_border.decided_by(flag, persons, sensitive):
+        return None
+    found = cross_border.route(ciio, important, persons or 0, sensitive or 0, personal=personal)
     return {
         "article": found.article, "planned": kept.get("export_planned") == "yes", "route": found.route,
         "why": list(found.why),
     }  # fmt: skip
+
+
+def _counted(value: Any) -> int | None:
+    """A number of persons; None where none can be read."""
+    return None if value is None else read_count(str(value))[0]
 
 
 # -- how it came to be so ----------------------------------------------------------------------------
