@@ -224,6 +224,47 @@ def test_a_state_secret_is_refused_by_hand_and_in_a_form(site: Site, code: str) 
     rita.post(f"/resources/{code}/change", {**form, "grading": "general"})
 
 
+@pytest.mark.parametrize("written", ["2026/1/5", "2026年1月5日", "2026-01-05", " 2026.1.5 "])
+def test_a_day_typed_into_the_form_is_read_as_a_table_s_is(
+    site: Site, code: str, written: str
+) -> None:
+    listed(site, code)
+    form = {"title": "公共厕所", "provider": "市数据局", "reason": "更新", "update_cycle": "weekly",
+            "updated_on": written, "published_on": "2025年3月", "period_from": "2025年",
+            "period_to": ""}  # fmt: skip
+    rita = site.visit("rita")
+    rita.post(f"/resources/{code}/change", form)
+    told = rita.read(f"/resources/{code}")
+    assert told["stale_on"] == "2026-01-12"
+    kept = told["elements"]
+    assert (kept["updated_on"], kept["published_on"], kept["period_from"]) == (
+        "2026-01-05", "2025-03", "2025",
+    )  # fmt: skip
+    assert "period_to" not in kept
+
+
+def test_a_day_that_cannot_be_read_is_refused_at_its_field(site: Site, code: str) -> None:
+    listed(site, code)
+    days = {"updated_on": "去年", "published_on": "2026-13-01", "period_from": "2026年2月30日",
+            "period_to": "长期"}  # fmt: skip
+    form = {"title": "公共厕所", "provider": "市数据局", "reason": "更新", **days}
+    page = site.visit("rita").post(f"/resources/{code}/change", form, 400).text
+    for name, written in days.items():
+        assert f'id="{name}-error"' in page
+        assert written in page, "what was typed is not lost"
+    assert "日期、月份或年份" in page
+
+
+def test_the_count_of_a_category_stays_while_the_category_does(site: Site, code: str) -> None:
+    listed(site, code, category="公共资讯", category_count=921)
+    form = {"title": "公共厕所", "provider": "市数据局", "reason": "更正", "category": "公共资讯"}
+    rita = site.visit("rita")
+    rita.post(f"/resources/{code}/change", form)
+    assert rita.read(f"/resources/{code}")["elements"]["category_count"] == 921
+    rita.post(f"/resources/{code}/change", {**form, "category": "交通"})
+    assert "category_count" not in rita.read(f"/resources/{code}")["elements"]
+
+
 def test_a_change_names_the_version_that_was_seen(site: Site, code: str) -> None:
     listed(site, code)
     body = {"title": "公共厕所", "provider": "市数据局", "reason": "试"}

@@ -12,7 +12,7 @@ from ledger import catalogue, catalogue_imports, catalogue_rules, cross_border, 
 from ledger.catalogue import Audience, Resource
 from ledger.catalogue_fields import FIELDS
 from ledger.catalogue_imports import CatalogueImport
-from ledger.catalogue_values import CODED, CYCLES, read_choice, read_count, read_cycle
+from ledger.catalogue_values import CODED, CYCLES, read_choice, read_count, read_cycle, read_date
 from ledger.errors import Faults, Invalid, Missing
 from ledger.parties import Account, Actor, Member, Party
 from ledger.proof.encoding import instant
@@ -56,6 +56,22 @@ HINTS = {
 }
 
 
+class WrittenDay(fields.String):
+    """A day, month or year as a table may write it, 2026年3月1日; in ISO 8601 inside. It may be blank."""
+
+    default_error_messages = {
+        "invalid": said(MISSHAPEN, "text"),
+        "unread": said(MISSHAPEN, "day, month or year"),
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        written = str(super()._deserialize(value, attr, data, **kwargs))
+        iso, how = read_date(written)
+        if how == "unreadable" and written.strip():
+            raise self.make_error("unread")
+        return iso.strip()
+
+
 def _element(name: str) -> fields.Field[Any]:
     """The field of a form for one element."""
     one, hint = FIELDS[name], HINTS.get(name, "")
@@ -79,6 +95,11 @@ def _element(name: str) -> fields.Field[Any]:
             part, required=False, validate=validate.Length(0, 5_000, error=said(EMPTY)),
             error_messages={"invalid": said(MISSHAPEN, "list")},
             metadata={"title": title, "hint": "one a line", "description": title, "kind": "list"},
+        )  # fmt: skip
+    if one.kind == "date":
+        return WrittenDay(
+            validate=validate.Length(max=one.max_chars, error=said(LONG, one.max_chars)),
+            metadata={"title": title, "hint": hint, "description": title},
         )  # fmt: skip
     required = one.need == "required"
     return text(title, most=one.max_chars, required=required, blank=not required, hint=hint,
@@ -148,13 +169,17 @@ def faults_of(code: str, row: Mapping[str, Any], *, only: Collection[str] | None
 
 
 def originals(elements: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a resource keeps besides its fields: how something was written, as far as it still says that."""
-    return {
-        name: value
-        for name, value in elements.items()
-        if name not in FIELDS and value is not None
-        and row.get(name.removesuffix("_text")) == elements.get(name.removesuffix("_text"))
-    }  # fmt: skip
+    """What a resource keeps besides its fields: how something was written, as far as it still says that.
+
+    >>> originals({"category": "公共資訊", "category_count": 921}, {"category": "公共資訊"})
+    {'category_count': 921}
+    """
+    kept = {}
+    for name, value in elements.items():
+        of = "category" if name == "category_count" else name.removesuffix("_text")
+        if name not in FIELDS and value is not None and row.get(of) == elements.get(of):
+            kept[name] = value
+    return kept
 
 
 @deed("catalogue.import", f"{ONE}/withdraw", "Withdraw from the catalogue",
