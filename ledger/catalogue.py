@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger import grading, log
 from ledger.agreements import Agreement
 from ledger.catalogue_fields import FIELDS
+from ledger.catalogue_rules import personal
 from ledger.catalogue_values import CODED, OPENING, SHARING, read_choice, stale_on
 from ledger.errors import Missing
 from ledger.parties import Actor, Party, may, successor
@@ -28,7 +29,6 @@ PLACES = ("row", "sheet")  # where a row came from is no part of a resource
 OPEN = ("unconditional", "conditional")
 SEES_ALL = frozenset({"registrar", "regulator"})
 BODIES = ("public_body", "public_institution")
-ABSENT = (None, "no", "none")  # of personal information
 
 
 class Resource(Evidence):
@@ -60,8 +60,8 @@ class Resource(Evidence):
 
 
 _SAYS = (
-    "sharing", "opening", "personal_information", "grading", "important_list", "updated_on",
-    "update_cycle",
+    "sharing", "opening", "personal_information", "personal_information_text", "grading",
+    "grading_text", "important_list", "updated_on", "update_cycle",
 )  # fmt: skip
 
 
@@ -90,9 +90,9 @@ def _audience(state: str, elements: Mapping[str, Any], grade: str | None) -> str
         return "authority"
     sharing = _choice(elements.get("sharing"), SHARING)
     opening = _choice(elements.get("opening"), OPENING)
-    personal = elements.get("personal_information") not in ABSENT
-    exposed = personal and opening == "unconditional"
-    if opening in OPEN and grade in ("general", None) and not exposed:
+    exposed = opening == "unconditional" and personal(elements)
+    harmless = grade in ("general", None) and not grading.is_unread(elements)
+    if opening in OPEN and harmless and not exposed:
         return "public"
     if sharing in OPEN and grade != "core":
         return "bodies"

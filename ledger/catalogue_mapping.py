@@ -75,16 +75,13 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "该列另有 {count} 行有同类提示（{kind}）。",
         "{count} more rows of the column have a notice of this kind ({kind})."),
     "title_repeated": ("资源名称与第 {first} 行相同。", "The title already stands in row {first}."),
-    "grading_secret": (
-        "涉密数据不在本目录登记，该行无法导入。",
-        "State secrets are not listed in this catalogue: the row cannot be used."),
     "impacts_unreadable": (
         "无法识别的影响对象或程度：{unread}，未导入。",
         "Unknown objects or degrees of harm, left out: {unread}."),
     **catalogue_rules.SENTENCES,
 }  # fmt: skip
 _ERRORS: Final = {  # all others are notices
-    "{field}_missing", "too_long", "code_repeated", "grading_secret", *catalogue_rules.ERRORS,
+    "{field}_missing", "too_long", "code_repeated", *catalogue_rules.ERRORS,
 }  # fmt: skip
 
 
@@ -395,12 +392,10 @@ def _coded(work: _Work, wanted: Field, header: str, text: str) -> str | None:
 
 
 def _grading(work: _Work, wanted: Field, header: str, text: str) -> str | None:
-    if grading.is_secret(text):
-        work.tell("grading_secret", header, text)
-        return None
     level = grading.read_level(text)
     if level is None:
         work.resource["grading_text"] = text
+    if level is None and not grading.is_secret(text):  # of secrets the rules speak
         work.tell("{field}_unknown", header, text, about=wanted)
     return level
 

@@ -22,6 +22,7 @@ ENGLISH: Final[dict[str, str]] = {
     "open_but_core": "Core data may not be open.",
     "open_but_important": "Important data may not be open without conditions.",
     "open_but_personal": "What holds personal information may not be open without conditions.",
+    "grading_secret": "State secrets are not listed in this catalogue: the row cannot be used.",
     "grade_raised":
         "The declared grade is lower than {level}, which its grounds give; the "
         "stricter prevails.",
@@ -44,6 +45,7 @@ CHINESE: Final[dict[str, str]] = {
     "open_but_core": "核心数据不得开放。",
     "open_but_important": "重要数据不得无条件开放。",
     "open_but_personal": "含个人信息的资源不得无条件开放。",
+    "grading_secret": "涉密数据不在本目录登记，该行无法导入。",
     "grade_raised": "申报的级别低于依据得出的“{level_zh}”，就高从严。",
     "persons_without_flag": "写有个人信息人数，但个人信息标识不是“一般”或“敏感”。",
     "sensitive_without_flag": "写有敏感个人信息人数，但个人信息标识不是“敏感”。",
@@ -53,7 +55,9 @@ CHINESE: Final[dict[str, str]] = {
 }  # fmt: skip
 SENTENCES: Final = {code: (CHINESE[code], said) for code, said in ENGLISH.items()}
 # In a table these make the row unusable; all others are notices there.
-ERRORS: Final = frozenset({"open_but_core", "open_but_important", "open_but_personal"})
+ERRORS: Final = frozenset(
+    {"grading_secret", "open_but_core", "open_but_important", "open_but_personal"}
+)
 # In a form these are told and do not stop anybody.
 TOLD: Final = frozenset({"grade_raised", "mode_of_database", "mode_of_file", "directory_code"})
 
@@ -83,7 +87,7 @@ TEXTS_LOOKED_AT: Final = (
 )  # fmt: skip
 LOOKED_AT: Final = (
     *CODED, "grading", "impacts", "important_list", "person_count", "sensitive_person_count", "format",
-    "sharing_mode", *TEXTS_LOOKED_AT,
+    "sharing_mode", "personal_information_text", "grading_text", *TEXTS_LOOKED_AT,
 )  # fmt: skip
 
 
@@ -124,21 +128,48 @@ def _of_protection(
     elements: Mapping[str, Any], kept: Mapping[str, str | None], opened: bool
 ) -> Iterator[Breach]:
     grade, freely = grading.effective(elements), kept["opening"] == "unconditional"
-    personal = kept["personal_information"] in ("general", "sensitive")
-    if opened and grade == "core":
+    flagged = kept["personal_information"] in ("general", "sensitive")
+    declared = grading.declared_in(elements)
+    if grading.is_secret(declared):
+        yield Breach("grading_secret", "grading")
+    elif opened and grade == "core":
         yield Breach("open_but_core", "opening")
     elif freely and grade == "important":
         yield Breach("open_but_important", "opening")
-    if freely and personal:
+    if freely and personal(elements):
         yield Breach("open_but_personal", "opening")
-    declared = grading.read_level(str(elements.get("grading") or ""))
-    if declared and grade and declared != grade:
+    level = grading.read_level(declared)
+    if level and grade and level != grade:
         zh, en = grading.LEVELS[grade]
         yield Breach("grade_raised", "grading", {"level": en, "level_zh": zh})
-    if elements.get("person_count") and not personal:
+    if elements.get("person_count") and not flagged:
         yield Breach("persons_without_flag", "personal_information")
     if elements.get("sensitive_person_count") and kept["personal_information"] != "sensitive":
         yield Breach("sensitive_without_flag", "personal_information")
+
+
+def personal(elements: Mapping[str, Any]) -> bool:
+    """Whether a resource holds personal information; a flag that cannot be read counts as if it did.
+
+    >>> personal({"personal_information": "general"}), personal({"personal_information_text": "也许"})
+    (True, True)
+    >>> personal({"personal_information": "不含"}), personal({})
+    (False, False)
+    """
+    return flag_of_persons(elements) not in ("none", None)
+
+
+def flag_of_persons(elements: Mapping[str, Any]) -> str | None:
+    """The flag of personal information; "unread" where it cannot be read, None where there is none.
+
+    >>> flag_of_persons({"personal_information": "是"}), flag_of_persons({"personal_information": "?!"})
+    ('general', 'unread')
+    """
+    value = _value("personal_information", elements)
+    written = map(elements.get, ("personal_information", "personal_information_text"))
+    if value is None and any(one not in (None, "") for one in written):
+        return "unread"
+    return value
 
 
 def _of_modes(elements: Mapping[str, Any]) -> Iterator[Breach]:

@@ -73,10 +73,28 @@ class Route:
     why: tuple[str, str]
 
 
+def decided_by(flag: str | None, persons: int | None, sensitive_persons: int | None) -> bool:
+    """Whether a flag of personal information and its counts say enough: what is not counted is not none.
+
+    Persons that were not counted beside sensitive ones who were are taken as none.
+
+    >>> decided_by("none", None, None), decided_by("general", 5, None), decided_by(None, 5, 0)
+    (True, True, True)
+    >>> decided_by("sensitive", 5, None), decided_by("general", None, 0), decided_by(None, 5, None)
+    (False, False, False)
+    """
+    if flag == "none" or sensitive_persons or (persons or 0) >= ASSESSED_PERSONS:
+        return True
+    if flag is None:
+        return persons is not None and sensitive_persons is not None
+    return flag == "general" and bool(persons)
+
+
 def route(
-    ciio: bool, important: bool, persons: int, sensitive_persons: int, exemption: str | None = None
-) -> Route:
-    """Which procedure sending the data abroad needs.
+    ciio: bool, important: bool, persons: int, sensitive_persons: int, exemption: str | None = None,
+    *, personal: bool = False,
+) -> Route:  # fmt: skip
+    """Which procedure sending the data abroad needs; `personal` information may be in it uncounted.
 
     An exemption is heard first, but none covers important data (our strict reading of art. 3 to 6).
 
@@ -84,12 +102,14 @@ def route(
     ('exempt', 'contract_or_certification')
     >>> route(False, False, 5, 10_000).article, route(True, False, 1, 0).article
     ('7(2)', '7(1)')
+    >>> route(True, False, 0, 0, personal=True).article
+    '7(1)'
     >>> route(False, True, 0, 0, "ftz").route, route(False, False, 2_000_000, 0, "ftz").route
     ('assessment', 'exempt')
     """
     if persons < 0 or sensitive_persons < 0:
         raise Invalid("A number of persons cannot be negative.")
-    personal = bool(persons or sensitive_persons)
+    personal = personal or bool(persons or sensitive_persons)
     if exemption is not None:
         if exemption not in EXEMPTIONS:
             raise Invalid("There is no exemption {name}.", name=exemption)

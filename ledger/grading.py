@@ -48,9 +48,9 @@ EXCEPTION: Final = (
     "规模较大的组织或个人数据也可能属于重要数据（待核）。",
     "Data on a large number of organisations or persons may be important data as well (to be verified).",
 )
-SECRET: Final = frozenset(
-    {"涉密", "涉密数据", "秘密", "机密", "绝密", "国家秘密", "secret", "statesecret"}
-)
+_SECRET: Final = frozenset({"秘密", "secret", "statesecret"})  # when nothing else is said
+_SECRET_WITHIN: Final = re.compile("涉密|国家秘密|秘密级|机密|绝密")
+_NOT_SECRET: Final = re.compile("[非不未](涉及|属于?|含)?(涉密|国家秘密)")
 
 _LEVEL_OF: Final = {
     **{spelling: level for level, (zh, en) in LEVELS.items()
@@ -58,6 +58,11 @@ _LEVEL_OF: Final = {
     # The standard's annex H divides general data by levels 1 to 4.
     **{f"一般{data}{n}级": "general" for data in ("", "数据") for n in "1234一二三四"},
 }  # fmt: skip
+_WORD_OF: Final = {
+    word: level for level, (zh, _) in LEVELS.items() for word in (zh.removesuffix("数据"), level)
+}
+# With such a word a grade says what it is not, or more or less than the level that it names.
+_LIMITED: Final = re.compile("[非不未无除]|以[上下外]|[高低]于|not|non|un")
 _OBJECT_OF: Final = {
     **{fold(word): one for one, words in OBJECTS.items() for word in (one, *words)},
     "经济": "economy", "社会": "social_order", "公众利益": "public_interest",
@@ -116,7 +121,7 @@ def grounds(elements: Mapping[str, Any]) -> list[Ground]:
     [('declared', 'general'), ('impact', 'important')]
     """
     found = []
-    declared = str(elements.get("grading") or "")
+    declared = declared_in(elements)
     if is_secret(declared):  # refused today; what was listed before is shown to nobody
         found.append(Ground("declared", "core"))
     elif read := read_level(declared):
@@ -126,6 +131,25 @@ def grounds(elements: Mapping[str, Any]) -> list[Ground]:
     if elements.get("important_list") == "yes":
         found.append(Ground("listed", "important"))
     return found
+
+
+def declared_in(elements: Mapping[str, Any]) -> str:
+    """The grade that was declared, as it was read or else as it was written; blank where there is none.
+
+    >>> declared_in({"grading": "core"}), declared_in({"grading_text": "绝对"}), declared_in({})
+    ('core', '绝对', '')
+    """
+    return str(elements.get("grading") or elements.get("grading_text") or "")
+
+
+def is_unread(elements: Mapping[str, Any]) -> bool:
+    """Whether a grade was declared that nobody can read: it may be any.
+
+    >>> is_unread({"grading_text": "绝对"}), is_unread({"grading": "一般"}), is_unread({})
+    (True, False, False)
+    """
+    declared = declared_in(elements)
+    return bool(declared) and not is_secret(declared) and read_level(declared) is None
 
 
 def effective(elements: Mapping[str, Any]) -> str | None:
@@ -151,21 +175,30 @@ def pairs(impacts: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def read_level(text: str) -> str | None:
-    """The level that a spelling means, or None.
+    """The level that a spelling means, or the one level that it names; None of a secret.
 
     >>> read_level("重要數據"), read_level("Core data"), read_level("一般数据2级"), read_level("三级")
     ('important', 'core', 'general', None)
+    >>> read_level("国家核心数据"), read_level("核心或重要"), read_level("非重要数据")
+    ('core', None, None)
     """
-    return _LEVEL_OF.get(fold(text))
+    folded = fold(text)
+    if folded in _LEVEL_OF:
+        return _LEVEL_OF[folded]
+    if is_secret(text) or _LIMITED.search(folded):
+        return None
+    named = {level for word, level in _WORD_OF.items() if word in folded}
+    return named.pop() if len(named) == 1 else None
 
 
 def is_secret(text: str) -> bool:
     """Whether a grade is one of state secrets (涉密), which no catalogue like this one may hold.
 
-    >>> is_secret("涉密数据"), is_secret("核心")
-    (True, False)
+    >>> is_secret("涉密数据"), is_secret("国家秘密（机密级）"), is_secret("核心"), is_secret("非涉密")
+    (True, True, False, False)
     """
-    return fold(text) in SECRET
+    folded = fold(text)
+    return folded in _SECRET or _SECRET_WITHIN.search(_NOT_SECRET.sub("", folded)) is not None
 
 
 def read_impacts(text: str) -> tuple[list[str], list[str]]:

@@ -253,6 +253,28 @@ def test_what_cannot_be_read_stays_text_or_none_and_is_told() -> None:
     }  # fmt: skip
 
 
+def test_a_flag_of_personal_information_is_read_as_yes_or_kept_as_it_is_written() -> None:
+    cells = ("是", "有", "含", "涉及", "包含", "yes", "y", "1", "true", "也许")
+    lines = "".join(f"{n},甲{n},局,不予开放,{cell}\n" for n, cell in enumerate(cells))
+    resources, problems = imported("编号,名称,提供方,开放类型,是否含个人信息\n" + lines)
+    *read, unread = resources
+    assert {one["personal_information"] for one in read} == {"general"}
+    assert not any("personal_information_text" in one for one in read)
+    assert (unread["personal_information"], unread["personal_information_text"]) == (None, "也许")
+    told = [row for _, row, code in codes(problems) if code == "personal_information_unknown"]
+    assert told == [len(cells) + 1]
+
+
+def test_a_grade_is_read_by_the_level_it_names_or_kept_as_it_is_written() -> None:
+    cells = ("核心数据（一级）", "重要数据3级", "一般数据（2级）", "三级", "重要或一般")
+    lines = "".join(f"{n},甲{n},局,不予开放,{cell}\n" for n, cell in enumerate(cells))
+    resources, problems = imported("编号,名称,提供方,开放类型,数据分级\n" + lines)
+    assert [(one["grading"], one.get("grading_text")) for one in resources] == [
+        ("core", None), ("important", None), ("general", None), (None, "三级"), (None, "重要或一般"),
+    ]  # fmt: skip
+    assert [row for _, row, code in codes(problems) if code == "grading_unknown"] == [5, 6]
+
+
 def test_the_rules_on_sharing_and_opening_are_checked() -> None:
     _, problems = imported(
         "编号,名称,提供方,共享类型,共享条件,开放类型\n"

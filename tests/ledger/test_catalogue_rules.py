@@ -30,6 +30,12 @@ OPEN = {"sharing": "unconditional", "opening": "unconditional"}
         (OPEN | {"personal_information": "none"}, []),
         (OPEN | {"personal_information": "general"}, ["opening"]),
         (OPEN | {"personal_information": "sensitive"}, ["opening"]),
+        (OPEN | {"personal_information": None, "personal_information_text": "也许"}, ["opening"]),
+        (OPEN | {"personal_information": "也许"}, ["opening"]),
+        (OPEN | {"personal_information": "不含个人信息"}, []),
+        (OPEN | {"personal_information": ""}, []),
+        (OPEN | {"person_count": 3, "personal_information_text": "也许"},
+         ["opening", "personal_information"]),
         ({"opening": "conditional", "opening_condition": "申请", "personal_information": "general"}, []),
         (OPEN | {"grading": "general"}, []),
         (OPEN | {"grading": "important"}, ["opening"]),
@@ -37,6 +43,10 @@ OPEN = {"sharing": "unconditional", "opening": "unconditional"}
         ({"opening": "conditional", "opening_condition": "申请", "grading": "important"}, []),
         ({"opening": "conditional", "opening_condition": "申请", "grading": "core"}, ["opening"]),
         ({"opening": "not_open", "grading": "core"}, []),
+        ({"opening": "not_open", "grading": "机密级"}, ["grading"]),
+        (OPEN | {"grading": None, "grading_text": "国家秘密（机密级）"}, ["grading"]),
+        (OPEN | {"grading_text": "绝对"}, []),
+        (OPEN | {"grading": "重要数据3级"}, ["opening"]),
         ({"grading": "general", "impacts": ["economy:serious"]}, ["grading"]),
         ({"grading": "core", "impacts": ["economy:serious"]}, []),
         ({"person_count": 3}, ["personal_information"]),
@@ -115,6 +125,34 @@ def test_what_a_table_must_not_hold_makes_its_row_unusable() -> None:
     assert {p.code for p in problems if p.row == 5} == {
         "grading_unknown", "personal_information_unknown",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "cell", ["是", "有", "含", "涉及", "包含", "yes", "Y", "1", "TRUE", "也许", "部分"]
+)
+def test_a_row_open_to_all_is_unusable_when_its_flag_says_yes_or_what_nobody_can_read(
+    cell: str,
+) -> None:
+    header = "编号,名称,提供方,共享类型,开放类型,是否含个人信息"
+    text = f"{header}\n1,甲,局,无条件共享,无条件开放,{cell}\n2,乙,局,无条件共享,无条件开放,否\n"
+    resources, problems = imported(text)
+    assert [one["code"] for one in resources] == ["2"]
+    errors = [(p.row, p.code) for p in problems if p.severity == "error"]
+    assert errors == [(2, "open_but_personal")]
+
+
+@pytest.mark.parametrize(
+    "cell", ["秘密级", "机密级", "绝密级", "涉密（机密）", "国家秘密（机密级）"]
+)
+@pytest.mark.parametrize("opening", ["不予开放", "无条件开放"])
+def test_a_row_of_a_state_secret_is_unusable_however_it_is_written(cell: str, opening: str) -> None:
+    resources, problems = imported(
+        f"编号,名称,提供方,数据分级,开放类型\n1,甲,局,{cell},{opening}\n"
+    )
+    assert resources == []
+    (one,) = [one for one in problems if one.row]
+    assert (one.severity, one.code) == ("error", "grading_secret")
+    assert one.reason_zh == "涉密数据不在本目录登记，该行无法导入。"
 
 
 def test_every_coded_value_is_read_in_each_of_its_spellings() -> None:

@@ -36,6 +36,30 @@ def test_an_operator_of_critical_infrastructure_is_always_assessed(
     assert route(True, important, persons, 0).route == expected
 
 
+def test_its_personal_information_is_assessed_uncounted_too() -> None:
+    assert route(True, False, 0, 0, personal=True).article == "7(1)"
+    assert route(True, False, 0, 0, "no_pi_no_important", personal=True).route == A
+    assert route(False, True, 0, 0, personal=True).route == A
+
+
+@pytest.mark.parametrize(
+    ("flag", "persons", "sensitive", "enough"),
+    [
+        ("none", None, None, True), ("none", 0, 0, True),
+        ("general", None, None, False), ("general", 0, None, False), ("general", 1, None, True),
+        ("general", None, 1, True),
+        ("sensitive", None, None, False), ("sensitive", 0, 0, False), ("sensitive", 999_999, 0, False),
+        ("sensitive", 999_999, None, False), ("sensitive", 1_000_000, None, True),
+        ("sensitive", None, 1, True), ("unread", 5, 0, False), ("unread", None, None, False),
+        (None, None, None, False), (None, 5, None, False), (None, None, 0, False), (None, 5, 0, True),
+    ],
+)  # fmt: skip
+def test_what_was_not_counted_is_not_taken_as_none(
+    flag: str | None, persons: int | None, sensitive: int | None, enough: bool
+) -> None:
+    assert cross_border.decided_by(flag, persons, sensitive) is enough
+
+
 def test_important_data_are_assessed_whatever_the_number() -> None:
     assert route(False, True, 0, 0).article == "7(2)"
 

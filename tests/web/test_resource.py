@@ -8,7 +8,9 @@ import openpyxl
 import pytest
 
 from ledger import catalogue, catalogue_imports
+from ledger.catalogue import Resource
 from tests.web.conftest import TOKEN, Site
+from webapp.deeds.resource import abroad
 
 SUMMARY = (
     "每月由各科室汇总后更新的公共厕所清单，含位置、开放时间与设施，以及无障碍情况和管理单位的名称。"
@@ -68,6 +70,40 @@ def test_who_only_sees_a_resource_is_not_told_the_inner_elements(site: Site, cod
     assert [one["kind"] for one in told["grounds"]] == ["declared"]
     assert site.visit("mallory").read(f"/resources/{code}") == told
     assert site.visit("gwen").read(f"/resources/{code}")["elements"]["source_system"]
+
+
+@pytest.mark.parametrize(
+    ("elements", "grade", "expected"),
+    [
+        ({"personal_information": "none"}, None, ("exempt", "3")),
+        ({"personal_information": "sensitive"}, None, None),
+        ({"personal_information": "sensitive", "person_count": 500}, None, None),
+        ({"personal_information": "sensitive", "person_count": 500, "sensitive_person_count": 0}, None,
+         None),
+        ({"personal_information": "sensitive", "sensitive_person_count": 5}, None,
+         ("contract_or_certification", "8")),
+        ({"personal_information": "sensitive", "sensitive_person_count": 10_000}, None,
+         ("assessment", "7(2)")),
+        ({"personal_information": "sensitive", "person_count": 1_000_000}, None, ("assessment", "7(2)")),
+        ({"personal_information": "sensitive"}, "important", ("assessment", "7(2)")),
+        ({"personal_information": "sensitive", "ciio": "yes"}, None, ("assessment", "7(1)")),
+        ({"personal_information": "general", "ciio": "yes"}, None, ("assessment", "7(1)")),
+        ({"personal_information": "none", "ciio": "yes"}, None, ("exempt", "3")),
+        ({"personal_information": "general"}, None, None),
+        ({"personal_information": "general", "person_count": 0}, None, None),
+        ({"personal_information": "general", "sensitive_person_count": 0}, None, None),
+        ({"personal_information": "general", "person_count": 5}, None, ("exempt", "5(4)")),
+        ({"personal_information_text": "也许", "person_count": 5}, None, None),
+        ({"personal_information_text": "也许", "ciio": "yes"}, None, ("assessment", "7(1)")),
+        ({"personal_information": "general", "person_count": "约三百"}, None, None),
+        ({}, None, None),
+    ],
+)  # fmt: skip
+def test_what_was_not_counted_is_never_exempt(
+    elements: dict[str, Any], grade: str | None, expected: tuple[str, str] | None
+) -> None:
+    told = abroad(Resource(elements=elements, grade=grade))
+    assert (told and (told["route"], told["article"])) == expected
 
 
 def test_the_history_tells_each_difference_in_words(site: Site, code: str) -> None:
@@ -149,6 +185,84 @@ def test_what_breaks_the_rules_is_told_at_its_field_and_nothing_is_lost(
     for at in ("opening-error", "sharing_basis-error"):
         assert f'id="{at}"' in page
     assert "含个人信息的资源不得无条件开放。" in page
+
+
+def test_a_flag_that_nobody_can_read_counts_as_personal_until_somebody_says_what_it_is(
+    site: Site, code: str
+) -> None:
+    listed(
+        site, code, personal_information=None, personal_information_text="也许", opening="not_open"
+    )
+    form = {"title": "公共厕所", "provider": "市数据局", "reason": "开放", "opening": "unconditional",
+            "sharing": "unconditional"}  # fmt: skip
+    rita = site.visit("rita")
+    assert 'id="opening-error"' in rita.post(f"/resources/{code}/change", form, 400).text
+    rita.post(f"/resources/{code}/change", {**form, "personal_information": "none"})
+    assert site.visit().read(f"/resources/{code}")["elements"]["personal_information"] == "none"
+    body = {"code": f"X-{code}", "title": "甲", "provider": "市数据局",
+            "elements": {"opening": "unconditional", "personal_information": "也许"}}  # fmt: skip
+    assert "个人信息" in rita.api("/resources", body, 400).text
+
+
+def test_a_state_secret_is_refused_by_hand_and_in_a_form(site: Site, code: str) -> None:
+    rita = site.visit("rita")
+    body = {"code": f"X-{code}", "title": "甲", "provider": "市数据局"}
+    for grade in ("涉密（机密）", "秘密级"):
+        refused = rita.api("/resources", {**body, "elements": {"grading": grade}}, 400)
+        assert "涉密数据不在本目录登记" in refused.text
+    refused = rita.api("/resources", {**body, "elements": {"grading_text": "绝密级"}}, 400)
+    assert "涉密数据不在本目录登记" in refused.text
+    rita.read(f"/resources/X-{code}", 404)
+    listed(site, code, grading=None, grading_text="机密级", opening="not_open")
+    form = {
+        "title": "公共厕所",
+        "provider": "市数据局",
+        "reason": "更正",
+        "sharing": "unconditional",
+    }
+    assert 'id="grading-error"' in rita.post(f"/resources/{code}/change", form, 400).text
+    rita.post(f"/resources/{code}/change", {**form, "grading": "general"})
+
+
+@pytest.mark.parametrize("written", ["2026/1/5", "2026年1月5日", "2026-01-05", " 2026.1.5 "])
+def test_a_day_typed_into_the_form_is_read_as_a_table_s_is(
+    site: Site, code: str, written: str
+) -> None:
+    listed(site, code)
+    form = {"title": "公共厕所", "provider": "市数据局", "reason": "更新", "update_cycle": "weekly",
+            "updated_on": written, "published_on": "2025年3月", "period_from": "2025年",
+            "period_to": ""}  # fmt: skip
+    rita = site.visit("rita")
+    rita.post(f"/resources/{code}/change", form)
+    told = rita.read(f"/resources/{code}")
+    assert told["stale_on"] == "2026-01-12"
+    kept = told["elements"]
+    assert (kept["updated_on"], kept["published_on"], kept["period_from"]) == (
+        "2026-01-05", "2025-03", "2025",
+    )  # fmt: skip
+    assert "period_to" not in kept
+
+
+def test_a_day_that_cannot_be_read_is_refused_at_its_field(site: Site, code: str) -> None:
+    listed(site, code)
+    days = {"updated_on": "去年", "published_on": "2026-13-01", "period_from": "2026年2月30日",
+            "period_to": "长期"}  # fmt: skip
+    form = {"title": "公共厕所", "provider": "市数据局", "reason": "更新", **days}
+    page = site.visit("rita").post(f"/resources/{code}/change", form, 400).text
+    for name, written in days.items():
+        assert f'id="{name}-error"' in page
+        assert written in page, "what was typed is not lost"
+    assert "日期、月份或年份" in page
+
+
+def test_the_count_of_a_category_stays_while_the_category_does(site: Site, code: str) -> None:
+    listed(site, code, category="公共资讯", category_count=921)
+    form = {"title": "公共厕所", "provider": "市数据局", "reason": "更正", "category": "公共资讯"}
+    rita = site.visit("rita")
+    rita.post(f"/resources/{code}/change", form)
+    assert rita.read(f"/resources/{code}")["elements"]["category_count"] == 921
+    rita.post(f"/resources/{code}/change", {**form, "category": "交通"})
+    assert "category_count" not in rita.read(f"/resources/{code}")["elements"]
 
 
 def test_a_change_names_the_version_that_was_seen(site: Site, code: str) -> None:

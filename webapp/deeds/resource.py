@@ -14,7 +14,7 @@ from ledger.agreements import Agreement
 from ledger.catalogue import Audience, Resource
 from ledger.catalogue_fields import FIELDS
 from ledger.catalogue_imports import CatalogueImport
-from ledger.catalogue_values import CODED, CYCLES, read_choice, read_cycle
+from ledger.catalogue_values import CODED, CYCLES, read_choice, read_count, read_cycle, read_date
 from ledger.errors import Faults, Invalid, Missing
 from ledger.parties import Account, Actor, Member, Party
 from ledger.proof.encoding import instant
@@ -58,6 +58,22 @@ HINTS = {
 }
 
 
+class WrittenDay(fields.String):
+    """A day, month or year as a table may write it, 2026年3月1日; in ISO 8601 inside. It may be blank."""
+
+    default_error_messages = {
+        "invalid": said(MISSHAPEN, "text"),
+        "unread": said(MISSHAPEN, "day, month or year"),
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        written = str(super()._deserialize(value, attr, data, **kwargs))
+        iso, how = read_date(written)
+        if how == "unreadable" and written.strip():
+            raise self.make_error("unread")
+        return iso.strip()
+
+
 def _element(name: str) -> fields.Field[Any]:
     """The field of a form for one element."""
     one, hint = FIELDS[name], HINTS.get(name, "")
@@ -81,6 +97,11 @@ def _element(name: str) -> fields.Field[Any]:
             part, required=False, validate=validate.Length(0, 5_000, error=said(EMPTY)),
             error_messages={"invalid": said(MISSHAPEN, "list")},
             metadata={"title": title, "hint": "one a line", "description": title, "kind": "list"},
+        )  # fmt: skip
+    if one.kind == "date":
+        return WrittenDay(
+            validate=validate.Length(max=one.max_chars, error=said(LONG, one.max_chars)),
+            metadata={"title": title, "hint": hint, "description": title},
         )  # fmt: skip
     required = one.need == "required"
     return text(title, most=one.max_chars, required=required, blank=not required, hint=hint,
@@ -131,10 +152,10 @@ def change(
 ) -> dict[str, Any]:
     """What is left out is no longer said; what breaks the rules is told at its field."""
     row = {name: value for name, value in given.items() if value not in ("", [], None)}
-    faults = faults_of(found.code, row)
+    kept = {**originals(found.elements, row), **row}
+    faults = faults_of(found.code, kept)
     if faults:
         raise Invalid("The resource breaks: {faults}.", faults=faults)
-    kept = {**originals(found.elements, row), **row}
     made = catalogue_imports.bring_one(session, actor, desk.now, found.code, kept, reason)
     return {"change_set": made.id, "code": found.code, "state": made.state}
 
@@ -150,13 +171,17 @@ def faults_of(code: str, row: Mapping[str, Any], *, only: Collection[str] | None
 
 
 def originals(elements: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a resource keeps besides its fields: how something was written, as far as it still says that."""
-    return {
-        name: value
-        for name, value in elements.items()
-        if name not in FIELDS and value is not None
-        and row.get(name.removesuffix("_text")) == elements.get(name.removesuffix("_text"))
-    }  # fmt: skip
+    """What a resource keeps besides its fields: how something was written, as far as it still says that.
+
+    >>> originals({"category": "公共資訊", "category_count": 921}, {"category": "公共資訊"})
+    {'category_count': 921}
+    """
+    kept = {}
+    for name, value in elements.items():
+        of = "category" if name == "category_count" else name.removesuffix("_text")
+        if name not in FIELDS and value is not None and row.get(of) == elements.get(of):
+            kept[name] = value
+    return kept
 
 
 @deed("catalogue.import", f"{ONE}/withdraw", "Withdraw from the catalogue",
@@ -216,19 +241,25 @@ def abroad(row: Resource) -> dict[str, Any] | None:
     `planned`: whether it is planned at all.
     """
     kept = row.elements
-    flag = kept.get("personal_information")
-    persons, sensitive = kept.get("person_count"), kept.get("sensitive_person_count")
-    counted = flag == "none" or persons is not None or sensitive is not None
-    important = row.grade in ("core", "important")
-    if not counted and not important:
-        return None
-    found = cross_border.route(
-        kept.get("ciio") == "yes", important, int(persons or 0), int(sensitive or 0)
+    flag = catalogue_rules.flag_of_persons(kept)
+    persons, sensitive = map(
+        _counted, (kept.get("person_count"), kept.get("sensitive_person_count"))
     )
+    personal = flag not in ("none", None) or bool(persons or sensitive)
+    important, ciio = row.grade in ("core", "important"), kept.get("ciio") == "yes"
+    alone = important or (ciio and personal)
+    if not alone and not cross_border.decided_by(flag, persons, sensitive):
+        return None
+    found = cross_border.route(ciio, important, persons or 0, sensitive or 0, personal=personal)
     return {
         "article": found.article, "planned": kept.get("export_planned") == "yes", "route": found.route,
         "why": list(found.why),
     }  # fmt: skip
+
+
+def _counted(value: Any) -> int | None:
+    """A number of persons; None where none can be read."""
+    return None if value is None else read_count(str(value))[0]
 
 
 # -- how it came to be so ----------------------------------------------------------------------------
