@@ -7,6 +7,7 @@ undo     a new change set that puts everything back as it was before
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from sqlalchemy import ColumnElement, String, Text, delete, func, insert, or_, s
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
-from ledger.catalogue import KEY_ELEMENTS, Audience, Resource, audiences, missing, providers
+from ledger.catalogue import KEY_ELEMENTS, Audience, Resource, audiences, derive, missing, providers
 from ledger.catalogue_changes import (
     KNOWN,
     Change,
@@ -398,12 +399,18 @@ def _reversal(session: Session, found: CatalogueImport) -> Iterator[Change]:
     provider_of = providers(session)
     for resource_id, one in known.items():
         body = before.get(resource_id)
-        if body is None or body["state"] != "listed":
+        if body is None:
             if one.state == "listed":
                 yield withdrawal(one)
             continue
         flat = {**body["elements"], **{name: body[name] for name in KEY_ELEMENTS}}
-        yield change_to(flat, one, provider_of)
+        back = change_to(flat, one, provider_of)
+        if body["state"] == "listed":
+            yield back
+        elif one.state == "listed":  # it was withdrawn, and said what it said before
+            grade, audience, until = derive(body["state"], body["elements"])
+            yield replace(back, verb="withdraw", state=body["state"], grade=grade,
+                          audience=audience, stale_on=until)  # fmt: skip
 
 
 def records_of(session: Session, found: CatalogueImport) -> list[Any]:

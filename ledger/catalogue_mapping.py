@@ -205,7 +205,7 @@ def apply(
         for one, index, header, default, known in wanted:
             text = (cells[index] if index >= 0 else "") or default
             if text and known is None and len(text) <= one.max_chars:
-                resource[one.name] = text if one.name == "summary" else " ".join(text.split())
+                resource[one.name] = _SELDOM_AGAIN[one.name](text)
             elif text:
                 read = known.get(text) if known else None
                 if read is None:
@@ -309,7 +309,9 @@ def _check_resource(work: _Work, headers: dict[str, str], looked_at: tuple[str, 
 _RESPELT: Final = ("format", "items", "update_cycle", "sharing", "opening")
 
 
-_SELDOM_AGAIN: Final = {"code", "title", "summary"}  # what every row says in its own way
+_SELDOM_AGAIN: Final[dict[str, Callable[[str], str]]] = {  # what every row says in its own way
+    "code": values.read_code, "title": lambda text: " ".join(text.split()), "summary": str,
+}  # fmt: skip
 _ROWS_A_REPORT: Final = 2_000
 
 
@@ -331,8 +333,8 @@ def _read(work: _Work, wanted: Field, header: str, text: str) -> tuple[dict[str,
 
 
 def _text(work: _Work, wanted: Field, header: str, text: str) -> str:
-    if wanted.name in {"code", "title"}:
-        text = " ".join(text.split())
+    if wanted.name in _SELDOM_AGAIN:
+        text = _SELDOM_AGAIN[wanted.name](text)
     if wanted.name == "provider_code" and len(text) == 18 and not uscc.is_valid(text):
         work.tell("provider_code_check", header, text)
     if wanted.name.endswith("url") and not re.match(r"https?://\S+$", text):

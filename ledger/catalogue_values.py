@@ -27,6 +27,19 @@ def fold(header: str) -> str:
     return "".join(char for char in text if char.isalnum())
 
 
+def read_code(text: str) -> str:
+    """A resource's code as it is meant: in half width, without the marks that keep leading zeros.
+
+    >>> read_code('="007/1"'), read_code("'007/1"), read_code("００７／１"), read_code(" a  b ")
+    ('007/1', '007/1', '007/1', 'a b')
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    if text.startswith('="') and text.endswith('"'):
+        text = text[2:-1]
+    return " ".join(text.removeprefix("'").split())
+
+
 # ---------------------------------------------------------------- update cycle, sharing, opening
 
 

@@ -390,3 +390,11 @@ def test_a_provider_s_name_that_no_longer_says_who_leaves_the_resource_with_its_
     assert plan(town, "rita", row("9")).new[0].provider_id != bureau.id, (
         "who ended provides nothing"
     )
+
+
+def test_undoing_what_was_listed_again_gives_back_what_it_said(town: Town) -> None:
+    bring(town, "rita", row("1", "甲"))
+    town.do("rita", catalogue_imports.bring_one, "1", None, "撤下")
+    again = bring(town, "rita", row("1", "乙", provider="别的局", summary="新"))
+    town.do("rita", catalogue_imports.undo, again, "弄错了")
+    assert kept(town, "1") == [("甲", "withdrawn", None)]

@@ -146,6 +146,8 @@ def test_an_operator_is_matched_with_the_resources_of_his_agreements(town: Town)
         from_on=town.now.date(), implementer=town.party("bureau"), mode="by_scene",
         resource_ids=[hidden.id], title="授权运营协议", until_on=town.now.date() + BY,
     )  # fmt: skip
+    assert demand(town, use="operation").matches == [], "nobody has signed"
+    town.do("paul", agreements.sign, made)
     assert made.resource_ids == [hidden.id]
     assert [match["code"] for match in demand(town, use="operation").matches] == [hidden.code]
 

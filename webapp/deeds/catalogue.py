@@ -12,6 +12,7 @@ from ledger import catalogue, catalogue_imports
 from ledger.catalogue import Resource, differences
 from ledger.catalogue_changes import Change, Known, content_digest, prepared, uses
 from ledger.catalogue_imports import CatalogueImport
+from ledger.catalogue_values import read_code
 from ledger.errors import Faults, Invalid
 from ledger.parties import Actor
 from ledger.store import keeping_all
@@ -111,7 +112,7 @@ class Reading:
         bad, at = {one.row for one in self.bad}, self.mapping.fields.get("code")
         if at is None:
             return []
-        return [" ".join(row.cells[at].split()) for row in self.table.rows if row.number in bad]
+        return [read_code(row.cells[at]) for row in self.table.rows if row.number in bad]
 
     @property
     def source(self) -> str:
