@@ -1,4 +1,4 @@
-"""What becomes of the catalogue's resources: planned from rows, written and recorded at once, past the ORM.
+"""What would become of the catalogue's resources, planned from rows; `catalogue_writing` does it.
 
 A city's catalogue has tens of thousands of resources, and a change set may be about all of them.
 """
@@ -9,19 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Text, bindparam, select, type_coerce, update
+from sqlalchemy import ColumnElement, Text, select, type_coerce
 from sqlalchemy.orm import Session
 
-from ledger import catalogue_rules, exclusions, log
-from ledger.agreements import Agreement
+from ledger import catalogue_rules
 from ledger.catalogue import KEY_ELEMENTS, PLACES, Resource, derive, differences, providers
 from ledger.catalogue_fields import FIELDS
 from ledger.errors import Conflict, Invalid
 from ledger.parties import Actor
 from ledger.proof.encoding import INT_MAX, check_subset
-from ledger.registration import Application, Registration
 from ledger.states import move
-from ledger.store import Base, new_ids, put_rows
+from ledger.store import Base
 from ledger.tabular import Problem
 
 ROWS_A_STATEMENT = 500
@@ -29,9 +27,6 @@ MANY = 10_000
 _NAMES = frozenset(FIELDS) | {f"{name}_text" for name in FIELDS} | {"category_count"}
 _NO_ELEMENTS = (*KEY_ELEMENTS, *PLACES)
 NAMED_MOST = 50  # codes that a refusal names one by one
-OPEN_APPLICATIONS = (
-    "submitted", "returned", "in_review", "reviewed", "on_notice", "objection_review",
-)  # fmt: skip
 
 
 # ---------------------------------------------------------------- what is there, what is wanted
@@ -408,91 +403,3 @@ def refuse_changed(codes: list[str]) -> None:
             count=len(named), codes=", ".join(named[:NAMED_MOST]) + (" …" if named[NAMED_MOST:] else ""),
             listing=named,
         )  # fmt: skip
-
-
-# ---------------------------------------------------------------- writing
-
-
-PAST = {"list": "resource.listed", "change": "resource.changed", "withdraw": "resource.withdrawn"}
-_COLUMNS = Known._fields
-_CHANGE = (
-    update(_resources)
-    .where(_resources.c.id == bindparam("of"), _resources.c.version == bindparam("was"))
-    .values({
-        name: bindparam(f"to_{name}", type_=Text if name == "elements" else None)
-        for name in _COLUMNS if name not in ("id", "code")
-    })
-)  # fmt: skip
-
-
-def write(
-    session: Session, actor: Actor, import_id: str, changes: Sequence[Change], reason: str | None
-) -> None:
-    """Write and record what becomes of each resource, past the ORM."""
-    require_free(session, [one.before for one in changes if one.verb == "withdraw" and one.before])
-    exclusions.require_no_loosening(session, (
-        (one.before.id, one.code, one.before.elements, one.elements) for one in changes if one.before
-    ))  # fmt: skip
-    session.flush()
-    fresh, moved = [], []
-    ids = iter(new_ids(sum(change.before is None for change in changes)))
-    noted: dict[str, list[tuple[str, int, bytes]]] = {}
-    for change in changes:
-        before = change.before
-        resource_id, version = (next(ids), 1) if before is None else (before.id, before.version + 1)
-        row: tuple[Any, ...] = (
-            resource_id, version, change.code, change.title, change.provider, change.elements,
-            import_id, change.state, change.provider_id, change.grade, change.audience,
-            change.stale_on,
-        )  # fmt: skip
-        if before is None:
-            fresh.append(row)
-        else:
-            moved.append({"of": before.id, "was": before.version, **{
-                f"to_{name}": value.decode() if name == "elements" else value
-                for name, value in zip(_COLUMNS, row, strict=True)
-                if name not in ("id", "code")
-            }})  # fmt: skip
-        body = change.body(resource_id, version, import_id)
-        noted.setdefault(change.verb, []).append(
-            (resource_id, version, orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
-        )
-    put_rows(session.connection(), _resources, _COLUMNS, fresh)
-    for part in parts(moved):
-        session.connection().execute(_CHANGE, list(part))
-    for verb, rows in noted.items():
-        log.append_many(session, "resource", PAST[verb], actor.member_id, rows, reason=reason)
-    for loaded in list(session.identity_map.values()):
-        if isinstance(loaded, Resource):
-            session.expire(loaded)
-
-
-def require_free(session: Session, withdrawn: Sequence[Known]) -> None:
-    """Raise Conflict naming each resource that cannot be withdrawn, and what names it."""
-    used = uses(session, withdrawn)
-    if used:
-        listing = [f"{code} ({number})" for code, number in used]
-        raise Conflict(
-            "These resources are named by what is in force and stay: {codes}.",
-            codes=", ".join(listing[:NAMED_MOST]) + (" …" if listing[NAMED_MOST:] else ""),
-            listing=listing,
-        )  # fmt: skip
-
-
-def uses(session: Session, withdrawn: Sequence[Known]) -> list[tuple[str, str]]:
-    """(code, number) of what needs these resources: agreement in force, open application, registration."""
-    code_of = {one.id: one.code for one in withdrawn}
-    if not code_of:
-        return []
-    used: list[tuple[str, str]] = []
-    for model, number, states in (
-        (Agreement, Agreement.number, ("in_force",)),
-        (Application, Application.number, OPEN_APPLICATIONS),
-        (Registration, Registration.code, ("registered",)),
-    ):
-        naming: Any = model
-        rows = session.execute(
-            select(number, naming.resource_ids).where(naming.state.in_(states)).order_by(number)
-        )
-        used += [(code_of[one], text) for text, ids in rows for one in ids if one in code_of]
-    return sorted(used)

@@ -32,8 +32,8 @@ from ledger.catalogue_changes import (
     plan,
     refuse_changed,
     withdrawal,
-    write,
 )
+from ledger.catalogue_writing import write
 from ledger.errors import Conflict, Invalid, Missing
 from ledger.parties import Actor, may, require_other
 from ledger.proof.encoding import canonical, digest_text

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger import log
 from ledger.calendar import days_overdue, local_date, working_days_after
 from ledger.catalogue import Resource
-from ledger.catalogue_changes import PAST
 from ledger.catalogue_imports import CatalogueImport
+from ledger.catalogue_writing import PAST
 from ledger.errors import Faults, Invalid, Missing
 from ledger.parties import Actor, Party, may, require_active, require_other
 from ledger.proof.encoding import instant

@@ -27,8 +27,8 @@ from marshmallow import Schema, fields
 
 from ledger import (
     agreements,
-    catalogue_changes,
     catalogue_imports,
+    catalogue_writing,
     grading,
     log,
     parties,
@@ -417,7 +417,7 @@ def record_kinds() -> set[str]:
                     kinds |= {"catalogue.approved", "catalogue.rejected"}
                 case other:
                     raise AssertionError(f"the kind {ast.unparse(other)} cannot be followed")
-    return kinds | {*catalogue_changes.PAST.values()}
+    return kinds | {*catalogue_writing.PAST.values()}
 
 
 def act_functions() -> set[str]:

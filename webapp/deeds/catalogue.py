@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from ledger import catalogue, catalogue_imports
 from ledger.catalogue import Resource, differences
-from ledger.catalogue_changes import Change, Known, content_digest, prepared, uses
+from ledger.catalogue_changes import Change, Known, content_digest, prepared
 from ledger.catalogue_imports import CatalogueImport
 from ledger.catalogue_values import read_code
+from ledger.catalogue_writing import uses
 from ledger.errors import Faults, Invalid
 from ledger.parties import Actor
 from ledger.store import keeping_all
