@@ -213,7 +213,8 @@ def plan(
             raise Invalid("The code {code} stands twice.", code=code)
         seen.add(code)
         before = known.get(code)
-        if speaks is not None and before is not None:
+        # Of another body's resource nothing is added to a row, so that no refusal tells what it says.
+        if speaks is not None and before and (own is None or before.provider_id in own):
             row = _completed(given, before, speaks)
             if row is not given and _breaks_a_rule(made.problems, row):
                 continue

@@ -97,6 +97,16 @@ def test_a_table_cannot_loosen_what_it_has_no_column_for(town: Town) -> None:
     assert bring(town, "rita", row("1", opening="not_open"), speaks=SPEAKS).unchanged_count == 1
 
 
+def test_no_refusal_tells_what_another_body_s_resource_says(town: Town) -> None:
+    bring(
+        town,
+        "rita",
+        row("1", provider="别的局", personal_information="sensitive", opening="not_open"),
+    )
+    made = plan(town, "paul", row("1"), speaks=SPEAKS)
+    assert [one.code for one in made.problems] == ["code_foreign"]
+
+
 def test_by_an_earlier_file_all_of_its_resources_are_gone_that_it_lacks(town: Town) -> None:
     bring(town, "rita", row("1"), row("9", provider="别的局"))
     made = plan(town, "rita", row("1"), scope="file", file_name="目录.xlsx")

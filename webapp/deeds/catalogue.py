@@ -1,4 +1,4 @@
-"""The deeds on the catalogue: check and import a table, decide on what was proposed, undo; list by hand."""
+"""The deeds on the catalogue: check and import a table, decide on what was proposed, undo."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -124,11 +124,10 @@ DutyShown: type[Schema] = type(
 def show(desk: Desk, session: Session, actor: Actor, found: Duty) -> dict[str, Any]:
     """As recorded, with its resource's code while that exists for the reader."""
     row = session.get(Resource, found.resource_id) if found.resource_id else None
-    known = row is not None and audiences(session, actor).sees(row)
     late = days_overdue(found.due, local_date(desk.now)) if found.state == "open" else 0
     return {
         **found.body(), "days_late": late, "history": history_of(session, found.id),
-        "resource_code": row.code if row is not None and known else None,
+        "resource_code": row.code if row and audiences(session, actor).sees(row) else None,
     }  # fmt: skip
 
 
