@@ -22,10 +22,10 @@ import polars as pl
 from ledger.quality import checks as quality_checks
 from ledger.quality import times as quality_times
 from ledger.quality.checks import EXAMPLES, Check, Example, Measuring
+from ledger.quality.data_file import observed_type, opened
 from ledger.quality.draft import propose_rules
 from ledger.quality.personal_data import Personal, find_personal, mask
 from ledger.quality.rules import check_rules, column_rule, dump_rules, load_rules, rules_digest
-from ledger.tables.data_file import observed_type, opened
 
 __all__ = [
     "Check", "Example", "Personal", "Profile", "check_rules", "dump_rules", "load_rules", "mask",

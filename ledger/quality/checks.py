@@ -31,9 +31,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from ledger.quality.data_file import ROW, DataFile, filled, is_type, typed
 from ledger.quality.personal_data import mask, mask_embedded
 from ledger.quality.rules import OPERATORS, as_day, column_rule
-from ledger.tables.data_file import ROW, DataFile, filled, is_type, typed
 from ledger.tabular import number_text
 
 EXAMPLES: Final = 5

@@ -8,9 +8,9 @@ from typing import Any, Final
 import polars as pl
 
 from ledger.quality.checks import Measuring
+from ledger.quality.data_file import DataFile, filled, observed_type, opened
 from ledger.quality.rules import check_rules
 from ledger.quality.times import measure_cumulative, measure_order
-from ledger.tables.data_file import DataFile, filled, observed_type, opened
 
 _CODE_HEADER: Final = re.compile(
     r"(code|id|no|number)$|代码|代碼|编码|編碼|编号|編號|号码|號碼", re.I

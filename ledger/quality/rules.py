@@ -42,7 +42,7 @@ import polars as pl
 import yaml
 
 from ledger.errors import Invalid
-from ledger.tables.data_file import TYPES
+from ledger.quality.data_file import TYPES
 
 OPERATORS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt,

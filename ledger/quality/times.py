@@ -18,8 +18,8 @@ from typing import Any
 import polars as pl
 
 from ledger.quality.checks import Measuring
+from ledger.quality.data_file import ROW
 from ledger.quality.rules import as_day
-from ledger.tables.data_file import ROW
 
 
 def measure_times(work: Measuring, rows: int) -> None:

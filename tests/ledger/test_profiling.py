@@ -26,9 +26,9 @@ from ledger.profiling import (
     profile,
     propose_rules,
 )
+from ledger.quality import data_file
 from ledger.quality import rules as quality_rules
 from ledger.quality.personal_data import mask_embedded
-from ledger.tables import data_file
 
 DATA = Path(__file__).parents[2] / "data"
 
