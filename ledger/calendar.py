@@ -54,6 +54,43 @@ def working_days_after(start: date, count: int) -> Deadline:
     return Deadline(day, provisional)
 
 
+def clock(start: date, days: int) -> dict[str, Any]:
+    """A running deadline as it is stored: `days` working days after `start`, which can be paused.
+
+        {"from": first day, "days": count, "on": last day, "provisional": …, "left": null}
+
+    `left` is the count of working days that were left when it was paused, null while it runs.
+    """
+    return {"from": start.isoformat(), "days": days, "left": None,
+            **working_days_after(start, days).as_dict()}  # fmt: skip
+
+
+def pause(due: Mapping[str, Any], today: date) -> dict[str, Any]:
+    """The deadline stopped today: from today on its working days are left; paused again, the same."""
+    if due["left"] is not None:
+        return dict(due)
+    left, day = 0, date.fromisoformat(due["on"])
+    while day >= today:
+        left += is_workday(day)[0]
+        day -= timedelta(days=1)
+    return {**due, "left": left}
+
+
+def resume(due: Mapping[str, Any], today: date) -> dict[str, Any]:
+    """The deadline running again: what was left is counted from the day before today on."""
+    if due["left"] is None:
+        return dict(due)
+    start = today - timedelta(days=1)
+    return clock(start, due["left"])
+
+
+def recount(due: Mapping[str, Any]) -> dict[str, Any]:
+    """The same deadline by the calendar as it is known now; one that is paused, or final, stays."""
+    if due.get("left") is not None or not due.get("provisional") or "from" not in due:
+        return dict(due)
+    return clock(date.fromisoformat(due["from"]), due["days"])
+
+
 def days_overdue(due: Mapping[str, Any] | None, today: date) -> int:
     """How many working days something is late that was due (`Deadline.as_dict`); 0 while it is in time.
 
