@@ -12,6 +12,7 @@ from ledger import (
     feedback,
     handoff,
     log,
+    objections,
     parties,
     registration,
     revenue,
@@ -28,8 +29,8 @@ from ledger.chain import outbox
 from ledger.store import Evidence
 
 NOUNS = (agreements, appraisals, books, catalogue, catalogue_imports, demands, duties, exclusions,
-         feedback, handoff, log, outbox, parties, registration, revenue, search, settings, stewards,
-         successions, trading, usage, vouchers, witnesses)  # fmt: skip
+         feedback, handoff, log, objections, outbox, parties, registration, revenue, search, settings,
+         stewards, successions, trading, usage, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

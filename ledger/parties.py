@@ -75,8 +75,10 @@ MAY: dict[str, dict[str, str]] = {
         "member.change": "administrator:any",
         "member.reset": "administrator:any",  # a new one-time password
         "member.read": "administrator:any regulator:any",
-        "evidence.deposit": "operator:own",
-        "evidence.read": "operator:own registrar:any regulator:any",
+        "evidence.deposit": "operator:own provider:own exchange:own appraiser:own broker:own "
+        "data_subject:own",
+        "evidence.read": "operator:own provider:own exchange:own appraiser:own broker:own "
+        "data_subject:own registrar:any regulator:any",
         "catalogue.import": "registrar:any provider:own",  # a provider's own; the registrar decides
         "catalogue.approve": "registrar:any",  # of what another one proposed
         "catalogue.reject": "registrar:any",
@@ -120,18 +122,44 @@ MAY: dict[str, dict[str, str]] = {
         "agreement.sign": "provider:own",
         "agreement.read": "operator:own provider:own registrar:any regulator:any finance_maker:any "
         "finance_checker:any",
-        "application.submit": "operator:own",
-        "application.withdraw": "operator:own",
+        "application.submit": "operator:own provider:own",
+        "application.withdraw": "operator:own provider:own",
+        "application.amend": "operator:own provider:own",
+        "application.consent": "operator:own provider:own",  # joint applicant, receiver, subject
+        # about what is registered: by its subject; a correction and an objection by others too
+        "application.change": "operator:own provider:own",
+        "application.correct": "operator:any provider:any",
+        "application.cancel": "operator:own provider:own",
+        "application.renew": "operator:own provider:own",
+        "application.transfer": "operator:own provider:own",
+        "application.licence": "operator:own provider:own",
+        "application.dispute": "operator:other provider:other",
         "application.return": "registrar:other",
         "application.refuse": "registrar:other",
         "application.accept": "registrar:other",
         "application.reject": "registrar:other",
         "application.pass": "registrar:other",
+        "application.second": "registrar:other",
+        "application.doubt": "registrar:other",
         "application.notice": "registrar:other",
         "application.code": "registrar:other",
-        "application.read": "operator:own registrar:any regulator:any",
+        "application.conclude": "registrar:other",
+        "application.read": "operator:own provider:own registrar:any regulator:any",
         "notice.read": "public:any",  # 公示
+        # 异议, by whoever is signed in under his real name; not by the applicants, nor who decides
+        "objection.raise": "operator:other provider:other exchange:other appraiser:other broker:other "
+        "data_subject:other finance_maker:other finance_checker:other",
+        "objection.withdraw": "operator:own provider:own exchange:own appraiser:own broker:own "
+        "data_subject:own finance_maker:own finance_checker:own",
+        "objection.uphold": "registrar:other",
+        "objection.dismiss": "registrar:other",
+        "objection.read": "member:own registrar:any regulator:any",
         "registration.read": "public:any",
+        "registration.inquire": "registrar:other",  # 核实
+        "registration.clear": "registrar:other",
+        "registration.revoke": "registrar:other",
+        "registration.cancel": "registrar:other",
+        "registration.lift": "registrar:other",
         "voucher.issue": "registrar:other",
         "voucher.suspend": "registrar:other",
         "voucher.resume": "registrar:other",

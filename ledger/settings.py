@@ -57,6 +57,10 @@ CHOICES: Mapping[str, Choice] = MappingProxyType(
         "log_readers": Choice(
             "Who may read the log", "public", ("public", "member", "supervisor")
         ),
+        "registration_profile": Choice(
+            "By whose rules is registered", "national",
+            ("national", "shenzhen", "guangdong", "guizhou"),
+        ),
     }
 )  # fmt: skip
 

@@ -73,16 +73,22 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
     },
     "application": {
         "submit": {None: "submitted", "returned": "submitted"},
+        "apply": {None: "submitted"},  # about what is registered: change, renewal, transfer …
+        "consent": {"submitted": "submitted", "in_review": "in_review", "reviewed": "reviewed"},
         "return": {"submitted": "returned"},  # 一次性告知: all that is missing, once
+        "amend": {"returned": "submitted"},
         "refuse": {"submitted": "not_accepted"},
         "accept": {"submitted": "in_review"},
         "reject": {"in_review": "not_accepted"},
         "pass": {"in_review": "reviewed"},
+        "second": {"reviewed": "reviewed"},  # 复核: a second pair of eyes above a grade
+        "doubt": {"reviewed": "in_review"},
         "notice": {"reviewed": "on_notice"},
-        "object": {"on_notice": "objection_review"},
+        "object": {"on_notice": "objection_review", "objection_review": "objection_review"},
         "dismiss": {"objection_review": "on_notice"},
         "uphold": {"objection_review": "terminated"},
         "code": {"on_notice": "registered"},
+        "conclude": {"reviewed": "concluded", "on_notice": "concluded"},
         "withdraw": {
             "submitted": "withdrawn",
             "returned": "withdrawn",
@@ -91,10 +97,21 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
             "on_notice": "withdrawn",
         },
     },
+    "objection": {  # to an application on notice
+        "raise": {None: "raised"},
+        "withdraw": {"raised": "withdrawn"},
+        "uphold": {"raised": "upheld"},
+        "dismiss": {"raised": "dismissed"},
+    },
     "registration": {
         "code": {None: "registered"},
-        "cancel": {"registered": "cancelled"},
-        "revoke": {"registered": "revoked"},
+        "change": {"registered": "registered"},  # what a concluded application asked for
+        "lift": {"registered": "registered", "under_inquiry": "under_inquiry"},
+        "inquire": {"registered": "under_inquiry"},  # 核实, before anything is taken away (art. 20)
+        "clear": {"under_inquiry": "registered"},
+        "revoke": {"under_inquiry": "revoked"},  # 撤销
+        "cancel": {"registered": "cancelled", "under_inquiry": "cancelled"},  # 注销
+        "lapse": {"registered": "cancelled"},  # not renewed in time (art. 15)
     },
     "voucher": {
         "issue": {None: "valid"},

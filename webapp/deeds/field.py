@@ -6,7 +6,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -19,16 +19,19 @@ from ledger.errors import Faults, Invalid, LedgerError
 from ledger.parties import Actor, Party
 from ledger.proof.encoding import instant
 from ledger.registration import Application, Deposit, Registration
+from ledger.registration_profiles import profile
 from ledger.states import move
 from webapp.deeds import Deed, Desk, Report, deed, question
 from webapp.deeds.answers import PageQuery, history_of, lists, shown_schema, shows
 from webapp.deeds.catalogue import resource_ids
 from webapp.deeds.forms import (
+    CHOICES,
     Body,
     faults_by_place,
     group,
     load,
     rows,
+    said,
     terms,
     text,
     texts,
@@ -36,7 +39,10 @@ from webapp.deeds.forms import (
 from webapp.deeds.forms import day as day_field
 from webapp.deeds.subjects import matching
 
-OBJECTS = {"resource": "Resource", "product": "Product or service"}
+OBJECTS = {
+    "resource": "Resource", "product": "Product or service", "model": "Algorithm model",
+    "computing_power": "Computing power",
+}  # fmt: skip
 RIGHTS = {
     "holding": "Right to hold", "use": "Right to use", "operating": "Right to operate",
 }  # fmt: skip
@@ -73,6 +79,22 @@ class ReasonBody(Body):
     reason = text("Ground", area=True, hint="as it is told to those concerned")
 
 
+REFUSALS = {
+    "core_data": "Core data of the state", "unlawful_source": "Unlawful source",
+    "title_dispute": "Title in dispute", "statutory": "By statute",
+}  # fmt: skip
+
+
+class RefusalBody(ReasonBody):
+    """A refusal; its ground by the rules of the place, where they list any."""
+
+    ground = fields.String(
+        load_default="", validate=validate.OneOf(["", *REFUSALS], error=said(CHOICES, ", ".join(REFUSALS))),
+        metadata={"title": "Ground by the rules", "hint": "where the rules of the place list grounds",
+                  "choices": REFUSALS},
+    )  # fmt: skip
+
+
 class DepositBody(Body):
     """A file that was handed in; its bytes are kept already."""
 
@@ -107,6 +129,14 @@ class DataBody(Body):
                  hint="left empty, rules are proposed from the file itself")  # fmt: skip
 
 
+class MaterialFileBody(Body):
+    """A deposited file that belongs to a material."""
+
+    material = text("To which material", choices=MATERIALS)
+    digest = text("Deposited file", most=71, pattern=DIGEST, example="digest sha256:…",
+                  source="deposits")  # fmt: skip
+
+
 class ApplicationBody(Body):
     """A first registration 首次登记."""
 
@@ -117,7 +147,10 @@ class ApplicationBody(Body):
                      source="agreements")  # fmt: skip
     resources = texts("Resources", source="resources")
     rights = texts("Rights", choices=RIGHTS)
+    joint = texts("Applying together with", source="parties", least=0,
+                  hint="social credit codes, one a line; each has to consent")  # fmt: skip
     materials = group("Materials", Materials)
+    attachments = rows("Files to the materials", MaterialFileBody, least=0)
     data = rows("Data files", DataBody)
     resubmits = text("Mends the returned application", most=40, required=False, blank=True)
 
@@ -133,6 +166,12 @@ class FindingBody(Body):
 ComplianceBody = type(
     "ComplianceBody", (Body,), {key: group(label, FindingBody) for key, label in COMPLIANCE.items()}
 )
+
+
+class SecondBody(Body):
+    """What the second registrar found 复核."""
+
+    finding = text("Finding", area=True)
 
 
 class ReviewBody(Body):
@@ -217,13 +256,15 @@ def _facts(
     """An application's body as `registering.submit` takes it: what it names is looked up."""
     return {
         "agreement": _own_agreement(session, actor, agreement) if agreement else None,
-        "deposits": _deposits(session, actor, data), "materials": more["materials"],
+        "attachments": _attached(session, actor, more.get("attachments", [])),
+        "joint": [parties.party_by_uscc(session, one) for one in more.get("joint", [])],
+        "deposits": own_deposits(session, actor, data), "materials": more["materials"],
         "object_kind": more["object"], "resource_ids": resource_ids(session, actor, resources),
         "rights": more["rights"], "summary": more["summary"], "title": more["title"],
     }  # fmt: skip
 
 
-def _deposits(session: Session, actor: Actor, data: list[dict[str, str]]) -> list[Deposit]:
+def own_deposits(session: Session, actor: Actor, data: list[dict[str, str]]) -> list[Deposit]:
     """The deposits of an application's files; raises Invalid naming every one that is not there."""
     digests = [entry.get("digest", "") for entry in data]
     mine = select(Deposit).where(Deposit.party_id == actor.party_id, Deposit.digest.in_(digests))
@@ -237,6 +278,17 @@ def _deposits(session: Session, actor: Actor, data: list[dict[str, str]]) -> lis
     if faults:
         raise Invalid("What was given does not fit: {faults}.", faults=faults)
     return [known[digest] for digest in digests]
+
+
+def _attached(session: Session, actor: Actor, given: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Files to materials, as the application keeps them; what is not there is named by its digest."""
+    digests = [one.get("digest", "") for one in given]
+    mine = select(Deposit).where(Deposit.party_id == actor.party_id, Deposit.digest.in_(digests))
+    known = {one.digest: one.id for one in session.scalars(mine)}
+    return [
+        {"deposit_id": known.get(digest, digest), "material": one.get("material", "")}
+        for digest, one in zip(digests, given, strict=True)
+    ]
 
 
 def gaps(
@@ -265,15 +317,23 @@ def gaps(
     if body.get("resubmits"):
         tried("resubmits", _resubmitted, session, actor, body["resubmits"])
     ids = tried("resources", resource_ids, session, actor, body.get("resources", []))
-    deposits = tried("data", _deposits, session, actor, body.get("data", []))
+    deposits = tried("data", own_deposits, session, actor, body.get("data", []))
+    joint = [tried("joint", parties.party_by_uscc, session, code) for code in body.get("joint", [])]
     faults = registering.faults_in(
-        session, object_kind=body.get("object", ""), title=body.get("title", ""),
+        session, actor, object_kind=body.get("object", ""), title=body.get("title", ""),
         summary=body.get("summary", ""), agreement=agreement, resource_ids=ids or [],
         deposits=deposits or [], rights=body.get("rights", []), materials=body.get("materials", {}),
+        joint=[one for one in joint if one is not None],
+        attachments=_attached(session, actor, body.get("attachments", [])),
+        besides=_mended(session, body.get("resubmits", "")),
     ).by_place(said)  # fmt: skip
     found.update({place: faults[place] for place in faults if place not in found})
     tried("", load, ApplicationBody, body)
     return found
+
+
+def _mended(session: Session, number: str) -> Application | None:
+    return session.scalar(select(Application).where(Application.number == number))
 
 
 def _own_agreement(session: Session, actor: Actor, number: str) -> Agreement:
@@ -295,7 +355,8 @@ def _measure(
     """The quality of the application's files, measured from their bytes, once nothing is lacking."""
     with desk.home.reading() as session:
         facts = _facts(session, actor, data=data, **more)
-        faults = registering.faults_in(session, **facts)
+        facts["besides"] = _mended(session, more.get("resubmits", ""))
+        faults = registering.faults_in(session, actor, **facts)
     if faults:
         raise Invalid("The application lacks or breaks: {faults}.", faults=faults)
     return {
@@ -340,7 +401,7 @@ def submit(
     return {"due": made.deadlines["accept"]["on"], "number": made.number, "state": made.state}
 
 
-def _decision(
+def decision(
     verb: str, path: str, title: str, says: str, **more: Any
 ) -> Callable[[Callable[..., Any]], Deed]:
     """A deed on an application; it answers number and state and what `act` adds."""
@@ -358,12 +419,12 @@ def _decision(
     return enter
 
 
-@_decision("application.accept", "accept", "Accept", "Application {number} is accepted.")
+@decision("application.accept", "accept", "Accept", "Application {number} is accepted.")
 def accept(desk: Desk, session: Session, actor: Actor, found: Application) -> None:
     registering.accept(session, actor, desk.now, found)
 
 
-@_decision("application.return", "return", "Return for completion",
+@decision("application.return", "return", "Return for completion",
            "Application {number} is returned.", body=ReturnBody)  # fmt: skip
 def send_back(
     desk: Desk, session: Session, actor: Actor, found: Application, missing: list[str]
@@ -371,19 +432,21 @@ def send_back(
     registering.send_back(session, actor, desk.now, found, missing)
 
 
-@_decision("application.refuse", "refuse", "Do not accept", "Application {number} is refused.",
-           body=ReasonBody)  # fmt: skip
-def refuse(desk: Desk, session: Session, actor: Actor, found: Application, reason: str) -> None:
-    registering.refuse(session, actor, desk.now, found, reason)
+@decision("application.refuse", "refuse", "Do not accept", "Application {number} is refused.",
+          body=RefusalBody)  # fmt: skip
+def refuse(
+    desk: Desk, session: Session, actor: Actor, found: Application, reason: str, ground: str = ""
+) -> None:
+    registering.refuse(session, actor, desk.now, found, reason, ground)
 
 
-@_decision("application.reject", "reject", "Reject after review",
+@decision("application.reject", "reject", "Reject after review",
            "Application {number} is rejected.", body=ReasonBody)  # fmt: skip
 def reject(desk: Desk, session: Session, actor: Actor, found: Application, reason: str) -> None:
     registering.reject(session, actor, desk.now, found, reason)
 
 
-@_decision("application.pass", "review", "Pass the review",
+@decision("application.pass", "review", "Pass the review",
            "Application {number} has passed formal and compliance review.", body=ReviewBody)  # fmt: skip
 def review(
     desk: Desk, session: Session, actor: Actor, found: Application, formal: str,
@@ -392,21 +455,52 @@ def review(
     registering.pass_review(session, actor, desk.now, found, formal=formal, compliance=compliance)
 
 
-@_decision("application.notice", "notice", "Give public notice",
-           "Application {number} is on notice until {until}.")  # fmt: skip
+def _second_waits(_session: Session, row: Application, _today: date) -> bool:
+    return bool(row.review.get("needs_second")) and not row.review.get("seconded_by")
+
+
+@decision("application.second", "second", "Confirm the review",
+          "The review of application {number} is confirmed.", body=SecondBody,
+          offered=_second_waits)  # fmt: skip
+def second(desk: Desk, session: Session, actor: Actor, found: Application, finding: str) -> None:
+    registering.second(session, actor, desk.now, found, finding)
+
+
+@decision("application.doubt", "doubt", "Send the review back",
+          "The review of application {number} is to be done again.", body=ReasonBody,
+          offered=_second_waits)  # fmt: skip
+def doubt(desk: Desk, session: Session, actor: Actor, found: Application, reason: str) -> None:
+    registering.doubt(session, actor, desk.now, found, reason)
+
+
+@decision("application.consent", "consent", "Consent", "Your consent to application {number} is given.",
+          owners=lambda _s, row: registering.owners(row),
+          offered=lambda _s, row, _t: any(one["by"] is None for one in row.consents or ()))  # fmt: skip
+def consent(desk: Desk, session: Session, actor: Actor, found: Application) -> None:
+    registering.consent(session, actor, desk.now, found)
+
+
+def _goes_on_notice(_session: Session, row: Application, _today: date) -> bool:
+    rules = profile(row.profile)
+    return row.type in rules.types and rules.types[row.type].notice
+
+
+@decision("application.notice", "notice", "Give public notice",
+          "Application {number} is on notice until {until}.", offered=_goes_on_notice)  # fmt: skip
 def give_notice(desk: Desk, session: Session, actor: Actor, found: Application) -> dict[str, Any]:
     registering.give_notice(session, actor, desk.now, found)
     return {"until": found.notice["until"]["on"]}
 
 
-@_decision("application.code", "code", "Code", "Registered under {code}, valid until {until}.")
+@decision("application.code", "code", "Code", "Registered under {code}, valid until {until}.",
+          offered=lambda _s, row, _t: row.type == "first")  # fmt: skip
 def code(desk: Desk, session: Session, actor: Actor, found: Application) -> dict[str, Any]:
     agreed = session.get(Agreement, found.agreement_id) if found.agreement_id else None
     made = registering.code(session, actor, desk.now, found, agreed)
     return {"code": made.code, "until": local_date(made.valid_until).isoformat()}
 
 
-@_decision("application.withdraw", "withdraw", "Withdraw", "Application {number} is withdrawn.",
+@decision("application.withdraw", "withdraw", "Withdraw", "Application {number} is withdrawn.",
            body=ReasonBody)  # fmt: skip
 def withdraw(desk: Desk, session: Session, actor: Actor, found: Application, reason: str) -> None:
     registering.withdraw(session, actor, desk.now, found, reason)

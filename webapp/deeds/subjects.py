@@ -17,6 +17,7 @@ from ledger import (
     exclusions,
     feedback,
     log,
+    objections,
     parties,
     registration,
     revenue,
@@ -34,6 +35,7 @@ from ledger.duties import Duty
 from ledger.errors import Missing
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.objections import Objection
 from ledger.parties import Account, Actor, Member, Party
 from ledger.registration import Application, Deposit, Registration
 from ledger.revenue import Scheme, Statement
@@ -152,10 +154,15 @@ SUBJECTS = {
                 lambda _s, row: (row.operator_id, row.implementer_id), _agreement_of,
                 lambda row: row.number, "agreement_number"),
         Subject("application", Application, registration.application_by_number,
-                lambda _s, row: (row.party_id,), lambda party: Application.party_id == party,
+                lambda _s, row: registration.owners(row),
+                lambda party: registration.of_party(Application, party),
                 lambda row: row.number, "application_number"),
-        Subject("registration", Registration, registration.by_code, lambda _s, row: (row.party_id,),
-                lambda party: Registration.party_id == party, lambda row: row.code,
+        Subject("objection", Objection, objections.by_number,
+                objections.owners_of, objections.of_party,
+                lambda row: row.number, "objection_number"),
+        Subject("registration", Registration, registration.by_code,
+                lambda _s, row: registration.owners(row),
+                lambda party: registration.of_party(Registration, party), lambda row: row.code,
                 "registration_code"),
         Subject("voucher", Voucher, vouchers.by_number, lambda _s, row: (row.party_id,),
                 lambda party: Voucher.party_id == party, lambda row: row.number, "voucher_number"),

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
+from ledger.calendar import local_date
 from ledger.errors import Invalid, LedgerError, NotAuthenticated
 from ledger.parties import Actor, Party, allowed
 from ledger.states import MOVES
@@ -35,8 +36,11 @@ COLUMNS: dict[str, dict[str, str]] = {
                   "party_id": "Organisation", "reason": "Reason"},
     "agreement": {"number": "Number", "title": "Title", "mode": "Mode of authorisation",
                   "from_on": "First day", "until_on": "Last day", "state": "State"},
-    "application": {"number": "Number", "title": "Title", "object": "What is registered",
+    "application": {"number": "Number", "title": "Title", "type": "Type of registration",
+                    "object": "What is registered",
                     "state": "State", "deadlines": "Due"},
+    "objection": {"number": "Number", "title": "Title", "raised_at": "Raised at", "due": "Due",
+                  "state": "State"},
     "registration": {"code": "Registration code", "title": "Title", "rights": "Rights",
                      "valid_until": "Valid until", "state": "State"},
     "voucher": {"number": "Number", "kind": "Kind", "rights": "Rights",
@@ -189,6 +193,8 @@ def offers(
             continue
         moves = MOVES.get(deed.machine, {}).get(deed.move)
         if deed.changes and moves is not None and getattr(row, "state", None) not in moves:
+            continue
+        if not deed.offered(session, row, local_date(door.the_desk().now)):
             continue
         if deed.name == "voucher.freeze" and getattr(row, "frozen", False):
             continue

@@ -11,13 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger import log
-from ledger import registration as registering
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
 from ledger.catalogue import Resource
 from ledger.parties import Party, allowed
 from ledger.registration import Application, Deposit, Registration
+from ledger.registration_profiles import profile
 from ledger.vouchers import Voucher
 from valuation import methods
 from webapp import door
@@ -49,9 +49,7 @@ def about_application(session: Session, row: Application) -> dict[str, Any]:
     me, today = door.actor(), local_date(door.the_desk().now)
     agreement = session.get(Agreement, row.agreement_id) if row.agreement_id else None
     last = log.history(session, row.id)[-1]
-    limits = {
-        "accept": registering.ACCEPT_WORKING_DAYS, "review": registering.REVIEW_WORKING_DAYS,
-    }  # fmt: skip
+    limits = profile(row.profile).days
     return {
         "agreement": agreement,
         "deposits": _deposits(session, row.deposit_ids),
@@ -61,7 +59,7 @@ def about_application(session: Session, row: Application) -> dict[str, Any]:
         "may_see_agreement": agreement is not None
         and allowed(me, "agreement.read", (agreement.operator_id, agreement.implementer_id)),
         "may_see_deposits": allowed(me, "evidence.read", row.party_id),
-        "notice_due": _due("notice", row.notice["until"], registering.NOTICE_WORKING_DAYS, today)
+        "notice_due": _due("notice", row.notice["until"], limits["notice"], today)
         if row.notice else None,
         "quality": [quality_of(profile) for profile in row.quality],
         "registration": session.scalar(
