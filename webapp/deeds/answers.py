@@ -75,6 +75,12 @@ def shown_schema(model: type[Evidence]) -> type[Schema]:
     return type(f"{model.__name__}Shown", (row_schema(model),), {"history": history})
 
 
+def seen_schema(model: type[Evidence]) -> type[Schema]:
+    """The form of one subject as far as the asker is told of it; `hidden` names what he is not."""
+    more = {"hidden": fields.List(fields.String(), required=True)}
+    return type(f"{model.__name__}Seen", (shown_schema(model),), more)
+
+
 def list_schema(model: type[Evidence], names: tuple[str, ...]) -> type[Schema]:
     """The form of a page of a list."""
     row = row_schema(model, *names)

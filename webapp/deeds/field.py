@@ -10,7 +10,7 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreements, catalogue, parties
+from ledger import agreements, catalogue, parties, registration_views
 from ledger import registration as registering
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
@@ -22,7 +22,7 @@ from ledger.registration import Application, Deposit, Registration
 from ledger.registration_profiles import profile
 from ledger.states import move
 from webapp.deeds import Deed, Desk, Report, deed, question
-from webapp.deeds.answers import PageQuery, history_of, lists, shown_schema, shows
+from webapp.deeds.answers import PageQuery, history_of, lists, seen_schema, shown_schema, shows
 from webapp.deeds.catalogue import resource_ids
 from webapp.deeds.forms import (
     CHOICES,
@@ -205,6 +205,7 @@ class NoticeAnswer(Schema):
     from_on = fields.String(required=True)
     until_on = fields.String(required=True)
     provisional = fields.Boolean(required=True)
+    paused = fields.Boolean(required=True)
 
 
 class NoticesAnswer(Schema):
@@ -515,7 +516,20 @@ list_agreements = lists("agreement", "/agreements", "Agreements",
 list_applications = lists("application", "/applications", "Applications",
                           "number type object title state deadlines",
                           (Application.number, Application.title))  # fmt: skip
-show_application = shows("application", "/applications/<application_number>", "Application")
+
+
+@question("application.read", "/applications/<application_number>", "Application",
+          answer=seen_schema(Application))  # fmt: skip
+def show_application(
+    _desk: Desk, session: Session, actor: Actor, found: Application
+) -> dict[str, Any]:
+    """As much of it as the asker's side sees in this state."""
+    return {
+        **registration_views.told(actor, "application", found),
+        "history": history_of(session, found.id),
+    }
+
+
 list_registrations = lists("registration", "/registrations", "Registrations",
                            "code object title summary rights valid_from valid_until state",
                            (Registration.code, Registration.title))  # fmt: skip
@@ -529,12 +543,15 @@ def show_agreement(_desk: Desk, session: Session, actor: Actor, found: Agreement
 
 
 @question("registration.read", "/registrations/<registration_code>", "Registration",
-          answer=shown_schema(Registration))  # fmt: skip
+          answer=seen_schema(Registration))  # fmt: skip
 def show_registration(
     _desk: Desk, session: Session, actor: Actor, found: Registration
 ) -> dict[str, Any]:
-    """As recorded; of its resources those that exist for the asker."""
-    return _with_seen_resources(session, actor, found)
+    """As much of it as the asker's side sees; of its resources those that exist for him."""
+    told = registration_views.told(actor, "registration", found)
+    return {**_with_seen_resources(session, actor, found), **{
+        name: value for name, value in told.items() if name != "resource_ids"
+    }}  # fmt: skip
 
 
 def _with_seen_resources(
@@ -549,6 +566,21 @@ def _with_seen_resources(
     }  # fmt: skip
 
 
+# The states in which the public is told what the notice says.
+NOTICED = [
+    state for state, sees in registration_views.SEES["application"].items()
+    if sees["public"] == "notice"
+]  # fmt: skip
+
+
+def _joint_names(session: Session, row: Application) -> list[str]:
+    """Who applies together with the applicant."""
+    others = [one for one in row.notice.get("subjects", []) if one != row.party_id]
+    return list(
+        session.scalars(select(Party.name).where(Party.id.in_(others)).order_by(Party.name))
+    )
+
+
 @question("notice.read", "/notices", "Public notices", name="notice.list", answer=NoticesAnswer,
           query=NoticeQuery)  # fmt: skip
 def notices(
@@ -558,7 +590,7 @@ def notices(
     wanted = (
         select(Application, Party.name)
         .join(Party, Party.id == Application.party_id)
-        .where(Application.state == "on_notice")
+        .where(Application.state.in_(NOTICED))
         .order_by(Application.id.desc())
         .limit(limit + 1)
     )
@@ -573,7 +605,9 @@ def notices(
         "items": [
             {
                 "from_on": row.notice["from"], "number": row.number,
-                "provisional": row.notice["until"]["provisional"], "subject": name,
+                "paused": row.notice["until"].get("left") is not None,
+                "provisional": row.notice["until"]["provisional"],
+                "subject": "、".join([name, *_joint_names(session, row)]),
                 "summary": row.notice["summary"], "title": row.notice["title"],
                 "type": row.notice["type"], "until_on": row.notice["until"]["on"],
             }

@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ledger import objections
+from ledger import objections, registration_views
 from ledger.objections import Objection
 from ledger.parties import Actor
 from ledger.registration import Application, owners
-from webapp.deeds import Desk, deed
-from webapp.deeds.answers import lists, shows
+from webapp.deeds import Desk, deed, question
+from webapp.deeds.answers import history_of, lists, seen_schema
 from webapp.deeds.field import ReasonBody, own_deposits
 from webapp.deeds.forms import Body, text, texts
 from webapp.deeds.register import FindingBody
@@ -71,4 +71,13 @@ def withdraw(
 
 list_objections = lists("objection", "/objections", "Objections", "number title state due raised_at",
                         (Objection.number, Objection.title))  # fmt: skip
-show_objection = shows("objection", "/objections/<objection_number>", "Objection")
+
+
+@question("objection.read", "/objections/<objection_number>", "Objection",
+          answer=seen_schema(Objection))  # fmt: skip
+def show_objection(_desk: Desk, session: Session, actor: Actor, found: Objection) -> dict[str, Any]:
+    """Whole for who raised it and who decides; the applicants are told the claim, not whose it is."""
+    return {
+        **registration_views.told(actor, "objection", found),
+        "history": history_of(session, found.id),
+    }

@@ -147,10 +147,12 @@ class InquiryBody(Body):
     reason = text("Ground", area=True, hint="what is said against it, and by whom it is known")
 
 
-def _offered(type_: str) -> Callable[[Session, Registration, Any], bool]:
+def _offered(type_: str) -> Callable[[Session, Any, date], bool]:
     """Whether the rules of this house have the type, and the registration is in a state for it."""
 
-    def is_offered(session: Session, row: Registration, today: date) -> bool:
+    def is_offered(session: Session, row: Registration | Application, today: date) -> bool:
+        if isinstance(row, Application):
+            return row.type == type_  # one that was returned is mended by the same deed
         rules = in_use(session)
         if type_ not in rules.types or row.state != "registered":
             return False

@@ -6,10 +6,10 @@ from datetime import date
 from typing import Any
 
 from marshmallow import Schema, fields
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from ledger import log, overdue
+from ledger import log, overdue, registration_changes
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
@@ -19,9 +19,10 @@ from ledger.demands import Demand
 from ledger.duties import Duty
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.objections import Objection
 from ledger.parties import MAY, Actor, Member, roles_of
 from ledger.proof.encoding import instant
-from ledger.registration import Application, Registration
+from ledger.registration import CONSENTED_IN, Application, Registration
 from ledger.revenue import Scheme, Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
@@ -73,13 +74,27 @@ def _answers(actor: Actor) -> Any:
     return or_(own, Feedback.department_id.is_(None)) if "registrar" in actor.roles else own
 
 
+def _returned(type_: str) -> Any:
+    """One's own application of a type that came back."""
+    return lambda actor: and_(Application.type == type_, Application.party_id.in_(actor.parties))
+
+
 # deed → (noun, states in which it waits, whose it must be)
 WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "application.accept": ("application", ("submitted",), _not_mine(Application.applicant_id)),
     "application.pass": ("application", ("in_review",), _not_mine(Application.applicant_id)),
     "application.notice": ("application", ("reviewed",), _not_mine(Application.applicant_id)),
+    "application.second": ("application", ("reviewed",), _not_mine(Application.applicant_id)),
+    "application.conclude": ("application", ("reviewed", "on_notice"),
+                             _not_mine(Application.applicant_id)),
     "application.code": ("application", ("on_notice",), _not_mine(Application.applicant_id)),
-    "application.submit": ("application", ("returned",), lambda _actor: None),
+    "application.consent": ("application", CONSENTED_IN, lambda _actor: None),
+    "application.submit": ("application", ("returned",), lambda actor: and_(
+        Application.type == "first", Application.party_id.in_(actor.parties))),
+    **{f"application.{verb}": ("application", ("returned",), _returned(type_))
+       for type_, verb in registration_changes.VERBS.items()},
+    "objection.uphold": ("objection", ("raised",), _not_mine(Objection.raised_by)),
+    "registration.revoke": ("registration", ("under_inquiry",), lambda _actor: None),
     "catalogue.approve": ("catalogue", ("proposed",), _not_mine(CatalogueImport.imported_by)),
     "agreement.sign": ("agreement", ("proposed",),
                        lambda actor: Agreement.implementer_id == actor.party_id),
@@ -199,7 +214,9 @@ def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[di
         query = query.where(mine)
     for row in session.scalars(query):
         due = None
-        if name == "application.code":
+        if not deed.offered(session, row, date.fromisoformat(today)):
+            continue
+        if noun == "application" and row.state == "on_notice":
             due = row.notice["until"]["on"]
             if today <= due:
                 continue  # the notice still runs
@@ -207,7 +224,7 @@ def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[di
             due = row.review_on
             if today < due:
                 continue  # its review is still to come
-        elif noun in ("demand", "duty", "feedback"):
+        elif noun in ("demand", "duty", "feedback", "objection"):
             due = row.due["on"] if row.due else None
         elif noun == "application":
             due = next((limit["on"] for limit in row.deadlines.values()), None)

@@ -5,27 +5,45 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from flask import Flask, render_template, request
+from flask import Flask, render_template, request, url_for
 from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import log
+from ledger import log, registration_changes, registration_views
+from ledger import registration as registering
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
 from ledger.catalogue import Resource
-from ledger.parties import Party, allowed
+from ledger.objections import Objection
+from ledger.parties import Account, Party, allowed
 from ledger.registration import Application, Deposit, Registration
-from ledger.registration_profiles import profile
+from ledger.registration_profiles import in_use, profile
 from ledger.vouchers import Voucher
 from valuation import methods
 from webapp import door
 from webapp.deeds import QUESTIONS
-from webapp.deeds.all import field
+from webapp.deeds.all import field, register
 from webapp.deeds.subjects import visible
+from webapp.language import tr
 from webapp.pages import nouns, wizard
 from webapp.pages.start import working_days_left
+from webapp.wording import spoken
+
+# What an application may ask for, and what that is called.
+ASKED = {
+    "title": "New title", "summary": "New summary", "resource_ids": "New resources",
+    "deposit_ids": "New files", "party_id": "Other organisation", "right": "Right",
+    "address": "The receiver's address on chain", "agreement_id": "Operation agreement",
+    "from_on": "First day", "until_on": "Last day", "terms": "Terms of the licence",
+    "claim": "What is objected to",
+}  # fmt: skip
+CONSENTS = {
+    "joint": "applies with it",
+    "receiver": "receives it",
+    "subject": "it is registered for",
+}
 
 
 def enter(app: Flask, _limiter: Limiter) -> None:
@@ -34,11 +52,11 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     app.jinja_env.globals |= {
         "application_facts": application_facts, "MATERIALS": field.MATERIALS,
         "COMPLIANCE": field.COMPLIANCE, "ELEMENTS": field.ELEMENTS, "OBJECTS": field.OBJECTS,
-        "MODES": field.MODES, "RIGHTS": field.RIGHTS,
+        "MODES": field.MODES, "RIGHTS": field.RIGHTS, "CONSENTS": CONSENTS,
     }  # fmt: skip
     nouns.EXTRA |= {
         "agreement": about_agreement, "application": about_application,
-        "registration": about_registration,
+        "objection": about_objection, "registration": about_registration,
     }  # fmt: skip
     wizard.enter(app)
     app.add_url_rule("/notices", "notices", notices)
@@ -61,11 +79,97 @@ def about_application(session: Session, row: Application) -> dict[str, Any]:
         "may_see_deposits": allowed(me, "evidence.read", row.party_id),
         "notice_due": _due("notice", row.notice["until"], limits["notice"], today)
         if row.notice else None,
-        "quality": [quality_of(profile) for profile in row.quality],
+        "asked": _asked(session, row),
+        "files": [
+            {"deposit": session.get_one(Deposit, one["deposit_id"]), "material": one["material"]}
+            for one in row.attachments or []
+        ],
+        "ground_name": ground_of(row.type, row.ground),
+        "lacking": [one for one in row.consents or [] if one["by"] is None]
+        if row.state in registering.CONSENTED_IN else [],
+        "materials": field.MATERIALS if row.type == "first" else register.MATERIALS,
+        "mend_address": _mend_address(session, row),
+        "objections": _objections(session, row),
+        "rules": profile(row.profile),
+        "target": session.get(Registration, row.registration_id) if row.registration_id else None,
+        "type_name": type_of(row),
+        "quality": [quality_of(one) for one in row.quality],
         "registration": session.scalar(
             select(Registration).where(Registration.application_id == row.id)
         ),
         "resources": _resources(session, row.resource_ids),
+    }  # fmt: skip
+
+
+def type_of(row: Application) -> str:
+    """What the type of an application is called where it was made."""
+    kind = profile(row.profile).types[row.type]
+    return spoken(kind.zh, kind.en)
+
+
+def ground_of(type_: str, ground: str | None) -> str:
+    """A ground in words."""
+    known = register.GROUNDS.get(type_, {})
+    return tr(known[ground]) if ground in known else ""
+
+
+def _asked(session: Session, row: Application) -> list[tuple[str, str]]:
+    """What an application asks for, in words."""
+    asked, found = dict(row.asked or {}), []
+    for name, label in ASKED.items():
+        value = asked.get(name)
+        if not value:
+            continue
+        if name == "party_id":
+            value = session.get_one(Party, value).name
+        elif name == "agreement_id":
+            agreement = session.get(Agreement, value)
+            value = agreement.number if agreement else ""
+        elif name == "right":
+            value = tr(field.RIGHTS[value])
+        elif name == "resource_ids":
+            value = ", ".join(resource.code for resource in _resources(session, value))
+        elif name == "deposit_ids":
+            value = ", ".join(one.name for one in _deposits(session, value))
+        found.append((tr(label), str(value)))
+    return found
+
+
+def _mend_address(session: Session, row: Application) -> str | None:
+    """The form in which a returned application about a registration is mended."""
+    if row.registration_id is None:
+        return None
+    target = session.get_one(Registration, row.registration_id)
+    asked = {name: value for name, value in (row.asked or {}).items() if isinstance(value, str)}
+    names = {"claim": "terms"}
+    shown = {
+        names.get(name, name): value for name, value in asked.items() if not name.endswith("_id")
+    }
+    endpoint = f"application_{registration_changes.VERBS[row.type]}"
+    return url_for(endpoint, registration_code=target.code, amends=row.number,
+                   ground=row.ground or "", **row.materials, **shown)  # fmt: skip
+
+
+def _objections(session: Session, row: Application) -> list[Objection]:
+    """The objections to an application that the reader may see."""
+    wanted = select(Objection).where(Objection.application_id == row.id).order_by(Objection.id)
+    if not allowed(door.actor(), "objection.read"):
+        return []
+    seen = visible(session, door.actor(), "objection")
+    return list(session.scalars(wanted if seen is None else wanted.where(seen)))
+
+
+def about_objection(session: Session, row: Objection) -> dict[str, Any]:
+    """The application it is to; who raised it, for whoever decides."""
+    me, application = door.actor(), session.get_one(Application, row.application_id)
+    knows = registration_views.audience(me, row) in ("registrar", "regulator", "subject")
+    account = session.get(Account, row.raised_by) if knows else None
+    return {
+        "application": application,
+        "files": [session.get_one(Deposit, one["deposit_id"]) for one in row.attachments]
+        if knows else [],
+        "may_see_application": allowed(me, "application.read", registering.owners(application)),
+        "real_name": account.display_name if account else None,
     }  # fmt: skip
 
 
@@ -104,10 +208,31 @@ def about_registration(session: Session, row: Registration) -> dict[str, Any]:
         else None,
         "application": application if allowed(me, "application.read", row.party_id) else None,
         "appraisals": _seen(session, "appraisal", Appraisal, row),
+        "applications": _about(session, row),
+        "ending_name": _ending(row),
+        "type_of": type_of,
         "lapsed": row.state == "registered" and row.valid_until < door.the_desk().now,
         "resources": _resources(session, row.resource_ids),
         "vouchers": _seen(session, "voucher", Voucher, row),
     }  # fmt: skip
+
+
+def _about(session: Session, row: Registration) -> list[Application]:
+    """The applications about a registration that the reader may see."""
+    if not allowed(door.actor(), "application.read"):
+        return []
+    wanted = select(Application).where(Application.registration_id == row.id)
+    seen = visible(session, door.actor(), "application")
+    found = wanted if seen is None else wanted.where(seen)
+    return list(session.scalars(found.order_by(Application.id)))
+
+
+def _ending(row: Registration) -> str:
+    """Why a registration is no more, in words."""
+    ground = (row.ending or {}).get("ground", "")
+    known = {**register.GROUNDS["revocation"], **register.GROUNDS["cancellation"],
+             "expired": "Not renewed in time"}  # fmt: skip
+    return tr(known[ground]) if ground in known else ""
 
 
 def _seen(session: Session, noun: str, model: Any, row: Registration) -> list[Any]:
@@ -169,4 +294,10 @@ def notices() -> str:
     asked = {name: value for name, value in request.args.items() if value}
     found = desk.ask(field.notices, door.who, {}, asked)
     today = local_date(desk.now).isoformat()
-    return render_template("notices.html", found=found, asked=asked, today=today)
+    with desk.home.reading() as session:
+        types = in_use(session).types
+    return render_template(
+        "notices.html", found=found, asked=asked, today=today,
+        may_object=bool(door.actor().member_id) and allowed(door.actor(), "objection.raise"),
+        type_names={name: spoken(one.zh, one.en) for name, one in types.items()},
+    )  # fmt: skip

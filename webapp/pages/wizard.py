@@ -28,7 +28,7 @@ from ledger import catalogue
 from ledger.agreements import Agreement
 from ledger.catalogue import Resource
 from ledger.errors import Invalid, LedgerError
-from ledger.parties import Actor
+from ledger.parties import Actor, Party
 from ledger.registration import Application, Deposit
 from ledger.states import move
 from webapp import door, drafts
@@ -50,8 +50,8 @@ STEPS = {
     "materials": "Materials", "check": "Check and submit",
 }  # fmt: skip
 FIELDS: dict[str, tuple[str, ...]] = {
-    "what": ("object", "title", "summary", "agreement"), "resources": ("resources", "rights"),
-    "data": ("data",), "materials": ("materials",), "check": (),
+    "what": ("object", "title", "summary", "agreement", "joint"), "resources": ("resources", "rights"),
+    "data": ("data",), "materials": ("materials", "attachments"), "check": (),
 }  # fmt: skip
 # What belongs into each material, for whoever writes it the first time.
 HINTS = {
@@ -143,6 +143,12 @@ def _returned(number: str) -> dict[str, Any]:
         deposits = [session.get_one(Deposit, one) for one in shown["deposit_ids"]]
         body = {
             "data": [{"digest": one.digest} for one in deposits],
+            "joint": sorted(session.scalars(select(Party.uscc).where(Party.id.in_(
+                [one["party_id"] for one in shown["consents"] or []])))),
+            "attachments": [
+                {"digest": session.get_one(Deposit, one["deposit_id"]).digest,
+                 "material": one["material"]} for one in shown["attachments"] or []
+            ],
             "resources": sorted(session.scalars(codes)), "resubmits": number,
             **{name: shown[name] for name in ("materials", "object", "rights", "summary", "title")},
         }  # fmt: skip
