@@ -52,8 +52,8 @@ def may() -> str:
     roles = [
         role for role in ("public", "member", *ROLES) if any(role in one for one in wanted.values())
     ]
-    return _table(["verb", *roles],
-                  [[verb, *(by.get(role, "") for role in roles)] for verb, by in wanted.items()])  # fmt: skip
+    rows = [[verb, *(by.get(role, "") for role in roles)] for verb, by in wanted.items()]
+    return _table(["verb", *roles], rows)
 
 
 def sees() -> str:
