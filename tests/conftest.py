@@ -27,6 +27,7 @@ from ledger import (
     catalogue,
     demands,
     duties,
+    evaluations,
     exclusions,
     feedback,
     log,
@@ -197,12 +198,22 @@ class Town:
             "implementer": self.party("bureau"),
             "mode": "by_scene",
             "resource_ids": self.resources(),
+            "scenes": [{"name": "风险评估", "use": "银行贷前风险评估"}],
             "title": "授权运营协议",
             "until_on": years_after(self.now.date(), 4),
         }
         made = self.do("olga", agreements.propose, **{**facts, **changes})
         self.do("paul", agreements.sign, made)
         return made
+
+    def evaluation(
+        self, agreement: agreements.Agreement, verdict: str = "qualified"
+    ) -> evaluations.Evaluation:
+        """Paul evaluates the oldest year of an agreement that is over."""
+        return self.do(
+            "paul", evaluations.make, agreement, verdict=verdict, findings="披露及时", mend="补充台账",
+            mend_by=local_date(self.now), score=90,
+        )  # fmt: skip
 
     def deposit(self, login: str = "olga", data: bytes = b"evidence") -> registration.Deposit:
         return self.do(

@@ -175,7 +175,8 @@ def a_setting(_site: Site) -> Request:
 def proposed(town: Town) -> agreements.Agreement:
     made: agreements.Agreement = town.do(
         "olga", agreements.propose, elements=dict.fromkeys(agreements.ELEMENTS, "如约定"),
-        from_on=town.now.date(), implementer=town.party("bureau"), mode="by_scene", title="协议",
+        from_on=town.now.date(), implementer=town.party("bureau"),
+        mode="by_scene", scenes=[{"name": "风险评估", "use": ""}], title="协议",
         resource_ids=town.resources(), until_on=years_after(town.now.date(), 4),
     )  # fmt: skip
     return made
@@ -184,7 +185,8 @@ def proposed(town: Town) -> agreements.Agreement:
 def an_agreement(site: Site) -> Request:
     town = site.town
     body = {
-        "title": "授权运营协议", "mode": "by_scene", "implementer": PARTIES["bureau"][2],
+        "title": "授权运营协议", "mode": "by_scene",
+        "scenes": [{"name": "风险评估", "use": "贷前"}], "implementer": PARTIES["bureau"][2],
         "resources": [open_resource(town).code], "from_on": day(town),
         "until_on": day(town, days=700),
         "elements": dict.fromkeys(agreements.ELEMENTS, "如约定"),

@@ -517,7 +517,8 @@ class Decision:
 def _agreement(town: Town, login: str) -> dict[str, str]:
     made = town.do(
         login, agreements.propose, elements=dict.fromkeys(agreements.ELEMENTS, "如约定"),
-        from_on=town.now.date(), implementer=town.party("bureau"), mode="by_scene", title="协议",
+        from_on=town.now.date(), implementer=town.party("bureau"),
+        mode="by_scene", scenes=[{"name": "风险评估", "use": ""}], title="协议",
         resource_ids=town.resources(), until_on=years_after(town.now.date(), 4),
     )  # fmt: skip
     return {"agreement_number": made.number}

@@ -35,6 +35,8 @@ COLUMNS: dict[str, dict[str, str]] = {
                   "party_id": "Organisation", "reason": "Reason"},
     "agreement": {"number": "Number", "title": "Title", "mode": "Mode of authorisation",
                   "from_on": "First day", "until_on": "Last day", "state": "State"},
+    "evaluation": {"number": "Number", "period": "Year of the term", "until_on": "Last day",
+                   "verdict": "Verdict", "score": "Score", "state": "State"},
     "application": {"number": "Number", "title": "Title", "object": "What is registered",
                     "state": "State", "deadlines": "Due"},
     "registration": {"code": "Registration code", "title": "Title", "rights": "Rights",
