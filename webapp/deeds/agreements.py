@@ -138,6 +138,7 @@ def propose(
     desk: Desk, session: Session, actor: Actor, *, implementer: str, resources: list[str],
     from_on: date, until_on: date, price_cap_yuan: int | None = None, renews: str = "", **more: Any,
 ) -> dict[str, Any]:  # fmt: skip
+    """By the operator's own organisation; what it names is looked up."""
     made = agreements.propose(
         session, actor, desk.now, implementer=parties.party_by_uscc(session, implementer),
         resource_ids=resource_ids(session, actor, resources), from_on=from_on, until_on=until_on,

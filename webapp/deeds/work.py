@@ -124,6 +124,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
 
 @question("work.read", "/work", "What waits for me", answer=WorkAnswer)
 def work(desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
+    """What he may decide or do as it stands, and what of his is past its day."""
     today = local_date(desk.now).isoformat()
     found = [item for name in WAITING for item in _items(session, actor, name, today)]
     found += _stale(session, actor, local_date(desk.now))
