@@ -15,7 +15,7 @@ from ledger import log
 from ledger.agreements import OVER, RUNNING, Agreement, require_ground
 from ledger.calendar import local_date, months_after, years_after
 from ledger.errors import Conflict, Faults, Invalid, Missing
-from ledger.parties import Actor, may
+from ledger.parties import Actor, may, require_other
 from ledger.states import move
 from ledger.store import Evidence, new_id, next_number
 
@@ -141,6 +141,7 @@ def comment(
     """The operator comments on how it was judged."""
     agreement = session.get_one(Agreement, evaluation.agreement_id)
     may(actor, "evaluation.comment", agreement.operator_id, f"Evaluation {evaluation.number}")
+    require_other(actor, [evaluation.made_by], evaluation.number)
     require_ground(text)
     evaluation.state = move("evaluation", "comment", evaluation.state)
     evaluation.comment, evaluation.commented_by = text.strip(), actor.member_id

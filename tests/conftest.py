@@ -194,13 +194,13 @@ class Town:
     def agreement(self, **changes: Any) -> agreements.Agreement:
         facts: dict[str, Any] = {
             "elements": dict.fromkeys(agreements.ELEMENTS, "如约定"),
-            "from_on": self.now.date(),
+            "from_on": (from_on := changes.get("from_on", self.now.date())),
             "implementer": self.party("bureau"),
             "mode": "by_scene",
             "resource_ids": self.resources(),
             "scenes": [{"name": "风险评估", "use": "银行贷前风险评估"}],
             "title": "授权运营协议",
-            "until_on": years_after(self.now.date(), 4),
+            "until_on": years_after(from_on, 4),
         }
         made = self.do("olga", agreements.propose, **{**facts, **changes})
         self.do("paul", agreements.sign, made)

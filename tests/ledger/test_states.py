@@ -294,8 +294,11 @@ MADE: dict[str, Callable[[Town], Any]] = {
     "registration": lambda t: t.registration(),
     "voucher": lambda t: t.voucher(),
     "agreement": propose_agreement,
-    "evaluation": lambda t: t.evaluation(t.agreement(
-        from_on=t.now.date() - timedelta(days=400), until_on=t.now.date() + timedelta(days=400))),
+    "evaluation": lambda t: t.evaluation(
+        t.agreement(
+            from_on=t.now.date() - timedelta(days=400), until_on=t.now.date() + timedelta(days=400)
+        )
+    ),
     "appraisal": lambda t: t.appraisal(t.registration()),
     "licence": lambda t: t.licence(t.voucher()),
     "scheme": propose_scheme,

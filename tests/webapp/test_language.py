@@ -45,8 +45,8 @@ from ledger.proof import chain_node, credential, report
 from ledger.states import MOVES, move
 from webapp import api, audits
 from webapp.deeds import DEEDS, QUESTIONS
-from webapp.deeds.all import circulation, demands, duties, feedback, people, stewards, work
 from webapp.deeds.all import agreements as agreement_deeds
+from webapp.deeds.all import circulation, demands, duties, feedback, people, stewards, work
 from webapp.deeds.all import field as field_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
