@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from ledger import evaluations, log
 from ledger.agreements import Agreement, owners, require_ground
 from ledger.calendar import local_date
-from ledger.errors import Conflict, Faults, Invalid, NotAllowed
+from ledger.errors import Faults, Invalid, NotAllowed
 from ledger.parties import Actor, may, require_other
 from ledger.proof.encoding import instant
 from ledger.states import move
@@ -72,14 +72,21 @@ def end(session: Session, actor: Actor, now: datetime, agreement: Agreement) -> 
     may(actor, "agreement.end", owners(agreement), f"Agreement {agreement.number}")
     state = move("agreement", "end", agreement.state)
     require_other(actor, [agreement.end_by], agreement.number)
-    side = side_of(actor, agreement)
-    alone = agreement.end_side == "implementer" and agreement.end_kind in ALONE
-    if side == agreement.end_side and not alone:
+    if not may_end(actor, agreement):
         raise NotAllowed(
             "The other side of agreement {number} must confirm its end.", number=agreement.number
         )
     agreement.state, agreement.ended_on = state, local_date(now).isoformat()
     log.append(session, agreement, "agreement.ended", actor.member_id, reason=agreement.end_ground)
+
+
+def may_end(actor: Actor, agreement: Agreement) -> bool:
+    """Whether a proposed end is his to confirm: the other side's, on some grounds also a colleague's."""
+    side = _side(actor, agreement)
+    alone = agreement.end_side == "implementer" and agreement.end_kind in ALONE
+    return bool(
+        side and actor.member_id != agreement.end_by and (alone or side != agreement.end_side)
+    )
 
 
 def keep(session: Session, actor: Actor, now: datetime, agreement: Agreement, reason: str) -> None:
@@ -146,13 +153,23 @@ def _decide(actor: Actor, verb: str, agreement: Agreement) -> None:
 
 
 def side_of(actor: Actor, agreement: Agreement) -> str:
-    """Which side of the agreement the actor acts for: his own organisation's before a predecessor's."""
+    """Which side of the agreement the actor acts for; raises NotAllowed if for neither."""
+    side = _side(actor, agreement)
+    if side is None:
+        raise NotAllowed(
+            "You act for neither side of agreement {number}.", number=agreement.number
+        )  # fmt: skip
+    return side
+
+
+def _side(actor: Actor, agreement: Agreement) -> str | None:
+    """His own organisation's side before a predecessor's."""
     for held in ({actor.party_id}, actor.parties):
         if agreement.implementer_id in held and "provider" in actor.roles:
             return "implementer"
         if agreement.operator_id in held and "operator" in actor.roles:
             return "operator"
-    raise Conflict("You act for neither side of agreement {number}.", number=agreement.number)
+    return None
 
 
 def awaits(actor: Actor) -> ColumnElement[bool]:

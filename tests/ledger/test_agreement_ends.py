@@ -184,3 +184,18 @@ def test_who_succeeds_a_side_hands_back_and_confirms_in_its_place(town: Town) ->
     town.do("mallory", agreement_ends.hand_back, made, POINTS)
     town.do("paul", agreement_ends.confirm_hand_back, made)
     assert now_of(town, made).state == "handed_back"
+
+
+def test_a_role_of_the_other_side_in_one_s_own_organisation_speaks_for_neither(town: Town) -> None:
+    with town.deed() as session:
+        parties.add_member(
+            session, "system", town.now, login="odd", display_name="Odd", roles=["provider"],
+            party=session.get_one(parties.Party, town.parties["operator"]),
+        )  # fmt: skip
+        town.actors["odd"] = parties.actor_by_login(session, "odd")
+    made = propose(town, "paul", "breach")
+    with pytest.raises(NotAllowed, match="other side"):
+        town.do("odd", agreement_ends.end, made)
+    town.do("paul", agreement_ends.keep, made, "已改正")
+    with pytest.raises(NotAllowed, match="neither side"):
+        town.do("odd", agreement_ends.propose_end, made, kind="law", ground="x")

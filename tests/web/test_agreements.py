@@ -64,6 +64,11 @@ def test_a_body_that_is_asked_for_consent_sees_the_agreement_and_finds_it_among_
     assert deeds_of(asked) == ["agreement.consent"]
     other.get(f"/agreements/{number}/consent", 403)
     assert "still missing: 城市商业银行" in asked.get(f"/agreements/{number}")
+    assert f"/agreements/{number}/consent" in asked.get(f"/agreements/{number}")
+    for none in ("paul", "rita"):
+        assert f"/agreements/{number}/consent" not in english(site, none).get(
+            f"/agreements/{number}"
+        )
     assert "still missing" in english(site, "paul").get(f"/agreements/{number}")
     asked.post(f"/agreements/{number}/consent", {"basis": "同意函"})
     assert deeds_of(asked) == []
@@ -77,6 +82,8 @@ def test_an_end_and_the_hand_back_go_from_work_list_to_work_list(site: Site) -> 
     olga, paul = english(site, "olga"), english(site, "paul")
     olga.post(f"/agreements/{number}/propose-end", {"kind": "by_agreement", "ground": "业务调整"})
     assert "until that is confirmed" in paul.get(f"/agreements/{number}")
+    assert "Confirm the end" in paul.get(f"/agreements/{number}")
+    assert "Confirm the end" not in olga.get(f"/agreements/{number}")
     assert "Confirm the end" in paul.get("/work")
     assert "Confirm the end" not in olga.get("/work")
     paul.post(f"/agreements/{number}/end")

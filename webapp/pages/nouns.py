@@ -162,6 +162,8 @@ def address(endpoint: str, keys: Mapping[str, Any]) -> str:
 
 # What a noun's page needs besides its row: noun → function of session and row.
 EXTRA: dict[str, Any] = {}
+# What must hold besides right and state for a deed to be offered: name → function of session, actor, row.
+FITS: dict[str, Any] = {}
 
 
 def extra(noun: str) -> Any:
@@ -191,6 +193,8 @@ def offers(
             continue
         moves = MOVES.get(deed.machine, {}).get(deed.move)
         if deed.changes and moves is not None and getattr(row, "state", None) not in moves:
+            continue
+        if deed.name in FITS and not FITS[deed.name](session, actor, row):
             continue
         if deed.name == "voucher.freeze" and getattr(row, "frozen", False):
             continue
