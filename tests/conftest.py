@@ -191,7 +191,8 @@ class Town:
         self.do("admin", successions.rename, self.party("bank"), name="城市商业银行股份有限公司",
                 ground="批复", effective_on=today)  # fmt: skip
 
-    def agreement(self, **changes: Any) -> agreements.Agreement:
+    def agreement(self, consents: tuple[str, ...] = (), **changes: Any) -> agreements.Agreement:
+        """An agreement in force; before it is signed those of `consents` consent to it."""
         facts: dict[str, Any] = {
             "elements": dict.fromkeys(agreements.ELEMENTS, "如约定"),
             "from_on": (from_on := changes.get("from_on", self.now.date())),
@@ -203,6 +204,8 @@ class Town:
             "until_on": years_after(from_on, 4),
         }
         made = self.do("olga", agreements.propose, **{**facts, **changes})
+        for login in consents:
+            self.do(login, agreements.consent, made, "同意函")
         self.do("paul", agreements.sign, made)
         return made
 

@@ -185,6 +185,7 @@ def test_ids_and_codes_are_filtered_wherever_they_stand(site: Site) -> None:
     changed(town, "D-1", "密", "不参加的局", **HIDDEN)
     assert site.visit("paul").read(f"/duties/{duty.number}")["resource_code"] is None
     with town.reading() as session:
-        agreed = town.agreement(resource_ids=[session.scalars(select(Resource.id)).one()])
+        named = session.scalars(select(Resource.id)).one()
+    agreed = town.agreement(consents=("rita",), resource_ids=[named])
     assert site.visit("mona").read(f"/agreements/{agreed.number}")["resource_ids"] == []
     assert site.visit("rita").read(f"/agreements/{agreed.number}")["resource_ids"] == [row.id]
