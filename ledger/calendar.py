@@ -4,6 +4,7 @@ The calendar is published year by year. Beyond the published years only weekends
 deadline counted there is *provisional* and recomputed when the year's calendar arrives.
 """
 
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -107,6 +108,17 @@ def years_after(start: date, years: int) -> date:
         return start.replace(year=start.year + years)
     except ValueError:
         return start.replace(year=start.year + years, day=28)
+
+
+def months_after(start: date, months: int) -> date:
+    """The same day so many months later, or the last of that month.
+
+    >>> months_after(date(2026, 11, 30), 3).isoformat()
+    '2027-02-28'
+    """
+    years, month = divmod(start.month - 1 + months, 12)
+    year = start.year + years
+    return date(year, month + 1, min(start.day, monthrange(year, month + 1)[1]))
 
 
 def end_of_day(day: date) -> datetime:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Index, String, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import grading, log
-from ledger.agreements import Agreement
+from ledger.agreements import RUNNING, Agreement
 from ledger.catalogue_fields import FIELDS
 from ledger.catalogue_rules import personal
 from ledger.catalogue_values import CODED, OPENING, SHARING, read_choice, stale_on
@@ -190,7 +190,7 @@ def opens(party_id: str) -> ColumnElement[bool]:
     """Agreements by which an organisation sees what they name: in force, or it is to sign them."""
     signed = or_(Agreement.operator_id == party_id, Agreement.implementer_id == party_id)
     return or_(
-        (Agreement.state == "in_force") & signed,
+        Agreement.state.in_(RUNNING) & signed,
         (Agreement.state == "proposed") & (Agreement.implementer_id == party_id),
     )
 

@@ -175,7 +175,7 @@ def bring(
         _propose(session, outcome.id, changes)
         log.append(session, outcome, "catalogue.proposed", actor.member_id, reason=reason)
     else:
-        write(session, actor, outcome.id, changes, reason)
+        write(session, actor, now, outcome.id, changes, reason)
         log.append(session, outcome, "catalogue.imported", actor.member_id, reason=reason)
     session.flush()
     return outcome
@@ -222,7 +222,7 @@ def bring_one(
         _propose(session, outcome.id, [change])
         log.append(session, outcome, "catalogue.proposed", actor.member_id, reason=reason)
     else:
-        write(session, actor, outcome.id, [change], reason)
+        write(session, actor, now, outcome.id, [change], reason)
         log.append(session, outcome, "catalogue.imported", actor.member_id, reason=reason)
     session.flush()
     return outcome
@@ -331,7 +331,7 @@ def approve(
     state = move("catalogue", "approve", found.state)
     hold(session, "catalogue")
     changes = proposed_changes(session, found)
-    write(session, actor, found.id, changes, reason or found.reason)
+    write(session, actor, now, found.id, changes, reason or found.reason)
     _decide(session, actor, found, state, "catalogue.approved", reason)
 
 
@@ -378,7 +378,7 @@ def undo(
         defaults=None, withdrawn_count=of["withdraw"], content_digest=content_digest(changes),
         undoes=found.id, decided_by=None, reason=reason,
     )  # fmt: skip
-    write(session, actor, made.id, changes, reason)
+    write(session, actor, now, made.id, changes, reason)
     log.append(session, made, "catalogue.imported", actor.member_id, reason=reason)
     found.state = state
     log.append(session, found, "catalogue.undone", actor.member_id, reason=reason)

@@ -1,6 +1,7 @@
 """What becomes of resources is written and recorded at once, past the ORM: a city has tens of thousands."""
 
 from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -8,7 +9,8 @@ from sqlalchemy import Text, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from ledger import exclusions, log
-from ledger.agreements import Agreement
+from ledger.agreements import RUNNING, Agreement
+from ledger.calendar import local_date
 from ledger.catalogue import Resource
 from ledger.catalogue_changes import NAMED_MOST, Change, Known, parts
 from ledger.errors import Conflict
@@ -34,10 +36,12 @@ _CHANGE = (
 
 
 def write(
-    session: Session, actor: Actor, import_id: str, changes: Sequence[Change], reason: str | None
-) -> None:
+    session: Session, actor: Actor, now: datetime, import_id: str, changes: Sequence[Change],
+    reason: str | None,
+) -> None:  # fmt: skip
     """Write and record what becomes of each resource, past the ORM."""
-    require_free(session, [one.before for one in changes if one.verb == "withdraw" and one.before])
+    gone = [one.before for one in changes if one.verb == "withdraw" and one.before]
+    require_free(session, local_date(now), gone)
     exclusions.require_no_loosening(session, (
         (one.before.id, one.code, one.before.elements, one.elements) for one in changes if one.before
     ))  # fmt: skip
@@ -75,9 +79,9 @@ def write(
             session.expire(loaded)
 
 
-def require_free(session: Session, withdrawn: Sequence[Known]) -> None:
+def require_free(session: Session, today: date, withdrawn: Sequence[Known]) -> None:
     """Raise Conflict naming each resource that cannot be withdrawn, and what names it."""
-    used = uses(session, withdrawn)
+    used = uses(session, today, withdrawn)
     if used:
         listing = [f"{code} ({number})" for code, number in used]
         raise Conflict(
@@ -87,20 +91,22 @@ def require_free(session: Session, withdrawn: Sequence[Known]) -> None:
         )  # fmt: skip
 
 
-def uses(session: Session, withdrawn: Sequence[Known]) -> list[tuple[str, str]]:
-    """(code, number) of what needs these resources: agreement in force, open application, registration."""
+def uses(session: Session, today: date, withdrawn: Sequence[Known]) -> list[tuple[str, str]]:
+    """(code, number) of what needs these resources: agreement in force, open application, registration.
+
+    An agreement whose last day is over needs them no more, recorded as expired or not yet.
+    """
     code_of = {one.id: one.code for one in withdrawn}
     if not code_of:
         return []
     used: list[tuple[str, str]] = []
-    for model, number, states in (
-        (Agreement, Agreement.number, ("in_force",)),
-        (Application, Application.number, OPEN_APPLICATIONS),
-        (Registration, Registration.code, ("registered",)),
-    ):
+    for model, number, binds in (
+        (Agreement, Agreement.number,
+         Agreement.state.in_(RUNNING) & (Agreement.until_on >= today.isoformat())),
+        (Application, Application.number, Application.state.in_(OPEN_APPLICATIONS)),
+        (Registration, Registration.code, Registration.state == "registered"),
+    ):  # fmt: skip
         naming: Any = model
-        rows = session.execute(
-            select(number, naming.resource_ids).where(naming.state.in_(states)).order_by(number)
-        )
+        rows = session.execute(select(number, naming.resource_ids).where(binds).order_by(number))
         used += [(code_of[one], text) for text, ids in rows for one in ids if one in code_of]
     return sorted(used)

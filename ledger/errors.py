@@ -60,6 +60,10 @@ class Faults:
         """One more fault."""
         self._named.append((template, facts, at))
 
+    def add(self, others: "Faults") -> None:
+        """All of the others."""
+        self._named += others.named()
+
     def name_missing(self, due: Mapping[str, str], given: Mapping[str, Any], at: str = "") -> None:
         """Each key of `due` (key → Chinese name) without text in `given`, and each unknown key."""
         place = f"{at}.{{}}" if at else "{}"

@@ -8,6 +8,7 @@ from ledger import (
     catalogue_imports,
     demands,
     duties,
+    evaluations,
     exclusions,
     feedback,
     handoff,
@@ -28,9 +29,9 @@ from ledger import (
 from ledger.chain import outbox
 from ledger.store import Evidence
 
-NOUNS = (agreements, appraisals, books, catalogue, catalogue_imports, demands, duties, exclusions,
-         feedback, handoff, log, objections, outbox, parties, registration, revenue, search, settings,
-         stewards, successions, trading, usage, vouchers, witnesses)  # fmt: skip
+NOUNS = (agreements, appraisals, books, catalogue, catalogue_imports, demands, duties, evaluations,
+         exclusions, feedback, handoff, log, objections, outbox, parties, registration, revenue, search,
+         settings, stewards, successions, trading, usage, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

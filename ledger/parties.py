@@ -120,6 +120,19 @@ MAY: dict[str, dict[str, str]] = {
         "responsibility.read": "provider:own registrar:any regulator:any",  # 责任清单
         "agreement.propose": "operator:own",
         "agreement.sign": "provider:own",
+        "agreement.consent": "provider:own registrar:any",  # the registrar's for who takes no part
+        "agreement.withdraw": "operator:own",
+        "agreement.decline": "provider:own",
+        "agreement.propose_end": "operator:own provider:own",  # 提前终止
+        "agreement.end": "operator:own provider:own",
+        "agreement.keep": "operator:own provider:own",
+        "agreement.hand_back": "operator:own",  # 退出交接
+        "agreement.confirm_hand_back": "provider:own",
+        "agreement.reopen_hand_back": "provider:own",
+        "evaluation.make": "provider:own",  # 年度评价
+        "evaluation.comment": "operator:own",
+        "evaluation.read": "operator:own provider:own registrar:any regulator:any",
+        "disclosure.read": "public:any",  # 授权运营信息公开, 27号 art. 18, 19
         "agreement.read": "operator:own provider:own registrar:any regulator:any finance_maker:any "
         "finance_checker:any",
         "application.submit": "operator:own provider:own",

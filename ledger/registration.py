@@ -28,7 +28,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from stdnum.iso7064 import mod_37_36
 
 from ledger import grading, log
-from ledger.agreements import Agreement, require_in_force
+from ledger.agreements import Agreement, faults_of_scope, require_in_force
 from ledger.calendar import clock, end_of_day, local_date, years_after
 from ledger.catalogue import Resource
 from ledger.errors import Conflict, Faults, Invalid, Missing
@@ -112,6 +112,8 @@ class Application(Evidence):
     """what is to become of the registration"""
     consents: Mapped[list[Any] | None]
     """whose consent it needs: {"party_id", "as": joint, receiver or subject, "by": member or null}"""
+    scenes: Mapped[list[Any] | None]
+    """the scenes of the agreement in which it is used"""
     attachments: Mapped[list[Any] | None]
     """files to its materials: {"material", "deposit_id"}"""
     grade: Mapped[str | None]
@@ -137,6 +139,7 @@ class Registration(Evidence):
     coded_by: Mapped[str]
     state: Mapped[str]
     profile: Mapped[str | None]
+    scenes: Mapped[list[Any] | None]
     joint_ids: Mapped[list[Any] | None]
     """who applied together with its subject"""
     licences: Mapped[list[Any] | None]
@@ -198,6 +201,7 @@ def submit(
     materials: Mapping[str, str],
     quality: Sequence[Mapping[str, Any]],
     joint: Sequence[Party] = (),
+    scenes: Sequence[str] = (),
     attachments: Sequence[Mapping[str, str]] = (),
     resubmits: Application | None = None,
 ) -> Application:
@@ -214,7 +218,7 @@ def submit(
     faults = faults_in(
         session, actor, object_kind=object_kind, title=title, summary=summary, agreement=agreement,
         resource_ids=resource_ids, deposits=deposits, rights=rights, materials=materials, joint=joint,
-        attachments=attachments, besides=resubmits,
+        scenes=scenes, attachments=attachments, besides=resubmits,
     )  # fmt: skip
     if faults:
         raise Invalid("The application lacks or breaks: {faults}.", faults=faults)
@@ -237,6 +241,7 @@ def submit(
         "quality": [dict(profile) for profile in quality],
         "resource_ids": sorted(set(resource_ids)),
         "rights": sorted(set(rights), key=list(RIGHTS).index),
+        "scenes": list(dict.fromkeys(scenes)) or scenes_of(agreement),
         "state": move("application", "submit", resubmits.state if resubmits else None),
         "summary": summary.strip(),
         "title": title.strip(),
@@ -255,6 +260,11 @@ def submit(
     log.append(session, application, "application.submitted", actor.member_id)
     session.flush()
     return application
+
+
+def scenes_of(agreement: Agreement | None) -> list[str]:
+    """The names of all scenes that an agreement allows."""
+    return [one["name"] for one in (agreement.scenes if agreement else None) or ()]
 
 
 def new_number(session: Session, now: datetime) -> str:
@@ -282,6 +292,7 @@ def faults_in(
     rights: Sequence[str],
     materials: Mapping[str, str],
     joint: Sequence[Party] = (),
+    scenes: Sequence[str] = (),
     attachments: Sequence[Mapping[str, str]] = (),
     besides: Application | None = None,
 ) -> Faults:
@@ -304,7 +315,7 @@ def faults_in(
         faults.name_fault("no catalogue resource is named", at="resources")
     if object_kind == "product" and agreement is None:
         faults.name_fault("a product of public data needs its operation agreement", at="agreement")
-    name_scope_faults(session, faults, actor.party_id, agreement, object_kind, resource_ids)
+    name_scope_faults(session, faults, actor.party_id, agreement, object_kind, resource_ids, scenes)
     _name_grade_faults(session, faults, rules, resource_ids)
     if "holding" in rights and object_kind == "resource":
         _name_holders(session, faults, resource_ids, besides)
@@ -318,16 +329,11 @@ def faults_in(
 
 def name_scope_faults(
     session: Session, faults: Faults, party_id: str, agreement: Agreement | None, object_kind: str,
-    resource_ids: Sequence[str],
+    resource_ids: Sequence[str], scenes: Sequence[str],
 ) -> None:  # fmt: skip
-    """Resources outside the agreement (27号 art. 21); without one, those that the party does not hold."""
+    """What is outside the agreement (27号 art. 21); without one, what the party does not hold."""
     if agreement is not None:
-        for resource_id in sorted(set(resource_ids) - set(agreement.resource_ids)):
-            known = session.get(Resource, resource_id)
-            faults.name_fault(
-                "resource {resource} is outside agreement {number}", at="resources",
-                resource=resource_id if known is None else known.code, number=agreement.number,
-            )  # fmt: skip
+        faults.add(faults_of_scope(session, agreement, resource_ids, scenes))
     elif object_kind == "resource":
         for resource_id in sorted(set(resource_ids)):
             known = session.get(Resource, resource_id)
@@ -703,7 +709,8 @@ def code(
         application_id=application.id, agreement_id=application.agreement_id,
         party_id=application.party_id, object=application.object, title=application.title,
         summary=application.summary, rights=list(application.rights),
-        resource_ids=list(application.resource_ids), valid_from=now.replace(microsecond=0),
+        resource_ids=list(application.resource_ids), scenes=application.scenes,
+        valid_from=now.replace(microsecond=0),
         valid_until=end_of_day(until), coded_by=actor.member_id, profile=application.profile,
         joint_ids=[one["party_id"] for one in application.consents or () if one["as"] == "joint"],
         licences=[], disputes=[], state=move("registration", "code", None),

@@ -127,6 +127,7 @@ def apply(
         "object": registration.object,
         "profile": rules.id,
         "rights": list(registration.rights),
+        "scenes": registration.scenes,
     }
     if amends is None:
         application = Application(
@@ -246,7 +247,7 @@ def _renewal(
     agreement = asked.agreement or _agreement_of(session, registration)
     if agreement is not None:
         name_scope_faults(session, faults, registration.party_id, agreement, registration.object,
-                          registration.resource_ids)  # fmt: skip
+                          registration.resource_ids, registration.scenes or [])  # fmt: skip
         if agreement.operator_id != registration.party_id:
             faults.name_fault("agreement {number} is another operator's", at="agreement",
                               number=agreement.number)  # fmt: skip
@@ -283,7 +284,7 @@ def _transfer(
             faults.name_fault("agreement {number} is another operator's", at="agreement",
                               number=agreement.number)  # fmt: skip
         name_scope_faults(session, faults, agreement.operator_id, agreement, registration.object,
-                          registration.resource_ids)  # fmt: skip
+                          registration.resource_ids, registration.scenes or [])  # fmt: skip
         try:
             require_in_force(agreement, today)
         except Invalid as error:

@@ -125,8 +125,25 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
     },
     "agreement": {
         "propose": {None: "proposed"},
+        "consent": {"proposed": "proposed"},  # of another body whose data it names, 27号 art. 5
         "sign": {"proposed": "in_force"},
-        "end": {"in_force": "ended"},
+        "withdraw": {"proposed": "withdrawn"},
+        "decline": {"proposed": "declined"},
+        "propose_end": {"in_force": "ending"},
+        "keep": {"ending": "in_force"},
+        "end": {"ending": "ended"},
+        "expire": {"in_force": "expired", "ending": "expired"},  # by the day, nobody's deed
+        "hand_back": {
+            "ended": "handing_back",
+            "expired": "handing_back",
+            "hand_back_open": "handing_back",
+        },
+        "confirm_hand_back": {"handing_back": "handed_back"},
+        "reopen_hand_back": {"handing_back": "hand_back_open"},
+    },
+    "evaluation": {
+        "make": {None: "made"},
+        "comment": {"made": "commented"},
     },
     "appraisal": {
         "draft": {None: "drafted"},

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
-from ledger.agreements import Agreement
+from ledger.agreements import NEVER, OVER, Agreement, runs_on
 from ledger.calendar import local_date
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
@@ -100,7 +100,7 @@ class Holding:
 HOLDINGS = (
     Holding(Resource, ("provider_id",), "code"),
     Holding(CatalogueImport, number="id", over=("applied", "rejected", "undone")),
-    Holding(Agreement, ("implementer_id", "operator_id"), over=("ended",)),
+    Holding(Agreement, ("implementer_id", "operator_id"), over=(*OVER, *NEVER)),
     Holding(Deposit, number="id"),
     Holding(Application, over=("registered", "not_accepted", "terminated", "withdrawn")),
     Holding(Registration, number="code", over=("cancelled", "revoked")),
@@ -346,7 +346,7 @@ def _follow(
             heir = choose(holding.noun, number, code)
             goes = goes or heir.id != party.id
             setattr(row, column, heir.id)
-            if isinstance(row, Agreement) and row.implementer_id == row.operator_id:
+            if isinstance(row, Agreement) and _binds_itself(row, local_date(made.done_at)):
                 raise Conflict(
                     "Agreement {number} is between {name} and {heir}: nobody can be both of its "
                     "sides. It must end first.",
@@ -357,6 +357,12 @@ def _follow(
         log.append(session, row, f"{holding.noun}.succeeded", actor.member_id, reason=made.id)
         count += 1
     return count
+
+
+def _binds_itself(row: Agreement, today: date) -> bool:
+    """Whether both sides of an agreement that still binds, or is proposed, have become one."""
+    binds = row.state == "proposed" or runs_on(row, today)
+    return binds and row.implementer_id == row.operator_id
 
 
 def _codes(session: Session, party: Party, holding: Holding) -> dict[str, str]:

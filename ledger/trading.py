@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, func, s
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
-from ledger.agreements import Agreement, require_in_force
+from ledger.agreements import Agreement, faults_of_use, require_in_force
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Faults, Invalid, Missing
@@ -115,7 +115,7 @@ def grant(
     agreement = session.get(Agreement, registration.agreement_id or "")
     if agreement is not None:
         require_in_force(agreement, local_date(now))
-    faults = Faults()
+    faults = Faults() if agreement is None else faults_of_use(agreement, terms, price_fen)
     if right not in voucher.rights:
         faults.name_fault("the voucher does not hold the right {right}", at="right", right=right)
     if purpose not in PURPOSES:

@@ -27,6 +27,7 @@ from ledger import (
     catalogue,
     demands,
     duties,
+    evaluations,
     exclusions,
     feedback,
     log,
@@ -190,19 +191,32 @@ class Town:
         self.do("admin", successions.rename, self.party("bank"), name="城市商业银行股份有限公司",
                 ground="批复", effective_on=today)  # fmt: skip
 
-    def agreement(self, **changes: Any) -> agreements.Agreement:
+    def agreement(self, consents: tuple[str, ...] = (), **changes: Any) -> agreements.Agreement:
+        """An agreement in force; before it is signed those of `consents` consent to it."""
         facts: dict[str, Any] = {
             "elements": dict.fromkeys(agreements.ELEMENTS, "如约定"),
-            "from_on": self.now.date(),
+            "from_on": (from_on := changes.get("from_on", self.now.date())),
             "implementer": self.party("bureau"),
             "mode": "by_scene",
             "resource_ids": self.resources(),
+            "scenes": [{"name": "风险评估", "use": "银行贷前风险评估"}],
             "title": "授权运营协议",
-            "until_on": years_after(self.now.date(), 4),
+            "until_on": years_after(from_on, 4),
         }
         made = self.do("olga", agreements.propose, **{**facts, **changes})
+        for login in consents:
+            self.do(login, agreements.consent, made, "同意函")
         self.do("paul", agreements.sign, made)
         return made
+
+    def evaluation(
+        self, agreement: agreements.Agreement, verdict: str = "qualified"
+    ) -> evaluations.Evaluation:
+        """Paul evaluates the oldest year of an agreement that is over."""
+        return self.do(
+            "paul", evaluations.make, agreement, verdict=verdict, findings="披露及时", mend="补充台账",
+            mend_by=local_date(self.now), score=90,
+        )  # fmt: skip
 
     def deposit(self, login: str = "olga", data: bytes = b"evidence") -> registration.Deposit:
         return self.do(

@@ -41,7 +41,7 @@ from ledger.proof.encoding import canonical, digest_text, instant, parse, parse_
 from ledger.proof.report import VERDICTS, Report, print_report
 from ledger.registration import Application, Registration
 from valuation import methods
-from valuation.money import yuan
+from valuation.money import fen, yuan
 from webapp import accounts
 from webapp import home as homes
 from webapp.cli import main
@@ -294,7 +294,8 @@ class Story:
                 resource_ids=[
                     catalogue.resource_by_code(session, code).id for code in document["resources"]
                 ],
-                elements=document["elements"], from_on=start,
+                elements=document["elements"], from_on=start, scenes=document["scenes"],
+                price_cap_fen=fen(document["price_cap_yuan"], "price_cap_yuan"),
                 until_on=years_after(start, 4) - timedelta(days=1),
             )  # fmt: skip
             return {"number": found.number}

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from ledger import register
+from ledger import agreements, register
 from ledger.errors import LedgerError
 from webapp.home import Home
 
@@ -21,6 +21,7 @@ Timer = Callable[[Session, datetime], int]
 """Does what fell due by now, and says how much that was."""
 
 TIMERS: dict[str, Timer] = {
+    "agreements": agreements.expire,
     "registration.lapse": register.lapse,
 }
 logger = structlog.get_logger()

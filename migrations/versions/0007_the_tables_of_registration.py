@@ -57,11 +57,13 @@ ADDED: dict[str, dict[str, sa.types.TypeEngine[object]]] = {
         "asked": sa.Text(),
         "consents": sa.Text(),
         "attachments": sa.Text(),
+        "scenes": sa.Text(),
         "grade": sa.Text(),
     },
     "registrations": {
         "profile": sa.Text(),
         "joint_ids": sa.Text(),
+        "scenes": sa.Text(),
         "licences": sa.Text(),
         "disputes": sa.Text(),
         "inquiry": sa.Text(),

@@ -150,6 +150,11 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     returned = town.application()
     town.do("rita", registration.send_back, returned, ["缺附件"])
     agreement, licence = town.sold()
+    town.evaluation(
+        town.agreement(
+            resource_ids=agreement.resource_ids, from_on=town.now.date() - timedelta(days=400)
+        )
+    )
     settle()
     with town.deed() as session:
         for n in range(RESOURCES):

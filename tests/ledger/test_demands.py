@@ -143,7 +143,8 @@ def test_an_operator_is_matched_with_the_resources_of_his_agreements(town: Town)
     assert demand(town, use="operation").matches == []
     made = town.do(
         "olga", agreements.propose, elements=dict.fromkeys(agreements.ELEMENTS, "如约定"),
-        from_on=town.now.date(), implementer=town.party("bureau"), mode="by_scene",
+        from_on=town.now.date(), implementer=town.party("bureau"),
+        mode="by_scene", scenes=[{"name": "风险评估", "use": ""}],
         resource_ids=[hidden.id], title="授权运营协议", until_on=town.now.date() + BY,
     )  # fmt: skip
     assert demand(town, use="operation").matches == [], "nobody has signed"

@@ -5,19 +5,21 @@ yet; all others in every state.
 """
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 from uuid6 import uuid7
 
 from ledger import (
+    agreement_ends,
     agreements,
     appraisals,
     catalogue,
     catalogue_imports,
     demands,
     duties,
+    evaluations,
     exclusions,
     feedback,
     log,
@@ -39,7 +41,6 @@ from tests.ledger import organisations, registrations
 # Legal in the table, but nobody has written the verb yet: this list can only shrink.
 VERB_COMES_LATER = {
     ("voucher", "supersede"),
-    ("agreement", "end"),
 }
 MAKERS = {
     (machine, verb) for machine, verbs in MOVES.items() for verb in verbs if None in verbs[verb]
@@ -207,6 +208,29 @@ LISTS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
 }  # fmt: skip
 
 
+def consent_to(town: Town, row: Any) -> None:
+    """The resource has gone to another body, which consents; pia acts for it.
+
+    The registrar may ask always, so that what refuses her is the state.
+    """
+    if now_of(town, row).state != "proposed":
+        town.do("rita", agreements.consent, row, "同意函")
+    with town.reading() as session:
+        one = session.get_one(catalogue.Resource, row.resource_ids[0])
+    said = {"title": one.title, "provider": "城市商业银行"}
+    town.do("rita", catalogue_imports.bring_one, one.code, said, "职能划转")
+    town.do("pia", agreements.consent, row, "同意函")
+
+
+def expire(town: Town, row: Any) -> None:
+    """The day after the last one; `expire` passes over what cannot expire: here that is the refusal."""
+    with town.deed() as session:
+        last = datetime.fromisoformat(f"{row.until_on}T12:00:00+08:00")
+        agreements.expire(session, last + timedelta(days=1))
+        if session.get_one(type(row), row.id).state != "expired" or row.state == "expired":
+            raise Conflict("not expired")
+
+
 VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     **LISTS,
     ("application", "submit"): resubmit,
@@ -249,6 +273,21 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("steward", "relieve"): lambda t, row: t.do(
         "admin", stewards.relieve, row, date.fromisoformat(row.from_on)),
     ("agreement", "sign"): lambda t, row: t.do("paul", agreements.sign, row),
+    ("agreement", "consent"): consent_to,
+    ("agreement", "withdraw"): lambda t, row: t.do("olga", agreements.withdraw, row, "条件变化"),
+    ("agreement", "decline"): lambda t, row: t.do("paul", agreements.decline, row, "范围过宽"),
+    ("agreement", "propose_end"): lambda t, row: t.do(
+        "olga", agreement_ends.propose_end, row, kind="by_agreement", ground="业务调整"),
+    ("agreement", "keep"): lambda t, row: t.do("paul", agreement_ends.keep, row, "继续履行"),
+    ("agreement", "end"): lambda t, row: t.do("paul", agreement_ends.end, row),
+    ("agreement", "expire"): expire,
+    ("agreement", "hand_back"): lambda t, row: t.do(
+        "olga", agreement_ends.hand_back, row, dict.fromkeys(agreement_ends.POINTS, "已完成")),
+    ("agreement", "confirm_hand_back"): lambda t, row: t.do(
+        "paul", agreement_ends.confirm_hand_back, row),
+    ("agreement", "reopen_hand_back"): lambda t, row: t.do(
+        "paul", agreement_ends.reopen_hand_back, row, "密钥未移交"),
+    ("evaluation", "comment"): lambda t, row: t.do("olga", evaluations.comment, row, "已整改"),
     ("appraisal", "approve"): lambda t, row: t.do("abel", appraisals.approve, row),
     ("appraisal", "reject"): lambda t, row: t.do("abel", appraisals.reject, row, "参数无据"),
     ("licence", "revoke"): revoke_licence,
@@ -264,8 +303,8 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
 def propose_agreement(town: Town) -> Any:
     facts = {
         "elements": dict.fromkeys(agreements.ELEMENTS, "如约定"), "from_on": town.now.date(),
-        "implementer": town.party("bureau"), "mode": "whole", "resource_ids": town.resources(),
-        "title": "协议", "until_on": town.now.date(),
+        "implementer": town.party("bureau"), "mode": "whole",
+        "resource_ids": [list_resource(town).id], "title": "协议", "until_on": town.now.date(),
     }  # fmt: skip
     return town.do("olga", agreements.propose, **facts)
 
@@ -287,6 +326,11 @@ MADE: dict[str, Callable[[Town], Any]] = {
     "registration": lambda t: t.registration(),
     "voucher": lambda t: t.voucher(),
     "agreement": propose_agreement,
+    "evaluation": lambda t: t.evaluation(
+        t.agreement(
+            from_on=t.now.date() - timedelta(days=400), until_on=t.now.date() + timedelta(days=400)
+        )
+    ),
     "appraisal": lambda t: t.appraisal(t.registration()),
     "licence": lambda t: t.licence(t.voucher()),
     "scheme": propose_scheme,

@@ -25,8 +25,18 @@ from sqlalchemy import select
 from stdnum.cn import uscc as uscc_rule
 from werkzeug.serving import make_server
 
-from ledger import agreements, duties, handoff, log, parties, registration, revenue, witnesses
-from ledger.calendar import local_date, years_after
+from ledger import (
+    agreement_ends,
+    agreements,
+    duties,
+    handoff,
+    log,
+    parties,
+    registration,
+    revenue,
+    witnesses,
+)
+from ledger.calendar import local_date
 from ledger.chain.keys import address_of, write_durably
 from ledger.proof import receipt as receipts
 from ledger.proof.checkpoint import parse_note
@@ -38,8 +48,10 @@ from tests.conftest import CREDENTIAL_KEY, DEMO, LOG_KEY, ORIGIN, PARTIES, Town,
 from tests.ledger import organisations
 from tests.web.conftest import PASSWORD, Site
 from tests.web.test_matrix import (
+    agreement_at,
     brought,
     demand_at,
+    evaluation_by,
     exclusion_at,
     feedback_at,
     open_resource,
@@ -172,28 +184,16 @@ def a_setting(_site: Site) -> Request:
     )
 
 
-def proposed(town: Town) -> agreements.Agreement:
-    made: agreements.Agreement = town.do(
-        "olga", agreements.propose, elements=dict.fromkeys(agreements.ELEMENTS, "如约定"),
-        from_on=town.now.date(), implementer=town.party("bureau"), mode="by_scene", title="协议",
-        resource_ids=town.resources(), until_on=years_after(town.now.date(), 4),
-    )  # fmt: skip
-    return made
-
-
 def an_agreement(site: Site) -> Request:
     town = site.town
     body = {
-        "title": "授权运营协议", "mode": "by_scene", "implementer": PARTIES["bureau"][2],
+        "title": "授权运营协议", "mode": "by_scene",
+        "scenes": [{"name": "风险评估", "use": "贷前"}], "implementer": PARTIES["bureau"][2],
         "resources": [open_resource(town).code], "from_on": day(town),
         "until_on": day(town, days=700),
         "elements": dict.fromkeys(agreements.ELEMENTS, "如约定"),
     }  # fmt: skip
     return Request("olga", {}, body, other={"title": "另一协议"})
-
-
-def a_signature(site: Site) -> Request:
-    return Request("paul", {"agreement_number": proposed(site.town).number})
 
 
 def an_application(site: Site) -> Request:
@@ -549,7 +549,24 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "party.merge": a_succession("merge"),
     "party.split": a_succession("split"),
     "agreement.propose": an_agreement,
-    "agreement.sign": a_signature,
+    "agreement.sign": on("paul", agreement_at("proposed"), "olga"),
+    "agreement.consent": on("pia", agreement_at("shared"), "olga", basis="同意函"),
+    "agreement.withdraw": on("olga", agreement_at("proposed"), "olga", reason="条件变化"),
+    "agreement.decline": on("paul", agreement_at("proposed"), "olga", reason="范围过宽"),
+    "agreement.propose_end": on(
+        "olga", agreement_at("in_force"), "olga", kind="by_agreement", ground="业务调整"
+    ),
+    "agreement.end": on("paul", agreement_at("ending"), "olga"),
+    "agreement.keep": on("paul", agreement_at("ending"), "olga", reason="继续履行"),
+    "agreement.hand_back": on(
+        "olga", agreement_at("ended"), "olga", **dict.fromkeys(agreement_ends.POINTS, "已完成")
+    ),
+    "agreement.confirm_hand_back": on("paul", agreement_at("handing_back"), "olga"),
+    "agreement.reopen_hand_back": on("paul", agreement_at("handing_back"), "olga", reason="未移交"),
+    "evaluation.make": on(
+        "paul", agreement_at("in_force"), "olga", verdict="qualified", findings="披露及时"
+    ),
+    "evaluation.comment": on("olga", evaluation_by, "paul", comment="已整改"),
     "application.submit": an_application,
     "application.accept": on_application("submitted"),
     "application.return": on_application("submitted", missing=["安全评估"]),
@@ -883,15 +900,18 @@ def test_money_is_read_as_it_is_written_and_never_as_a_float(
 
 def test_a_number_with_a_point_in_a_document_is_kept_as_the_text_it_was(place: Site) -> None:
     request = a_licence(place)
-    text = json.dumps(request.body).replace('"风险评估"', "0.1000")
-    text = text.replace(json.dumps("风险评估"), "0.1000")
+    scene = json.dumps("风险评估")
+    text = json.dumps(request.body).replace(scene, f'{scene}, "share": 0.1000')
     visit = place.visit("olga")
     answer = visit.client.post(
         f"/api/v1/vouchers/{request.keys['voucher_number']}/licences", data=text,
         content_type="application/json", headers={"Idempotency-Key": f"float-number-{next(serial)}"},
     )  # fmt: skip
     assert answer.status_code == 201, answer.text
-    assert visit.read(f"/licences/{request.body['order']}")["terms"] == {"scene": "0.1000"}
+    assert visit.read(f"/licences/{request.body['order']}")["terms"] == {
+        "scene": "风险评估",
+        "share": "0.1000",
+    }
 
 
 # ---------------------------------------------------------------- every refusal has one form

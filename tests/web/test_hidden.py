@@ -57,7 +57,9 @@ def test_an_agreement_opens_from_its_signature_on(site: Site) -> None:
     changed(town, "G-1", "桥", **OPEN)
     olga, day = site.visit("olga"), town.now.date()
     number = olga.api("/agreements", {
-        "title": "x", "mode": "by_scene", "implementer": PARTIES["bureau"][2], "resources": ["G-1"],
+        "title": "x", "mode": "by_scene",
+        "scenes": [{"name": "风险评估", "use": "贷前"}],
+        "implementer": PARTIES["bureau"][2], "resources": ["G-1"],
         "from_on": day.isoformat(), "until_on": (day + timedelta(300)).isoformat(),
         "elements": dict.fromkeys(agreements.ELEMENTS, "x"),
     }).get_json()["answer"]["number"]  # fmt: skip
@@ -76,7 +78,8 @@ def test_nobody_signs_for_a_resource_that_is_no_longer_listed(site: Site) -> Non
     town = site.town
     row = listed(town, "G-2", "桥", **OPEN)
     proposed = town.do(
-        "olga", agreements.propose, title="x", mode="by_scene", implementer=town.party("bureau"),
+        "olga", agreements.propose, title="x",
+        mode="by_scene", scenes=[{"name": "风险评估", "use": ""}], implementer=town.party("bureau"),
         resource_ids=[row.id], elements=dict.fromkeys(agreements.ELEMENTS, "x"),
         from_on=town.now.date(), until_on=town.now.date() + timedelta(300),
     )  # fmt: skip
@@ -182,6 +185,7 @@ def test_ids_and_codes_are_filtered_wherever_they_stand(site: Site) -> None:
     changed(town, "D-1", "密", "不参加的局", **HIDDEN)
     assert site.visit("paul").read(f"/duties/{duty.number}")["resource_code"] is None
     with town.reading() as session:
-        agreed = town.agreement(resource_ids=[session.scalars(select(Resource.id)).one()])
+        named = session.scalars(select(Resource.id)).one()
+    agreed = town.agreement(consents=("rita",), resource_ids=[named])
     assert site.visit("mona").read(f"/agreements/{agreed.number}")["resource_ids"] == []
     assert site.visit("rita").read(f"/agreements/{agreed.number}")["resource_ids"] == [row.id]

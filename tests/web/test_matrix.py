@@ -19,12 +19,14 @@ from sqlalchemy import event, update
 from werkzeug.routing import Rule
 
 from ledger import (
+    agreement_ends,
     agreements,
     appraisals,
     catalogue,
     catalogue_imports,
     demands,
     duties,
+    evaluations,
     exclusions,
     feedback,
     parties,
@@ -32,7 +34,7 @@ from ledger import (
     revenue,
     witnesses,
 )
-from ledger.calendar import local_date, years_after
+from ledger.calendar import local_date
 from ledger.catalogue import resource_by_code
 from ledger.chain.keys import address_of
 from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Actor, Member
@@ -317,6 +319,7 @@ def furnish(site: Site) -> Stage:
         "deposit_id": town.deposit().id,
         "duty_number": town.do("rita", duties.report, party=town.party("operator"), cause="law",
                                description="-", cause_on=local_date(town.now)).number,
+        "evaluation_number": evaluation_by(town, "paul")["evaluation_number"],
         "exclusion_number": exclusion_at("proposed")(town, "paul")["exclusion_number"],
         "feedback_number": feedback_at("raised")(town, "olga")["feedback_number"],
         "setting_name": "confirmations",
@@ -486,6 +489,11 @@ def test_who_shows_a_token_that_is_none_is_refused_even_where_everybody_may(
 
 # What is a move of a subject, but no decision on what another one made.
 NO_DECISIONS = {
+    "agreement.consent": "each body's own, on the use of its own data",
+    "agreement.withdraw": "the operator's own",
+    "agreement.propose_end": "either side's own; another person confirms it",
+    "agreement.keep": "either side's own, also his who proposed the end",
+    "agreement.hand_back": "the operator's own",
     "application.withdraw": "the applicant's own",
     "licence.revoke": "the seller's own",
     "catalogue.undo": "the data authority's, also of what it made; a new change set with its reason",
@@ -514,13 +522,50 @@ class Decision:
     body: Callable[[], dict[str, Any]] = dict
 
 
-def _agreement(town: Town, login: str) -> dict[str, str]:
-    made = town.do(
-        login, agreements.propose, elements=dict.fromkeys(agreements.ELEMENTS, "如约定"),
-        from_on=town.now.date(), implementer=town.party("bureau"), mode="by_scene", title="协议",
-        resource_ids=town.resources(), until_on=years_after(town.now.date(), 4),
-    )  # fmt: skip
-    return {"agreement_number": made.number}
+def agreement_at(state: str) -> Callable[[Town, str], dict[str, str]]:
+    """An agreement as far as somebody has brought it; it began more than a year ago."""
+
+    def make(town: Town, login: str) -> dict[str, str]:
+        today = local_date(town.now)
+        shared = [_bank_s(town)] if state == "shared" else []
+        made = town.do(
+            login if state == "proposed" else "olga", agreements.propose, title="协议",
+            elements=dict.fromkeys(agreements.ELEMENTS, "如约定"), from_on=today - timedelta(days=400),
+            implementer=town.party("bureau"), mode="by_scene",
+            scenes=[{"name": "风险评估", "use": ""}], resource_ids=[*town.resources(), *shared],
+            until_on=today + timedelta(days=400),
+        )  # fmt: skip
+        points = dict.fromkeys(agreement_ends.POINTS, "已完成")
+        ways: dict[str, Callable[[], Any]] = {
+            "in_force": lambda: town.do("paul", agreements.sign, made),
+            "ending": lambda: town.do(login, agreement_ends.propose_end, made, kind="by_agreement",
+                                      ground="调整"),
+            "ended": lambda: town.do("paul", agreement_ends.end, made),
+            "handing_back": lambda: town.do(login, agreement_ends.hand_back, made, points),
+        }  # fmt: skip
+        for reached in [*ways][: [*ways].index(state) + 1] if state in ways else ():
+            ways[reached]()
+        return {"agreement_number": made.number}
+
+    return make
+
+
+def _bank_s(town: Town) -> str:
+    """The id of a resource that the bank provides."""
+    with town.deed() as session:
+        return catalogue.add_resource(
+            session, town.actors["rita"], town.now, code="307001001/000077", title="共享资源",
+            provider=town.party("bank").name, elements={},
+        ).id  # fmt: skip
+
+
+def evaluation_by(town: Town, login: str) -> dict[str, str]:
+    """An evaluation that somebody of the implementing body made."""
+    number = agreement_at("in_force")(town, "olga")["agreement_number"]
+    with town.reading() as session:
+        found = agreements.by_number(session, number)
+    made = town.do(login, evaluations.make, found, verdict="qualified", findings="良好")
+    return {"evaluation_number": made.number}
 
 
 def _application(state: str) -> Callable[[Town, str], dict[str, str]]:
@@ -657,7 +702,13 @@ def _reason() -> dict[str, Any]:
 
 
 DECISIONS = {
-    "agreement.sign": Decision("operator", "bureau", _agreement),
+    "agreement.sign": Decision("operator", "bureau", agreement_at("proposed")),
+    "agreement.decline": Decision("operator", "bureau", agreement_at("proposed"), _reason),
+    "agreement.end": Decision("operator", "bureau", agreement_at("ending")),
+    "agreement.confirm_hand_back": Decision("operator", "bureau", agreement_at("handing_back")),
+    "agreement.reopen_hand_back": Decision(
+        "operator", "bureau", agreement_at("handing_back"), _reason),
+    "evaluation.comment": Decision("bureau", "operator", evaluation_by, lambda: {"comment": "已整改"}),
     "application.accept": Decision("operator", "registry", _application("submitted")),
     "application.return": Decision(
         "operator", "registry", _application("submitted"), lambda: {"missing": ["安全评估"]}),

@@ -29,6 +29,7 @@ from ledger import (
     agreements,
     catalogue_imports,
     catalogue_writing,
+    evaluations,
     grading,
     log,
     parties,
@@ -45,6 +46,7 @@ from ledger.proof import chain_node, credential, report
 from ledger.states import MOVES, move
 from webapp import api, audits
 from webapp.deeds import DEEDS, QUESTIONS
+from webapp.deeds.all import agreements as agreement_deeds
 from webapp.deeds.all import circulation, demands, duties, feedback, people, stewards, work
 from webapp.deeds.all import field as field_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
@@ -379,7 +381,7 @@ def words() -> set[str]:
         *("document", "bundle", "package", "receipt"),  # report.Report.kind
         *("accept", "review", "cancellation"),  # of an application's deadlines
         *(*BY_NOUN, *parties.KINDS, *vouchers.KINDS, *registration.RIGHTS, *registration.OBJECTS),
-        *(*agreements.MODES, *trading.PURPOSES),
+        *(*agreements.MODES, *trading.PURPOSES, *evaluations.VERDICTS),
         *record_kinds(),
         *act_functions(),
         *(successions.ON_CHAIN, successions.HISTORY, successions.BY_CODE, successions.CREDENTIAL),
@@ -516,8 +518,10 @@ def handed() -> dict[str, set[str]]:
     """What the pages hand to the templates for them to translate, by the name it has there."""
     titles = {thing.title for thing in (*DEEDS.values(), *QUESTIONS.values())}
     tables: dict[str, Mapping[str, str]] = {
-        "COMPLIANCE": field_deeds.COMPLIANCE, "ELEMENTS": field_deeds.ELEMENTS,
-        "MATERIALS": field_deeds.MATERIALS, "MODES": field_deeds.MODES,
+        "COMPLIANCE": field_deeds.COMPLIANCE, "ELEMENTS": agreement_deeds.ELEMENTS,
+        "MATERIALS": field_deeds.MATERIALS, "MODES": agreement_deeds.MODES,
+        "END_KINDS": agreement_deeds.END_KINDS, "HAND_BACK_POINTS": agreement_deeds.POINTS,
+        "EVALUATION_VERDICTS": agreement_deeds.VERDICTS,
         "OBJECTS": field_deeds.OBJECTS, "RIGHTS": field_deeds.RIGHTS,
         "approaches": circulation.APPROACHES, "disclosures": circulation.DISCLOSURES,
         "kind_labels": people.KINDS, "post_labels": stewards.POSTS, "role_labels": people.ROLES,

@@ -19,9 +19,10 @@ PLACES = {
     ),
     **dict.fromkeys(("party", "member", "key", "steward"), "webapp.cli.people"),
     **dict.fromkeys(
-        ("deposit", "agreement", "application", "appraisal"),
+        ("deposit", "application", "appraisal"),
         "webapp.cli.field",
     ),
+    **dict.fromkeys(("agreement", "evaluation"), "webapp.cli.agreements"),
     **dict.fromkeys(("import", "catalogue", "resource"), "webapp.cli.catalogue"),
     **dict.fromkeys(("licence", "payment", "scheme", "statement", "sign"), "webapp.cli.money"),
     **dict.fromkeys(("value", "share"), "webapp.cli.figures"),

@@ -45,31 +45,6 @@ def deposit_file(run: Run, login: str, path: Path) -> dict[str, Any]:
 
 
 @main.group()
-def agreement() -> None:
-    """Operation agreements 授权运营协议."""
-
-
-@agreement.command("propose")
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
-@as_member
-@with_home
-def agreement_propose(run: Run, login: str, path: Path) -> None:
-    """Propose an agreement (operator); FILE: title mode implementer resources from until elements."""
-    body = renamed(read_document(path), **{"from": "from_on", "until": "until_on"})
-    run.say(run.do(field.propose_agreement, login, body, once=True), field.propose_agreement.says)
-
-
-@agreement.command("sign")
-@click.argument("number")
-@as_member
-@with_home
-def agreement_sign(run: Run, login: str, number: str) -> None:
-    """Sign an agreement for the implementing body (provider)."""
-    answer = run.do(field.sign_agreement, login, agreement_number=number)
-    run.say(answer, field.sign_agreement.says)
-
-
-@main.group()
 def application() -> None:
     """Registration applications 登记申请."""
 

@@ -1,6 +1,7 @@
 """Every file that enters deeds and questions; importing this makes `DEEDS` and `QUESTIONS` whole."""
 
 from webapp.deeds import (
+    agreements,
     catalogue,
     circulation,
     demands,
@@ -24,6 +25,7 @@ from webapp.deeds import (
 )
 
 __all__ = [
+    "agreements",
     "catalogue",
     "circulation",
     "demands",

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger import catalogue, catalogue_imports
+from ledger.calendar import local_date
 from ledger.catalogue import Resource, differences
 from ledger.catalogue_changes import Change, Known, content_digest, prepared
 from ledger.catalogue_imports import CatalogueImport
@@ -223,7 +224,7 @@ def _for_import(
       name="catalogue.check", body=CheckBody, upload=True, long=True, records=False,
       prepare=_for_check)  # fmt: skip
 def check_catalogue(
-    _desk: Desk, session: Session, actor: Actor, *, name: str, reading: Reading, scope: str = "",
+    desk: Desk, session: Session, actor: Actor, *, name: str, reading: Reading, scope: str = "",
     withdraw_gone: bool = False, defaults: Sequence[str] = (), **_options: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """What the table would do, and everything that is wrong with it; nothing is stored."""
@@ -250,7 +251,10 @@ def check_catalogue(
         "format": reading.table.format,
         "gone": len(plan.gone),
         "header_row": reading.table.header_row_number,
-        "held": [f"{code} ({number})" for code, number in uses(session, plan.gone)],
+        "held": [
+            f"{code} ({number})"
+            for code, number in uses(session, local_date(desk.now), plan.gone)
+        ],
         "name": name,
         "new": len(plan.new),
         "notices": reading.notice_count,

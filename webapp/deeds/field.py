@@ -22,7 +22,7 @@ from ledger.registration import Application, Deposit, Registration
 from ledger.registration_profiles import profile
 from ledger.states import move
 from webapp.deeds import Deed, Desk, Report, deed, question
-from webapp.deeds.answers import PageQuery, history_of, lists, seen_schema, shown_schema, shows
+from webapp.deeds.answers import PageQuery, history_of, lists, seen_schema, shows
 from webapp.deeds.catalogue import resource_ids
 from webapp.deeds.forms import (
     Body,
@@ -34,7 +34,6 @@ from webapp.deeds.forms import (
     text,
     texts,
 )  # fmt: skip
-from webapp.deeds.forms import day as day_field
 from webapp.deeds.subjects import matching
 
 OBJECTS = {
@@ -44,19 +43,7 @@ OBJECTS = {
 RIGHTS = {
     "holding": "Right to hold", "use": "Right to use", "operating": "Right to operate",
 }  # fmt: skip
-MODES = {
-    "whole": "Authorised as a whole", "by_field": "Authorised by field",
-    "by_scene": "Authorised by scene",
-}  # fmt: skip
 VERDICTS = {"pass": "Pass", "not_applicable": "Not applicable", "fail": "Fail"}
-ELEMENTS = {
-    "scope": "Scope of resources", "term": "Term of operation", "products": "Products and services",
-    "platform": "Technical platform", "ownership": "Ownership of assets",
-    "disclosure": "Disclosure", "accounting_sharing": "Accounting and revenue sharing",
-    "security": "Security and risk", "evaluation_exit": "Evaluation and exit",
-    "breach": "Breach", "dispute": "Disputes", "change_end": "Change and end",
-    "other": "Other matters",
-}  # fmt: skip
 MATERIALS = {
     "subject": "The applicant", "lawful_source": "Lawful source", "resource": "The data resource",
     "evidence": "Evidence deposited", "product": "Product and service", "scene": "Scenes of use",
@@ -98,21 +85,7 @@ class DepositBody(Body):
     size_bytes = fields.Integer(required=True, metadata={"title": "Bytes", "hint": ""})
 
 
-AgreementElements = terms("AgreementElements", agreements.ELEMENTS, ELEMENTS)
 Materials = terms("Materials", registering.MATERIALS, MATERIALS)
-
-
-class AgreementBody(Body):
-    """An operation agreement 授权运营协议 as proposed."""
-
-    title = text("Title", most=200)
-    mode = text("Mode of authorisation", choices=MODES)
-    implementer = text("Implementing body", most=18, source="implementers",
-                       hint="its social credit code")  # fmt: skip
-    resources = texts("Resources", source="resources", hint="catalogue codes")
-    from_on = day_field("First day")
-    until_on = day_field("Last day", hint="at most five years")
-    elements = group("The thirteen elements", AgreementElements)
 
 
 class DataBody(Body):
@@ -141,6 +114,8 @@ class ApplicationBody(Body):
     agreement = text("Operation agreement", most=40, required=False, blank=True,
                      source="agreements")  # fmt: skip
     resources = texts("Resources", source="resources")
+    scenes = texts("Scenes of use", least=0,
+                   hint="of those the agreement names, one a line; left empty, all of them")  # fmt: skip
     rights = texts("Rights", choices=RIGHTS)
     joint = texts("Applying together with", source="parties", least=0,
                   hint="social credit codes, one a line; each has to consent")  # fmt: skip
@@ -223,28 +198,6 @@ def deposit(
     return {"at": instant(made.deposited_at), "digest": made.digest, "id": made.id}
 
 
-@deed("agreement.propose", "/agreements", "Propose an agreement",
-      "Agreement {number} is proposed; the implementing body signs it next.",
-      body=AgreementBody)  # fmt: skip
-def propose_agreement(
-    desk: Desk, session: Session, actor: Actor, *, implementer: str, resources: list[str],
-    from_on: date, until_on: date, **more: Any,
-) -> dict[str, Any]:  # fmt: skip
-    made = agreements.propose(
-        session, actor, desk.now, implementer=parties.party_by_uscc(session, implementer),
-        resource_ids=resource_ids(session, actor, resources), from_on=from_on, until_on=until_on, **more,
-    )  # fmt: skip
-    return {"number": made.number, "state": made.state}
-
-
-@deed("agreement.sign", "/agreements/<agreement_number>/sign", "Sign",
-      "Agreement {number} is in force.", changes=True,
-      owners=lambda _s, row: (row.implementer_id,))  # fmt: skip
-def sign_agreement(desk: Desk, session: Session, actor: Actor, found: Agreement) -> dict[str, Any]:
-    agreements.sign(session, actor, desk.now, found)
-    return {"number": found.number, "state": found.state}
-
-
 def _facts(
     session: Session, actor: Actor, *, agreement: str = "", resources: list[str],
     data: list[dict[str, str]], **more: Any,
@@ -256,7 +209,8 @@ def _facts(
         "joint": [parties.party_by_uscc(session, one) for one in more.get("joint", [])],
         "deposits": own_deposits(session, actor, data), "materials": more["materials"],
         "object_kind": more["object"], "resource_ids": resource_ids(session, actor, resources),
-        "rights": more["rights"], "summary": more["summary"], "title": more["title"],
+        "rights": more["rights"], "scenes": more.get("scenes", []), "summary": more["summary"],
+        "title": more["title"],
     }  # fmt: skip
 
 
@@ -319,7 +273,7 @@ def gaps(
         session, actor, object_kind=body.get("object", ""), title=body.get("title", ""),
         summary=body.get("summary", ""), agreement=agreement, resource_ids=ids or [],
         deposits=deposits or [], rights=body.get("rights", []), materials=body.get("materials", {}),
-        joint=[one for one in joint if one is not None],
+        joint=[one for one in joint if one is not None], scenes=body.get("scenes", []),
         attachments=_attached(session, actor, body.get("attachments", [])),
         besides=_mended(session, body.get("resubmits", "")),
     ).by_place(said)  # fmt: skip
@@ -505,9 +459,6 @@ def withdraw(desk: Desk, session: Session, actor: Actor, found: Application, rea
 list_deposits = lists("evidence", "/deposits", "Deposits", "name digest size_bytes deposited_at",
                       (Deposit.name, Deposit.digest))  # fmt: skip
 show_deposit = shows("evidence", "/deposits/<deposit_id>", "Deposit")
-list_agreements = lists("agreement", "/agreements", "Agreements",
-                        "number title mode from_on until_on state",
-                        (Agreement.number, Agreement.title))  # fmt: skip
 list_applications = lists("application", "/applications", "Applications",
                           "number type object title state deadlines",
                           (Application.number, Application.title))  # fmt: skip
@@ -530,13 +481,6 @@ list_registrations = lists("registration", "/registrations", "Registrations",
                            (Registration.code, Registration.title))  # fmt: skip
 
 
-@question("agreement.read", "/agreements/<agreement_number>", "Agreement",
-          answer=shown_schema(Agreement))  # fmt: skip
-def show_agreement(_desk: Desk, session: Session, actor: Actor, found: Agreement) -> dict[str, Any]:
-    """As recorded; of its resources those that exist for the asker."""
-    return _with_seen_resources(session, actor, found)
-
-
 @question("registration.read", "/registrations/<registration_code>", "Registration",
           answer=seen_schema(Registration))  # fmt: skip
 def show_registration(
@@ -549,9 +493,7 @@ def show_registration(
     }}  # fmt: skip
 
 
-def _with_seen_resources(
-    session: Session, actor: Actor, found: Agreement | Registration
-) -> dict[str, Any]:
+def _with_seen_resources(session: Session, actor: Actor, found: Registration) -> dict[str, Any]:
     wanted = select(Resource.id).where(Resource.id.in_(found.resource_ids))
     seen = catalogue.visible(session, actor)
     ids = set(session.scalars(wanted if seen is None else wanted.where(seen)))

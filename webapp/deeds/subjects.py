@@ -14,6 +14,7 @@ from ledger import (
     catalogue_imports,
     demands,
     duties,
+    evaluations,
     exclusions,
     feedback,
     log,
@@ -33,6 +34,7 @@ from ledger.catalogue_imports import CatalogueImport
 from ledger.demands import Demand
 from ledger.duties import Duty
 from ledger.errors import Missing
+from ledger.evaluations import Evaluation
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
 from ledger.objections import Objection
@@ -80,6 +82,12 @@ def _through(column: Any, model: type[Evidence], where: ColumnElement[bool]) -> 
 
 def _agreement_of(party: str) -> ColumnElement[bool]:
     return or_(Agreement.operator_id == party, Agreement.implementer_id == party)
+
+
+def _agreement_concerns(party: str) -> ColumnElement[bool]:
+    """Those of its sides, and those that ask it for consent to the use of its data."""
+    asked = cast(Agreement.provider_ids, String).contains(f'"{party}"')
+    return or_(_agreement_of(party), asked)
 
 
 def _licence_of(party: str) -> ColumnElement[bool]:
@@ -151,8 +159,11 @@ SUBJECTS = {
                 lambda _s, row: catalogue_imports.proposers(row), catalogue_imports.proposed_by,
                 lambda row: row.id, "import_id"),
         Subject("agreement", Agreement, agreements.by_number,
-                lambda _s, row: (row.operator_id, row.implementer_id), _agreement_of,
+                agreements.concerned, _agreement_concerns,
                 lambda row: row.number, "agreement_number"),
+        Subject("evaluation", Evaluation, evaluations.by_number, evaluations.owners,
+                lambda party: _through(Evaluation.agreement_id, Agreement, _agreement_of(party)),
+                lambda row: row.number, "evaluation_number"),
         Subject("application", Application, registration.application_by_number,
                 lambda _s, row: registration.owners(row),
                 lambda party: registration.of_party(Application, party),

@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from itertools import islice
 from typing import Any
 
 from marshmallow import Schema, fields
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from ledger import log, overdue, registration_changes
-from ledger.agreements import Agreement
+from ledger import agreement_ends, agreements, evaluations, log, overdue, registration_changes
+from ledger.agreements import OVER, RUNNING, Agreement
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
 from ledger.catalogue_imports import CatalogueImport
@@ -98,6 +99,12 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "catalogue.approve": ("catalogue", ("proposed",), _not_mine(CatalogueImport.imported_by)),
     "agreement.sign": ("agreement", ("proposed",),
                        lambda actor: Agreement.implementer_id == actor.party_id),
+    "agreement.consent": ("agreement", ("proposed",), lambda _actor: None),
+    "agreement.end": ("agreement", ("ending",), agreement_ends.awaits),
+    "agreement.hand_back": ("agreement", ("ended", "expired", "hand_back_open"),
+                            lambda actor: Agreement.operator_id.in_(actor.parties)),
+    "agreement.confirm_hand_back": ("agreement", ("handing_back",),
+                                    lambda actor: Agreement.implementer_id.in_(actor.parties)),
     "scheme.agree": ("scheme", ("proposed",), lambda actor: Scheme.agreement_id.in_(
         select(Agreement.id).where(Agreement.implementer_id == actor.party_id))),
     "voucher.issue": ("registration", ("registered",), lambda _actor: ~exists().where(
@@ -123,7 +130,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "feedback.close": ("feedback", ("answered",),
                        lambda actor: Feedback.party_id.in_(actor.parties)),
     "feedback.uphold": ("feedback", ("appealed",), _not_mine(Feedback.raised_by)),
-    "statement.draft": ("agreement", ("in_force",), lambda _actor: exists().where(
+    "statement.draft": ("agreement", (*RUNNING, *OVER), lambda _actor: exists().where(
         Payment.statement_id.is_(None), Payment.licence_id == Licence.id,
         Licence.voucher_id == Voucher.id, Voucher.registration_id == Registration.id,
         Registration.agreement_id == Agreement.id)),
@@ -132,9 +139,11 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
 
 @question("work.read", "/work", "What waits for me", answer=WorkAnswer)
 def work(desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
+    """What he may decide or do as it stands, and what of his is past its day."""
     today = local_date(desk.now).isoformat()
     found = [item for name in WAITING for item in _items(session, actor, name, today)]
     found += _stale(session, actor, local_date(desk.now))
+    found += _evaluations(session, actor, local_date(desk.now))
     found.sort(key=lambda item: (item["due"] or "9999", item["number"]))
     sees_alarms = bool(roles_of(actor) & set(MAY["outbox.read"]))
     return {"alarms": len(outbox.alarms(session)) if sees_alarms else 0, "items": found}
@@ -224,6 +233,9 @@ def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[di
             due = row.review_on
             if today < due:
                 continue  # its review is still to come
+        elif name == "agreement.consent":
+            if not agreements.consents_due(session, actor, row):
+                continue  # it waits for another body's
         elif noun in ("demand", "duty", "feedback", "objection"):
             due = row.due["on"] if row.due else None
         elif noun == "application":
@@ -247,6 +259,20 @@ def _stale(session: Session, actor: Actor, today: date) -> Iterator[dict[str, An
                 "about": item.title, "deed": "resource.change", "due": item.due_on, "noun": "resource",
                 "number": item.number, "state": None, "title": UPDATE,
             }  # fmt: skip
+
+
+def _evaluations(session: Session, actor: Actor, today: date) -> Iterator[dict[str, Any]]:
+    """The years of the actor's agreements that wait for their evaluation."""
+    if "provider" not in actor.roles:
+        return
+    mine = select(Agreement).where(Agreement.implementer_id.in_(actor.parties))
+    rows = session.scalars(mine.order_by(Agreement.id)).all()
+    title = DEEDS["evaluation.make"].title
+    for row, period in islice(evaluations.due(session, rows, today), EACH):
+        yield {
+            "about": row.title, "deed": "evaluation.make", "due": period.due_on.isoformat(),
+            "noun": "agreement", "number": row.number, "state": row.state, "title": title,
+        }  # fmt: skip
 
 
 def _related(actor: Actor, verb: str, subject: Any) -> list[ColumnElement[bool]] | None:

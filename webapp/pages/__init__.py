@@ -18,6 +18,7 @@ from ledger.parties import allowed
 from webapp import door
 from webapp.language import LANGUAGES, language, tr, translate
 from webapp.pages import (
+    agreements,
     catalogue,
     catalogue_export,
     catalogue_search,
@@ -43,7 +44,7 @@ from webapp.pages.menu import menu
 # Each of these files enters its own routes: `enter(app, limiter)`.
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
                            registration, value, revenue, usage, house, identity, witnesses, lists,
-                           resource, duties, catalogue)  # fmt: skip
+                           resource, duties, catalogue, agreements)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger.agreements import Agreement
+from ledger.agreements import RUNNING, Agreement
 from ledger.parties import Actor, Party
 from ledger.registration import Deposit
 from webapp.language import tr
@@ -100,7 +100,7 @@ def choices_for(session: Session, actor: Actor) -> Choices:
             return [(p.uscc, f"{p.name} {p.uscc}") for p in session.scalars(query)]
         if source == "agreements":
             mine = select(Agreement).where(
-                Agreement.operator_id == actor.party_id, Agreement.state == "in_force"
+                Agreement.operator_id == actor.party_id, Agreement.state.in_(RUNNING)
             )
             return [(a.number, f"{a.number} {a.title}") for a in session.scalars(mine)]
         if source == "deposits":

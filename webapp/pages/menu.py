@@ -23,6 +23,8 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Registration": (
         ("agreement_list", "agreement.read", "Agreements"),
+        ("evaluation_due", "evaluation.read", "Evaluations due"),
+        ("disclosure_list", "disclosure.read", "Authorised operation"),
         ("evidence_list", "evidence.read", "Deposits"),
         ("application_list", "application.read", "Applications"),
         ("registration_list", "registration.read", "Registrations"),

@@ -36,6 +36,8 @@ COLUMNS: dict[str, dict[str, str]] = {
                   "party_id": "Organisation", "reason": "Reason"},
     "agreement": {"number": "Number", "title": "Title", "mode": "Mode of authorisation",
                   "from_on": "First day", "until_on": "Last day", "state": "State"},
+    "evaluation": {"number": "Number", "period": "Year of the term", "until_on": "Last day",
+                   "verdict": "Verdict", "score": "Score", "state": "State"},
     "application": {"number": "Number", "title": "Title", "type": "Type of registration",
                     "object": "What is registered",
                     "state": "State", "deadlines": "Due"},
@@ -164,6 +166,8 @@ def address(endpoint: str, keys: Mapping[str, Any]) -> str:
 
 # What a noun's page needs besides its row: noun → function of session and row.
 EXTRA: dict[str, Any] = {}
+# What must hold besides right and state for a deed to be offered: name → function of session, actor, row.
+FITS: dict[str, Any] = {}
 
 
 def extra(noun: str) -> Any:
@@ -195,6 +199,8 @@ def offers(
         if deed.changes and moves is not None and getattr(row, "state", None) not in moves:
             continue
         if not deed.offered(session, row, local_date(door.the_desk().now)):
+            continue
+        if deed.name in FITS and not FITS[deed.name](session, actor, row):
             continue
         if deed.name == "voucher.freeze" and getattr(row, "frozen", False):
             continue

@@ -24,7 +24,6 @@ from ledger.registration_profiles import in_use, profile, profiles
 from ledger.vouchers import Voucher
 from valuation import methods
 from webapp import door
-from webapp.deeds import QUESTIONS
 from webapp.deeds.all import field, register
 from webapp.deeds.subjects import visible
 from webapp.language import tr
@@ -52,12 +51,11 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     app.jinja_env.filters["percent"] = percent
     app.jinja_env.globals |= {
         "application_facts": application_facts, "MATERIALS": field.MATERIALS,
-        "COMPLIANCE": field.COMPLIANCE, "ELEMENTS": field.ELEMENTS, "OBJECTS": field.OBJECTS,
-        "MODES": field.MODES, "RIGHTS": field.RIGHTS,
+        "COMPLIANCE": field.COMPLIANCE, "OBJECTS": field.OBJECTS, "RIGHTS": field.RIGHTS,
     }  # fmt: skip
     nouns.EXTRA |= {
-        "agreement": about_agreement, "application": about_application,
-        "objection": about_objection, "registration": about_registration,
+        "application": about_application, "objection": about_objection,
+        "registration": about_registration,
     }  # fmt: skip
     wizard.enter(app)
     app.add_url_rule("/notices", "notices", notices)
@@ -192,22 +190,6 @@ def application_facts(row: Application) -> dict[str, Any]:
     with door.the_desk().home.reading() as session:
         party = session.get_one(Party, row.party_id)
         return {**about_application(session, row), "party": party.name}
-
-
-def about_agreement(session: Session, row: Agreement) -> dict[str, Any]:
-    """Its resources, the schemes agreed under it, and what is registered under it."""
-    schemes = None
-    owners = (row.operator_id, row.implementer_id)
-    if allowed(door.actor(), "scheme.read", owners):
-        keys = {"agreement_number": row.number}
-        schemes = door.the_desk().ask(QUESTIONS["scheme.list"], door.who, keys, {"limit": "200"})[
-            "items"
-        ]
-    wanted = select(Registration).where(Registration.agreement_id == row.id)
-    return {
-        "registrations": session.scalars(wanted.order_by(Registration.id)).all(),
-        "resources": _resources(session, row.resource_ids), "schemes": schemes,
-    }  # fmt: skip
 
 
 def about_registration(session: Session, row: Registration) -> dict[str, Any]:

@@ -147,10 +147,12 @@ def grant(voucher_number: str) -> Any:
         registration = session.get_one(Registration, voucher.registration_id)
         agreement = session.get(Agreement, registration.agreement_id or "")
     until = local_date(voucher.valid_until).isoformat()
-    values = {
+    values: dict[str, Any] = {
         "from_on": local_date(desk.now).isoformat(),
         "until_on": min(until, agreement.until_on) if agreement else until,
     }  # fmt: skip
+    if agreement is not None and agreement.scenes:
+        values["terms"] = {"scene": agreement.scenes[0]["name"]}
     return nouns.deed_page(deed, keys, values, {}, None)
 
 

@@ -50,7 +50,8 @@ STEPS = {
     "materials": "Materials", "check": "Check and submit",
 }  # fmt: skip
 FIELDS: dict[str, tuple[str, ...]] = {
-    "what": ("object", "title", "summary", "agreement", "joint"), "resources": ("resources", "rights"),
+    "what": ("object", "title", "summary", "agreement", "joint"),
+    "resources": ("resources", "scenes", "rights"),
     "data": ("data",), "materials": ("materials", "attachments"), "check": (),
 }  # fmt: skip
 # What belongs into each material, for whoever writes it the first time.
@@ -151,6 +152,7 @@ def _returned(number: str) -> dict[str, Any]:
             ],
             "resources": sorted(session.scalars(codes)), "resubmits": number,
             **{name: shown[name] for name in ("materials", "object", "rights", "summary", "title")},
+            "scenes": shown["scenes"] or [],
         }  # fmt: skip
     flash(tr("The rules of the files are not kept with an application: enter them again, or leave "
              "them empty, and rules are proposed from each file."), "warning")  # fmt: skip
