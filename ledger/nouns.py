@@ -2,6 +2,7 @@
 
 from ledger import (
     agreements,
+    alarms,
     appraisals,
     books,
     catalogue,
@@ -27,7 +28,7 @@ from ledger import (
 from ledger.chain import outbox
 from ledger.store import Evidence
 
-NOUNS = (agreements, appraisals, books, catalogue, catalogue_imports, demands, duties, exclusions,
+NOUNS = (agreements, alarms, appraisals, books, catalogue, catalogue_imports, demands, duties, exclusions,
          feedback, handoff, log, outbox, parties, registration, revenue, search, settings, stewards,
          successions, trading, usage, vouchers, witnesses)  # fmt: skip
 

@@ -85,7 +85,7 @@ MAY: dict[str, dict[str, str]] = {
         "catalogue.export": "public:any",  # of what he may see
         "resource.add": "registrar:any",  # by hand; a provider proposes a change set
         "resource.read": "public:any",  # whose audience he belongs to
-        "duty.report": "registrar:any regulator:any provider:own",  # a cause to change the catalogue
+        "duty.report": "registrar:any provider:own",  # a cause to change the catalogue
         "duty.settle": "provider:own",
         "duty.confirm": "registrar:any",
         "duty.reopen": "registrar:any",
@@ -139,10 +139,17 @@ MAY: dict[str, dict[str, str]] = {
         "voucher.cancel": "registrar:other",
         "voucher.freeze": "regulator:other",
         "voucher.unfreeze": "regulator:other",
+        "registration.freeze": "regulator:other",  # all its vouchers at once
+        "registration.unfreeze": "regulator:other",
         "voucher.read": "operator:own registrar:any exchange:any regulator:any appraiser:any "
         "finance_maker:any finance_checker:any",
         "voucher.verify": "public:any",
         "voucher.export": "operator:own registrar:any exchange:any",  # its bundle, its PDF
+        "alarm.explain": "administrator:own provider:own operator:own registrar:own appraiser:own "
+        "exchange:own finance_maker:own finance_checker:own",  # who has to answer
+        "alarm.close": "regulator:any",
+        "alarm.reopen": "regulator:any",
+        "alarm.read": "member:own regulator:any",
         "appraisal.draft": "appraiser:any",
         "appraisal.approve": "appraiser:own",  # a second person of the maker's firm
         "appraisal.reject": "appraiser:own",

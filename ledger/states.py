@@ -106,6 +106,17 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "freeze": {"valid": "valid", "suspended": "suspended"},
         "unfreeze": {"valid": "valid", "suspended": "suspended"},
     },
+    "alarm": {
+        "raise": {None: "raised"},
+        "explain": {"raised": "explained"},
+        "close": {"explained": "closed"},
+        "reopen": {"explained": "raised"},
+        "settle": {  # its cause is gone
+            "raised": "settled",
+            "explained": "settled",
+            "closed": "closed",
+        },
+    },
     "agreement": {
         "propose": {None: "proposed"},
         "sign": {"proposed": "in_force"},

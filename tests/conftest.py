@@ -258,7 +258,8 @@ class Town:
 
     def change(self, verb: str, voucher: vouchers.Voucher, reason: str = "依法") -> None:
         login = "gwen" if verb in ("freeze", "unfreeze") else "rita"
-        self.do(login, vouchers.change, voucher, verb, reason, ORIGIN)
+        basis = BASIS if verb in vouchers.FREEZING else ""
+        self.do(login, vouchers.change, voucher, verb, reason, ORIGIN, basis)
 
     def publish_status(self, days: int = 7) -> vouchers.StatusList:
         with self.deed() as session:
@@ -388,6 +389,7 @@ class Town:
             return made
 
 
+BASIS = "《公共数据资源登记管理暂行办法》第二十条"
 LOG_KEY = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
 CREDENTIAL_KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 DEMO = Path(__file__).parent.parent / "data" / "demo"
