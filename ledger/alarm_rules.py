@@ -67,7 +67,7 @@ OUTSIDE_SCENE: Final = (
     "grant: {orders}."
 )
 ABOVE_CAP: Final = (
-    "Licence {number} was sold for {price} yuan; agreement {agreement} caps the price at {cap} yuan."
+    "Licence {number} was sold for {price} yuan; by agreement {agreement} the most is {cap} yuan."
 )
 NO_REASON: Final = "An act on chain could not be brought to an end."
 
@@ -116,7 +116,8 @@ def late_applications(session: Session, now: datetime) -> Iterator[Cause]:
 def late_answers(session: Session, now: datetime) -> Iterator[Cause]:
     """Demands and feedback past their day: the department's to answer, else the registrar's."""
     registrar, today = house_of(session, "registrar"), local_date(now)
-    for model in (Demand, Feedback):
+    models: tuple[Any, ...] = (Demand, Feedback)
+    for model in models:
         for row in session.scalars(select(model).where(model.due.is_not(None)).order_by(model.id)):
             due = row.due or {}
             is_theirs = due["what"] in ("answer", "supply")
@@ -325,12 +326,10 @@ def _licences(
         ).tuples()
 
 
-def _counted(
-    session: Session, batch: Batch, spans: Mapping[str, Sequence[Span]]
-) -> dict[str, int]:
+def _counted(session: Session, batch: Batch, spans: Mapping[str, Sequence[Span]]) -> dict[str, int]:
     """How many events of a batch fall into the spans of their licence."""
     counts: dict[str, int] = {}
-    for text in usage.rows_of(session, batch.no):
+    for text in usage.spelled_rows(session, batch.no):
         row = orjson.loads(text)
         order, at = row["licence"], row["at"]
         if any(begins <= at < ends for begins, ends in spans.get(order, ())):

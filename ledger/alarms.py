@@ -1,7 +1,7 @@
 """Alarms (预警): what the regulator must know, who has to answer for it, and what came of it.
 
-    raised ─explain→ explained ─close→ closed          settle: the cause is gone, the system says so
-       ↑──────reopen─────┘                             raised, explained → settled; closed stays closed
+    raised ─explain→ explained ─close→ closed          resolve: the cause is gone, the system says so
+       ↑──────reopen─────┘                             raised, explained → resolved; closed stays closed
 
 `look`, rung by a timer, raises an alarm for each cause (`alarm_rules`), once; one that comes back after
 it was gone is a new alarm. Of usage it looks at each batch once: a mark says up to which record of the
@@ -33,7 +33,7 @@ OPEN = ("raised", "explained")
 USAGE_MARK = "usage"
 AUDIT = "audit_difference"
 AUDITED = "The audit found {count} differences in {records} records."
-SETTLED = "The cause is gone."
+RESOLVED = "The cause is gone."
 
 
 class Alarm(Evidence):
@@ -71,16 +71,16 @@ class AlarmMark(Base):
     leaf_count: Mapped[int]
 
 
-# -- raised and settled by the system ------------------------------------------------------------------
+# -- raised and resolved by the system ------------------------------------------------------------------
 
 
 def look(session: Session, now: datetime) -> int:
-    """Raise what is new and settle what is gone; returns how many. Two who look at once raise one."""
+    """Raise what is new and resolve what is gone; returns how many. Two who look at once raise one."""
     hold(session, "alarms")
     done = 0
     for kind, rules in STANDING.items():
         found = [cause for rule in rules for cause in rule(session, now)]
-        done += raise_all(session, now, found) + settle_gone(session, now, kind, found)
+        done += raise_all(session, now, found) + resolve_gone(session, now, kind, found)
     return done + _look_at_usage(session, now)
 
 
@@ -143,33 +143,33 @@ def _raise(session: Session, now: datetime, cause: Cause, occurrence: int) -> No
     session.flush()
 
 
-def settle_gone(
-    session: Session, now: datetime, kind: str, causes: Iterable[Cause]
-) -> int:
+def resolve_gone(session: Session, now: datetime, kind: str, causes: Iterable[Cause]) -> int:
     """Settle the alarms of a kind whose cause is none of these any more; returns how many."""
     known = {cause.key for cause in causes}
     lasting = select(Alarm).where(Alarm.kind == kind, Alarm.gone_at.is_(None)).order_by(Alarm.id)
     gone = [alarm for alarm in session.scalars(lasting) if alarm.cause not in known]
     for alarm in gone:
-        settle(session, now, alarm)
+        resolve(session, now, alarm)
     return len(gone)
 
 
-def settle(session: Session, now: datetime, alarm: Alarm) -> None:
-    """The cause is gone: an open alarm is settled, a closed one stays closed."""
-    alarm.state, alarm.due = move("alarm", "settle", alarm.state), None
+def resolve(session: Session, now: datetime, alarm: Alarm) -> None:
+    """The cause is gone: an open alarm is resolved, a closed one stays closed."""
+    alarm.state, alarm.due = move("alarm", "resolve", alarm.state), None
     alarm.gone_at = now.replace(microsecond=0)
-    log.append(session, alarm, "alarm.settled", SYSTEM, reason=SETTLED)
+    log.append(session, alarm, "alarm.resolved", SYSTEM, reason=RESOLVED)
 
 
 def of_audit(session: Session, now: datetime, found: Mapping[str, Any]) -> str | None:
-    """Raise one alarm for what an audit found, and settle those it no longer finds; its number or None.
+    """Raise one alarm for what an audit found, and resolve those it no longer finds; its number or None.
 
-    The same differences found again raise nothing. An audit without the chain settles nothing. Of a
+    The same differences found again raise nothing. An audit without the chain resolves nothing. Of a
     difference only its place is kept: what stands there may be withheld.
     """
     hold(session, "alarms")
-    places = [{key: str(one[key]) for key in ("kind", "name", "field")} for one in found["differences"]]
+    places = [
+        {key: str(one[key]) for key in ("kind", "name", "field")} for one in found["differences"]
+    ]
     causes = []
     if found["count"]:
         digest = digest_text(canonical_fast([found["count"], places]))
@@ -179,7 +179,7 @@ def of_audit(session: Session, now: datetime, found: Mapping[str, Any]) -> str |
         causes = [Cause(AUDIT, f"{AUDIT}:{digest}", "log", "", "", owner, AUDITED, facts)]
         raise_all(session, now, causes)
     if not found["offline"]:
-        settle_gone(session, now, AUDIT, causes)
+        resolve_gone(session, now, AUDIT, causes)
     wanted = select(Alarm.number).where(Alarm.cause.in_([one.key for one in causes]))
     return session.scalar(wanted.order_by(Alarm.occurrence.desc()).limit(1))
 
@@ -217,7 +217,12 @@ def _decide(actor: Actor, now: datetime, alarm: Alarm, verb: str, reason: str) -
     if not reason.strip():
         raise Invalid("State the ground of the decision.")
     alarm.state = state
-    alarm.decision = {"at": instant(now), "by": actor.member_id, "text": reason.strip(), "verdict": verb}
+    alarm.decision = {
+        "at": instant(now),
+        "by": actor.member_id,
+        "text": reason.strip(),
+        "verdict": verb,
+    }
 
 
 def _due(now: datetime) -> dict[str, Any]:
@@ -236,6 +241,20 @@ def counts(session: Session) -> dict[tuple[str, str], int]:
     """How many alarms there are of each kind and state."""
     found = select(Alarm.kind, Alarm.state, func.count()).group_by(Alarm.kind, Alarm.state)
     return {(kind, state): count for kind, state, count in session.execute(found).tuples()}
+
+
+def is_late(alarm: Alarm, today: str) -> bool:
+    """Whether the owner has not answered by the day he had to."""
+    return alarm.state == "raised" and alarm.due is not None and alarm.due["on"] < today
+
+
+def late(session: Session, today: str) -> dict[str, int]:
+    """How many alarms of each kind were not answered by the day they had to be."""
+    found: dict[str, int] = {}
+    for alarm in session.scalars(select(Alarm).where(Alarm.state == "raised")):
+        if is_late(alarm, today):
+            found[alarm.kind] = found.get(alarm.kind, 0) + 1
+    return found
 
 
 def oldest(session: Session, limit: int) -> Sequence[Alarm]:

@@ -57,6 +57,12 @@ _USCC_DIGITS = 8  # the registering authority, the kind and the place come first
 _USCC_CHARACTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 RELATIONS = ("own", "other", "any")
 
+
+def _but_the_regulator(relation: str) -> str:
+    """Every role but his: he sees all and changes nothing but freezes."""
+    return " ".join(f"{role}:{relation}" for role in ROLES if role != "regulator")
+
+
 # verb → role → relation: whether his organisation is one of the subject's owners, is none of them,
 # or it does not matter. The only table of who may do what; that nobody decides on what he made
 # himself, each verb sees to with `require_other`.
@@ -107,11 +113,11 @@ MAY: dict[str, dict[str, str]] = {
         "exclusion.reject": "registrar:any",
         "exclusion.end": "registrar:any",
         "exclusion.read": "member:any",
-        "feedback.raise": "member:any",  # 异议, 质量反馈 on a resource he may see
-        "feedback.withdraw": "member:own",
+        "feedback.raise": _but_the_regulator("any"),  # 异议, 质量反馈 on a resource he may see
+        "feedback.withdraw": _but_the_regulator("own"),
         "feedback.answer": "provider:own registrar:own",  # the provider's; without one the registrars'
-        "feedback.close": "member:own",
-        "feedback.appeal": "member:own",
+        "feedback.close": _but_the_regulator("own"),
+        "feedback.appeal": _but_the_regulator("own"),
         "feedback.uphold": "registrar:other",
         "feedback.dismiss": "registrar:other",
         "feedback.read": "member:own registrar:any regulator:any",
@@ -144,9 +150,9 @@ MAY: dict[str, dict[str, str]] = {
         "voucher.read": "operator:own registrar:any exchange:any regulator:any appraiser:any "
         "finance_maker:any finance_checker:any",
         "voucher.verify": "public:any",
-        "voucher.export": "operator:own registrar:any exchange:any",  # its bundle, its PDF
-        "alarm.explain": "administrator:own provider:own operator:own registrar:own appraiser:own "
-        "exchange:own finance_maker:own finance_checker:own",  # who has to answer
+        "voucher.export": "operator:own registrar:any exchange:any regulator:any",  # its bundle, its PDF
+        "alarm.explain": _but_the_regulator("own"),  # 预警: who has to answer
+        "supervision.read": "regulator:any",  # 监管总览
         "alarm.close": "regulator:any",
         "alarm.reopen": "regulator:any",
         "alarm.read": "member:own regulator:any",

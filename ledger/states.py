@@ -111,9 +111,9 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "explain": {"raised": "explained"},
         "close": {"explained": "closed"},
         "reopen": {"explained": "raised"},
-        "settle": {  # its cause is gone
-            "raised": "settled",
-            "explained": "settled",
+        "resolve": {  # its cause is gone
+            "raised": "resolved",
+            "explained": "resolved",
             "closed": "closed",
         },
     },

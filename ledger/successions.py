@@ -110,7 +110,7 @@ HOLDINGS = (
     Holding(Exclusion, over=("rejected", "ended"), answers="party_id"),
     Holding(Feedback, ("party_id", "department_id"), over=("closed", "withdrawn"),
             answers="department_id"),
-    Holding(Alarm, ("owner_id",), over=("closed", "settled")),
+    Holding(Alarm, ("owner_id",), over=("closed", "resolved")),
     Holding(Duty, over=("confirmed",), answers="party_id"),
     Holding(Member, number="id"),
     Holding(Steward, number="id", over=("relieved",)),

@@ -667,7 +667,7 @@ def _chunks(session: Session, no: int) -> Iterator[list[tuple[Any, ...]]]:
         last = found[-1][0]
 
 
-def rows_of(session: Session, no: int) -> Iterator[bytes]:
+def spelled_rows(session: Session, no: int) -> Iterator[bytes]:
     """The canonical rows of a batch, in order, read a chunk at a time."""
     for chunk in _chunks(session, no):
         yield from (row for _, _, _, row in chunk)

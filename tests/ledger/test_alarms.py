@@ -1,16 +1,10 @@
 """Alarms: each is raised by its cause, once, answered by who has to, closed by the regulator alone."""
 
-import io
-from datetime import timedelta
-from typing import Any
+from sqlalchemy import select
 
-import pytest
-from sqlalchemy import func, select
-
-from ledger import alarms, duties, registration, usage, vouchers
+from ledger import alarms, registration, vouchers
 from ledger.alarms import Alarm
-from ledger.calendar import local_date
-from tests.conftest import BASIS, ORIGIN, Town
+from tests.conftest import Town
 from tests.ledger.test_usage import Counter, ndjson
 
 
@@ -30,7 +24,7 @@ def only(town: Town, kind: str) -> Alarm:
     return one
 
 
-def test_a_decision_past_its_day_is_an_alarm_of_the_registrars_and_settled_when_made(
+def test_a_decision_past_its_day_is_an_alarm_of_the_registrars_and_resolved_when_made(
     town: Town,
 ) -> None:
     made = town.application()
@@ -44,7 +38,7 @@ def test_a_decision_past_its_day_is_an_alarm_of_the_registrars_and_settled_when_
     town.do("rita", registration.accept, made)
     assert look(town) == 1
     alarm = only(town, "overdue")
-    assert (alarm.state, alarm.gone_at, alarm.due) == ("settled", town.now, None)
+    assert (alarm.state, alarm.gone_at, alarm.due) == ("resolved", town.now, None)
     assert look(town) == 0
 
 

@@ -1,6 +1,7 @@
 """Every file that enters deeds and questions; importing this makes `DEEDS` and `QUESTIONS` whole."""
 
 from webapp.deeds import (
+    alarms,
     catalogue,
     circulation,
     demands,
@@ -22,6 +23,7 @@ from webapp.deeds import (
 )
 
 __all__ = [
+    "alarms",
     "catalogue",
     "circulation",
     "demands",

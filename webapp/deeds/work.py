@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from ledger import log, overdue
 from ledger.agreements import Agreement
+from ledger.alarms import Alarm
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
 from ledger.catalogue_imports import CatalogueImport
@@ -26,6 +27,7 @@ from ledger.revenue import Scheme, Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from webapp.deeds import DEEDS, Desk, question
+from webapp.deeds.alarms import KINDS
 from webapp.deeds.subjects import BY_NOUN, owned, visible
 
 EACH = 20
@@ -108,6 +110,8 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "feedback.close": ("feedback", ("answered",),
                        lambda actor: Feedback.party_id.in_(actor.parties)),
     "feedback.uphold": ("feedback", ("appealed",), _not_mine(Feedback.raised_by)),
+    "alarm.explain": ("alarm", ("raised",), lambda actor: Alarm.owner_id.in_(actor.parties)),
+    "alarm.close": ("alarm", ("explained",), lambda _actor: None),
     "statement.draft": ("agreement", ("in_force",), lambda _actor: exists().where(
         Payment.statement_id.is_(None), Payment.licence_id == Licence.id,
         Licence.voucher_id == Voucher.id, Voucher.registration_id == Registration.id,
@@ -207,13 +211,14 @@ def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[di
             due = row.review_on
             if today < due:
                 continue  # its review is still to come
-        elif noun in ("demand", "duty", "feedback"):
+        elif noun in ("alarm", "demand", "duty", "feedback"):
             due = row.due["on"] if row.due else None
         elif noun == "application":
             due = next((limit["on"] for limit in row.deadlines.values()), None)
         yield {
             "about": getattr(row, "title", None) or getattr(row, "purpose", "")
-            or getattr(row, "description", "") or getattr(row, "file_name", ""),
+            or getattr(row, "description", "") or getattr(row, "file_name", "")
+            or (KINDS[row.kind] if noun == "alarm" else ""),
             "deed": name, "due": due, "noun": noun, "number": subject.number(row),
             "state": row.state, "title": deed.title,
         }  # fmt: skip
