@@ -272,7 +272,9 @@ class Town:
                 LAPSED_USED, {"count": 3, "number": f"PC-{n}", "orders": "XK-1"},
             )  # fmt: skip
             alarms.raise_all(session, self.now, [cause])
-            made = session.scalars(select(alarms.Alarm).where(alarms.Alarm.cause == cause.key)).one()
+            made = session.scalars(
+                select(alarms.Alarm).where(alarms.Alarm.cause == cause.key)
+            ).one()
         if login:
             self.do(login, alarms.explain, made, "系统时钟有误，已更正")
         return made

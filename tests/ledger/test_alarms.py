@@ -54,7 +54,11 @@ def test_a_decision_past_its_day_is_an_alarm_of_the_registrars_and_resolved_when
     town.later(days=4)  # acceptance was due within three working days
     assert look(town) == 1
     alarm = only(town, "overdue")
-    assert (alarm.about_number, alarm.state, alarm.number) == (made.number, "raised", "JB2026-000001")
+    assert (alarm.about_number, alarm.state, alarm.number) == (
+        made.number,
+        "raised",
+        "JB2026-000001",
+    )
     assert alarm.owner_id == town.parties["registry"]
     assert alarm.facts == {"due": "2026-03-05", "number": made.number}
     assert look(town) == 0, "once"
