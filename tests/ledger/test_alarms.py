@@ -297,7 +297,7 @@ def test_two_workers_at_once_raise_one(town: Town) -> None:
         start.wait()
         try:
             look(town)
-        except Exception as error:  # noqa: BLE001 - told below
+        except Exception as error:
             errors.append(error)
 
     workers = [threading.Thread(target=work) for _ in range(4)]

@@ -261,7 +261,7 @@ def on_all(*before: str) -> Callable[[Site], Request]:
 def on_alarm(login: str, explained: str = "", **body: str) -> Callable[[Site], Request]:
     def make(site: Site) -> Request:
         keys = {"alarm_number": site.town.alarm(explained).number}
-        return Request(login, keys, body, other={name: "另一说法" for name in body})
+        return Request(login, keys, body, other=dict.fromkeys(body, "另一说法"))
 
     return make
 

@@ -3,7 +3,8 @@
 import pytest
 
 from ledger.parties import MAY, Actor, allowed
-from webapp.deeds import DEEDS, all as every
+from webapp.deeds import DEEDS
+from webapp.deeds import all as every
 
 assert every
 # All that he does besides reading: freezes, alarms, audits; and what everybody does for himself.
