@@ -2,6 +2,7 @@
 
 from ledger import (
     agreements,
+    alarms,
     appraisals,
     books,
     catalogue,
@@ -29,9 +30,9 @@ from ledger import (
 from ledger.chain import outbox
 from ledger.store import Evidence
 
-NOUNS = (agreements, appraisals, books, catalogue, catalogue_imports, demands, duties, evaluations,
-         exclusions, feedback, handoff, log, objections, outbox, parties, registration, revenue, search,
-         settings, stewards, successions, trading, usage, vouchers, witnesses)  # fmt: skip
+NOUNS = (agreements, alarms, appraisals, books, catalogue, catalogue_imports, demands, duties, evaluations,
+         exclusions, feedback, handoff, log, objections, outbox, parties, registration, revenue,
+         search, settings, stewards, successions, trading, usage, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

@@ -57,6 +57,12 @@ _USCC_DIGITS = 8  # the registering authority, the kind and the place come first
 _USCC_CHARACTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 RELATIONS = ("own", "other", "any")
 
+
+def _but_the_regulator(relation: str) -> str:
+    """Every role but his: he sees all and changes nothing but freezes."""
+    return " ".join(f"{role}:{relation}" for role in ROLES if role != "regulator")
+
+
 # verb → role → relation: whether his organisation is one of the subject's owners, is none of them,
 # or it does not matter. The only table of who may do what; that nobody decides on what he made
 # himself, each verb sees to with `require_other`.
@@ -87,7 +93,7 @@ MAY: dict[str, dict[str, str]] = {
         "catalogue.export": "public:any",  # of what he may see
         "resource.add": "registrar:any",  # by hand; a provider proposes a change set
         "resource.read": "public:any",  # whose audience he belongs to
-        "duty.report": "registrar:any regulator:any provider:own",  # a cause to change the catalogue
+        "duty.report": "registrar:any provider:own",  # a cause to change the catalogue
         "duty.settle": "provider:own",
         "duty.confirm": "registrar:any",
         "duty.reopen": "registrar:any",
@@ -109,11 +115,11 @@ MAY: dict[str, dict[str, str]] = {
         "exclusion.reject": "registrar:any",
         "exclusion.end": "registrar:any",
         "exclusion.read": "member:any",
-        "feedback.raise": "member:any",  # 异议, 质量反馈 on a resource he may see
-        "feedback.withdraw": "member:own",
+        "feedback.raise": _but_the_regulator("any"),  # 异议, 质量反馈 on a resource he may see
+        "feedback.withdraw": _but_the_regulator("own"),
         "feedback.answer": "provider:own registrar:own",  # the provider's; without one the registrars'
-        "feedback.close": "member:own",
-        "feedback.appeal": "member:own",
+        "feedback.close": _but_the_regulator("own"),
+        "feedback.appeal": _but_the_regulator("own"),
         "feedback.uphold": "registrar:other",
         "feedback.dismiss": "registrar:other",
         "feedback.read": "member:own registrar:any regulator:any",
@@ -180,10 +186,17 @@ MAY: dict[str, dict[str, str]] = {
         "voucher.cancel": "registrar:other",
         "voucher.freeze": "regulator:other",
         "voucher.unfreeze": "regulator:other",
+        "registration.freeze": "regulator:other",  # all its vouchers at once
+        "registration.unfreeze": "regulator:other",
         "voucher.read": "operator:own registrar:any exchange:any regulator:any appraiser:any "
         "finance_maker:any finance_checker:any",
         "voucher.verify": "public:any",
-        "voucher.export": "operator:own registrar:any exchange:any",  # its bundle, its PDF
+        "voucher.export": "operator:own registrar:any exchange:any regulator:any",  # its bundle, its PDF
+        "alarm.explain": _but_the_regulator("own"),  # 预警: who has to answer
+        "supervision.read": "regulator:any",  # 监管总览
+        "alarm.close": "regulator:any",
+        "alarm.reopen": "regulator:any",
+        "alarm.read": "member:own regulator:any",
         "appraisal.draft": "appraiser:any",
         "appraisal.approve": "appraiser:own",  # a second person of the maker's firm
         "appraisal.reject": "appraiser:own",

@@ -208,9 +208,8 @@ def _content(
     if ids and ids != registration.resource_ids:
         wanted["resource_ids"] = ids
         agreement = _agreement_of(session, registration)
-        name_scope_faults(
-            session, faults, registration.party_id, agreement, registration.object, ids
-        )
+        name_scope_faults(session, faults, registration.party_id, agreement, registration.object, ids,
+                          registration.scenes or [])  # fmt: skip
     if asked.deposits:
         wanted["deposit_ids"] = [one.id for one in asked.deposits]
     if not wanted:

@@ -123,6 +123,17 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "freeze": {"valid": "valid", "suspended": "suspended"},
         "unfreeze": {"valid": "valid", "suspended": "suspended"},
     },
+    "alarm": {
+        "raise": {None: "raised"},
+        "explain": {"raised": "explained"},
+        "close": {"explained": "closed"},
+        "reopen": {"explained": "raised"},
+        "resolve": {  # its cause is gone
+            "raised": "resolved",
+            "explained": "resolved",
+            "closed": "closed",
+        },
+    },
     "agreement": {
         "propose": {None: "proposed"},
         "consent": {"proposed": "proposed"},  # of another body whose data it names, 27号 art. 5

@@ -32,6 +32,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
 from ledger.agreements import NEVER, OVER, Agreement, runs_on
+from ledger.alarms import Alarm
 from ledger.calendar import local_date
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
@@ -109,6 +110,7 @@ HOLDINGS = (
     Holding(Exclusion, over=("rejected", "ended"), answers="party_id"),
     Holding(Feedback, ("party_id", "department_id"), over=("closed", "withdrawn"),
             answers="department_id"),
+    Holding(Alarm, ("owner_id",), over=("closed", "resolved")),
     Holding(Duty, over=("confirmed",), answers="party_id"),
     Holding(Member, number="id"),
     Holding(Steward, number="id", over=("relieved",)),

@@ -667,6 +667,12 @@ def _chunks(session: Session, no: int) -> Iterator[list[tuple[Any, ...]]]:
         last = found[-1][0]
 
 
+def spelled_rows(session: Session, no: int) -> Iterator[bytes]:
+    """The canonical rows of a batch, in order, read a chunk at a time."""
+    for chunk in _chunks(session, no):
+        yield from (row for _, _, _, row in chunk)
+
+
 def _read(session: Session, no: int, after: int, limit: int) -> list[tuple[Any, ...]]:
     """Stored rows as (n, event, salt, row's bytes) by the driver itself: objects would take ten times."""
     sign, text, more = "?", "CAST(row AS BLOB)", {}

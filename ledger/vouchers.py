@@ -23,11 +23,12 @@ from ledger.proof import credential as credentials
 from ledger.proof.bundle import voucher_key
 from ledger.proof.encoding import instant
 from ledger.registration import RIGHTS, Registration, check_code, coded
-from ledger.states import move
+from ledger.states import MOVES, move
 from ledger.store import Base, Evidence, lock, new_id, next_number
 
 KINDS = {"registration": 1, "authorised_use": 2}  # 登记凭证, 授权使用凭证; the numbers on chain
 VERBS = ("suspend", "resume", "revoke", "cancel", "freeze", "unfreeze")
+FREEZING = ("freeze", "unfreeze")
 STATUS_OF = {word: number for number, word in enumerate(credentials.STATUS_WORDS)}
 STATUS_SUBJECT = "status-list"
 
@@ -52,6 +53,8 @@ class Voucher(Evidence):
     state: Mapped[str]
     frozen: Mapped[bool]
     pledged: Mapped[bool]
+    freeze_ground: Mapped[dict[str, Any] | None]
+    """why it was last frozen or unfrozen: {"at", "basis", "by", "reason", "verb"}"""
 
 
 class Disclosure(Base):
@@ -159,7 +162,7 @@ def issue(
         party_id=holder.id, holder_address=holder_address, rights=list(registration.rights),
         valid_from=valid_from, valid_until=registration.valid_until, status_index=index,
         credential=signed, digest="sha256:" + digest.hex(), issued_by=actor.member_id,
-        state=move("voucher", "issue", None), frozen=False, pledged=False,
+        state=move("voucher", "issue", None), frozen=False, pledged=False, freeze_ground=None,
     )  # fmt: skip
     log.append(session, voucher, "voucher.issued", actor.member_id)
     session.flush()
@@ -187,22 +190,32 @@ def change(
     verb: str,
     reason: str,
     origin: str,
+    basis: str = "",
 ) -> None:
-    """Suspend, resume, revoke, cancel, freeze or unfreeze a voucher; the ground must be stated."""
+    """Suspend, resume, revoke, cancel, freeze or unfreeze a voucher; the ground must be stated.
+
+    Who freezes or unfreezes names the law or decision it rests on too (`basis`); both stay with it.
+    """
     if verb not in VERBS:
         raise Invalid("A voucher can be made to {verbs}.", verbs=", ".join(VERBS))
     may(actor, f"voucher.{verb}", voucher.party_id, f"Voucher {voucher.number}")
     if not reason.strip():
         raise Invalid("State the ground of the decision.")
+    if verb in FREEZING and not basis.strip():
+        raise Invalid("Name the law or the decision that it rests on.")
     if voucher.frozen and verb not in ("unfreeze", "suspend", "revoke"):
         raise Conflict("Voucher {number} is frozen by the regulator.", number=voucher.number)
-    if voucher.frozen != (verb == "unfreeze") and verb in ("freeze", "unfreeze"):
+    if voucher.frozen != (verb == "unfreeze") and verb in FREEZING:
         raise Conflict("Voucher {number} is not frozen.", number=voucher.number)
     if voucher.pledged and verb == "cancel":
         raise Conflict("Voucher {number} is pledged.", number=voucher.number)
     voucher.state = move("voucher", verb, voucher.state)
-    if verb in ("freeze", "unfreeze"):
+    if verb in FREEZING:
         voucher.frozen = verb == "freeze"
+        voucher.freeze_ground = {
+            "at": instant(now), "basis": basis.strip(), "by": actor.member_id, "reason": reason.strip(),
+            "verb": verb,
+        }  # fmt: skip
     log.append(session, voucher, f"voucher.{verb}", actor.member_id, reason=reason)
     arguments = [
         "0x" + voucher_key(origin, voucher.number).hex(),
@@ -210,6 +223,39 @@ def change(
         outbox.REASON,
     ]
     _on_chain(session, now, voucher, origin, verb, arguments)
+
+
+def change_all(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    registration: Registration,
+    verb: str,
+    *,
+    basis: str,
+    reason: str,
+    origin: str,
+) -> list[Voucher]:
+    """Freeze or unfreeze all vouchers of a registration at once, each with its own record."""
+    assert verb in FREEZING, verb
+    may(actor, f"registration.{verb}", registration.party_id, f"Registration {registration.code}")
+    found = session.scalars(
+        select(Voucher)
+        .where(
+            Voucher.registration_id == registration.id,
+            Voucher.state.in_([state for state in MOVES["voucher"][verb] if state is not None]),
+            Voucher.frozen.is_(verb == "unfreeze"),
+        )
+        .order_by(Voucher.id)
+    ).all()
+    if not found:
+        raise Conflict(
+            "No voucher of registration {code} can be made to {verb}.",
+            code=registration.code, verb=verb,
+        )  # fmt: skip
+    for voucher in found:
+        change(session, actor, now, voucher, verb, reason, origin, basis)
+    return list(found)
 
 
 def publish_status(

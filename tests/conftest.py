@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from ledger import (
     agreements,
+    alarms,
     appraisals,
     catalogue,
     demands,
@@ -39,6 +40,7 @@ from ledger import (
     trading,
     vouchers,
 )
+from ledger.alarm_rules import LAPSED_USED, Cause
 from ledger.calendar import local_date, years_after
 from ledger.chain import keys, outbox
 from ledger.chain.outbox import Deployment
@@ -272,7 +274,24 @@ class Town:
 
     def change(self, verb: str, voucher: vouchers.Voucher, reason: str = "依法") -> None:
         login = "gwen" if verb in ("freeze", "unfreeze") else "rita"
-        self.do(login, vouchers.change, voucher, verb, reason, ORIGIN)
+        basis = BASIS if verb in vouchers.FREEZING else ""
+        self.do(login, vouchers.change, voucher, verb, reason, ORIGIN, basis)
+
+    def alarm(self, login: str = "") -> alarms.Alarm:
+        """An alarm of olga's organisation: usage while its voucher was suspended; explained by `login`."""
+        with self.deed() as session:
+            n = next(_count)
+            cause = Cause(
+                "lapsed_used", f"lapsed_used:{n}", "usage", f"{n}", f"PC-{n}", self.parties["operator"],
+                LAPSED_USED, {"count": 3, "number": f"PC-{n}", "orders": "XK-1"},
+            )  # fmt: skip
+            alarms.raise_all(session, self.now, [cause])
+            made = session.scalars(
+                select(alarms.Alarm).where(alarms.Alarm.cause == cause.key)
+            ).one()
+        if login:
+            self.do(login, alarms.explain, made, "系统时钟有误，已更正")
+        return made
 
     def publish_status(self, days: int = 7) -> vouchers.StatusList:
         with self.deed() as session:
@@ -402,6 +421,7 @@ class Town:
             return made
 
 
+BASIS = "《公共数据资源登记管理暂行办法》第二十条"
 LOG_KEY = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
 CREDENTIAL_KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 DEMO = Path(__file__).parent.parent / "data" / "demo"

@@ -270,7 +270,7 @@ class TestTheMainJob:
         number = made[lang]["voucher"]
         feng.go(f"/vouchers/{number}")
         feng.click(said(lang, "Freeze"))
-        feng.fill(reason="专项检查")
+        feng.fill(basis="监管决定〔2026〕1号", reason="专项检查")
         feng.press(said(lang, "Freeze"))
         feng.sees(said(lang, "frozen"))
         phone = people("public", lang, PHONE, sign_in=False)
@@ -282,7 +282,7 @@ class TestTheMainJob:
         phone.look("phone-voucher")
         feng.go(f"/vouchers/{number}")
         feng.click(said(lang, "Unfreeze"))
-        feng.fill(reason="检查结束")
+        feng.fill(basis="监管决定〔2026〕2号", reason="检查结束")
         feng.press(said(lang, "Unfreeze"))
         feng.go("/house")
         feng.look("house")

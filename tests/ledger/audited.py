@@ -181,6 +181,7 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     settle()
     town.appraisal(town.get(registration.Registration, voucher))
     town.catalogue_affairs()
+    town.alarm("olga")
     _rest(town, folder, licence)
     settle()
     with town.deed() as session:

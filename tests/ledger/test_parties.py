@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from ledger import (
     agreements,
+    alarms,
     appraisals,
     catalogue,
     catalogue_imports,
@@ -46,6 +47,7 @@ from ledger.proof.checkpoint import parse_note
 from ledger.proof.encoding import digest_text
 from ledger.tables.events import read_events
 from tests.conftest import (
+    BASIS,
     CAST,
     CHECKER_KEYS,
     CREDENTIAL_KEY,
@@ -75,7 +77,14 @@ Do = Callable[[Town, str, Any], Any]  # (town, login, the subjects that stand re
 
 
 def change(verb: str) -> Do:
-    return lambda t, who, on: t.do(who, vouchers.change, on.voucher, verb, "依法", ORIGIN)
+    return lambda t, who, on: t.do(who, vouchers.change, on.voucher, verb, "依法", ORIGIN, BASIS)
+
+
+def change_all(verb: str) -> Do:
+    return lambda t, who, on: t.do(
+        who, vouchers.change_all, t.get(registration.Registration, on.voucher), verb, basis=BASIS,
+        reason="依法", origin=ORIGIN,
+    )  # fmt: skip
 
 
 def submit(town: Town, who: str, on: Any) -> Any:
@@ -224,6 +233,10 @@ VERBS: dict[str, Do] = {
         who, registration.code, on.on_notice, t.get(agreements.Agreement, on.on_notice)),
     "voucher.issue": issue,
     **{f"voucher.{verb}": change(verb) for verb in vouchers.VERBS},
+    **{f"registration.{verb}": change_all(verb) for verb in vouchers.FREEZING},
+    "alarm.explain": lambda t, who, on: t.do(who, alarms.explain, on.alarm_raised, "x"),
+    "alarm.close": lambda t, who, on: t.do(who, alarms.close, on.alarm_explained, "x"),
+    "alarm.reopen": lambda t, who, on: t.do(who, alarms.reopen, on.alarm_explained, "x"),
     "appraisal.draft": lambda t, who, on: t.do(who, appraisals.draft, **on.appraisal_facts),
     "appraisal.approve": lambda t, who, on: t.do(who, appraisals.approve, on.appraisal),
     "appraisal.reject": lambda t, who, on: t.do(who, appraisals.reject, on.appraisal, "x"),
@@ -264,7 +277,8 @@ OWNER = {
     "scheme.propose": "operator",
     "usage.import": "operator",
     **dict.fromkeys(("steward.name", "steward.relieve"), "bureau"),
-    **{verb: "operator" for verb in VERBS if verb.partition(".")[0] in ("application", "voucher")},
+    **{verb: "operator" for verb in VERBS
+       if verb.partition(".")[0] in ("application", "voucher", "registration", "alarm")},
     **dict.fromkeys(("appraisal.approve", "appraisal.reject"), "firm"),
     **{f"statement.{act}": "treasury" for act in ("propose", "reopen", "approve", "reject")},
     **{f"catalogue.{act}": "bureau" for act in ("approve", "reject", "undo")},
@@ -289,6 +303,7 @@ MAKER = {
     "appraisal.reject": "anna",
     "member.change": "newt",  # the administrator of himself
     "scheme.agree": "olga",
+    **dict.fromkeys(("alarm.close", "alarm.reopen"), "olga"),
     **{f"statement.{act}": "mona" for act in ("propose", "reopen", "approve", "reject")},
     **{verb: "olga" for verb in VERBS if verb.startswith("application.")},
     **dict.fromkeys(("catalogue.approve", "catalogue.reject"), "paul"),
@@ -304,6 +319,7 @@ DECISIONS = sorted(set(MAKER) - ONLY_THE_MAKER - {"application.submit"})
 # What stands ready is not in the state for these, or not on a chain: who may is told that.
 OUT_OF_STATE = {
     "package.pack", "statement.draft", "statement.reopen", "voucher.resume", "voucher.unfreeze",
+    "registration.unfreeze",
 }  # fmt: skip
 
 
@@ -403,6 +419,7 @@ def affairs(town: Town) -> dict[str, Any]:
         demand = submit_demand(town, "olga")
         setattr(on, f"demand_{state}", demand)
         town.do("rita", demands.assign, demand, town.party("bureau"))
+    on.alarm_raised, on.alarm_explained = town.alarm(), town.alarm("olga")
     town.do("paul", demands.accept, on.demand_accepted, resource=on.resource, mode="file",
             by_on=days_from(town, 9))  # fmt: skip
     for demand in (on.demand_refused, on.demand_appealed):

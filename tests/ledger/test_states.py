@@ -14,6 +14,7 @@ from uuid6 import uuid7
 from ledger import (
     agreement_ends,
     agreements,
+    alarms,
     appraisals,
     catalogue,
     catalogue_imports,
@@ -104,6 +105,11 @@ def reopen(town: Town, row: Any) -> None:
     if now_of(town, row).state == "approved":
         town.settle(row, "alarm")
     town.do("mona", revenue.reopen, row)
+
+
+def resolve_alarm(town: Town, row: Any) -> None:
+    with town.deed() as session:
+        alarms.resolve(session, town.now, town.fresh(session, row))
 
 
 def voucher_verb(verb: str) -> Callable[[Town, Any], None]:
@@ -272,6 +278,10 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
         t, row, t.party("bureau"), [t.party("treasury")]),
     ("steward", "relieve"): lambda t, row: t.do(
         "admin", stewards.relieve, row, date.fromisoformat(row.from_on)),
+    ("alarm", "explain"): lambda t, row: t.do("olga", alarms.explain, row, "已更正"),
+    ("alarm", "close"): lambda t, row: t.do("gwen", alarms.close, row, "属实"),
+    ("alarm", "reopen"): lambda t, row: t.do("gwen", alarms.reopen, row, "未说明原因"),
+    ("alarm", "resolve"): resolve_alarm,
     ("agreement", "sign"): lambda t, row: t.do("paul", agreements.sign, row),
     ("agreement", "consent"): consent_to,
     ("agreement", "withdraw"): lambda t, row: t.do("olga", agreements.withdraw, row, "条件变化"),
@@ -325,6 +335,7 @@ MADE: dict[str, Callable[[Town], Any]] = {
     "objection": lambda t: registrations.object_to(t, t.application("on_notice")),
     "registration": lambda t: t.registration(),
     "voucher": lambda t: t.voucher(),
+    "alarm": lambda t: t.alarm(),
     "agreement": propose_agreement,
     "evaluation": lambda t: t.evaluation(
         t.agreement(

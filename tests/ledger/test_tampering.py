@@ -48,6 +48,7 @@ UNCOVERED = {
 OPERATIONAL = {
     "accounts": "personal data; they stand in no payload",
     "acts": "the outbox: the contracts' events are the evidence; an alarm is told",
+    "alarm_marks": "how far the log was looked through for alarms",
     "answers": "the first answer to each request",
     "api_tokens": "the members' tokens",
     "catalogue_mappings": "how columns were mapped the last time, to guess by",

@@ -16,7 +16,7 @@ from ledger.proof import credential as credentials
 from ledger.proof.bundle import voucher_key
 from ledger.proof.encoding import canonical, digest_text, instant
 from ledger.vouchers import VERBS, Voucher
-from tests.conftest import CREDENTIAL_KEY, HOLDER, ORIGIN, PARTIES, Town
+from tests.conftest import BASIS, CREDENTIAL_KEY, HOLDER, ORIGIN, PARTIES, Town
 
 DID = credentials.did_key(CREDENTIAL_KEY.public_key().public_bytes_raw())
 
@@ -227,7 +227,7 @@ def test_the_ledger_allows_of_each_verb_what_the_contract_allows(
         set_raw(session, Voucher, issued, state=state, frozen=frozen, pledged=pledged)
         row = session.get_one(Voucher, issued.id)
         login = "gwen" if verb in ("freeze", "unfreeze") else "rita"
-        facts = (session, village.actors[login], village.now, row, verb, "依法", ORIGIN)
+        facts = (session, village.actors[login], village.now, row, verb, "依法", ORIGIN, BASIS)
         if not lawful(state, frozen, pledged, verb):
             with pytest.raises(Conflict):
                 vouchers.change(*facts)
@@ -253,7 +253,7 @@ def test_what_is_ended_stays_as_it_ended(
         login = "gwen" if verb in ("freeze", "unfreeze") else "rita"
         with pytest.raises(Conflict):
             vouchers.change(
-                session, village.actors[login], village.now, row, verb, "依法", ORIGIN
+                session, village.actors[login], village.now, row, verb, "依法", ORIGIN, BASIS
             )  # fmt: skip
         assert (row.state, row.frozen) == (state, frozen)
 

@@ -238,6 +238,34 @@ def on_voucher(login: str, *before: str) -> Callable[[Site], Request]:
     return make
 
 
+def on_freeze(*before: str) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        made = on_voucher("gwen", *before)(site)
+        return replace(made, body={"basis": "市数据局决定〔2026〕1号", **made.body})
+
+    return make
+
+
+def on_all(*before: str) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        made = site.town.voucher()
+        for verb in before:
+            site.town.change(verb, made)
+        code = site.town.get(registration.Registration, made).code
+        body = {"basis": "市数据局决定〔2026〕1号", "reason": "依法"}
+        return Request("gwen", {"registration_code": code}, body, other={"reason": "另一理由"})
+
+    return make
+
+
+def on_alarm(login: str, explained: str = "", **body: str) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        keys = {"alarm_number": site.town.alarm(explained).number}
+        return Request(login, keys, body, other=dict.fromkeys(body, "另一说法"))
+
+    return make
+
+
 def an_appraisal(site: Site) -> Request:
     body = yaml.safe_load((DEMO / "appraisal.yaml").read_text())
     keys = {"registration_code": site.town.registration().code}
@@ -581,8 +609,13 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "voucher.resume": on_voucher("rita", "suspend"),
     "voucher.revoke": on_voucher("rita"),
     "voucher.cancel": on_voucher("rita"),
-    "voucher.freeze": on_voucher("gwen"),
-    "voucher.unfreeze": on_voucher("gwen", "freeze"),
+    "voucher.freeze": on_freeze(),
+    "voucher.unfreeze": on_freeze("freeze"),
+    "registration.freeze": on_all(),
+    "registration.unfreeze": on_all("freeze"),
+    "alarm.explain": on_alarm("olga", text="已更正"),
+    "alarm.close": on_alarm("gwen", "olga", reason="属实"),
+    "alarm.reopen": on_alarm("gwen", "olga", reason="未说明原因"),
     "appraisal.draft": an_appraisal,
     "appraisal.approve": on_appraisal(),
     "appraisal.reject": on_appraisal(reason="参数不足"),

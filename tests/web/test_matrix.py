@@ -310,6 +310,7 @@ def furnish(site: Site) -> Stage:
         scheme = session.query(revenue.Scheme).one()
     application = town.application()
     made = Stage(site, {
+        "alarm_number": town.alarm().number,
         "agreement_number": agreement.number,
         "application_number": application.number,
         "batch_number": usage_batch(town, licence.order_reference),

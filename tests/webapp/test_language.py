@@ -27,6 +27,8 @@ from marshmallow import Schema, fields
 
 from ledger import (
     agreements,
+    alarm_rules,
+    alarms,
     catalogue_imports,
     catalogue_writing,
     evaluations,
@@ -47,6 +49,7 @@ from ledger.states import MOVES, move
 from webapp import api, audits
 from webapp.deeds import DEEDS, QUESTIONS
 from webapp.deeds.all import agreements as agreement_deeds
+from webapp.deeds.all import alarms as deed_alarms
 from webapp.deeds.all import circulation, demands, duties, feedback, people, stewards, work
 from webapp.deeds.all import field as field_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
@@ -383,6 +386,10 @@ def words() -> set[str]:
         *(*BY_NOUN, *parties.KINDS, *vouchers.KINDS, *registration.RIGHTS, *registration.OBJECTS),
         *(*agreements.MODES, *trading.PURPOSES, *evaluations.VERDICTS),
         *record_kinds(),
+        *(*alarm_rules.LATE.values(), alarm_rules.LATE_OTHERWISE, alarm_rules.STALE),
+        *(alarm_rules.LAPSED_USED, alarm_rules.OUTSIDE_SCENE, alarm_rules.ABOVE_CAP),
+        *(alarm_rules.NO_REASON, alarms.AUDITED, "checkpoint", "log"),
+        *deed_alarms.KINDS.values(),  # what an alarm is about, in the list of work
         *act_functions(),
         *(successions.ON_CHAIN, successions.HISTORY, successions.BY_CODE, successions.CREDENTIAL),
         *("rename", "merge", "split"),  # Succession.kind
@@ -530,7 +537,7 @@ def handed() -> dict[str, set[str]]:
             "demand": lists.NEXT["answer"],
         },
         "DEMAND_MODES": demands.MODES, "DEMAND_USES": demands.USES,
-        "DUTY_CAUSES": duties.CAUSES, "FEEDBACK_KINDS": feedback.KINDS,
+        "ALARM_KINDS": deed_alarms.KINDS, "DUTY_CAUSES": duties.CAUSES, "FEEDBACK_KINDS": feedback.KINDS,
         "FEEDBACK_VERDICTS": feedback.VERDICTS,
     }  # fmt: skip
     return {

@@ -39,10 +39,12 @@ NOUNS = {
     "appraisal": "Appraisals", "licence": "Licences", "payment": "Payments", "scheme": "Schemes",
     "statement": "Statements", "usage": "Usage", "package": "Packages", "log": "Log", "witness": "Log",
     "figure": "Figures", "demand": "Demands", "exclusion": "Negative list",
+    "alarm": "Supervision", "supervision": "Supervision",
     "duty": "Catalogue", "feedback": "Objections and feedback", "responsibility": "Responsibility list",
 }  # fmt: skip
 # What a path's keys mean, in the document; the keys of `SUBJECTS` are all here, a test sees to it.
 KEYS = {
+    "alarm_number": "Number of the alarm, such as JB2026-000001",
     "agreement_number": "Number of the agreement, such as XY2026-0001",
     "batch_number": "Number of the batch, such as PC202611-000001-5",
     "application_number": "Number of the application, such as SQ2026-000001",

@@ -33,6 +33,7 @@ PLACES = {
     "duty": "webapp.cli.duties",
     **dict.fromkeys(("registration", "objection"), "webapp.cli.register"),
     "rules": "webapp.cli.rules",
+    **dict.fromkeys(("alarm", "alarms"), "webapp.cli.alarms"),
     "usage": "webapp.cli.usage",
     "verify": "webapp.cli.verify",
     "verifier": "webapp.cli.verifier",

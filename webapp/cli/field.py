@@ -19,7 +19,7 @@ from webapp.cli.run import (
     with_home,
 )
 from webapp.deeds import Deed
-from webapp.deeds.all import circulation, field, register
+from webapp.deeds.all import alarms, circulation, field, register
 
 MATERIAL_BYTES_MAX = 128 * 1024 * 1024
 
@@ -154,12 +154,30 @@ def voucher_issue(run: Run, login: str, code: str, holder_address: str) -> None:
 @click.argument("verb", type=click.Choice(VERBS))
 @click.argument("number")
 @click.option("--reason", required=True)
+@click.option("--basis", default="", help="the law or decision a freeze rests on")
 @as_member
 @with_home
-def voucher_change(run: Run, login: str, verb: str, number: str, reason: str) -> None:
+def voucher_change(run: Run, login: str, verb: str, number: str, reason: str, basis: str) -> None:
     """Suspend, resume, revoke, cancel (registrar), freeze or unfreeze (regulator) a voucher."""
     deed = circulation.CHANGES[verb]
-    run.say(run.do(deed, login, {"reason": reason}, voucher_number=number), deed.says)
+    body = {"reason": reason, **({"basis": basis} if basis else {})}
+    run.say(run.do(deed, login, body, voucher_number=number), deed.says)
+
+
+def _on_all(verb: str, help_text: str) -> None:
+    @voucher.command(f"{verb}-all", help=help_text)
+    @click.argument("code")
+    @click.option("--basis", required=True, help="the law or decision it rests on")
+    @click.option("--reason", required=True)
+    @as_member
+    @with_home
+    def command(run: Run, login: str, code: str, **body: str) -> None:
+        deed = alarms.FREEZES[verb]
+        run.say(run.do(deed, login, body, registration_code=code), deed.says)
+
+
+_on_all("freeze", "Freeze all vouchers of a registration (regulator).")
+_on_all("unfreeze", "Unfreeze all vouchers of a registration (regulator).")
 
 
 @main.group()

@@ -2,6 +2,7 @@
 
 from webapp.deeds import (
     agreements,
+    alarms,
     catalogue,
     circulation,
     demands,
@@ -26,6 +27,7 @@ from webapp.deeds import (
 
 __all__ = [
     "agreements",
+    "alarms",
     "catalogue",
     "circulation",
     "demands",

@@ -19,7 +19,7 @@ from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from valuation import ValuationError, money
 from webapp.deeds import Desk, Report, deed, question
-from webapp.deeds.answers import lists, shows
+from webapp.deeds.answers import history_of, lists, shown_schema, shows
 from webapp.deeds.field import RIGHTS, ReasonBody
 from webapp.deeds.forms import (
     MISSHAPEN,
@@ -55,6 +55,15 @@ class IssueBody(Body):
 
     holder_address = text("Holder's chain address", most=42, pattern=ADDRESS, example="address 0x…",
                           hint="the holder's own, told by him")  # fmt: skip
+
+
+class FreezeBody(Body):
+    """On what a freeze rests, and why it is needed."""
+
+    basis = text(
+        "Legal basis", most=300, hint="the law with its article, or the decision with its number"
+    )
+    reason = text("Ground", area=True, hint="as it is told to the holder and the registrar")
 
 
 Disclosures = terms("Disclosures", appraisals.DISCLOSURES, DISCLOSURES)
@@ -159,14 +168,15 @@ def issue(
 
 def _change(verb: str, title: str) -> Any:
     def act(
-        desk: Desk, session: Session, actor: Actor, found: Voucher, reason: str
+        desk: Desk, session: Session, actor: Actor, found: Voucher, reason: str, basis: str = ""
     ) -> dict[str, Any]:
-        vouchers.change(session, actor, desk.now, found, verb, reason, desk.origin)
+        vouchers.change(session, actor, desk.now, found, verb, reason, desk.origin, basis)
         return {"frozen": found.frozen, "number": found.number, "state": found.state}
 
     return deed(
         f"voucher.{verb}", f"/vouchers/<voucher_number>/{verb}", title,
-        "Voucher {number} is now {state} (frozen: {frozen}).", body=ReasonBody, changes=True,
+        "Voucher {number} is now {state} (frozen: {frozen}).", changes=True,
+        body=FreezeBody if verb in vouchers.FREEZING else ReasonBody,
     )(act)  # fmt: skip
 
 
@@ -445,7 +455,18 @@ def line_proof(
     return {"lines": revenue.line_proofs(found, payee.uscc), "statement_key": "0x" + key.hex()}
 
 
-show_voucher = shows("voucher", "/vouchers/<voucher_number>", "Voucher")
+def sees_ground(actor: Actor, row: Voucher) -> bool:
+    """Whether he is told why a voucher was frozen: the holder, the registrar, the regulator."""
+    return bool(actor.roles & {"registrar", "regulator"}) or row.party_id in actor.parties
+
+
+@question("voucher.read", "/vouchers/<voucher_number>", "Voucher", answer=shown_schema(Voucher))
+def show_voucher(_desk: Desk, session: Session, actor: Actor, found: Voucher) -> dict[str, Any]:
+    """As recorded; why it was frozen only to those it concerns."""
+    told = {**found.body(), "history": history_of(session, found.id)}
+    return told if sees_ground(actor, found) else {**told, "freeze_ground": None}
+
+
 list_vouchers = lists("voucher", "/vouchers", "Vouchers",
                       "number kind rights valid_from valid_until state frozen",
                       (Voucher.number, Voucher.credential))  # fmt: skip

@@ -2,17 +2,22 @@
 
 from typing import Any
 
+import structlog
 from marshmallow import Schema, fields
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from ledger import alarms as alarming
 from ledger import log, settings
 from ledger.chain import outbox
-from ledger.errors import Conflict, Invalid
+from ledger.errors import Conflict, Invalid, LedgerError
 from ledger.parties import Actor
 from valuation import methods, sharing
 from webapp.deeds import Desk, Report, deed, question
 from webapp.deeds.forms import Body, document, text
 from webapp.deeds.proofs import settled
+
+logger = structlog.get_logger()
 
 
 class Empty(Body):
@@ -134,8 +139,22 @@ def audited(
     return {"found": audits.audit(desk.home, ground, desk.now, kept, report, again=again)}
 
 
+def alarmed(desk: Desk, _report: Report, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer, with the number of the alarm that tells the regulator.
+
+    What is damaged may be what an alarm needs: then the answer alone tells it.
+    """
+    number = None
+    try:
+        with desk.home.deed(desk.now) as session:
+            number = alarming.of_audit(session, desk.now, answer)
+    except (LedgerError, SQLAlchemyError) as error:
+        logger.warning("no alarm", cause=str(error))
+    return {**answer, "alarm": number}
+
+
 @deed("audit.run", "/audits", "Audit", "{records} records audited, {count} differences.",
-      body=AuditBody, long=True, records=False, prepare=audited)  # fmt: skip
+      body=AuditBody, long=True, records=False, prepare=audited, finish=alarmed)  # fmt: skip
 def audit(
     _desk: Desk,
     _session: Session,

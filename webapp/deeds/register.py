@@ -118,7 +118,7 @@ class RevocationBody(FoundBody):
     ground = text("Ground", choices=GROUNDS["revocation"])
 
 
-class EndBody(FoundBody):
+class OfficialEndBody(FoundBody):
     """A cancellation 注销 by the registrar after an inquiry."""
 
     ground = text("Ground", choices=GROUNDS["cancellation"])
@@ -299,7 +299,7 @@ def revoke(
 
 
 @_registered("registration.cancel", "end", "Cancel the registration",
-             "Registration {code} is cancelled.", body=EndBody,
+             "Registration {code} is cancelled.", body=OfficialEndBody,
              offered=lambda _s, row, _t: row.state == "under_inquiry")  # fmt: skip
 def end(
     desk: Desk, session: Session, actor: Actor, found: Registration, *, ground: str, finding: str

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from ledger import (
     agreements,
+    alarms,
     appraisals,
     catalogue,
     catalogue_imports,
@@ -28,6 +29,7 @@ from ledger import (
     vouchers,
 )
 from ledger.agreements import Agreement
+from ledger.alarms import Alarm
 from ledger.appraisals import Appraisal
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
@@ -203,6 +205,8 @@ SUBJECTS = {
                 lambda party: Duty.party_id == party, lambda row: row.number, "duty_number"),
         Subject("feedback", Feedback, feedback.by_number, feedback.owners, feedback.of_party,
                 lambda row: row.number, "feedback_number"),
+        Subject("alarm", Alarm, alarms.by_number, lambda _s, row: alarms.owners(row),
+                lambda party: Alarm.owner_id == party, lambda row: row.number, "alarm_number"),
         Subject("usage", usage.Batch, usage.by_number, lambda _s, row: (row.party_id,),
                 lambda party: usage.Batch.party_id == party, lambda row: row.number, "batch_number"),
     )

@@ -18,7 +18,7 @@ from webapp.deeds.forms import Body, day, rows, text, texts
 GIVEN = {
     "resource": "Resource", "agreement": "Agreement", "application": "Application",
     "registration": "Registration", "deposit": "Deposit", "demand": "Demand",
-    "exclusion": "Exclusion", "feedback": "Feedback", "duty": "Duty", "member": "Member",
+    "exclusion": "Exclusion", "feedback": "Feedback", "duty": "Duty", "alarm": "Alarm", "member": "Member",
 }  # fmt: skip
 GROUND = text("Ground", area=True, hint="the document that ordered it, with its number")
 DAY = day("Day from which it holds", hint="not later than today")

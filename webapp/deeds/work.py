@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from ledger import agreement_ends, agreements, evaluations, log, overdue, registration_changes
 from ledger.agreements import OVER, RUNNING, Agreement
+from ledger.alarms import Alarm
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
 from ledger.catalogue_imports import CatalogueImport
@@ -28,6 +29,7 @@ from ledger.revenue import Scheme, Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from webapp.deeds import DEEDS, Desk, question
+from webapp.deeds.alarms import KINDS
 from webapp.deeds.subjects import BY_NOUN, owned, visible
 
 EACH = 20
@@ -130,6 +132,8 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "feedback.close": ("feedback", ("answered",),
                        lambda actor: Feedback.party_id.in_(actor.parties)),
     "feedback.uphold": ("feedback", ("appealed",), _not_mine(Feedback.raised_by)),
+    "alarm.explain": ("alarm", ("raised",), lambda actor: Alarm.owner_id.in_(actor.parties)),
+    "alarm.close": ("alarm", ("explained",), lambda _actor: None),
     "statement.draft": ("agreement", (*RUNNING, *OVER), lambda _actor: exists().where(
         Payment.statement_id.is_(None), Payment.licence_id == Licence.id,
         Licence.voucher_id == Voucher.id, Voucher.registration_id == Registration.id,
@@ -236,13 +240,14 @@ def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[di
         elif name == "agreement.consent":
             if not agreements.consents_due(session, actor, row):
                 continue  # it waits for another body's
-        elif noun in ("demand", "duty", "feedback", "objection"):
+        elif noun in ("alarm", "demand", "duty", "feedback", "objection"):
             due = row.due["on"] if row.due else None
         elif noun == "application":
             due = next((limit["on"] for limit in row.deadlines.values()), None)
         yield {
             "about": getattr(row, "title", None) or getattr(row, "purpose", "")
-            or getattr(row, "description", "") or getattr(row, "file_name", ""),
+            or getattr(row, "description", "") or getattr(row, "file_name", "")
+            or (KINDS[row.kind] if noun == "alarm" else ""),
             "deed": name, "due": due, "noun": noun, "number": subject.number(row),
             "state": row.state, "title": deed.title,
         }  # fmt: skip

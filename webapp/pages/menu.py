@@ -40,6 +40,10 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("statement_list", "statement.read", "Statements"),
         ("usage_list", "usage.read", "Usage"),
     ),
+    "Supervision": (
+        ("supervision_read", "supervision.read", "Supervision overview"),
+        ("alarm_list", "alarm.read", "Alarms of supervision"),
+    ),
     "House": (
         ("party_list", "party.read", "Organisations"),
         ("member_list", "member.read", "Members"),

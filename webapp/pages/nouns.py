@@ -15,6 +15,7 @@ from ledger.errors import Invalid, LedgerError, NotAuthenticated
 from ledger.parties import Actor, Party, allowed
 from ledger.states import MOVES
 from ledger.store import Evidence
+from ledger.vouchers import Voucher
 from webapp import door
 from webapp.deeds import DEEDS, QUESTIONS, Deed, Question
 from webapp.deeds.background import start
@@ -67,6 +68,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     "duty": {"number": "Number", "description": "What has to change",
              "party_id": "Responsible department", "cause_on": "Day of the cause", "due": "Due",
              "state": "State"},
+    "alarm": {"number": "Number", "kind": "Kind", "about_number": "About",
+              "owner_id": "Who has to answer", "raised_at": "Raised at", "due": "Due",
+              "state": "State"},
     "feedback": {"number": "Number", "kind": "Kind", "about": "What it is about",
                  "department_id": "Responsible department", "state": "State", "due": "Due"},
 }  # fmt: skip
@@ -206,8 +210,22 @@ def offers(
             continue
         if deed.name == "voucher.unfreeze" and not getattr(row, "frozen", False):
             continue
+        if deed.name in FREEZES_ALL and not _has_to(session, deed, row):
+            continue
         made.append((deed, address(_name(deed), {k: keys[k] for k in deed.keys})))
     return made
+
+
+FREEZES_ALL = ("registration.freeze", "registration.unfreeze")
+
+
+def _has_to(session: Session, deed: Deed, row: Evidence) -> bool:
+    """Whether some voucher of a registration can be frozen, or unfrozen."""
+    wanted = select(Voucher.id).where(
+        Voucher.registration_id == row.id, Voucher.state.in_(("valid", "suspended")),
+        Voucher.frozen.is_(deed.name == "registration.unfreeze"),
+    )  # fmt: skip
+    return session.scalar(wanted.limit(1)) is not None
 
 
 def party_names(session: Session) -> dict[str, str]:

@@ -192,8 +192,12 @@ def about_voucher(session: Session, row: Voucher) -> dict[str, Any]:
         under = select(Licence).where(Licence.voucher_id == row.id).order_by(Licence.n)
         licences = session.scalars(under).all()
     public = "voucher_state" in current_app.view_functions
+    sees_ground = circulation.sees_ground(actor, row)
+    if row.freeze_ground and known["ground"] == row.freeze_ground["reason"]:
+        known["ground"] = None  # told with its basis, or not at all
     return {
         **known,
+        "freeze": row.freeze_ground if sees_ground else None,
         "export": allowed(actor, "voucher.export", row.party_id),
         "lapsed": now > row.valid_until,
         "licences": licences,

@@ -1,0 +1,364 @@
+"""What an alarm is raised for: one small function a cause, all in `STANDING` and `BY_BATCH`.
+
+    STANDING   looked at as it stands now; what a function no longer gives is gone
+    BY_BATCH   looked at once, when a batch of usage was recorded; what happened stays so
+
+A function says what is wrong as `Cause`s. Its key tells the cause from all others: as long as it is
+there, one alarm is raised for it, however often one looks.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import String, cast, select
+from sqlalchemy.orm import Session
+
+from ledger import log, overdue, usage
+from ledger.agreements import Agreement
+from ledger.calendar import days_overdue, local_date
+from ledger.chain import outbox
+from ledger.demands import Demand
+from ledger.duties import Duty
+from ledger.feedback import Feedback
+from ledger.parties import Actor, Member, Party
+from ledger.proof.encoding import instant
+from ledger.registration import Application, Registration
+from ledger.trading import Licence
+from ledger.usage import Batch
+from ledger.vouchers import Voucher
+from valuation.money import yuan
+
+KINDS: Final = {  # kind → its Chinese name
+    "overdue": "逾期未办",
+    "lapsed_used": "失效后使用",
+    "outside_scene": "超场景使用",
+    "above_cap": "超过最高准许价格",
+    "audit_difference": "审计差异",
+    "fork": "账本分叉",
+    "act_failed": "上链失败",
+}
+LICENCES_NAMED: Final = 10
+EVERYTHING: Final = Actor("system", "", frozenset({"regulator"}))
+"""who sees all that is overdue"""
+
+# What was due, by the subject's kind and its deadline's name.
+LATE: Final[dict[tuple[str, str], str]] = {
+    ("application", "accept"): "Application {number} was to be accepted or returned by {due}.",
+    ("application", "review"): "The review of application {number} was due by {due}.",
+    ("demand", "assign"): "Demand {number} was to be assigned to a department by {due}.",
+    ("demand", "answer"): "Demand {number} was to be answered by {due}.",
+    ("demand", "supply"): "The data of demand {number} were promised for {due}.",
+    ("demand", "decide"): "The appeal about demand {number} was to be decided by {due}.",
+    ("duty", ""): "The catalogue was to be changed by {due} (duty {number}).",
+    ("feedback", "answer"): "Feedback {number} was to be answered by {due}.",
+    ("feedback", "decide"): "The appeal about feedback {number} was to be decided by {due}.",
+}
+LATE_OTHERWISE: Final = "{number} was due by {due}."
+STALE: Final = "The data of {count} resources of {name} are past their update cycle."
+LAPSED_USED: Final = (
+    "{count} events of batch {number} happened while the voucher or the licence was not in force: "
+    "{orders}."
+)
+OUTSIDE_SCENE: Final = (
+    "{count} events of batch {number} are under licences for scenes that their agreement does not "
+    "grant: {orders}."
+)
+ABOVE_CAP: Final = (
+    "Licence {number} was sold for {price} yuan; by agreement {agreement} the most is {cap} yuan."
+)
+NO_REASON: Final = "An act on chain could not be brought to an end."
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Something that is wrong: `key` tells it from all others, `owner_id` is who has to answer."""
+
+    kind: str
+    key: str
+    about_type: str
+    about_id: str
+    about_number: str
+    owner_id: str | None
+    template: str
+    facts: Mapping[str, Any]
+
+
+# -- who has to answer ---------------------------------------------------------------------------------
+
+
+def house_of(session: Session, role: str) -> str | None:
+    """The organisation that acts in a role: that of the first member who has it; None if nobody has."""
+    found = session.scalars(
+        select(Member.party_id)
+        .join(Party, Party.id == Member.party_id)
+        .where(Party.state == "active", cast(Member.roles, String).contains(f'"{role}"'))
+        .order_by(Member.id)
+        .limit(1)
+    )
+    return found.first()
+
+
+# -- overdue -------------------------------------------------------------------------------------------
+
+
+def late_applications(session: Session, now: datetime) -> Iterator[Cause]:
+    """Decisions on applications that are past their day; a paused deadline is not late."""
+    owner, today = house_of(session, "registrar"), local_date(now)
+    rows = select(Application).where(cast(Application.deadlines, String) != "{}")
+    for row in session.scalars(rows.order_by(Application.id)):
+        for what, due in row.deadlines.items():
+            yield from _late(row, row.number, what, due, today, owner)
+
+
+def late_answers(session: Session, now: datetime) -> Iterator[Cause]:
+    """Demands and feedback past their day: the department's to answer, else the registrar's."""
+    registrar, today = house_of(session, "registrar"), local_date(now)
+    models: tuple[Any, ...] = (Demand, Feedback)
+    for model in models:
+        for row in session.scalars(select(model).where(model.due.is_not(None)).order_by(model.id)):
+            due = row.due or {}
+            is_theirs = due["what"] in ("answer", "supply")
+            owner = (row.department_id if is_theirs else None) or registrar
+            yield from _late(row, row.number, due["what"], due, today, owner)
+
+
+def late_duties(session: Session, now: datetime) -> Iterator[Cause]:
+    """Departments that owe a change of the catalogue."""
+    today = local_date(now)
+    for row in session.scalars(select(Duty).where(Duty.state == "open").order_by(Duty.id)):
+        yield from _late(row, row.number, "", row.due, today, row.party_id)
+
+
+def _late(
+    row: Any, number: str, what: str, due: Mapping[str, Any], today: date, owner: str | None
+) -> Iterator[Cause]:
+    if due.get("left") is not None or not days_overdue(due, today):
+        return
+    noun = row.subject_type
+    yield Cause(
+        "overdue", f"overdue:{noun}:{row.id}:{what}:{due['on']}", noun, row.id, number, owner,
+        LATE.get((noun, what), LATE_OTHERWISE), {"due": due["on"], "number": number},
+    )  # fmt: skip
+
+
+def stale_data(session: Session, now: datetime) -> Iterator[Cause]:
+    """Departments whose data are past their update cycle; one cause a department, not a resource."""
+    for one in overdue.departments(session, EVERYTHING, local_date(now)):
+        if one.resources and one.party_id is not None:
+            uscc = session.get_one(Party, one.party_id).uscc
+            yield Cause(
+                "overdue", f"overdue:stale:{one.party_id}", "party", one.party_id, uscc,
+                one.party_id, STALE, {"count": one.resources, "name": one.name},
+            )  # fmt: skip
+
+
+# -- prices and scenes ---------------------------------------------------------------------------------
+
+
+def cap_of(agreement: Agreement) -> int | None:
+    """The highest price of a licence under an agreement, in fen; None where it has none."""
+    cap: int | None = getattr(agreement, "price_cap_fen", None)
+    return cap
+
+
+def scenes_of(agreement: Agreement) -> Sequence[str] | None:
+    """The scenes an agreement grants; None where it does not name them."""
+    scenes: Sequence[str] | None = getattr(agreement, "scenes", None)
+    return scenes or None
+
+
+def scene_of(licence: Licence) -> str:
+    """The scene a licence is for, as its terms name it."""
+    return str(licence.terms.get("scene") or "")
+
+
+def is_outside(licence: Licence, agreement: Agreement) -> bool:
+    """Whether a licence is for a scene that the agreement does not grant.
+
+    One that authorises by scene (依场景授权) grants nothing to a licence that names none.
+    """
+    scenes, scene = scenes_of(agreement), scene_of(licence)
+    if scenes is not None:
+        return scene not in scenes
+    return agreement.mode == "by_scene" and not scene.strip()
+
+
+def prices_above_cap(session: Session, _now: datetime) -> Iterator[Cause]:
+    """Licences in force that were sold above what their agreement allows."""
+    for agreement in session.scalars(select(Agreement).order_by(Agreement.id)):
+        cap = cap_of(agreement)
+        if cap is None:
+            continue
+        sold = (
+            select(Licence, Voucher.party_id)
+            .join(Voucher, Voucher.id == Licence.voucher_id)
+            .join(Registration, Registration.id == Voucher.registration_id)
+            .where(
+                Registration.agreement_id == agreement.id,
+                Licence.price_fen > cap,
+                Licence.state == "granted",
+            )
+        )
+        for licence, seller in session.execute(sold.order_by(Licence.id)).tuples():
+            order = licence.order_reference
+            yield Cause(
+                "above_cap", f"above_cap:{licence.id}", "licence", licence.id, order, seller, ABOVE_CAP,
+                {"agreement": agreement.number, "cap": yuan(cap), "number": order,
+                 "price": yuan(licence.price_fen)},
+            )  # fmt: skip
+
+
+# -- the chain -----------------------------------------------------------------------------------------
+
+
+def forks(session: Session, _now: datetime) -> Iterator[Cause]:
+    """Anchors that the contract contradicts: another history, or a newer one."""
+    yield from _acts(session, "fork", lambda template: template in (outbox.FORK, outbox.BEHIND))
+
+
+def failed_acts(session: Session, _now: datetime) -> Iterator[Cause]:
+    """Acts that the chain or we could not bring to an end."""
+    yield from _acts(
+        session, "act_failed", lambda template: template not in (outbox.FORK, outbox.BEHIND)
+    )
+
+
+def _acts(session: Session, kind: str, wanted: Callable[[str], bool]) -> Iterator[Cause]:
+    owner = house_of(session, "administrator")
+    for act in outbox.alarms(session):
+        problem = act.problem or {"facts": {}, "template": NO_REASON}
+        if wanted(problem["template"]):
+            about, number = _subject_of(session, act)
+            yield Cause(
+                kind, f"{kind}:{act.id}", about, act.subject_id, number, owner,
+                problem["template"], problem["facts"],
+            )  # fmt: skip
+
+
+def _subject_of(session: Session, act: outbox.Act) -> tuple[str, str]:
+    """What an act is about: its kind and its number; an anchor is about a checkpoint's size."""
+    first = log.history(session, act.subject_id)[:1]
+    if not first:
+        return "checkpoint", act.subject_id.rpartition(":")[2]
+    body = log.payload_of(first[0])["body"]
+    return first[0].subject_type, str(body.get("number") or body.get("order_reference") or "")
+
+
+# -- usage ---------------------------------------------------------------------------------------------
+
+Span = tuple[str, str]
+"""from and until when, as records spell it; the first second counts, the last does not"""
+FOR_EVER: Final = "9999"
+STOPS: Final = {
+    "voucher.suspend": "suspended", "voucher.freeze": "frozen", "voucher.revoke": "over",
+    "voucher.cancel": "over", "voucher.supersede": "over",
+}  # fmt: skip
+GOES_ON: Final = {"voucher.resume": "suspended", "voucher.unfreeze": "frozen"}
+
+
+def used_though_lapsed(session: Session, batch: Batch) -> Iterator[Cause]:
+    """Events while the voucher was suspended, frozen or over, or the licence was."""
+    spans: dict[str, list[Span]] = {}
+    sellers: dict[str, str] = {}
+    for licence, voucher, _agreement in _licences(session, batch):
+        order = licence.order_reference
+        found = [
+            span for span in out_of_force(session, licence, voucher)
+            if span[0] <= instant(batch.last_at) and instant(batch.first_at) < span[1]
+        ]  # fmt: skip
+        if found:
+            spans[order], sellers[order] = found, voucher.party_id
+    if spans:  # only then are its rows read
+        counts = _counted(session, batch, spans)
+        yield from _of_batch("lapsed_used", batch, counts, sellers, LAPSED_USED)
+
+
+def used_outside_scene(session: Session, batch: Batch) -> Iterator[Cause]:
+    """Events under licences for scenes that their agreement does not grant."""
+    events: dict[str, int] = {}
+    for one in batch.totals:
+        events[one["licence"]] = events.get(one["licence"], 0) + one["count"]
+    counts: dict[str, int] = {}
+    sellers: dict[str, str] = {}
+    for licence, voucher, agreement in _licences(session, batch):
+        if agreement is not None and is_outside(licence, agreement):
+            order = licence.order_reference
+            counts[order], sellers[order] = events[order], voucher.party_id
+    yield from _of_batch("outside_scene", batch, counts, sellers, OUTSIDE_SCENE)
+
+
+def out_of_force(session: Session, licence: Licence, voucher: Voucher) -> list[Span]:
+    """When nothing might be used under a licence, since it began."""
+    begun: dict[str, str] = {}
+    spans = [(_second_after(voucher.valid_until), FOR_EVER),
+             (_second_after(licence.valid_until), FOR_EVER)]  # fmt: skip
+    for record in (*log.history(session, voucher.id), *log.history(session, licence.id)):
+        at = instant(record.at)
+        if record.kind in STOPS:
+            begun.setdefault(STOPS[record.kind], at)
+        elif record.kind in GOES_ON and GOES_ON[record.kind] in begun:
+            spans.append((begun.pop(GOES_ON[record.kind]), at))
+        elif record.kind == "licence.revoked":
+            begun.setdefault("revoked", at)
+    return spans + [(at, FOR_EVER) for at in begun.values()]
+
+
+def _second_after(at: datetime) -> str:
+    return instant(datetime.fromtimestamp(at.timestamp() + 1, at.tzinfo))
+
+
+def _licences(
+    session: Session, batch: Batch
+) -> Iterator[tuple[Licence, Voucher, Agreement | None]]:
+    """The licences of a batch with their voucher and agreement."""
+    orders = sorted({one["licence"] for one in batch.totals})
+    for start in range(0, len(orders), log.ROWS_A_STATEMENT):
+        yield from session.execute(
+            select(Licence, Voucher, Agreement)
+            .join(Voucher, Voucher.id == Licence.voucher_id)
+            .join(Registration, Registration.id == Voucher.registration_id)
+            .outerjoin(Agreement, Agreement.id == Registration.agreement_id)
+            .where(Licence.order_reference.in_(orders[start : start + log.ROWS_A_STATEMENT]))
+            .order_by(Licence.id)
+        ).tuples()
+
+
+def _counted(session: Session, batch: Batch, spans: Mapping[str, Sequence[Span]]) -> dict[str, int]:
+    """How many events of a batch fall into the spans of their licence."""
+    counts: dict[str, int] = {}
+    for text in usage.spelled_rows(session, batch.no):
+        row = orjson.loads(text)
+        order, at = row["licence"], row["at"]
+        if any(begins <= at < ends for begins, ends in spans.get(order, ())):
+            counts[order] = counts.get(order, 0) + 1
+    return counts
+
+
+def _of_batch(
+    kind: str, batch: Batch, counts: Mapping[str, int], sellers: Mapping[str, str], template: str
+) -> Iterator[Cause]:
+    """One cause for each seller, with how many events it is and the first licences."""
+    for seller in sorted({sellers[order] for order in counts}):
+        orders = sorted(order for order in counts if sellers[order] == seller)
+        named = ", ".join(orders[:LICENCES_NAMED]) + (" …" if orders[LICENCES_NAMED:] else "")
+        yield Cause(
+            kind, f"{kind}:{batch.id}:{seller}", "usage", batch.id, batch.number, seller, template,
+            {"count": sum(counts[order] for order in orders), "number": batch.number, "orders": named},
+        )  # fmt: skip
+
+
+# -- the tables ----------------------------------------------------------------------------------------
+
+STANDING: Final[Mapping[str, Sequence[Callable[[Session, datetime], Iterable[Cause]]]]] = {
+    "overdue": (late_applications, late_answers, late_duties, stale_data),
+    "above_cap": (prices_above_cap,),
+    "fork": (forks,),
+    "act_failed": (failed_acts,),
+}
+BY_BATCH: Final[Mapping[str, Callable[[Session, Batch], Iterable[Cause]]]] = {
+    "lapsed_used": used_though_lapsed,
+    "outside_scene": used_outside_scene,
+}
