@@ -3,6 +3,7 @@
 from ledger import (
     agreements,
     appraisals,
+    authorisations,
     books,
     catalogue,
     catalogue_imports,
@@ -12,6 +13,7 @@ from ledger import (
     feedback,
     handoff,
     log,
+    motions,
     parties,
     registration,
     revenue,
@@ -21,15 +23,18 @@ from ledger import (
     successions,
     trading,
     usage,
+    uses,
+    voucher_rows,
     vouchers,
     witnesses,
 )
 from ledger.chain import outbox
 from ledger.store import Evidence
 
-NOUNS = (agreements, appraisals, books, catalogue, catalogue_imports, demands, duties, exclusions,
-         feedback, handoff, log, outbox, parties, registration, revenue, search, settings, stewards,
-         successions, trading, usage, vouchers, witnesses)  # fmt: skip
+NOUNS = (agreements, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
+         duties, exclusions, feedback, handoff, log, motions, outbox, parties, registration,
+         revenue, search, settings, stewards, successions, trading, usage, uses, voucher_rows,
+         vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:
