@@ -97,15 +97,15 @@ def count(
     return made
 
 
-def counted(session: Session, voucher: Voucher) -> int:
-    """How many uses were counted in all."""
-    found = select(func.max(Use.total)).where(Use.voucher_id == voucher.id)
+def counted(session: Session, voucher_id: str) -> int:
+    """How many uses were counted under a voucher in all."""
+    found = select(func.max(Use.total)).where(Use.voucher_id == voucher_id)
     return session.scalar(found) or 0
 
 
-def of(session: Session, voucher_id: str) -> list[Use]:
-    """The uses counted under a voucher, the newest first."""
-    found = select(Use).where(Use.voucher_id == voucher_id).order_by(Use.n.desc())
+def of(session: Session, voucher_id: str, most: int) -> list[Use]:
+    """The uses counted under a voucher, the newest first, at most so many."""
+    found = select(Use).where(Use.voucher_id == voucher_id).order_by(Use.n.desc()).limit(most)
     return list(session.scalars(found))
 
 
@@ -142,7 +142,7 @@ def post_one(session: Session, now: datetime, voucher: Voucher, origin: str, act
         return False
     lock(session, voucher)
     session.refresh(voucher)
-    new = counted(session, voucher) - (voucher.used or 0)
+    new = counted(session, voucher.id) - (voucher.used or 0)
     if new <= 0 or voucher.state != "valid" or voucher.frozen:
         return False
     voucher.used = (voucher.used or 0) + new

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from ledger import (
     agreements,
     appraisals,
+    authorisations,
     catalogue,
     demands,
     duties,
@@ -259,6 +260,40 @@ class Town:
     def change(self, verb: str, voucher: vouchers.Voucher, reason: str = "依法") -> None:
         login = "gwen" if verb in ("freeze", "unfreeze") else "rita"
         self.do(login, vouchers.change, voucher, verb, reason, ORIGIN)
+
+    def issuer(self) -> vouchers.Issuer:
+        return vouchers.Issuer(ORIGIN, CREDENTIAL_KEY)
+
+    def subject(self, login: str = "ida") -> parties.Party:
+        """A natural person with a space of her own."""
+        if login not in self.parties:
+            with self.deed() as session:
+                made = parties.add_individual(session, "system", self.now)
+                parties.add_member(session, "system", self.now, party=made, login=login,
+                                   display_name=login.title(), roles=["data_subject"])  # fmt: skip
+            self.parties[login] = made.id
+            with self.reading() as session:
+                self.actors[login] = parties.actor_by_login(session, login)
+        return self.party(login)
+
+    def authorisation(
+        self, state: str = "requested", registered: Registration | None = None, **changes: Any
+    ) -> authorisations.Authorisation:
+        """The bank asks ida to use what the operator has of her; it has come as far as `state`."""
+        if registered is None:
+            registered = self.get(Registration, self.voucher())
+        facts: dict[str, Any] = {
+            "max_uses": 3, "provider": self.party("operator"), "purpose": "贷款审查",
+            "registration": registered, "scene": "贷前审查", "subject": self.subject(),
+            "user": self.party("bank"), "user_address": f"0x{10**39 + next(_count)}",
+            "valid_from": self.now, "valid_until": self.now + timedelta(days=90),
+        }  # fmt: skip
+        made = self.do("mallory", authorisations.request, **{**facts, **changes})
+        if state != "requested":
+            self.do("ida", authorisations.consent, made)
+        if state == "in_force":
+            self.do("rita", authorisations.issue, made, self.issuer())
+        return made
 
     def publish_status(self, days: int = 7) -> vouchers.StatusList:
         with self.deed() as session:

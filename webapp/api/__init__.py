@@ -35,6 +35,8 @@ NOUNS = {
     "catalogue": "Catalogue", "resource": "Catalogue", "agreement": "Agreements",
     "application": "Applications", "notice": "Applications",
     "registration": "Registrations", "voucher": "Vouchers",
+    "motion": "Vouchers", "authorisation": "Authorised uses", "use": "Authorised uses",
+    "space": "Authorised uses",
     "appraisal": "Appraisals", "licence": "Licences", "payment": "Payments", "scheme": "Schemes",
     "statement": "Statements", "usage": "Usage", "package": "Packages", "log": "Log", "witness": "Log",
     "figure": "Figures", "demand": "Demands", "exclusion": "Negative list",
@@ -43,6 +45,7 @@ NOUNS = {
 # What a path's keys mean, in the document; the keys of `SUBJECTS` are all here, a test sees to it.
 KEYS = {
     "agreement_number": "Number of the agreement, such as XY2026-0001",
+    "authorisation_number": "Number of the authorisation, such as SY2026-000001",
     "batch_number": "Number of the batch, such as PC202611-000001-5",
     "application_number": "Number of the application, such as SQ2026-000001",
     "appraisal_number": "Number of the appraisal, such as PG2026-0001",
@@ -55,6 +58,7 @@ KEYS = {
     "job_id": "Id of the job",
     "leaf_index": "Index of the leaf, from 0",
     "login": "Login of the member",
+    "motion_number": "Number of the motion, such as FH2026-000001",
     "method": "Method of valuation",
     "number": "Number of the voucher, such as PZ202611-000001-5",
     "order": "Order reference of the licence",

@@ -1,6 +1,7 @@
 """Every file that enters deeds and questions; importing this makes `DEEDS` and `QUESTIONS` whole."""
 
 from webapp.deeds import (
+    authorisations,
     catalogue,
     circulation,
     demands,
@@ -17,11 +18,13 @@ from webapp.deeds import (
     stewards,
     successions,
     usage,
+    vouchers,
     witnesses,
     work,
 )
 
 __all__ = [
+    "authorisations",
     "catalogue",
     "circulation",
     "demands",
@@ -38,6 +41,7 @@ __all__ = [
     "stewards",
     "successions",
     "usage",
+    "vouchers",
     "witnesses",
     "work",
 ]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from ledger import (
     agreements,
     appraisals,
+    authorisations,
     catalogue,
     catalogue_imports,
     demands,
@@ -17,6 +18,7 @@ from ledger import (
     exclusions,
     feedback,
     log,
+    motions,
     parties,
     registration,
     revenue,
@@ -27,6 +29,7 @@ from ledger import (
 )
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
+from ledger.authorisations import Authorisation
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
 from ledger.demands import Demand
@@ -34,6 +37,7 @@ from ledger.duties import Duty
 from ledger.errors import Missing
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.motions import Motion
 from ledger.parties import Account, Actor, Member, Party
 from ledger.registration import Application, Deposit, Registration
 from ledger.revenue import Scheme, Statement
@@ -159,6 +163,11 @@ SUBJECTS = {
                 "registration_code"),
         Subject("voucher", Voucher, vouchers.by_number, lambda _s, row: (row.party_id,),
                 lambda party: Voucher.party_id == party, lambda row: row.number, "voucher_number"),
+        Subject("motion", Motion, motions.by_number, motions.owners,
+                lambda party: _through(Motion.voucher_id, Voucher, Voucher.party_id == party),
+                lambda row: row.number, "motion_number"),
+        Subject("authorisation", Authorisation, authorisations.by_number, authorisations.owners,
+                authorisations.of_party, lambda row: row.number, "authorisation_number"),
         Subject("appraisal", Appraisal, appraisals.by_number, appraisals.owners, _appraisal_of,
                 lambda row: row.number, "appraisal_number"),
         Subject("licence", Licence, trading.licence_by_order, trading.licence_owners, _licence_of,

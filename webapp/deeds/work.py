@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from ledger import log, overdue
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
+from ledger.authorisations import Authorisation
 from ledger.calendar import local_date
 from ledger.catalogue_imports import CatalogueImport
 from ledger.chain import outbox
@@ -19,6 +20,7 @@ from ledger.demands import Demand
 from ledger.duties import Duty
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.motions import Motion
 from ledger.parties import MAY, Actor, Member, roles_of
 from ledger.proof.encoding import instant
 from ledger.registration import Application, Registration
@@ -87,6 +89,10 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
         select(Agreement.id).where(Agreement.implementer_id == actor.party_id))),
     "voucher.issue": ("registration", ("registered",), lambda _actor: ~exists().where(
         Voucher.registration_id == Registration.id)),
+    "motion.confirm": ("motion", ("proposed",), _not_mine(Motion.proposed_by)),
+    "authorisation.consent": ("authorisation", ("requested",),
+                              lambda actor: Authorisation.subject_id.in_(actor.parties)),
+    "authorisation.issue": ("authorisation", ("consented",), lambda _actor: None),
     "appraisal.approve": ("appraisal", ("drafted",), _firm(Appraisal.maker_id)),
     "statement.propose": ("statement", ("drafted",), _mine(Statement.maker_id)),
     "statement.approve": ("statement", ("proposed",), _firm(Statement.maker_id)),
@@ -213,7 +219,7 @@ def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[di
             due = next((limit["on"] for limit in row.deadlines.values()), None)
         yield {
             "about": getattr(row, "title", None) or getattr(row, "purpose", "")
-            or getattr(row, "description", "") or getattr(row, "file_name", ""),
+            or getattr(row, "description", "") or getattr(row, "ground", "") or getattr(row, "file_name", ""),
             "deed": name, "due": due, "noun": noun, "number": subject.number(row),
             "state": row.state, "title": deed.title,
         }  # fmt: skip

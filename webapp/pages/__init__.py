@@ -33,6 +33,7 @@ from webapp.pages import (
     resource,
     revenue,
     show,
+    space,
     start,
     usage,
     value,
@@ -43,7 +44,7 @@ from webapp.pages.menu import menu
 # Each of these files enters its own routes: `enter(app, limiter)`.
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
                            registration, value, revenue, usage, house, identity, witnesses, lists,
-                           resource, duties, catalogue)  # fmt: skip
+                           resource, duties, catalogue, space)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

@@ -1,6 +1,6 @@
 """The list, the page and the forms of every noun, made from the deeds and questions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -41,6 +41,10 @@ COLUMNS: dict[str, dict[str, str]] = {
                      "valid_until": "Valid until", "state": "State"},
     "voucher": {"number": "Number", "kind": "Kind", "rights": "Rights",
                 "valid_until": "Valid until", "state": "State"},
+    "motion": {"number": "Number", "verb": "What is proposed", "ground": "Ground", "state": "State"},
+    "authorisation": {"number": "Number", "scene": "Scene of use", "subject_id": "Data subject",
+                      "user_id": "Data user", "valid_until": "Valid until",
+                      "max_uses": "Number of uses", "state": "State"},
     "appraisal": {"number": "Number", "purpose": "Purpose", "base_on": "Base day",
                   "value_fen": "Value (yuan)", "state": "State"},
     "licence": {"order_reference": "Order reference", "right": "Right", "purpose": "Purpose of use",
@@ -68,7 +72,8 @@ COLUMNS: dict[str, dict[str, str]] = {
 SPECIAL = {"password.change", "token.create", "token.revoke", "application.submit",
            "statement.approve"}  # fmt: skip
 # Deeds that start from a list, with nothing in their path.
-LISTED = {"party": ("party.add",), "evidence": ("evidence.deposit",),
+LISTED = {"party": ("party.add", "party.individual"), "authorisation": ("authorisation.request",),
+          "evidence": ("evidence.deposit",),
           "catalogue": ("catalogue.import",), "resource": ("catalogue.import", "resource.add"),
           "agreement": ("agreement.propose",),
           "application": ("application.submit",), "usage": ("usage.import",),
@@ -158,6 +163,22 @@ def address(endpoint: str, keys: Mapping[str, Any]) -> str:
     return url_for(endpoint, **dict(keys))
 
 
+def _registered(row: Any) -> bool:
+    """Whether a voucher is a registration's, not a person's consent."""
+    return bool(row.kind == "registration")
+
+
+# On which rows a deed makes sense, beyond their state.
+FITS: dict[str, Callable[[Any], bool]] = {
+    "voucher.freeze": lambda row: not row.frozen,
+    "voucher.unfreeze": lambda row: row.frozen,
+    "voucher.release": lambda row: row.pledged,
+    "voucher.pledge": lambda row: _registered(row) and not row.pledged,
+    "voucher.split": lambda row: _registered(row) and not row.pledged and len(row.rights) > 1,
+    "use.count": lambda row: not _registered(row),
+    **dict.fromkeys(("voucher.renew", "voucher.supersede", "voucher.transfer", "licence.grant"),
+                    _registered),
+}  # fmt: skip
 # What a noun's page needs besides its row: noun → function of session and row.
 EXTRA: dict[str, Any] = {}
 
@@ -190,9 +211,7 @@ def offers(
         moves = MOVES.get(deed.machine, {}).get(deed.move)
         if deed.changes and moves is not None and getattr(row, "state", None) not in moves:
             continue
-        if deed.name == "voucher.freeze" and getattr(row, "frozen", False):
-            continue
-        if deed.name == "voucher.unfreeze" and not getattr(row, "frozen", False):
+        if deed.name in FITS and not FITS[deed.name](row):
             continue
         made.append((deed, address(_name(deed), {k: keys[k] for k in deed.keys})))
     return made
