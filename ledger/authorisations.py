@@ -153,7 +153,10 @@ def withdraw(
 ) -> None:
     """Withdraw the consent (撤回), at any time: the voucher ends on chain with the same deed."""
     _as_subject(actor, row, "withdraw")
-    _close(session, actor, now, row, "withdraw", WITHDRAWN, origin)
+    lock(session, row)
+    row.state = move("authorisation", "withdraw", row.state)
+    log.append(session, row, "authorisation.withdrawn", actor.member_id, reason=WITHDRAWN)
+    _end_voucher(session, actor, now, row, WITHDRAWN, origin)
 
 
 def end(
@@ -164,22 +167,16 @@ def end(
     may(actor, "authorisation.end", owned, f"Authorisation {row.number}")
     if not reason.strip():
         raise Invalid("State the ground of the decision.")
-    _close(session, actor, now, row, "end", reason, origin)
-
-
-def _close(
-    session: Session,
-    actor: Actor,
-    now: datetime,
-    row: Authorisation,
-    verb: str,
-    reason: str,
-    origin: str,
-) -> None:
     lock(session, row)
-    row.state = move("authorisation", verb, row.state)
-    kind = {"withdraw": "authorisation.withdrawn", "end": "authorisation.ended"}[verb]
-    log.append(session, row, kind, actor.member_id, reason=reason)
+    row.state = move("authorisation", "end", row.state)
+    log.append(session, row, "authorisation.ended", actor.member_id, reason=reason)
+    _end_voucher(session, actor, now, row, reason, origin)
+
+
+def _end_voucher(
+    session: Session, actor: Actor, now: datetime, row: Authorisation, reason: str, origin: str
+) -> None:
+    """End the voucher of an authorisation that is over, if there is one still in force."""
     voucher = session.get(Voucher, row.voucher_id) if row.voucher_id else None
     if voucher is not None and voucher.state in IN_FORCE:
         # A freeze bars cancelling on chain, but holds nobody to his consent.

@@ -368,10 +368,10 @@ def supersede(
             "Registration {code} has none of the rights of voucher {number} left: cancel it.",
             code=registration.code, number=voucher.number,
         )  # fmt: skip
-    (made,) = _replace(
-        session, actor, now, voucher, registration, "supersede", [rights], reason, issuer
-    )
-    return made
+    made = _draw_up_successors(session, actor, now, voucher, registration, [rights], issuer)
+    log.append(session, voucher, "voucher.supersede", actor.member_id, reason=reason)
+    _supersede_on_chain(session, now, voucher, made, issuer.origin)
+    return made[0]
 
 
 def split(
@@ -384,24 +384,22 @@ def split(
             "Voucher {number} has one right: there is nothing to split.", number=voucher.number
         )
     groups = [[right] for right in RIGHTS if right in voucher.rights]
-    return _replace(session, actor, now, voucher, registration, "split", groups, reason, issuer)
+    made = _draw_up_successors(session, actor, now, voucher, registration, groups, issuer)
+    log.append(session, voucher, "voucher.split", actor.member_id, reason=reason)
+    _supersede_on_chain(session, now, voucher, made, issuer.origin)
+    return made
 
 
-def _replace(
+def _draw_up_successors(
     session: Session,
     actor: Actor,
     now: datetime,
     voucher: Voucher,
     registration: Registration,
-    verb: str,
     groups: Sequence[Sequence[str]],
-    reason: str,
     issuer: Issuer,
 ) -> list[Voucher]:
-    """Issue a voucher for each group of rights in an old one's place: on chain, in one transaction.
-
-    So the successors' own acts send nothing; they wait for the events of the old one's.
-    """
+    """A voucher for each group of rights, to stand in an old one's place."""
     _require_registered(registration, now)
     holder = session.get_one(Party, voucher.party_id)
     made = [
@@ -413,14 +411,20 @@ def _replace(
         for rights in groups
     ]  # fmt: skip
     voucher.successors = [one.number for one in made]
-    log.append(session, voucher, f"voucher.{verb}", actor.member_id, reason=reason)
-    structs = [
-        _issue_on_chain(one, issuer.origin, outbox.reason_of(one.id, one.version)) for one in made
-    ]
-    step_on_chain(session, now, voucher, issuer.origin, "supersede", structs)
-    for one in made:
-        put_on_chain(session, now, one, issuer.origin, outbox.AWAITED, [])
     return made
+
+
+def _supersede_on_chain(
+    session: Session, now: datetime, voucher: Voucher, made: Sequence[Voucher], origin: str
+) -> None:
+    """On chain the successors are issued in the transaction that supersedes the old voucher.
+
+    So their own acts send nothing; they wait for their events.
+    """
+    structs = [_issue_on_chain(one, origin, outbox.reason_of(one.id, one.version)) for one in made]
+    step_on_chain(session, now, voucher, origin, "supersede", structs)
+    for one in made:
+        put_on_chain(session, now, one, origin, outbox.AWAITED, [])
 
 
 def _is_part(session: Session, voucher: Voucher) -> bool:

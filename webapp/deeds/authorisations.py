@@ -1,4 +1,4 @@
-"""The deeds of authorised use 授权使用: asked for, consented to in the subject's own space, counted, ended."""
+"""The deeds of authorised use 授权使用: asked for, consented to in the subject's own space, counted."""
 
 from datetime import date
 from typing import Any
@@ -102,14 +102,13 @@ def request(
     desk: Desk, session: Session, actor: Actor, *, from_on: date, until_on: date, **body: Any
 ) -> dict[str, Any]:
     """The term runs over whole days in Shanghai."""
-    named = {
-        name: parties.party_by_uscc(session, body.pop(name))
-        for name in ("subject", "provider", "user")
-    }
+    subject, provider, user = (
+        parties.party_by_uscc(session, body.pop(name)) for name in ("subject", "provider", "user")
+    )
     made = authorisations.request(
-        session, actor, desk.now,
+        session, actor, desk.now, subject=subject, provider=provider, user=user,
         registration=registration.by_code(session, body.pop("registration")),
-        valid_from=start_of_day(from_on), valid_until=end_of_day(until_on), **named, **body,
+        valid_from=start_of_day(from_on), valid_until=end_of_day(until_on), **body,
     )  # fmt: skip
     return _told(made)
 

@@ -33,6 +33,13 @@ from webapp.deeds.subjects import BY_NOUN, owned, visible
 EACH = 20
 UPDATE = "Update the data and say so in the catalogue"
 CLIMBING_MAX = 100
+ABOUT = (
+    "title",
+    "purpose",
+    "description",
+    "ground",
+    "file_name",
+)  # the first that a row has is told
 
 
 class WorkItem(Schema):
@@ -218,8 +225,9 @@ def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[di
         elif noun == "application":
             due = next((limit["on"] for limit in row.deadlines.values()), None)
         yield {
-            "about": getattr(row, "title", None) or getattr(row, "purpose", "")
-            or getattr(row, "description", "") or getattr(row, "ground", "") or getattr(row, "file_name", ""),
+            "about": next(
+                (text for part in ABOUT if (text := getattr(row, part, None))), ""
+            ),
             "deed": name, "due": due, "noun": noun, "number": subject.number(row),
             "state": row.state, "title": deed.title,
         }  # fmt: skip
