@@ -18,7 +18,7 @@ from ledger import log, vouchers
 from ledger.calendar import local_date
 from ledger.chain import keys
 from ledger.errors import Conflict, Faults, Invalid, Missing
-from ledger.parties import Actor, Party, may, require_active
+from ledger.parties import Actor, Party, may, require_active, require_other
 from ledger.proof.encoding import instant
 from ledger.registration import Registration
 from ledger.states import move
@@ -125,6 +125,8 @@ def issue(
 ) -> Voucher:
     """Issue the voucher of what the subject has consented to; by a registrar of none of the three."""
     may(actor, "authorisation.issue", owners(session, row), f"Authorisation {row.number}")
+    makers = (row.requested_by, row.consented_by)
+    require_other(actor, makers, f"authorisation {row.number}")
     lock(session, row)
     row.state = move("authorisation", "issue", row.state)
     if now > row.valid_until:
@@ -214,6 +216,8 @@ def of_subject(session: Session, actor: Actor) -> list[Authorisation]:
 
 def _as_subject(actor: Actor, row: Authorisation, verb: str) -> None:
     may(actor, f"authorisation.{verb}", row.subject_id, f"Authorisation {row.number}")
+    if verb != "withdraw":
+        require_other(actor, [row.requested_by], f"authorisation {row.number}")
 
 
 def _require_vouched(session: Session, now: datetime, registration: Registration) -> None:

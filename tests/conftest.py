@@ -276,19 +276,23 @@ class Town:
                 self.actors[login] = parties.actor_by_login(session, login)
         return self.party(login)
 
+    def authorisation_facts(self, registered: Registration, **changes: Any) -> dict[str, Any]:
+        """What the bank asks for."""
+        facts: dict[str, Any] = {
+            "max_uses": 3, "provider": self.party("operator"), "purpose": "贷款审查",
+            "registration": registered, "scene": "贷前审查", "user": self.party("bank"),
+            "user_address": f"0x{10**39 + next(_count)}", "valid_from": self.now,
+            "valid_until": self.now + timedelta(days=90),
+        }  # fmt: skip
+        return {**facts, **changes}
+
     def authorisation(
         self, state: str = "requested", registered: Registration | None = None, **changes: Any
     ) -> authorisations.Authorisation:
         """The bank asks ida to use what the operator has of her; it has come as far as `state`."""
-        if registered is None:
-            registered = self.get(Registration, self.voucher())
-        facts: dict[str, Any] = {
-            "max_uses": 3, "provider": self.party("operator"), "purpose": "贷款审查",
-            "registration": registered, "scene": "贷前审查", "subject": self.subject(),
-            "user": self.party("bank"), "user_address": f"0x{10**39 + next(_count)}",
-            "valid_from": self.now, "valid_until": self.now + timedelta(days=90),
-        }  # fmt: skip
-        made = self.do("mallory", authorisations.request, **{**facts, **changes})
+        registered = registered or self.get(Registration, self.voucher())
+        facts = self.authorisation_facts(registered, **{"subject": self.subject(), **changes})
+        made = self.do("mallory", authorisations.request, **facts)
         if state != "requested":
             self.do("ida", authorisations.consent, made)
         if state == "in_force":

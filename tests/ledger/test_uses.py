@@ -20,7 +20,7 @@ from tests.conftest import ORIGIN, Town
 
 SCENE = "贷前审查"
 PROCESSES, THREADS = 2, 10
-CLIENT = '''
+CLIENT = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -47,7 +47,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 with ThreadPoolExecutor(int(count)) as pool:
     print(",".join(pool.map(once, range(int(count)))))
-'''
+"""
 
 
 def effective(town: Town, row: Authorisation) -> Voucher:
