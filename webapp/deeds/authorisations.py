@@ -163,7 +163,7 @@ def end(
 
 @deed("use.count", "/vouchers/<voucher_number>/uses", "Count uses",
       "{count} uses counted under {voucher}: {total} of {most}.", body=UseBody,
-      owners=lambda _s, row: (row.provider_id or "",))  # fmt: skip
+      owners=lambda _s, row: (row.provider_id or row.party_id,))  # fmt: skip
 def count(
     desk: Desk, session: Session, actor: Actor, found: Voucher, **body: Any
 ) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Every verb of a voucher on a real chain: it takes effect, the audit agrees, and sees what is forged."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ledger import authorisations, handoff, log, motions, uses, vouchers
+from ledger import authorisations, handoff, log, motions, papers, uses, vouchers
 from ledger.catalogue import Resource
 from ledger.chain import outbox
 from ledger.proof import credential as credentials
@@ -247,6 +248,11 @@ def test_uses_are_carried_in_one_act_a_round_and_the_withdrawal_ends_the_voucher
     site.worker().drain()
     held = on_chain(site, allowed)
     assert (held["used"], held["max_uses"], held["version"]) == (2, 3, 2)
+    site.worker().drain()
+    handed_out = file_of(site, allowed)
+    assert verdict(site, handed_out) == verdict(site, handed_out, offline=True) == VALID_WORD
+    printed = papers.voucher_pdf(json.loads(handed_out))
+    assert papers.check_voucher_pdf(printed) == handed_out
     site.do("olga", uses.count, allowed, scene="贷前审查", count=1, reference="R-2")
     site.do("ida", authorisations.withdraw, row, issuer(site).origin)
     site.worker().drain()
