@@ -25,7 +25,7 @@ from ledger.errors import LedgerError
 from ledger.proof.bundle import voucher_key
 from ledger.proof.encoding import digest_bytes, parse_instant, unhex
 from ledger.registration import RIGHTS
-from ledger.vouchers import KINDS, rights_mask
+from ledger.voucher_rows import KINDS, rights_mask
 
 WINDOW = 20_000  # blocks whose events are asked for at once
 ON_ITS_WAY = timedelta(hours=1)  # how long an act may be, before it is told as missing
@@ -33,10 +33,13 @@ VOUCHERS, LICENCES, BOOK = "VoucherRegistry", "CirculationRegistry", "RevenueBoo
 STATE_ON_CHAIN = {"valid": 1, "suspended": 2, "revoked": 3, "cancelled": 4, "superseded": 5}
 VERB_ON_CHAIN = {
     "voucher.issued": 0, "voucher.suspend": 1, "voucher.resume": 2, "voucher.revoke": 3,
-    "voucher.cancel": 4, "voucher.freeze": 10, "voucher.unfreeze": 11,
+    "voucher.cancel": 4, "voucher.renew": 5, "voucher.supersede": 6, "voucher.split": 6,
+    "voucher.transfer": 7, "voucher.pledge": 8, "voucher.release": 9, "voucher.freeze": 10,
+    "voucher.unfreeze": 11, "voucher.replace_key": 12, "voucher.used": 13,
 }  # fmt: skip
 PLEDGED, FROZEN = 1, 2
-VOUCHER_FIELDS = ("holder", "valid_until", "version", "state", "flags", "kind", "rights", "digest")
+VOUCHER_FIELDS = ("holder", "valid_until", "version", "state", "flags", "kind", "rights", "digest",
+                  "max_uses", "used")  # fmt: skip
 LICENCE_FIELDS = ("licensee", "from", "until", "right", "version", "terms")
 # Of each event of our contracts: what its arguments are called here.
 EVENTS: dict[tuple[str, str], dict[str, str]] = {
@@ -53,12 +56,19 @@ EVENTS: dict[tuple[str, str], dict[str, str]] = {
 }  # fmt: skip
 # Events that only come beside one of those: whose, and the arguments compared with the first step's.
 BESIDE: dict[tuple[str, str], dict[str, str]] = {
-    (VOUCHERS, "Issued"): {"validUntil": "valid_until", "kind": "kind", "rights": "rights"},
-    (VOUCHERS, "Renewed"): {}, (VOUCHERS, "SucceededBy"): {}, (VOUCHERS, "UsesAdded"): {},
+    (VOUCHERS, "Issued"): {
+        "validUntil": "valid_until", "kind": "kind", "rights": "rights", "maxUses": "max_uses",
+    },
     (BOOK, "Proposed"): {"digest": "digest", "lineRoot": "line_root"},
     (BOOK, "Approved"): {}, (BOOK, "Reversed"): {},
 }  # fmt: skip
-NEVER = {"Renewed", "SucceededBy", "UsesAdded", "Reversed"}  # no deed of ours does that
+# Events beside a step that says no version: whose verb, and what of it one such step must have.
+OF_A_STEP: dict[str, tuple[int, dict[str, str]]] = {
+    "Renewed": (5, {"validUntil": "valid_until"}),
+    "SucceededBy": (6, {"successor": "successors"}),
+    "UsesAdded": (13, {"used": "used"}),
+}
+NEVER = {"Reversed"}  # no deed of ours does that
 
 
 @dataclass(frozen=True)
@@ -95,14 +105,20 @@ class Dues:
                 "flags": (PLEDGED if body["pledged"] else 0) | (FROZEN if body["frozen"] else 0),
                 "holder": body["holder_address"].lower(),
                 "kind": KINDS[body["kind"]],
+                "max_uses": body.get("max_uses") or 0,
                 "rights": rights_mask(body["rights"]),
                 "state": STATE_ON_CHAIN[body["state"]],
+                "used": body.get("used") or 0,
                 "valid_until": _seconds(body["valid_until"]),
                 "version": body["version"],
             }
             event = {name: state[name] for name in ("digest", "holder", "state")}
             if payload["kind"] in VERB_ON_CHAIN:
                 event["verb"] = VERB_ON_CHAIN[payload["kind"]]
+            if body.get("successors"):
+                event["successors"] = [
+                    _hex(voucher_key(self.origin, number)) for number in body["successors"]
+                ]
             key = voucher_key(self.origin, body["number"])
             self._due(
                 VOUCHERS, key, 0, body["version"], body["number"], digest, payload, event, state
@@ -214,7 +230,8 @@ class OnChain:
         """Compare each event with the step it is of; yields how far, in blocks, from time to time."""
         first = self.findings["events_from"] or self.chain.deployment.block
         for low, high in _windows(first, self.chain.block):
-            for (contract, name), names in {**EVENTS, **BESIDE}.items():
+            steps = {(VOUCHERS, name): names for name, (_, names) in OF_A_STEP.items()}
+            for (contract, name), names in {**EVENTS, **BESIDE, **steps}.items():
                 if contract in self.chain.deployment.contracts:
                     for event in self.chain.events(contract, name, low, high):
                         self._event(contract, name, names, event)
@@ -226,6 +243,9 @@ class OnChain:
     ) -> None:
         said = event["args"]
         key = bytes(said["voucher"] if contract == LICENCES else said["id"])
+        if name in OF_A_STEP:
+            self._beside_a_step(name, key, event)
+            return
         beside = (contract, name) in BESIDE
         n = int(said.get("n", 0)) if contract == LICENCES else 0
         version = 1 if beside else int(said["version"])
@@ -250,6 +270,25 @@ class OnChain:
                 kind = KIND_OF[contract]
                 self.findings.compare(kind, due[0], f"{field} in event {name} v{version}", known,
                                       expected[field])  # fmt: skip
+
+    def _beside_a_step(self, name: str, key: bytes, event: Mapping[str, Any]) -> None:
+        """A renewal, a succession or uses on chain are those of one recorded step of the voucher."""
+        verb, names = OF_A_STEP[name]
+        steps = self.findings.run(
+            "SELECT event, state FROM due WHERE contract = ? AND key = ?", VOUCHERS, key
+        ).fetchall()
+        said = {field: _plain(event["args"][argument]) for argument, field in names.items()}
+        for one, state in steps:
+            due = {**orjson.loads(state), **orjson.loads(one)}
+            if due.get("verb") == verb and all(
+                value in due[field] if isinstance(due[field], list) else value == due[field]
+                for field, value in said.items()
+            ):
+                return
+        told = ", ".join(f"{field} {value}" for field, value in said.items())
+        self.findings.compare("event", f"{VOUCHERS}.{name} {_hex(key)}", "record",
+                              f"{told}, block {event['block_number']}",
+                              "a record that caused it")  # fmt: skip
 
     # -- what has no event, and the contracts' state -------------------------------------------------
 

@@ -4,6 +4,7 @@ from ledger import (
     agreements,
     alarms,
     appraisals,
+    authorisations,
     books,
     catalogue,
     catalogue_imports,
@@ -14,6 +15,7 @@ from ledger import (
     feedback,
     handoff,
     log,
+    motions,
     objections,
     parties,
     registration,
@@ -24,15 +26,18 @@ from ledger import (
     successions,
     trading,
     usage,
+    uses,
+    voucher_rows,
     vouchers,
     witnesses,
 )
 from ledger.chain import outbox
 from ledger.store import Evidence
 
-NOUNS = (agreements, alarms, appraisals, books, catalogue, catalogue_imports, demands, duties, evaluations,
-         exclusions, feedback, handoff, log, objections, outbox, parties, registration, revenue,
-         search, settings, stewards, successions, trading, usage, vouchers, witnesses)  # fmt: skip
+NOUNS = (agreements, alarms, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
+         duties, evaluations, exclusions, feedback, handoff, log, motions, objections, outbox,
+         parties, registration, revenue, search, settings, stewards, successions, trading, usage,
+         uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

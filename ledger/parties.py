@@ -4,6 +4,8 @@ A member is known in records by a pseudonym (his id) only: payloads travel. His 
 in `accounts`, an operational table that never leaves the house.
 """
 
+import re
+import secrets
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from stdnum.cn import uscc as uscc_rule
 from stdnum.exceptions import InvalidChecksum, InvalidLength, ValidationError
+from stdnum.iso7064 import mod_37_36
 
 from ledger import log
 from ledger.chain import keys
@@ -28,6 +31,7 @@ KINDS = (
     "data_broker",  # 数据经纪人(数商): brings demand and supply together, holds nothing
     "service_provider",  # 第三方专业服务机构: assesses, appraises, trains, insures
     "other_organisation",
+    "individual",  # 自然人: a data subject; neither name nor identity number stands in its row
 )
 
 ROLES = (
@@ -49,10 +53,14 @@ ROLES_OF_KIND: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(KINDS, ROLES),
     "data_broker": ("broker",),
     "service_provider": ("appraiser",),
+    "individual": ("data_subject",),
 }
 PUBLIC = "public"  # whoever asks; given to nobody
 MEMBER = "member"  # whoever is signed in and has any role; given to nobody
 
+INDIVIDUAL = "ZR"  # 自然人; Z stands in no social credit code
+INDIVIDUAL_CODE = re.compile(r"ZR[0-9A-Z]{16}")
+_UNMISTAKABLE = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _USCC_DIGITS = 8  # the registering authority, the kind and the place come first, in digits
 _USCC_CHARACTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 RELATIONS = ("own", "other", "any")
@@ -180,6 +188,25 @@ MAY: dict[str, dict[str, str]] = {
         "registration.cancel": "registrar:other",
         "registration.lift": "registrar:other",
         "voucher.issue": "registrar:other",
+        "voucher.renew": "registrar:other",
+        "voucher.transfer": "registrar:other",
+        "voucher.supersede": "registrar:other",
+        "voucher.split": "registrar:other",
+        "voucher.pledge": "registrar:other",
+        "voucher.release": "registrar:other",
+        "voucher.replace_key": "registrar:other",
+        "motion.confirm": "registrar:other",  # of what another registrar proposed
+        "motion.reject": "registrar:other",
+        "motion.read": "registrar:any regulator:any operator:own",
+        "authorisation.request": "operator:own provider:own",  # as the user or the provider
+        "authorisation.consent": "data_subject:own",
+        "authorisation.refuse": "data_subject:own",
+        "authorisation.withdraw": "data_subject:own",
+        "authorisation.issue": "registrar:other",
+        "authorisation.end": "operator:own provider:own",
+        "authorisation.read": "data_subject:own operator:own provider:own registrar:any regulator:any",
+        "use.count": "operator:own provider:own",  # the provider of the data
+        "space.read": "data_subject:any",  # 个人和法人数字空间: his own
         "voucher.suspend": "registrar:other",
         "voucher.resume": "registrar:other",
         "voucher.revoke": "registrar:other",
@@ -380,10 +407,16 @@ def require_other(actor: Actor, maker_ids: Iterable[str | None], what: str) -> N
 def check_uscc(code: str) -> str:
     """The unified social credit code in its one spelling (GB 32100); raises Invalid naming what is wrong.
 
+    A natural person has none: he is known by a code of our own (`add_individual`), with a check character.
+
     >>> check_uscc(" 9100 0000 dem0 0000 3f ")
     '91000000DEM000003F'
     """
     spelt = str(uscc_rule.compact(unicodedata.normalize("NFKC", code)))
+    if INDIVIDUAL_CODE.fullmatch(spelt):
+        if mod_37_36.is_valid(spelt):
+            return spelt
+        raise Invalid("{code} is mistyped: its check character does not fit.", code=code)
     try:
         return str(uscc_rule.validate(spelt))
     except InvalidLength:
@@ -415,7 +448,7 @@ def add_party(
 ) -> Party:
     """Add an organisation, once; the same code with another name or kind is a Conflict."""
     uscc = check_uscc(uscc)
-    if kind not in KINDS or not name.strip():
+    if kind not in KINDS or not name.strip() or kind == "individual":
         raise Invalid("A party has a name and one of the kinds {kinds}.", kinds=", ".join(KINDS))
     found = session.scalar(select(Party).where(Party.uscc == uscc))
     if found is not None:
@@ -426,6 +459,22 @@ def add_party(
     party = Party(
         id=new_id(), kind=kind, name=name.strip(), uscc=uscc, state=move("party", "add", None)
     )
+    log.append(session, party, "party.added", actor_id)
+    session.flush()
+    return party
+
+
+def add_individual(session: Session, actor_id: str, now: datetime) -> Party:
+    """Add a natural person (自然人) as a data subject: under a code made here, and under no name.
+
+    Who he is stands in his account only, which never leaves the house.
+    """
+    drawn = INDIVIDUAL + "".join(secrets.choice(_UNMISTAKABLE) for _ in range(15))
+    code = drawn + mod_37_36.calc_check_digit(drawn)
+    party = Party(
+        id=new_id(), kind="individual", name=f"自然人 {code[-6:]}", uscc=code,
+        state=move("party", "add", None),
+    )  # fmt: skip
     log.append(session, party, "party.added", actor_id)
     session.flush()
     return party

@@ -119,9 +119,16 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "resume": {"suspended": "valid"},
         "revoke": {"valid": "revoked", "suspended": "revoked"},
         "cancel": {"valid": "cancelled", "suspended": "cancelled"},
+        "renew": {"valid": "valid"},
+        "transfer": {"valid": "valid"},
         "supersede": {"valid": "superseded"},
+        "split": {"valid": "superseded"},  # superseded by one voucher for each right
+        "pledge": {"valid": "valid"},
+        "release": {"valid": "valid", "suspended": "suspended"},
+        "replace_key": {"valid": "valid", "suspended": "suspended"},
         "freeze": {"valid": "valid", "suspended": "suspended"},
-        "unfreeze": {"valid": "valid", "suspended": "suspended"},
+        # what was revoked while frozen keeps its registration barred until it is unfrozen
+        "unfreeze": {"valid": "valid", "suspended": "suspended", "revoked": "revoked"},
     },
     "alarm": {
         "raise": {None: "raised"},
@@ -133,6 +140,19 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
             "explained": "resolved",
             "closed": "closed",
         },
+    },
+    "motion": {  # what is weighty on a voucher, until a second registrar has decided
+        "propose": {None: "proposed"},
+        "confirm": {"proposed": "confirmed"},
+        "reject": {"proposed": "rejected"},
+    },
+    "authorisation": {  # 授权使用: what a data subject consents to
+        "request": {None: "requested"},
+        "consent": {"requested": "consented"},
+        "refuse": {"requested": "refused"},
+        "issue": {"consented": "in_force"},
+        "withdraw": {"consented": "withdrawn", "in_force": "withdrawn"},
+        "end": {"requested": "ended", "consented": "ended", "in_force": "ended"},
     },
     "agreement": {
         "propose": {None: "proposed"},

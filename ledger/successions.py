@@ -33,6 +33,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger import log
 from ledger.agreements import NEVER, OVER, Agreement, runs_on
 from ledger.alarms import Alarm
+from ledger.authorisations import Authorisation
 from ledger.calendar import local_date
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
@@ -49,6 +50,7 @@ from ledger.stewards import Steward, in_force
 from ledger.store import Base, Evidence, canonical_fast, hold, lock, new_id
 from ledger.trading import Licence
 from ledger.usage import Batch
+from ledger.uses import Use
 from ledger.vouchers import Voucher
 
 NAMED_MAX = 200  # so many of what stays are named in the record; all are counted
@@ -125,8 +127,15 @@ BY_CODE = (
     "to that code is due to the first successor."
 )
 CREDENTIAL = "Its signed text keeps the name of its day of issue; the code in it is the same."
+CONSENT = "What a data subject consented to names those it was asked for; a successor asks anew."
 STAYS = {
     (Voucher, "party_id"): ON_CHAIN,
+    (Voucher, "provider_id"): ON_CHAIN,
+    (Voucher, "pledgee_id"): HISTORY,
+    (Use, "party_id"): HISTORY,
+    (Authorisation, "subject_id"): CONSENT,
+    (Authorisation, "provider_id"): CONSENT,
+    (Authorisation, "user_id"): CONSENT,
     (Licence, "licensee_id"): ON_CHAIN,
     (Batch, "party_id"): HISTORY,
     (Succession, "party_id"): HISTORY,
@@ -138,6 +147,7 @@ SUCCEEDED_BY: dict[str, tuple[str, ...]] = {
     "public_body": ("public_body", "public_institution"),
     "public_institution": ("public_body", "public_institution", "enterprise"),  # 转企改制
     "enterprise": ("enterprise", "public_institution", "other_organisation", *HOLDS_NOTHING),
+    "individual": (),
     "data_broker": ("enterprise", "other_organisation", *HOLDS_NOTHING),
     "service_provider": ("enterprise", "other_organisation", *HOLDS_NOTHING),
     "other_organisation": ("enterprise", "public_institution", "other_organisation",
@@ -475,7 +485,7 @@ def _left(
     numbers = {Voucher: "number", Licence: "order_reference", Batch: "number"}
     left = []
     for model, reason in why.items():
-        [column] = (column for owner, column in STAYS if owner is model)
+        column = next(column for owner, column in STAYS if owner is model)
         where = model.__table__.c[column] == party.id
         left.append(_told(session, model, numbers[model], where, reason))
     if Batch in why:  # not for a new name: the code stays

@@ -111,6 +111,11 @@ def grant(
             "Voucher {number} is {state}: nothing can be licensed under it.",
             number=voucher.number, state="frozen" if voucher.frozen else voucher.state,
         )  # fmt: skip
+    if voucher.kind != "registration":
+        raise Conflict(
+            "Voucher {number} rests on a person's consent: nothing can be licensed under it.",
+            number=voucher.number,
+        )
     registration = session.get_one(Registration, voucher.registration_id)
     agreement = session.get(Agreement, registration.agreement_id or "")
     if agreement is not None:

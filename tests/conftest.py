@@ -25,6 +25,7 @@ from ledger import (
     agreements,
     alarms,
     appraisals,
+    authorisations,
     catalogue,
     demands,
     duties,
@@ -291,6 +292,44 @@ class Town:
             ).one()
         if login:
             self.do(login, alarms.explain, made, "系统时钟有误，已更正")
+        return made
+
+    def issuer(self) -> vouchers.Issuer:
+        return vouchers.Issuer(ORIGIN, CREDENTIAL_KEY)
+
+    def subject(self, login: str = "ida") -> parties.Party:
+        """A natural person with a space of her own."""
+        if login not in self.parties:
+            with self.deed() as session:
+                made = parties.add_individual(session, "system", self.now)
+                parties.add_member(session, "system", self.now, party=made, login=login,
+                                   display_name=login.title(), roles=["data_subject"])  # fmt: skip
+            self.parties[login] = made.id
+            with self.reading() as session:
+                self.actors[login] = parties.actor_by_login(session, login)
+        return self.party(login)
+
+    def authorisation_facts(self, registered: Registration, **changes: Any) -> dict[str, Any]:
+        """What the bank asks for."""
+        facts: dict[str, Any] = {
+            "max_uses": 3, "provider": self.party("operator"), "purpose": "贷款审查",
+            "registration": registered, "scene": "贷前审查", "user": self.party("bank"),
+            "user_address": f"0x{10**39 + next(_count)}", "valid_from": self.now,
+            "valid_until": self.now + timedelta(days=90),
+        }  # fmt: skip
+        return {**facts, **changes}
+
+    def authorisation(
+        self, state: str = "requested", registered: Registration | None = None, **changes: Any
+    ) -> authorisations.Authorisation:
+        """The bank asks ida to use what the operator has of her; it has come as far as `state`."""
+        registered = registered or self.get(Registration, self.voucher())
+        facts = self.authorisation_facts(registered, **{"subject": self.subject(), **changes})
+        made = self.do("mallory", authorisations.request, **facts)
+        if state != "requested":
+            self.do("ida", authorisations.consent, made)
+        if state == "in_force":
+            self.do("rita", authorisations.issue, made, self.issuer())
         return made
 
     def publish_status(self, days: int = 7) -> vouchers.StatusList:

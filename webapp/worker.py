@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import log, revenue, settings, vouchers
+from ledger import log, revenue, settings, uses, vouchers
 from ledger.chain import keys, outbox
 from ledger.chain.gateway import Fees, Gateway
 from ledger.errors import ChainUnavailable, Conflict, LedgerError
@@ -73,7 +73,7 @@ class Worker:
 
     def carry(self, now: datetime) -> bool:
         """Judge, sign and send the open acts of all lanes; whether any moved or is still open."""
-        busy = False
+        busy = self.post_uses(now)
         for lane, sender in self.senders.items():
             with self.home.reading() as session:
                 moves = sender.plan(session, lane, self.depth(session))
@@ -88,6 +88,14 @@ class Worker:
         with self.home.deed(now) as session:
             posted = revenue.post_effective(session, now, SYSTEM)
         return busy or bool(posted)
+
+    def post_uses(self, now: datetime) -> bool:
+        """Sum up the uses counted since the last round, voucher by voucher; whether there were any."""
+        with self.home.reading() as session:
+            if not uses.any_unposted(session):
+                return False
+        with self.home.deed(now) as session:
+            return uses.post(session, now, self.home.config.origin, SYSTEM) > 0
 
     def depth(self, session: Session) -> int:
         """How many blocks on top make one final; on the embedded chain every block is."""
@@ -180,6 +188,7 @@ def _stale(session: Session, current: vouchers.StatusList, now: datetime) -> boo
             select(log.Record.leaf_index)
             .where(
                 log.Record.subject_type == "voucher",
+                log.Record.kind != "voucher.used",  # no list tells how often one was used
                 log.Record.leaf_index > published.leaf_index,
             )
             .limit(1)

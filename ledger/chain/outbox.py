@@ -25,6 +25,9 @@ from ledger.proof.merkle import verify_consistency
 from ledger.store import Base, hold, new_id
 
 REASON = "$reason"
+AWAITED = (
+    "await"  # an act done by another one's transaction: it sends nothing, only waits for its event
+)
 PROOF = "$proof"
 GAS = {"issue": 300_000, "anchor": 500_000, "supersede": 1_000_000}
 GAS_DEFAULT = 400_000
@@ -125,6 +128,11 @@ def enqueue(
     )  # fmt: skip
     session.add(act)
     return act
+
+
+def reason_of(subject_id: str, subject_version: int) -> str:
+    """The argument that stands for the digest of another subject's record."""
+    return f"{REASON}:{subject_id}:{subject_version}"
 
 
 def enqueue_anchor(session: Session, now: datetime, tree_size: int, root: bytes) -> Act | None:
@@ -317,6 +325,8 @@ class Sender:
             return Move(act.id, _seen(act), {**done, **found})
         if judgement == WAIT:
             return None
+        if judgement == SEND and act.function == AWAITED:
+            return None
         if judgement != SEND:
             # A node behind a load balancer may know the version before it knows the event.
             if act.attempts < ATTEMPTS_MAX:
@@ -389,6 +399,9 @@ class Sender:
     def _fill(self, session: Session, act: Act, argument: Any) -> Any:
         if argument == REASON:
             return self.resolver.reason(session, act.subject_id, act.subject_version)
+        if isinstance(argument, str) and argument.startswith(REASON + ":"):
+            _, subject_id, version = argument.split(":")
+            return self.resolver.reason(session, subject_id, int(version))
         if argument == PROOF:
             size = int(act.arguments[0])
             held, root = self.chain.call(

@@ -15,15 +15,18 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from ledger import (
+    authorisations,
     catalogue,
     catalogue_imports,
     handoff,
     log,
+    motions,
     registration,
     revenue,
     settings,
     trading,
     usage,
+    uses,
     vouchers,
     witnesses,
 )
@@ -182,6 +185,7 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     town.appraisal(town.get(registration.Registration, voucher))
     town.catalogue_affairs()
     town.alarm("olga")
+    _authorised(town, worker)
     _rest(town, folder, licence)
     settle()
     with town.deed() as session:
@@ -198,6 +202,18 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     with town.deed() as session:
         log.seal(session, town.now, worker.log_key)
     return old
+
+
+def _authorised(town: Town, worker: Worker) -> None:
+    """A use that ida has allowed and that was counted, and a motion to split its voucher."""
+    voucher = town.voucher()
+    row = town.authorisation("in_force", town.get(registration.Registration, voucher))
+    worker.drain(lambda: town.now)
+    with town.reading() as session:
+        allowed = town.get(vouchers.Voucher, session.get_one(authorisations.Authorisation, row.id))
+    town.do("olga", uses.count, allowed, scene="贷前审查", count=2, reference="R-1")
+    motion = town.do("rita", motions.propose, voucher, "split", "分别流通")
+    town.do("rob", motions.confirm, motion, town.issuer())
 
 
 def _voucher(town: Town, licence: trading.Licence) -> vouchers.Voucher:

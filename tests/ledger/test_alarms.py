@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text, update
 
-from ledger import alarms, catalogue, duties, log, registration, supervision, trading, vouchers
+from ledger import (
+    alarms,
+    catalogue,
+    duties,
+    freezes,
+    log,
+    registration,
+    supervision,
+    trading,
+    vouchers,
+)
 from ledger.agreements import Agreement
 from ledger.alarms import Alarm
 from ledger.calendar import local_date
@@ -393,16 +403,16 @@ def test_all_vouchers_of_a_registration_are_frozen_at_once_each_with_its_record(
     registered = town.get(registration.Registration, voucher)
     given = {"basis": BASIS, "reason": "涉嫌造假", "origin": ORIGIN}
     with pytest.raises(NotAllowed):
-        town.do("rita", vouchers.change_all, registered, "freeze", **given)
+        town.do("rita", freezes.change_all, registered, "freeze", **given)
     with pytest.raises(Conflict):
-        town.do("gwen", vouchers.change_all, registered, "unfreeze", **given)
-    made = town.do("gwen", vouchers.change_all, registered, "freeze", **given)
+        town.do("gwen", freezes.change_all, registered, "unfreeze", **given)
+    made = town.do("gwen", freezes.change_all, registered, "freeze", **given)
     assert [one.number for one in made] == [voucher.number]
     with town.reading() as session:
         assert log.history(session, voucher.id)[-1].kind == "voucher.freeze"
         assert session.get_one(vouchers.Voucher, voucher.id).frozen
     with pytest.raises(Conflict):
-        town.do("gwen", vouchers.change_all, registered, "freeze", **given)
-    town.do("gwen", vouchers.change_all, registered, "unfreeze", **given)
+        town.do("gwen", freezes.change_all, registered, "freeze", **given)
+    town.do("gwen", freezes.change_all, registered, "unfreeze", **given)
     with town.reading() as session:
         assert not session.get_one(vouchers.Voucher, voucher.id).frozen

@@ -15,14 +15,17 @@ from ledger import (
     agreements,
     alarms,
     appraisals,
+    authorisations,
     catalogue,
     catalogue_imports,
     demands,
     duties,
     exclusions,
     feedback,
+    freezes,
     handoff,
     log,
+    motions,
     parties,
     registration,
     revenue,
@@ -30,6 +33,7 @@ from ledger import (
     stewards,
     trading,
     usage,
+    uses,
     vouchers,
     witnesses,
 )
@@ -73,6 +77,7 @@ WITHOUT_A_ROOM = {
     "token.revoke", "voucher.export", "voucher.verify",
 }  # fmt: skip
 
+OTHER_KEY = "0x4444444444444444444444444444444444444444"
 Do = Callable[[Town, str, Any], Any]  # (town, login, the subjects that stand ready)
 
 
@@ -82,7 +87,7 @@ def change(verb: str) -> Do:
 
 def change_all(verb: str) -> Do:
     return lambda t, who, on: t.do(
-        who, vouchers.change_all, t.get(registration.Registration, on.voucher), verb, basis=BASIS,
+        who, freezes.change_all, t.get(registration.Registration, on.voucher), verb, basis=BASIS,
         reason="依法", origin=ORIGIN,
     )  # fmt: skip
 
@@ -136,6 +141,39 @@ def bring(town: Town, who: str, _on: Any = None, code: str = "") -> Any:
 
 def days_from(town: Town, days: int) -> date:
     return local_date(town.now) + timedelta(days=days)
+
+
+def authorised(verb: str) -> Do:
+    """A deed on an authorisation of the operator's own, as a legal person."""
+
+    def do(town: Town, who: str, on: Any) -> Any:
+        row = on.asked if verb in ("consent", "refuse") else on.consented
+        more = {"issue": (town.issuer(),), "withdraw": (ORIGIN,), "end": ("不再需要", ORIGIN)}
+        return town.do(who, getattr(authorisations, verb), row, *more.get(verb, ()))
+
+    return do
+
+
+def asked_of(town: Town, subject: str, *, provider: str = "firm") -> dict[str, Any]:
+    """What the treasury asks to be allowed."""
+    return {
+        "max_uses": 3, "provider": town.party(provider), "purpose": "贷款审查", "scene": "贷前审查",
+        "subject": town.party(subject), "user": town.party("treasury"), "user_address": HOLDER,
+        "valid_from": town.now, "valid_until": town.now + timedelta(days=90),
+    }  # fmt: skip
+
+
+def allowances(town: Town, registered: Any) -> dict[str, Any]:
+    """Authorisations of each state, asked for by the treasury and allowed by the operator."""
+    asker, subject = person_of("operator", "treasury"), person_of("data_subject", "operator")
+    facts = {**asked_of(town, "operator"), "registration": registered}
+    asked, consented, served = (town.do(asker, authorisations.request, **facts) for _ in range(3))
+    for row in (consented, served):
+        town.do(subject, authorisations.consent, row)
+    allowed = town.do("rita", authorisations.issue, served, town.issuer())
+    return {
+        "allowed": allowed, "asked": asked, "authorisation_facts": facts, "consented": consented,
+    }  # fmt: skip
 
 
 def submit_demand(town: Town, who: str, _on: Any = None) -> Any:
@@ -232,6 +270,26 @@ VERBS: dict[str, Do] = {
     "application.code": lambda t, who, on: t.do(
         who, registration.code, on.on_notice, t.get(agreements.Agreement, on.on_notice)),
     "voucher.issue": issue,
+    "voucher.renew": lambda t, who, on: t.do(
+        who, vouchers.renew, on.voucher, on.voucher.valid_until, "续展", t.issuer()),
+    "voucher.transfer": lambda t, who, on: t.do(
+        who, motions.propose, on.voucher, "transfer", "转移", holder_address=HOLDER),
+    "voucher.supersede": lambda t, who, on: t.do(
+        who, vouchers.supersede, on.voucher, "变更", t.issuer()),
+    "voucher.split": lambda t, who, on: t.do(who, motions.propose, on.second, "split", "拆分"),
+    "voucher.pledge": lambda t, who, on: t.do(
+        who, vouchers.pledge, on.voucher, t.party("firm"), "质押", ORIGIN),
+    "voucher.release": lambda t, who, on: t.do(who, vouchers.release, on.voucher, "清偿", ORIGIN),
+    "voucher.replace_key": lambda t, who, on: t.do(
+        who, vouchers.replace_key, on.voucher, OTHER_KEY, "遗失", ORIGIN),
+    "motion.confirm": lambda t, who, on: t.do(who, motions.confirm, on.motion, t.issuer()),
+    "motion.reject": lambda t, who, on: t.do(who, motions.reject, on.motion, "依据不足"),
+    "authorisation.request": lambda t, who, on: t.do(
+        who, authorisations.request, **on.authorisation_facts),
+    **{f"authorisation.{verb}": authorised(verb)
+       for verb in ("consent", "refuse", "issue", "withdraw", "end")},
+    "use.count": lambda t, who, on: t.do(
+        who, uses.count, on.allowed, scene="贷前审查", count=1, reference=who),
     **{f"voucher.{verb}": change(verb) for verb in vouchers.VERBS},
     **{f"registration.{verb}": change_all(verb) for verb in vouchers.FREEZING},
     "alarm.explain": lambda t, who, on: t.do(who, alarms.explain, on.alarm_raised, "x"),
@@ -291,6 +349,12 @@ OWNER = {
        for act in ("withdraw", "close", "appeal", "uphold", "dismiss")},
     "feedback.answer": "bureau",
 }  # fmt: skip
+OWNER |= {
+    **dict.fromkeys(("motion.confirm", "motion.reject"), "operator"),
+    **{f"authorisation.{act}": "operator" for act in ("consent", "refuse", "issue", "withdraw")},
+    **dict.fromkeys(("authorisation.request", "authorisation.end"), "treasury"),
+    "use.count": "firm",
+}
 # Whose business it is besides: the department decides on no appeal against its own answer.
 ALSO_OWNER = dict.fromkeys(
     ("demand.uphold", "demand.dismiss", "feedback.uphold", "feedback.dismiss"), "bureau"
@@ -314,12 +378,15 @@ MAKER = {
     "feedback.answer": "olga",
     **dict.fromkeys(("feedback.uphold", "feedback.dismiss"), "paul"),  # who gave the answer
 }
+MAKER |= dict.fromkeys(("motion.confirm", "motion.reject"), "rita")
 ONLY_THE_MAKER = {"statement.propose", "statement.reopen"}
 DECISIONS = sorted(set(MAKER) - ONLY_THE_MAKER - {"application.submit"})
 # What stands ready is not in the state for these, or not on a chain: who may is told that.
 OUT_OF_STATE = {
     "package.pack", "statement.draft", "statement.reopen", "voucher.resume", "voucher.unfreeze",
     "registration.unfreeze",
+    "use.count", "voucher.pledge", "voucher.release", "voucher.renew",
+    "voucher.transfer",
 }  # fmt: skip
 
 
@@ -400,6 +467,8 @@ def ready(village: Town) -> Any:
             **yaml.load((DEMO / "appraisal.yaml").read_bytes(), yaml.CSafeLoader),
             "registration": registered, "base_on": t.now.date(),
         },
+        **allowances(t, t.get(registration.Registration, voucher)), second=t.voucher(),
+        motion=t.do("rita", motions.propose, t.voucher(), "split", "拆分"),
         drafted=drafted, events=read_events(events, events.name), cosigned=cosigned,
         facts=t.application_facts(), licence=licence, witness=witness,
         licence_facts=facts, member=newt, on_notice=on_notice, proposed=proposed, registered=registered,

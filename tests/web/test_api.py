@@ -28,15 +28,19 @@ from werkzeug.serving import make_server
 from ledger import (
     agreement_ends,
     agreements,
+    authorisations,
     duties,
     handoff,
     log,
+    motions,
     parties,
     registration,
     revenue,
+    vouchers,
     witnesses,
 )
 from ledger.calendar import local_date
+from ledger.chain import outbox
 from ledger.chain.keys import address_of, write_durably
 from ledger.proof import receipt as receipts
 from ledger.proof.checkpoint import parse_note
@@ -246,6 +250,48 @@ def on_freeze(*before: str) -> Callable[[Site], Request]:
     return make
 
 
+def on_prolonged(site: Site) -> Request:
+    """A voucher whose registration was prolonged."""
+    made = site.town.voucher()
+    with site.town.deed() as session:
+        row = session.get_one(registration.Registration, made.registration_id)
+        row.valid_until += timedelta(days=300)
+        log.append(session, row, "registration.renewed", "system")
+    return Request("rita", {"voucher_number": made.number}, {"reason": "续展"},
+                   other={"reason": "另一理由"})  # fmt: skip
+
+
+def on_moved(site: Site) -> Request:
+    """A voucher whose registration went to another organisation."""
+    town, made = site.town, site.town.voucher()
+    with town.deed() as session:
+        row = session.get_one(registration.Registration, made.registration_id)
+        row.party_id = town.parties["bank"]
+        log.append(session, row, "registration.transferred", "system")
+    body = {"holder_address": fresh_address(), "reason": "转移登记"}
+    return Request("rita", {"voucher_number": made.number}, body, other={"reason": "另一理由"})
+
+
+def on_pledged(site: Site) -> Request:
+    made = site.town.voucher()
+    with site.town.deed() as session:
+        row = session.get_one(vouchers.Voucher, made.id)
+        row.pledged = True
+        log.append(session, row, "voucher.pledge", "system")
+    return Request("rita", {"voucher_number": made.number}, {"reason": "清偿"},
+                   other={"reason": "另一理由"})  # fmt: skip
+
+
+def with_reason(**body: Any) -> Callable[[Site], Request]:
+    """On a voucher, with more than a reason."""
+
+    def make(site: Site) -> Request:
+        return Request("rita", {"voucher_number": site.town.voucher().number},
+                       {"reason": "依法", **body}, other={"reason": "另一理由"})  # fmt: skip
+
+    return make
+
+
 def on_all(*before: str) -> Callable[[Site], Request]:
     def make(site: Site) -> Request:
         made = site.town.voucher()
@@ -258,12 +304,55 @@ def on_all(*before: str) -> Callable[[Site], Request]:
     return make
 
 
+def on_motion(**body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        made = site.town.do("rita", motions.propose, site.town.voucher(), "split", "分别流通")
+        other = {"reason": "另一理由"} if body else {}
+        return Request("rob", {"motion_number": made.number}, body, other=other)
+
+    return make
+
+
 def on_alarm(login: str, explained: str = "", **body: str) -> Callable[[Site], Request]:
     def make(site: Site) -> Request:
         keys = {"alarm_number": site.town.alarm(explained).number}
         return Request(login, keys, body, other=dict.fromkeys(body, "另一说法"))
 
     return make
+
+
+def on_authorisation(login: str, state: str, **body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        made = site.town.authorisation(state)
+        other = {"reason": "另一理由"} if body else {}
+        return Request(login, {"authorisation_number": made.number}, body, other=other)
+
+    return make
+
+
+def an_authorisation(site: Site) -> Request:
+    town = site.town
+    registered = town.get(registration.Registration, town.voucher())
+    body = {
+        "registration": registered.code, "subject": town.subject().uscc,
+        "provider": PARTIES["operator"][2], "user": PARTIES["bank"][2],
+        "user_address": fresh_address(), "scene": "贷前审查", "purpose": "贷款审查",
+        "from_on": day(town), "until_on": day(town, days=30), "max_uses": 3,
+    }  # fmt: skip
+    return Request("mallory", {}, body, other={"scene": "另一场景"})
+
+
+def a_use(site: Site) -> Request:
+    town = site.town
+    made = town.authorisation("in_force")
+    with town.deed() as session:
+        row = session.get_one(authorisations.Authorisation, made.id)
+        voucher = session.get_one(vouchers.Voucher, row.voucher_id)
+        act = outbox.act_of(session, voucher.id, 1)
+        assert act is not None
+        act.state = "effective"
+    body = {"scene": "贷前审查", "count": 1, "reference": "R-1"}
+    return Request("olga", {"voucher_number": voucher.number}, body, other={"reference": "R-2"})
 
 
 def an_appraisal(site: Site) -> Request:
@@ -616,6 +705,23 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "alarm.explain": on_alarm("olga", text="已更正"),
     "alarm.close": on_alarm("gwen", "olga", reason="属实"),
     "alarm.reopen": on_alarm("gwen", "olga", reason="未说明原因"),
+    "voucher.renew": on_prolonged,
+    "voucher.transfer": on_moved,
+    "voucher.supersede": with_reason(),
+    "voucher.split": with_reason(),
+    "voucher.pledge": with_reason(pledgee=PARTIES["bank"][2]),
+    "voucher.release": on_pledged,
+    "voucher.replace_key": with_reason(holder_address=fresh_address()),
+    "motion.confirm": on_motion(),
+    "motion.reject": on_motion(reason="依据不足"),
+    "authorisation.request": an_authorisation,
+    "authorisation.consent": on_authorisation("ida", "requested"),
+    "authorisation.refuse": on_authorisation("ida", "requested"),
+    "authorisation.issue": on_authorisation("rita", "consented"),
+    "authorisation.withdraw": on_authorisation("ida", "in_force"),
+    "authorisation.end": on_authorisation("mallory", "in_force", reason="不再需要"),
+    "use.count": a_use,
+    "party.individual": by_admin(),
     "appraisal.draft": an_appraisal,
     "appraisal.approve": on_appraisal(),
     "appraisal.reject": on_appraisal(reason="参数不足"),

@@ -22,6 +22,7 @@ from ledger import (
     agreement_ends,
     agreements,
     appraisals,
+    authorisations,
     catalogue,
     catalogue_imports,
     demands,
@@ -29,6 +30,7 @@ from ledger import (
     evaluations,
     exclusions,
     feedback,
+    motions,
     parties,
     registration,
     revenue,
@@ -313,6 +315,8 @@ def furnish(site: Site) -> Stage:
         "alarm_number": town.alarm().number,
         "agreement_number": agreement.number,
         "application_number": application.number,
+        "authorisation_number": _authorisation("consented")(town, "mallory")["authorisation_number"],
+        "motion_number": _motion(town, "rita")["motion_number"],
         "batch_number": usage_batch(town, licence.order_reference),
         "appraisal_number": town.appraisal(registered).number,
         "code": "zh",
@@ -509,7 +513,12 @@ NO_DECISIONS = {
     "statement.propose": "the maker's own, and nobody else's",
     "statement.reopen": "the maker's own, and nobody else's",
     **{f"voucher.{verb}": "on what the registry issued, not on what a person handed in"
-       for verb in ("suspend", "resume", "revoke", "cancel", "freeze", "unfreeze")},
+       for verb in ("suspend", "resume", "revoke", "cancel", "freeze", "unfreeze", "renew", "supersede",
+                    "release", "replace_key")},
+    **{f"voucher.{verb}": "a motion, which another one decides"
+       for verb in ("transfer", "pledge", "split")},
+    "authorisation.withdraw": "the data subject's own",
+    "authorisation.end": "the user's or the provider's own",
 }  # fmt: skip
 
 
@@ -702,6 +711,32 @@ def _reason() -> dict[str, Any]:
     return {"reason": "依法"}
 
 
+def _motion(town: Town, login: str) -> dict[str, str]:
+    made = town.do(login, motions.propose, town.voucher(), "split", "分别流通")
+    return {"motion_number": made.number}
+
+
+def _authorisation(state: str) -> Callable[[Town, str], dict[str, str]]:
+    """Asked of the firm, as a legal person, by somebody of the bank."""
+
+    def make(town: Town, login: str) -> dict[str, str]:
+        registered = town.get(revenue.Registration, town.voucher())
+        facts = town.authorisation_facts(registered, subject=town.party("firm"))
+        made = town.do(login, authorisations.request, **facts)
+        if state == "consented":
+            with town.deed() as session:
+                subject = parties.add_member(
+                    session, "system", town.now, party=session.get_one(parties.Party, made.subject_id),
+                    login=f"subject-{made.number.lower()}", display_name="-", roles=["data_subject"],
+                )  # fmt: skip
+                actor = parties.actor_of(session, subject.id)
+                row = session.get_one(authorisations.Authorisation, made.id)
+                authorisations.consent(session, actor, town.now, row)
+        return {"authorisation_number": made.number}
+
+    return make
+
+
 DECISIONS = {
     "agreement.sign": Decision("operator", "bureau", agreement_at("proposed")),
     "agreement.decline": Decision("operator", "bureau", agreement_at("proposed"), _reason),
@@ -710,6 +745,11 @@ DECISIONS = {
     "agreement.reopen_hand_back": Decision(
         "operator", "bureau", agreement_at("handing_back"), _reason),
     "evaluation.comment": Decision("bureau", "operator", evaluation_by, lambda: {"comment": "已整改"}),
+    "motion.confirm": Decision("registry", "registry", _motion),
+    "motion.reject": Decision("registry", "registry", _motion, _reason),
+    "authorisation.consent": Decision("bank", "firm", _authorisation("requested")),
+    "authorisation.refuse": Decision("bank", "firm", _authorisation("requested")),
+    "authorisation.issue": Decision("bank", "registry", _authorisation("consented")),
     "application.accept": Decision("operator", "registry", _application("submitted")),
     "application.return": Decision(
         "operator", "registry", _application("submitted"), lambda: {"missing": ["安全评估"]}),

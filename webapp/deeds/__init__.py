@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -117,8 +117,7 @@ class Deed(Thing):
     `prepare(desk, report, actor, found…, **body)` runs before the transaction, where time is spent;
     what it returns is given to `act` besides the body. `finish(desk, report, answer)` runs after it.
     `once`: facts of the answer that are told once and not kept, such as a new password; `private`: fields
-    of the body that are not kept either, not even as a digest. `offered(session, row, today)`: whether a
-    page offers it for a row whose state and owners allow it.
+    of the body that are not kept either, not even as a digest.
     """
 
     body: type[Schema] = Body
@@ -132,7 +131,6 @@ class Deed(Thing):
     private: tuple[str, ...] = ()
     records: bool = True
     still: Callable[[Session, dict[str, Any]], bool] = lambda _session, _answer: True
-    offered: Callable[[Session, Any, date], bool] = lambda _session, _row, _today: True
 
     @property
     def machine(self) -> str:

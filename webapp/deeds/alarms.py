@@ -6,7 +6,7 @@ from marshmallow import Schema, fields
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ledger import alarm_rules, alarms, vouchers
+from ledger import alarm_rules, alarms, freezes
 from ledger.alarms import Alarm
 from ledger.calendar import local_date
 from ledger.errors import fill
@@ -170,7 +170,7 @@ def _change_all(verb: str, title: str, says: str) -> Any:
     def act(
         desk: Desk, session: Session, actor: Actor, found: Registration, basis: str, reason: str
     ) -> dict[str, Any]:
-        made = vouchers.change_all(session, actor, desk.now, found, verb, basis=basis, reason=reason,
+        made = freezes.change_all(session, actor, desk.now, found, verb, basis=basis, reason=reason,
                                    origin=desk.origin)  # fmt: skip
         return {"code": found.code, "count": len(made), "vouchers": [row.number for row in made]}
 

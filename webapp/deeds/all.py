@@ -3,6 +3,7 @@
 from webapp.deeds import (
     agreements,
     alarms,
+    authorisations,
     catalogue,
     circulation,
     demands,
@@ -21,6 +22,7 @@ from webapp.deeds import (
     stewards,
     successions,
     usage,
+    vouchers,
     witnesses,
     work,
 )
@@ -28,6 +30,7 @@ from webapp.deeds import (
 __all__ = [
     "agreements",
     "alarms",
+    "authorisations",
     "catalogue",
     "circulation",
     "demands",
@@ -46,6 +49,7 @@ __all__ = [
     "stewards",
     "successions",
     "usage",
+    "vouchers",
     "witnesses",
     "work",
 ]

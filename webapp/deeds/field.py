@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from ledger.errors import Faults, Invalid, LedgerError
 from ledger.parties import Actor, Party
 from ledger.proof.encoding import instant
 from ledger.registration import Application, Deposit, Registration
-from ledger.registration_profiles import profile
 from ledger.states import move
 from webapp.deeds import Deed, Desk, Report, deed, question
 from webapp.deeds.answers import PageQuery, history_of, lists, seen_schema, shows
@@ -405,45 +404,32 @@ def review(
     registering.pass_review(session, actor, desk.now, found, formal=formal, compliance=compliance)
 
 
-def _second_waits(_session: Session, row: Application, _today: date) -> bool:
-    return bool(row.review.get("needs_second")) and not row.review.get("seconded_by")
-
-
 @decision("application.second", "second", "Confirm the review",
-          "The review of application {number} is confirmed.", body=SecondBody,
-          offered=_second_waits)  # fmt: skip
+          "The review of application {number} is confirmed.", body=SecondBody)  # fmt: skip
 def second(desk: Desk, session: Session, actor: Actor, found: Application, finding: str) -> None:
     registering.second(session, actor, desk.now, found, finding)
 
 
 @decision("application.doubt", "doubt", "Send the review back",
-          "The review of application {number} is to be done again.", body=ReasonBody,
-          offered=_second_waits)  # fmt: skip
+          "The review of application {number} is to be done again.", body=ReasonBody)  # fmt: skip
 def doubt(desk: Desk, session: Session, actor: Actor, found: Application, reason: str) -> None:
     registering.doubt(session, actor, desk.now, found, reason)
 
 
 @decision("application.consent", "consent", "Consent", "Your consent to application {number} is given.",
-          owners=lambda _s, row: registering.owners(row),
-          offered=lambda _s, row, _t: any(one["by"] is None for one in row.consents or ()))  # fmt: skip
+          owners=lambda _s, row: registering.owners(row))  # fmt: skip
 def consent(desk: Desk, session: Session, actor: Actor, found: Application) -> None:
     registering.consent(session, actor, desk.now, found)
 
 
-def _goes_on_notice(_session: Session, row: Application, _today: date) -> bool:
-    rules = profile(row.profile)
-    return row.type in rules.types and rules.types[row.type].notice
-
-
 @decision("application.notice", "notice", "Give public notice",
-          "Application {number} is on notice until {until}.", offered=_goes_on_notice)  # fmt: skip
+          "Application {number} is on notice until {until}.")  # fmt: skip
 def give_notice(desk: Desk, session: Session, actor: Actor, found: Application) -> dict[str, Any]:
     registering.give_notice(session, actor, desk.now, found)
     return {"until": found.notice["until"]["on"]}
 
 
-@decision("application.code", "code", "Code", "Registered under {code}, valid until {until}.",
-          offered=lambda _s, row, _t: row.type == "first")  # fmt: skip
+@decision("application.code", "code", "Code", "Registered under {code}, valid until {until}.")  # fmt: skip
 def code(desk: Desk, session: Session, actor: Actor, found: Application) -> dict[str, Any]:
     agreed = session.get(Agreement, found.agreement_id) if found.agreement_id else None
     made = registering.code(session, actor, desk.now, found, agreed)

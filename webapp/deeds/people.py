@@ -23,7 +23,9 @@ KINDS = {
     "data_broker": "Data broker",
     "service_provider": "Service provider",
     "other_organisation": "Other organisation",
+    "individual": "Natural person",
 }
+ORGANISATIONS = {kind: title for kind, title in KINDS.items() if kind != "individual"}
 ROLES = {
     "administrator": "Administrator",
     "provider": "Implementing body",
@@ -45,7 +47,7 @@ class PartyBody(Body):
 
     name = text("Name", most=200)
     uscc = text("Social credit code", most=40, hint="18 characters, with its check character")
-    kind = text("Kind", choices=KINDS)
+    kind = text("Kind", choices=ORGANISATIONS)
 
 
 class MemberBody(Body):
@@ -135,6 +137,15 @@ class TokensAnswer(Schema):
 def add_party(desk: Desk, session: Session, actor: Actor, **body: Any) -> dict[str, Any]:
     made = parties.add_party(session, actor.member_id, desk.now, **body)
     return {"name": made.name, "uscc": made.uscc}
+
+
+@deed("party.add", "/parties/individuals", "Enter a natural person",
+      "A natural person is entered under the code {uscc}; now enter the person's login there.",
+      name="party.individual")  # fmt: skip
+def add_individual(desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
+    """A data subject: no name and no identity number is asked for or kept in the row."""
+    made = parties.add_individual(session, actor.member_id, desk.now)
+    return {"uscc": made.uscc}
 
 
 @deed("member.add", "/parties/<uscc>/members", "Enter a member",

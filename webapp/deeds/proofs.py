@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from ledger import handoff, log, settings, vouchers, witnesses
+from ledger import handoff, log, settings, uses, vouchers, witnesses
 from ledger.chain import outbox
 from ledger.errors import (
     Conflict,
@@ -87,14 +87,19 @@ class StateAnswer(Schema):
     history = fields.List(fields.Nested(RecordAnswer), required=True)
     kind = fields.String(required=True)
     log = fields.String(required=True)
+    max_uses = fields.Integer(required=True, allow_none=True)
     number = fields.String(required=True)
     on_chain = fields.String(required=True)
     pledged = fields.Boolean(required=True)
+    predecessor = fields.String(required=True, allow_none=True)
     registration_code = fields.String(required=True)
     rights = fields.List(fields.String(), required=True)
     rung = fields.String(required=True)
+    scene = fields.String(required=True, allow_none=True)
+    successors = fields.List(fields.String(), required=True)
     summary = fields.String(required=True)
     title = fields.String(required=True)
+    used = fields.Integer(required=True, allow_none=True)
     valid_from = fields.String(required=True)
     valid_until = fields.String(required=True)
     word = fields.String(required=True)
@@ -317,14 +322,19 @@ def _recorded(session: Session, number: str) -> dict[str, Any]:
             for one in records
         ],
         "kind": found.kind,
+        "max_uses": found.max_uses,
         "number": found.number,
         "on_chain": found.on_chain or "waiting",
         "pledged": found.pledged,
+        "predecessor": found.predecessor,
         "registration_code": subject["registration_code"],
         "rights": found.rights,
         "rung": rung(found.leaf_index),
+        "scene": found.scene,
+        "successors": found.successors or [],
         "summary": subject["summary"],
         "title": subject["title"],
+        "used": None if found.max_uses is None else uses.counted(session, found.id),
         "valid_from": instant(found.valid_from),
         "valid_until": instant(found.valid_until),
         "word": found.state,

@@ -10,12 +10,10 @@ from sqlalchemy.orm import Session
 
 from ledger import agreements, parties, register, registration_changes
 from ledger import registration as registering
-from ledger.calendar import local_date
 from ledger.errors import Faults, Invalid
 from ledger.parties import Actor
 from ledger.registration import Application, Deposit, Registration
 from ledger.registration_changes import Asked
-from ledger.registration_profiles import in_use, profiles
 from webapp.deeds import Deed, Desk, deed
 from webapp.deeds.catalogue import resource_ids
 from webapp.deeds.field import DIGEST, RIGHTS, decision, own_deposits
@@ -136,21 +134,6 @@ class InquiryBody(Body):
     reason = text("Ground", area=True, hint="what is said against it, and by whom it is known")
 
 
-def _offered(type_: str) -> Callable[[Session, Any, date], bool]:
-    """Whether the rules of this house have the type, and the registration is in a state for it."""
-
-    def is_offered(session: Session, row: Registration | Application, today: date) -> bool:
-        if isinstance(row, Application):
-            return row.type == type_  # one that was returned is mended by the same deed
-        rules = in_use(session)
-        if type_ not in rules.types or row.state != "registered":
-            return False
-        left = (local_date(row.valid_until) - today).days
-        return type_ != "renewal" or 0 <= left <= rules.renewal_days
-
-    return is_offered
-
-
 def _applied(
     type_: str, path: str, title: str, body: type[Body], asked_of: Callable[..., dict[str, Any]]
 ) -> Deed:
@@ -173,7 +156,7 @@ def _applied(
     verb = f"application.{registration_changes.VERBS[type_]}"
     return deed(verb, f"/registrations/<registration_code>/{path}", title,
                 "Application {number} is submitted; acceptance is due by {due}.", body=body,
-                owners=lambda _s, row: registering.owners(row), offered=_offered(type_))(act)  # fmt: skip
+                owners=lambda _s, row: registering.owners(row))(act)  # fmt: skip
 
 
 def attached(
@@ -243,16 +226,9 @@ licence = _applied("licence", "license", "Have a licence registered", LicenceRec
 dispute = _applied("objection", "dispute", "Have an objection registered", DisputeBody, _dispute)
 
 
-def _concludes(session: Session, row: Application, today: date) -> bool:
-    if row.type == "first":
-        return False
-    on_notice = profiles()[row.profile or "national"].types[row.type].notice
-    return row.state == ("on_notice" if on_notice else "reviewed")
-
-
 @decision("application.conclude", "conclude", "Conclude",
-          "Application {number} is concluded; registration {code} is as it asked.", body=FoundBody,
-          offered=_concludes)  # fmt: skip
+          "Application {number} is concluded; registration {code} is as it asked.",
+          body=FoundBody)  # fmt: skip
 def conclude(
     desk: Desk, session: Session, actor: Actor, found: Application, finding: str
 ) -> dict[str, Any]:
@@ -299,8 +275,7 @@ def revoke(
 
 
 @_registered("registration.cancel", "end", "Cancel the registration",
-             "Registration {code} is cancelled.", body=OfficialEndBody,
-             offered=lambda _s, row, _t: row.state == "under_inquiry")  # fmt: skip
+             "Registration {code} is cancelled.", body=OfficialEndBody)  # fmt: skip
 def end(
     desk: Desk, session: Session, actor: Actor, found: Registration, *, ground: str, finding: str
 ) -> None:
@@ -308,7 +283,7 @@ def end(
 
 
 @_registered("registration.lift", "lift", "Lift an objection", "The objection is lifted from {code}.",
-             body=LiftBody, offered=lambda _s, row, _t: bool(row.disputes))  # fmt: skip
+             body=LiftBody)  # fmt: skip
 def lift(
     desk: Desk, session: Session, actor: Actor, found: Registration, *, application: str,
     finding: str,

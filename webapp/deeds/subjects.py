@@ -11,6 +11,7 @@ from ledger import (
     agreements,
     alarms,
     appraisals,
+    authorisations,
     catalogue,
     catalogue_imports,
     demands,
@@ -19,6 +20,7 @@ from ledger import (
     exclusions,
     feedback,
     log,
+    motions,
     objections,
     parties,
     registration,
@@ -31,6 +33,7 @@ from ledger import (
 from ledger.agreements import Agreement
 from ledger.alarms import Alarm
 from ledger.appraisals import Appraisal
+from ledger.authorisations import Authorisation
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
 from ledger.demands import Demand
@@ -39,6 +42,7 @@ from ledger.errors import Missing
 from ledger.evaluations import Evaluation
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import Account, Actor, Member, Party
 from ledger.registration import Application, Deposit, Registration
@@ -179,6 +183,11 @@ SUBJECTS = {
                 "registration_code"),
         Subject("voucher", Voucher, vouchers.by_number, lambda _s, row: (row.party_id,),
                 lambda party: Voucher.party_id == party, lambda row: row.number, "voucher_number"),
+        Subject("motion", Motion, motions.by_number, motions.owners,
+                lambda party: _through(Motion.voucher_id, Voucher, Voucher.party_id == party),
+                lambda row: row.number, "motion_number"),
+        Subject("authorisation", Authorisation, authorisations.by_number, authorisations.owners,
+                authorisations.of_party, lambda row: row.number, "authorisation_number"),
         Subject("appraisal", Appraisal, appraisals.by_number, appraisals.owners, _appraisal_of,
                 lambda row: row.number, "appraisal_number"),
         Subject("licence", Licence, trading.licence_by_order, trading.licence_owners, _licence_of,

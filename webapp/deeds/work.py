@@ -10,10 +10,11 @@ from marshmallow import Schema, fields
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from ledger import agreement_ends, agreements, evaluations, log, overdue, registration_changes
+from ledger import agreement_ends, evaluations, log, overdue, registration_changes
 from ledger.agreements import OVER, RUNNING, Agreement
 from ledger.alarms import Alarm
 from ledger.appraisals import Appraisal
+from ledger.authorisations import Authorisation
 from ledger.calendar import local_date
 from ledger.catalogue_imports import CatalogueImport
 from ledger.chain import outbox
@@ -21,6 +22,7 @@ from ledger.demands import Demand
 from ledger.duties import Duty
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import MAY, Actor, Member, roles_of
 from ledger.proof.encoding import instant
@@ -30,11 +32,19 @@ from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from webapp.deeds import DEEDS, Desk, question
 from webapp.deeds.alarms import KINDS
+from webapp.deeds.offers import fits
 from webapp.deeds.subjects import BY_NOUN, owned, visible
 
 EACH = 20
 UPDATE = "Update the data and say so in the catalogue"
 CLIMBING_MAX = 100
+ABOUT = (
+    "title",
+    "purpose",
+    "description",
+    "ground",
+    "file_name",
+)  # the first that a row has is told
 
 
 class WorkItem(Schema):
@@ -111,6 +121,10 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
         select(Agreement.id).where(Agreement.implementer_id == actor.party_id))),
     "voucher.issue": ("registration", ("registered",), lambda _actor: ~exists().where(
         Voucher.registration_id == Registration.id)),
+    "motion.confirm": ("motion", ("proposed",), _not_mine(Motion.proposed_by)),
+    "authorisation.consent": ("authorisation", ("requested",),
+                              lambda actor: Authorisation.subject_id.in_(actor.parties)),
+    "authorisation.issue": ("authorisation", ("consented",), lambda _actor: None),
     "appraisal.approve": ("appraisal", ("drafted",), _firm(Appraisal.maker_id)),
     "statement.propose": ("statement", ("drafted",), _mine(Statement.maker_id)),
     "statement.approve": ("statement", ("proposed",), _firm(Statement.maker_id)),
@@ -227,7 +241,7 @@ def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[di
         query = query.where(mine)
     for row in session.scalars(query):
         due = None
-        if not deed.offered(session, row, date.fromisoformat(today)):
+        if not fits(name, session, actor, row, date.fromisoformat(today)):
             continue
         if noun == "application" and row.state == "on_notice":
             due = row.notice["until"]["on"]
@@ -237,17 +251,14 @@ def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[di
             due = row.review_on
             if today < due:
                 continue  # its review is still to come
-        elif name == "agreement.consent":
-            if not agreements.consents_due(session, actor, row):
-                continue  # it waits for another body's
         elif noun in ("alarm", "demand", "duty", "feedback", "objection"):
             due = row.due["on"] if row.due else None
         elif noun == "application":
             due = next((limit["on"] for limit in row.deadlines.values()), None)
         yield {
-            "about": getattr(row, "title", None) or getattr(row, "purpose", "")
-            or getattr(row, "description", "") or getattr(row, "file_name", "")
-            or (KINDS[row.kind] if noun == "alarm" else ""),
+            "about": KINDS[row.kind] if noun == "alarm" else next(
+                (text for part in ABOUT if (text := getattr(row, part, None))), ""
+            ),
             "deed": name, "due": due, "noun": noun, "number": subject.number(row),
             "state": row.state, "title": deed.title,
         }  # fmt: skip

@@ -34,6 +34,7 @@ from webapp.pages import (
     resource,
     revenue,
     show,
+    space,
     start,
     supervision,
     usage,
@@ -45,7 +46,7 @@ from webapp.pages.menu import menu
 # Each of these files enters its own routes: `enter(app, limiter)`.
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
                            registration, value, revenue, usage, house, identity, witnesses, lists,
-                           resource, duties, supervision, catalogue, agreements)  # fmt: skip
+                           resource, duties, supervision, catalogue, agreements, space)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

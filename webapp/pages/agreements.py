@@ -7,7 +7,7 @@ from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreement_ends, agreements, evaluations
+from ledger import evaluations
 from ledger.agreements import Agreement, runs_on
 from ledger.calendar import local_date
 from ledger.catalogue import Resource
@@ -30,12 +30,6 @@ def enter(app: Flask, _limiter: Limiter) -> None:
         "HAND_BACK_POINTS": deeds.POINTS, "EVALUATION_VERDICTS": deeds.VERDICTS,
     }  # fmt: skip
     nouns.EXTRA |= {"agreement": about_agreement, "evaluation": about_evaluation}
-    nouns.FITS |= {
-        "agreement.consent": agreements.consents_due,
-        "agreement.end": lambda _session, me, row: agreement_ends.may_end(me, row),
-        "evaluation.make": lambda session, _me, row: evaluations.open_periods(
-            session, row, local_date(door.the_desk().now)),
-    }  # fmt: skip
     app.add_url_rule("/disclosures", "disclosure_list", disclosures)
     app.add_url_rule("/evaluations/due", "evaluation_due", evaluations_due)
 

@@ -10,6 +10,7 @@ from ledger.parties import Actor, allowed
 GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "": (
         ("work_read", "work.read", "My work"),
+        ("space_read", "space.read", "My data space"),
         ("resource_list", "resource.read", "Catalogue"),
         ("catalogue_list", "catalogue.read", "Change sets"),
     ),
@@ -32,6 +33,8 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Vouchers and value": (
         ("voucher_list", "voucher.read", "Vouchers"),
+        ("motion_list", "motion.read", "Motions on vouchers"),
+        ("authorisation_list", "authorisation.read", "Authorised uses"),
         ("appraisal_list", "appraisal.read", "Appraisals"),
     ),
     "Trade and revenue": (

@@ -15,11 +15,11 @@ from ledger.errors import Invalid, LedgerError, NotAuthenticated
 from ledger.parties import Actor, Party, allowed
 from ledger.states import MOVES
 from ledger.store import Evidence
-from ledger.vouchers import Voucher
 from webapp import door
 from webapp.deeds import DEEDS, QUESTIONS, Deed, Question
 from webapp.deeds.background import start
 from webapp.deeds.forms import faults_by_place
+from webapp.deeds.offers import fits
 from webapp.deeds.subjects import BY_NOUN, SUBJECTS
 from webapp.intake import keep_upload, read_form
 from webapp.language import tr, translate
@@ -48,6 +48,10 @@ COLUMNS: dict[str, dict[str, str]] = {
                      "valid_until": "Valid until", "state": "State"},
     "voucher": {"number": "Number", "kind": "Kind", "rights": "Rights",
                 "valid_until": "Valid until", "state": "State"},
+    "motion": {"number": "Number", "verb": "What is proposed", "ground": "Ground", "state": "State"},
+    "authorisation": {"number": "Number", "scene": "Scene of use", "subject_id": "Data subject",
+                      "user_id": "Data user", "valid_until": "Valid until",
+                      "max_uses": "Number of uses", "state": "State"},
     "appraisal": {"number": "Number", "purpose": "Purpose", "base_on": "Base day",
                   "value_fen": "Value (yuan)", "state": "State"},
     "licence": {"order_reference": "Order reference", "right": "Right", "purpose": "Purpose of use",
@@ -78,7 +82,8 @@ COLUMNS: dict[str, dict[str, str]] = {
 SPECIAL = {"password.change", "token.create", "token.revoke", "application.submit",
            "statement.approve"}  # fmt: skip
 # Deeds that start from a list, with nothing in their path.
-LISTED = {"party": ("party.add",), "evidence": ("evidence.deposit",),
+LISTED = {"party": ("party.add", "party.individual"), "authorisation": ("authorisation.request",),
+          "evidence": ("evidence.deposit",),
           "catalogue": ("catalogue.import",), "resource": ("catalogue.import", "resource.add"),
           "agreement": ("agreement.propose",),
           "application": ("application.submit",), "usage": ("usage.import",),
@@ -170,8 +175,6 @@ def address(endpoint: str, keys: Mapping[str, Any]) -> str:
 
 # What a noun's page needs besides its row: noun → function of session and row.
 EXTRA: dict[str, Any] = {}
-# What must hold besides right and state for a deed to be offered: name → function of session, actor, row.
-FITS: dict[str, Any] = {}
 
 
 def extra(noun: str) -> Any:
@@ -202,30 +205,10 @@ def offers(
         moves = MOVES.get(deed.machine, {}).get(deed.move)
         if deed.changes and moves is not None and getattr(row, "state", None) not in moves:
             continue
-        if not deed.offered(session, row, local_date(door.the_desk().now)):
-            continue
-        if deed.name in FITS and not FITS[deed.name](session, actor, row):
-            continue
-        if deed.name == "voucher.freeze" and getattr(row, "frozen", False):
-            continue
-        if deed.name == "voucher.unfreeze" and not getattr(row, "frozen", False):
-            continue
-        if deed.name in FREEZES_ALL and not _has_to(session, deed, row):
+        if not fits(deed.name, session, actor, row, local_date(door.the_desk().now)):
             continue
         made.append((deed, address(_name(deed), {k: keys[k] for k in deed.keys})))
     return made
-
-
-FREEZES_ALL = ("registration.freeze", "registration.unfreeze")
-
-
-def _has_to(session: Session, deed: Deed, row: Evidence) -> bool:
-    """Whether some voucher of a registration can be frozen, or unfrozen."""
-    wanted = select(Voucher.id).where(
-        Voucher.registration_id == row.id, Voucher.state.in_(("valid", "suspended")),
-        Voucher.frozen.is_(deed.name == "registration.unfreeze"),
-    )  # fmt: skip
-    return session.scalar(wanted.limit(1)) is not None
 
 
 def party_names(session: Session) -> dict[str, str]:

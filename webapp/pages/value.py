@@ -11,11 +11,12 @@ from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import appraisals, log, vouchers
+from ledger import appraisals, log, uses, vouchers
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
 from ledger.chain.outbox import Act
 from ledger.errors import LedgerError, Missing
+from ledger.motions import Motion
 from ledger.parties import Account, Member, Party, allowed
 from ledger.registration import Registration
 from ledger.spreadsheet import write_figure
@@ -107,7 +108,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
         "yuan": yuan,
     }  # fmt: skip
     app.jinja_env.globals |= {"asked_for": asked_for}
-    nouns.EXTRA |= {"appraisal": about_appraisal, "voucher": about_voucher}
+    nouns.EXTRA |= {"appraisal": about_appraisal, "voucher": about_voucher, "motion": about_motion}
     app.add_url_rule("/registrations/<registration_code>/appraisals", "appraisal_draft",
                      draft_appraisal, methods=["GET", "POST"])  # fmt: skip
     app.add_url_rule("/appraisals/<appraisal_number>/<name>.xlsx", "appraisal_worksheet", worksheet)
@@ -183,6 +184,11 @@ def person(session: Session, member_id: str | None) -> dict[str, str] | None:
 # -- vouchers ----------------------------------------------------------------------------------
 
 
+def about_motion(session: Session, row: Motion) -> dict[str, Any]:
+    """The voucher a motion is on."""
+    return {"voucher": session.get_one(Voucher, row.voucher_id)}
+
+
 def about_voucher(session: Session, row: Voucher) -> dict[str, Any]:
     """What a voucher's page shows besides the row."""
     known = standing(session, row)
@@ -202,6 +208,7 @@ def about_voucher(session: Session, row: Voucher) -> dict[str, Any]:
         "lapsed": now > row.valid_until,
         "licences": licences,
         "missing": _missing(session, known),
+        "used": uses.counted(session, row.id),
         "pack": allowed(actor, "package.pack", row.party_id),
         "public": url_for("voucher_state", number=row.number) if public else None,
         "registration": session.get_one(Registration, row.registration_id),

@@ -1,0 +1,108 @@
+"""On which rows a deed makes sense, beyond right and state: one table, for pages and for the work list."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger import agreement_ends, agreements, evaluations, registration_changes
+from ledger.calendar import local_date
+from ledger.parties import Actor
+from ledger.registration import Application, Registration
+from ledger.registration_profiles import in_use, profile
+from ledger.vouchers import Voucher
+
+Fits = Callable[[Session, Actor, Any, date], bool]
+
+
+def _row(test: Callable[[Any], Any]) -> Fits:
+    """What the row alone tells."""
+    return lambda _session, _actor, row, _today: bool(test(row))
+
+
+def _second_waits(row: Application) -> bool:
+    return bool(row.review.get("needs_second")) and not row.review.get("seconded_by")
+
+
+def _on_notice(row: Application) -> bool:
+    """Whether its type goes on public notice where it was made."""
+    return profile(row.profile).types[row.type].notice
+
+
+def _concludes(row: Application) -> bool:
+    due = "on_notice" if _on_notice(row) else "reviewed"
+    return row.type != "first" and row.state == due
+
+
+def _applies(type_: str) -> Fits:
+    """Whether the rules of this house have the type, and the registration is in a state for it.
+
+    A returned application of the type is mended by the same deed.
+    """
+
+    def fits(session: Session, _actor: Actor, row: Registration | Application, today: date) -> bool:
+        if isinstance(row, Application):
+            return row.type == type_
+        rules = in_use(session)
+        if type_ not in rules.types or row.state != "registered":
+            return False
+        left = (local_date(row.valid_until) - today).days
+        return type_ != "renewal" or 0 <= left <= rules.renewal_days
+
+    return fits
+
+
+def _of_registration(row: Voucher) -> bool:
+    """Whether a voucher is a registration's, not a person's consent."""
+    return row.kind == "registration"
+
+
+def _some_voucher(frozen: bool) -> Fits:
+    """Whether some voucher of a registration can be unfrozen, or frozen."""
+
+    def fits(session: Session, _actor: Actor, row: Registration, _today: date) -> bool:
+        wanted = select(Voucher.id).where(
+            Voucher.registration_id == row.id, Voucher.state.in_(("valid", "suspended")),
+            Voucher.frozen.is_(frozen),
+        )  # fmt: skip
+        return session.scalar(wanted.limit(1)) is not None
+
+    return fits
+
+
+FITS: dict[str, Fits] = {
+    "agreement.consent": lambda session, actor, row, _today: bool(
+        agreements.consents_due(session, actor, row)),
+    "agreement.end": lambda _session, actor, row, _today: agreement_ends.may_end(actor, row),
+    "evaluation.make": lambda session, _actor, row, today: bool(
+        evaluations.open_periods(session, row, today)),
+    "application.second": _row(_second_waits),
+    "application.doubt": _row(_second_waits),
+    "application.consent": lambda _session, actor, row, _today: any(
+        one["by"] is None and one["party_id"] in actor.parties for one in row.consents or ()),
+    "application.notice": _row(_on_notice),
+    "application.conclude": _row(_concludes),
+    "application.code": _row(lambda row: row.type == "first"),
+    **{f"application.{verb}": _applies(type_)
+       for type_, verb in registration_changes.VERBS.items()},
+    "registration.cancel": _row(lambda row: row.state == "under_inquiry"),
+    "registration.lift": _row(lambda row: row.disputes),
+    "registration.freeze": _some_voucher(frozen=False),
+    "registration.unfreeze": _some_voucher(frozen=True),
+    "voucher.freeze": _row(lambda row: not row.frozen),
+    "voucher.unfreeze": _row(lambda row: row.frozen),
+    "voucher.release": _row(lambda row: row.pledged),
+    "voucher.pledge": _row(lambda row: _of_registration(row) and not row.pledged),
+    "voucher.split": _row(
+        lambda row: _of_registration(row) and not row.pledged and len(row.rights) > 1),
+    **dict.fromkeys(("voucher.renew", "voucher.supersede", "voucher.transfer", "licence.grant"),
+                    _row(_of_registration)),
+    "use.count": _row(lambda row: not _of_registration(row)),
+}  # fmt: skip
+
+
+def fits(name: str, session: Session, actor: Actor, row: Any, today: date) -> bool:
+    """Whether a deed makes sense on a row, for this actor, today."""
+    return name not in FITS or FITS[name](session, actor, row, today)
