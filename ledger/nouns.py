@@ -13,6 +13,8 @@ from ledger import (
     handoff,
     log,
     parties,
+    peers,
+    recognition,
     registration,
     revenue,
     search,
@@ -28,8 +30,8 @@ from ledger.chain import outbox
 from ledger.store import Evidence
 
 NOUNS = (agreements, appraisals, books, catalogue, catalogue_imports, demands, duties, exclusions,
-         feedback, handoff, log, outbox, parties, registration, revenue, search, settings, stewards,
-         successions, trading, usage, vouchers, witnesses)  # fmt: skip
+         feedback, handoff, log, outbox, parties, peers, recognition, registration, revenue, search,
+         settings, stewards, successions, trading, usage, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

@@ -29,6 +29,7 @@ PLACES = {
         ("voucher", "trust", "status", "history", "package", "witness"), "webapp.cli.proofs"
     ),
     **dict.fromkeys(("demand", "exclusion", "feedback", "responsibilities"), "webapp.cli.lists"),
+    **dict.fromkeys(("peer", "recognise", "recognition"), "webapp.cli.recognition"),
     "duty": "webapp.cli.duties",
     "usage": "webapp.cli.usage",
     "verify": "webapp.cli.verify",

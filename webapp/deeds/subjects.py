@@ -18,6 +18,8 @@ from ledger import (
     feedback,
     log,
     parties,
+    peers,
+    recognition,
     registration,
     revenue,
     stewards,
@@ -35,6 +37,8 @@ from ledger.errors import Missing
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
 from ledger.parties import Account, Actor, Member, Party
+from ledger.peers import Peer
+from ledger.recognition import Recognition
 from ledger.registration import Application, Deposit, Registration
 from ledger.revenue import Scheme, Statement
 from ledger.stewards import Steward
@@ -185,6 +189,10 @@ SUBJECTS = {
                 lambda party: Duty.party_id == party, lambda row: row.number, "duty_number"),
         Subject("feedback", Feedback, feedback.by_number, feedback.owners, feedback.of_party,
                 lambda row: row.number, "feedback_number"),
+        Subject("peer", Peer, peers.find, lambda _s, _row: (), lambda _party: false(),
+                lambda row: row.id, "peer_id"),
+        Subject("recognition", Recognition, recognition.by_id, lambda _s, _row: (),
+                lambda _party: false(), lambda row: row.id, "recognition_id"),
         Subject("usage", usage.Batch, usage.by_number, lambda _s, row: (row.party_id,),
                 lambda party: usage.Batch.party_id == party, lambda row: row.number, "batch_number"),
     )

@@ -20,6 +20,7 @@ from ledger.duties import Duty
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
 from ledger.parties import MAY, Actor, Member, roles_of
+from ledger.peers import Peer
 from ledger.proof.encoding import instant
 from ledger.registration import Application, Registration
 from ledger.revenue import Scheme, Statement
@@ -87,6 +88,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
         select(Agreement.id).where(Agreement.implementer_id == actor.party_id))),
     "voucher.issue": ("registration", ("registered",), lambda _actor: ~exists().where(
         Voucher.registration_id == Registration.id)),
+    "peer.admit": ("peer", ("proposed",), _not_mine(Peer.proposed_by)),
     "appraisal.approve": ("appraisal", ("drafted",), _firm(Appraisal.maker_id)),
     "statement.propose": ("statement", ("drafted",), _mine(Statement.maker_id)),
     "statement.approve": ("statement", ("proposed",), _firm(Statement.maker_id)),

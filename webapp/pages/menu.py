@@ -31,6 +31,8 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Vouchers and value": (
         ("voucher_list", "voucher.read", "Vouchers"),
         ("appraisal_list", "appraisal.read", "Appraisals"),
+        ("recognition_list", "recognition.read", "Recognised vouchers"),
+        ("peer_list", "peer.read", "Registries recognised here"),
     ),
     "Trade and revenue": (
         ("licence_list", "licence.read", "Licences"),
