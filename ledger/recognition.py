@@ -9,7 +9,7 @@ or fetched, or its chain, changes the word: that is a record. A lapse, and that 
 after the list's last day, are computed and no records.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy import ForeignKey, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log, peers
-from ledger.errors import Conflict, Faults, Invalid, LedgerError, Missing, ProofFailed
+from ledger.errors import Conflict, Invalid, LedgerError, Missing, ProofFailed, fill
 from ledger.parties import Actor, may
 from ledger.peers import Peer, Visit
 from ledger.proof import bundle as bundles
@@ -68,17 +68,20 @@ class Recognition(Evidence):
 
 
 class NotRecognised(ProofFailed):
-    """The verification's report names the steps that failed."""
+    """The verification failed: `report` has its steps, the sentence says those that did not hold."""
 
     def __init__(self, report: Report) -> None:
-        faults, wrong = Faults(), [step for step in report.steps if step.outcome != VALID]
-        for step in wrong:
-            faults.name_fault(step.template, **step.facts)
         self.report = report
+        self.wrong = [step for step in report.steps if step.outcome != VALID]
         super().__init__(
-            "The voucher is not recognised: {faults}", step=wrong[0].name if wrong else "form",
-            faults=faults,
+            "The voucher is not recognised: {faults}", step=self.wrong[0].name if self.wrong else "form",
+            faults="",
         )  # fmt: skip
+        self.facts = {**self.facts, "faults": [step.sentence() for step in self.wrong]}
+
+    def localized(self, translate: Callable[[str], str]) -> str:
+        told = " ".join(step.sentence(translate) for step in self.wrong)
+        return fill(translate(self.template), {**self.facts, "faults": told})
 
 
 @dataclass(frozen=True)
@@ -131,9 +134,8 @@ def open_list(data: bytes, peer: Peer, now: datetime) -> News:
     document: Any = None
     if data[:2] != b"PK":
         document = parse(data, "The status list")
-    if type(document) is not dict or "BitstringStatusListCredential" not in document.get(
-        "type", ""
-    ):
+    subject = document.get("credentialSubject") if type(document) is dict else None
+    if type(subject) is not dict or "encodedList" not in subject:
         document = contents(data)[1]
     if document is None:
         raise Invalid("The file holds no status list.")

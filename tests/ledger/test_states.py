@@ -21,6 +21,7 @@ from ledger import (
     exclusions,
     feedback,
     log,
+    peers,
     registration,
     revenue,
     stewards,
@@ -31,7 +32,7 @@ from ledger.errors import Conflict
 from ledger.proof.encoding import digest_text
 from ledger.states import MOVES, move
 from tests.conftest import ORIGIN, Town, compliance
-from tests.ledger import organisations
+from tests.ledger import neighbours, organisations
 
 # Legal in the table, but nobody has written the verb yet: this list can only shrink.
 VERB_COMES_LATER = {
@@ -196,8 +197,61 @@ LISTS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
 }  # fmt: skip
 
 
+# -- another registry and its voucher: rita proposes, rob admits
+
+
+def neighbour(town: Town) -> Any:
+    return neighbours.proposed(town, neighbours.Neighbour(town))
+
+
+def told_of(town: Town, row: Any) -> neighbours.Neighbour:
+    """The registry that a trust file or a voucher is of."""
+    return neighbours.Neighbour(town, row.origin)
+
+
+def supersede_peer(town: Town, row: Any) -> None:
+    """A newer trust file is admitted: where it takes nobody's place, that is the refusal."""
+    with town.reading() as session:
+        known = peers.current(session, row.origin)
+    if known is None or known.id != row.id:
+        raise Conflict("nothing to supersede")
+    newer = neighbours.Neighbour(town, row.origin, "rotated")
+    town.do("rob", peers.admit, neighbours.proposed(town, newer), newer.fingerprint)
+
+
+def recognised(town: Town) -> Any:
+    near = neighbours.Neighbour(town)
+    neighbours.admitted(town, near)
+    return neighbours.recognise(town, near.bundle)
+
+
+def news_of(status: int) -> Callable[[Town, Any], None]:
+    """A newer list comes: where it changes nothing any more, that is the refusal."""
+
+    def follow(town: Town, row: Any) -> None:
+        near = told_of(town, row)
+        if not neighbours.follow(town, near, near.listed(status, hours=1)):
+            raise Conflict("changed nothing")
+
+    return follow
+
+
+def update_recognition(town: Town, row: Any) -> None:
+    neighbours.recognise(town, told_of(town, row).renewed())
+
+
 VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     **LISTS,
+    ("peer", "admit"): lambda t, row: t.do("rob", peers.admit, row, row.digest[-8:]),
+    ("peer", "reject"): lambda t, row: t.do("rob", peers.reject, row, "指纹不符"),
+    ("peer", "reach"): lambda t, row: t.do("admin", peers.reach, row, site="http://127.0.0.1:1"),
+    ("peer", "suspend"): lambda t, row: t.do("rita", peers.suspend, row, "密钥疑似泄露"),
+    ("peer", "resume"): lambda t, row: t.do("admin", peers.resume, row, "已查明"),
+    ("peer", "supersede"): supersede_peer,
+    ("peer", "end"): lambda t, row: t.do("rita", peers.end, row, "互认期满"),
+    ("recognition", "update"): update_recognition,
+    ("recognition", "follow"): news_of(2),
+    ("recognition", "end"): news_of(3),
     ("application", "submit"): resubmit,
     ("application", "return"): lambda t, row: t.do("rita", registration.send_back, row, ["缺附件"]),
     ("application", "refuse"): lambda t, row: t.do("rita", registration.refuse, row, "不属于范围"),
@@ -264,6 +318,8 @@ MADE: dict[str, Callable[[Town], Any]] = {
     "feedback": raise_feedback,
     "duty": report_duty,
     "resource": list_resource,
+    "peer": neighbour,
+    "recognition": recognised,
 }
 MADE_OTHERWISE: dict[tuple[str, str], Callable[[Town], Any]] = {
     ("catalogue", "import"): lambda t: bring(t, "rita"),
