@@ -30,6 +30,7 @@ TRUST_BYTES_MAX = 256 * 1024
 FINGERPRINT_MIN = 8  # characters of the digest's end that the admitting person types
 CHAIN_COUNTS = timedelta(hours=1)  # how long what the chain said is taken for how things are
 EXAMPLE = "https://registry.example"
+PAST = {"end": "ended", "reject": "rejected", "resume": "resumed", "suspend": "suspended"}
 RELIED = ("admitted", "suspended")
 EVERY = timedelta(minutes=1)  # how often a registry is asked; one that fails, less and less often
 PAUSE_MAX = timedelta(minutes=30)
@@ -92,6 +93,7 @@ class PeerNode(Node):
         super().__init__(url, timeout_s)
 
     def post(self, body: bytes) -> bytes:
+        """What the node sends back, within the whole time."""
         try:
             found = asking.ask("POST", self.url, body, "application/json",
                                limit_s=self.timeout_s, bytes_max=RPC_BYTES_MAX)  # fmt: skip
@@ -256,26 +258,26 @@ def _decide(actor: Actor, now: datetime, peer: Peer, state: str) -> None:
 
 def reject(session: Session, actor: Actor, now: datetime, peer: Peer, ground: str) -> None:
     """The trust file is not admitted."""
-    _change(session, actor, now, peer, "reject", "rejected", ground, [peer.proposed_by])
+    _change(session, actor, now, peer, "reject", ground, [peer.proposed_by])
 
 
 def suspend(session: Session, actor: Actor, now: datetime, peer: Peer, ground: str) -> None:
     """For now its vouchers are not relied on."""
-    _change(session, actor, now, peer, "suspend", "suspended", ground)
+    _change(session, actor, now, peer, "suspend", ground)
 
 
 def resume(session: Session, actor: Actor, now: datetime, peer: Peer, ground: str) -> None:
     """Rely on it again: another person than who suspended it."""
-    _change(session, actor, now, peer, "resume", "resumed", ground, [peer.decided_by])
+    _change(session, actor, now, peer, "resume", ground, [peer.decided_by])
 
 
 def end(session: Session, actor: Actor, now: datetime, peer: Peer, ground: str) -> None:
     """The mutual recognition ended."""
-    _change(session, actor, now, peer, "end", "ended", ground)
+    _change(session, actor, now, peer, "end", ground)
 
 
 def _change(
-    session: Session, actor: Actor, now: datetime, peer: Peer, verb: str, done: str, ground: str,
+    session: Session, actor: Actor, now: datetime, peer: Peer, verb: str, ground: str,
     makers: list[str | None] | None = None,
 ) -> None:  # fmt: skip
     may(actor, f"peer.{verb}")
@@ -283,7 +285,7 @@ def _change(
     if not ground.strip():
         raise Invalid("State the ground of the decision.")
     _decide(actor, now, peer, move("peer", verb, peer.state))
-    log.append(session, peer, f"peer.{done}", actor.member_id, reason=ground)
+    log.append(session, peer, f"peer.{PAST[verb]}", actor.member_id, reason=ground)
 
 
 def reach(

@@ -34,6 +34,12 @@ from ledger.store import Evidence, hold, new_id
 
 TEXT_MAX = 2_000
 UNTOLD = "unlisted"  # neither list nor chain knows the voucher
+# Words that are computed and stand in no record, and the record's kind for each other one.
+COMPUTED = ("lapsed", "not relied on", "unknown now")
+KINDS = {
+    "another digest": "replaced", "cancelled": "cancelled", "frozen": "frozen", "revoked": "revoked",
+    "superseded": "superseded", "suspended": "suspended", "unlisted": "unlisted", "valid": "resumed",
+}  # fmt: skip
 # What the registry's chain says → our word; that one lapsed is computed here.
 OF_CHAIN = {"unknown": UNTOLD, "lapsed": "valid"}
 
@@ -212,21 +218,27 @@ def recognise(session: Session, actor: Actor, now: datetime, checked: Checked) -
     )
     if row is not None and row.digest == facts["digest"]:
         return row
-    kind, verb = "recognition.imported", "import"
-    if row is not None:
-        if signed_at(row.credential) >= signed_at(checked.voucher):
-            raise Conflict(
-                "A newer version of voucher {number} of {origin} is recognised already.",
-                number=row.number, origin=row.origin,
-            )  # fmt: skip
-        kind, verb = "recognition.updated", "update"
-    state = move("recognition", verb, None if row is None else row.state)
-    row = row or Recognition(id=new_id(), imported_by=actor.member_id, imported_at=now)
-    for name, value in {**facts, "state": state}.items():
-        setattr(row, name, value)
-    log.append(session, row, kind, actor.member_id)
+    if row is None:
+        row = Recognition(id=new_id(), imported_by=actor.member_id, imported_at=now)
+        _set(row, facts, move("recognition", "import", None))
+        log.append(session, row, "recognition.imported", actor.member_id)
+        session.flush()
+        return row
+    if signed_at(row.credential) >= signed_at(checked.voucher):
+        raise Conflict(
+            "A newer version of voucher {number} of {origin} is recognised already.",
+            number=row.number, origin=row.origin,
+        )  # fmt: skip
+    _set(row, facts, move("recognition", "update", row.state))
+    log.append(session, row, "recognition.updated", actor.member_id)
     session.flush()
     return row
+
+
+def _set(row: Recognition, facts: Mapping[str, Any], state: str) -> None:
+    for name, value in facts.items():
+        setattr(row, name, value)
+    row.state = state
 
 
 def _require_current(peer: Peer, trust_digest: str) -> None:
@@ -367,12 +379,8 @@ def _note(
         return False
     row.state = move("recognition", "end" if word in FINAL_WORDS else "follow", row.state)
     row.word, row.as_of, row.next_at = word, as_of, next_at
-    log.append(session, row, f"recognition.{KIND_OF.get(word, word)}", actor_id)
+    log.append(session, row, f"recognition.{KINDS[word]}", actor_id)
     return True
-
-
-# The record of a word that is not a verb's own.
-KIND_OF = {"valid": "resumed", "another digest": "replaced"}
 
 
 # ---------------------------------------------------------------- how it stands

@@ -30,6 +30,7 @@ from ledger import (
 from ledger.catalogue import resource_by_code
 from ledger.errors import Conflict
 from ledger.proof.encoding import digest_text
+from ledger.recognition import NotRecognised
 from ledger.states import MOVES, move
 from tests.conftest import ORIGIN, Town, compliance
 from tests.ledger import neighbours, organisations
@@ -237,7 +238,10 @@ def news_of(status: int) -> Callable[[Town, Any], None]:
 
 
 def update_recognition(town: Town, row: Any) -> None:
-    neighbours.recognise(town, told_of(town, row).renewed())
+    try:
+        neighbours.recognise(town, told_of(town, row).renewed())
+    except NotRecognised as error:
+        raise Conflict(error.sentence) from None
 
 
 VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {

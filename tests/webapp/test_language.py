@@ -32,6 +32,8 @@ from ledger import (
     grading,
     log,
     parties,
+    peers,
+    recognition,
     registration,
     settings,
     successions,
@@ -379,6 +381,7 @@ def words() -> set[str]:
         *("accept", "review"),  # of an application's deadlines
         *(*BY_NOUN, *parties.KINDS, *vouchers.KINDS, *registration.RIGHTS, *registration.OBJECTS),
         *(*agreements.MODES, *trading.PURPOSES),
+        *recognition.COMPUTED,
         *record_kinds(),
         *act_functions(),
         *(successions.ON_CHAIN, successions.HISTORY, successions.BY_CODE, successions.CREDENTIAL),
@@ -411,6 +414,10 @@ def record_kinds() -> set[str]:
                     kinds |= {f"voucher.{verb}" for verb in vouchers.VERBS}
                 case ast.JoinedStr(values=[ast.Constant(value="party."), _]):
                     kinds |= {"party.merged", "party.split"}
+                case ast.JoinedStr(values=[ast.Constant(value="peer."), _]):
+                    kinds |= {f"peer.{done}" for done in peers.PAST.values()}
+                case ast.JoinedStr(values=[ast.Constant(value="recognition."), _]):
+                    kinds |= {f"recognition.{kind}" for kind in recognition.KINDS.values()}
                 case ast.JoinedStr(values=[_, ast.Constant(value=".succeeded")]):
                     kinds |= {f"{one.noun}.succeeded" for one in successions.HOLDINGS}
                 case ast.Name(id="kind"):
