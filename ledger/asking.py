@@ -4,7 +4,7 @@ import http.client
 import socket
 import ssl
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -72,8 +72,8 @@ def ask(
         held.append(link.sock)
         headers = {"Content-Type": media_type} if media_type else {}
         link.request(method, parts.path or "/", body, headers)
-        response = link.getresponse()
-        content = response.read(bytes_max + 1)
+        with closing(link.getresponse()) as response:
+            content = response.read(bytes_max + 1)
     except (OSError, http.client.HTTPException, ValueError):
         if late.is_set():
             raise TimeoutError from None

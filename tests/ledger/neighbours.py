@@ -81,3 +81,31 @@ def standing(town: Town, row: Recognition) -> str:
 def now_of(town: Town, row: Any) -> Any:
     with town.reading() as session:
         return session.get_one(type(row), row.id)
+
+
+def proposed_by(town: Town, login: str) -> dict[str, str]:
+    """A trust file that somebody proposed."""
+    near = Neighbour(town)
+    _told.append(near.fingerprint)
+    return {"peer_id": proposed(town, near, login).id}
+
+
+def suspended_by(town: Town, login: str) -> dict[str, str]:
+    """A registry that somebody suspended."""
+    made = admitted(town, Neighbour(town))
+    with town.deed() as session:
+        found = session.get_one(Peer, made.id)
+        peers.suspend(session, member(town, login), town.now, found, "核查")
+    return {"peer_id": made.id}
+
+
+def admitted_key(town: Town, _login: str) -> dict[str, str]:
+    return {"peer_id": admitted(town, Neighbour(town)).id}
+
+
+def last_told() -> dict[str, str]:
+    """The fingerprint of the last trust file that was proposed, as its registry tells it."""
+    return {"fingerprint": _told[-1]}
+
+
+_told: list[str] = []
