@@ -81,7 +81,7 @@ class Registry:
 
     def revokes(self) -> datetime:
         """Its registrar revokes its own voucher; when that was done."""
-        self.run("voucher", "revoke", self.number, "--reason", "材料虚假", "--as", "wang")
+        self.run("voucher", "change", "revoke", self.number, "--reason", "材料虚假", "--as", "wang")
         return datetime.now(UTC)
 
 
