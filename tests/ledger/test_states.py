@@ -22,6 +22,7 @@ from ledger import (
     feedback,
     log,
     peers,
+    recognition,
     registration,
     revenue,
     stewards,
@@ -231,8 +232,11 @@ def news_of(status: int) -> Callable[[Town, Any], None]:
 
     def follow(town: Town, row: Any) -> None:
         near = told_of(town, row)
-        if not neighbours.follow(town, near, near.listed(status, hours=1)):
-            raise Conflict("changed nothing")
+        with town.deed() as session:  # with the refusal the list is not kept either
+            peer = peers.find(session, near.origin)
+            news = recognition.open_list(near.listed(status, hours=1), peer, town.now)
+            if not recognition.follow(session, town.actors["rita"], town.now, peer, news):
+                raise Conflict("changed nothing")
 
     return follow
 
