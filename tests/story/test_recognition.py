@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from webapp import following
 from webapp.home import clock
 
 pytestmark = pytest.mark.slow
-MADE_S, LEARNT_S = 240, 90
+MADE_S, LEARNT_S = 240, 120
 
 
 @dataclass
@@ -79,10 +79,31 @@ class Registry:
     def stands(self, recognition_id: str) -> Any:
         return self.get(f"/api/v1/recognitions/{recognition_id}")
 
-    def revokes(self) -> datetime:
-        """Its registrar revokes its own voucher; when that was done."""
-        self.run("voucher", "change", "revoke", self.number, "--reason", "材料虚假", "--as", "wang")
-        return datetime.now(UTC)
+    @contextmanager
+    def revoking(self) -> Iterator[None]:
+        """Its registrar revokes its own voucher while others look."""
+        command = [
+            "voucher",
+            "change",
+            "revoke",
+            self.number,
+            "--reason",
+            "材料虚假",
+            "--as",
+            "wang",
+        ]
+        with subprocess.Popen(
+            [*SHUZHENG, *command, "--home", str(self.demo.home)], env=self.demo.environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            yield
+            assert process.wait(MADE_S) == 0
+
+    def revoked_at(self) -> datetime:
+        """When it was revoked, by the record of it."""
+        last = self.get(f"/api/v1/vouchers/{self.number}/state")["history"][-1]
+        assert last["kind"] == "voucher.revoke"
+        return parse_instant(last["at"])
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +132,6 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Registry, Re
         yield found[0], found[1]
 
 
-def seconds(since: datetime) -> float:
-    return (datetime.now(UTC) - since).total_seconds()
-
-
 def test_two_registries_recognise_each_other_and_learn_of_a_revocation(
     two: tuple[Registry, Registry], tmp_path: Path
 ) -> None:
@@ -137,8 +154,7 @@ def test_two_registries_recognise_each_other_and_learn_of_a_revocation(
         credential=parse((a.demo.folder / "voucher.json").read_bytes()),
     )  # fmt: skip
     before = parse_instant(a.get("/api/v1/status")["validUntil"])
-    done = a.revokes()
-    learnt: dict[str, float] = {}
+    learnt: dict[str, datetime] = {}
     ways = {
         "chain": lambda: "revoked" in recognition.ask_chain(
             PeerNode(a.node), peer.opened, [row], clock()).values(),
@@ -146,16 +162,17 @@ def test_two_registries_recognise_each_other_and_learn_of_a_revocation(
             row.credential, following.fetched(peer, clock()).status_list) == "revoked",
         "shown": lambda: b.stands(of_a)["now"] == "revoked",
     }  # fmt: skip
-    while len(learnt) < len(ways) and seconds(done) < LEARNT_S:
-        for way, asks in ways.items():
-            if way not in learnt and asks():
-                learnt[way] = seconds(done)
-        time.sleep(0.1)
+    begun = time.monotonic()
+    with a.revoking():
+        while len(learnt) < len(ways) and time.monotonic() - begun < LEARNT_S:
+            for way, asks in ways.items():
+                if way not in learnt and asks():
+                    learnt[way] = datetime.now(UTC)
+            time.sleep(0.1)
     assert set(learnt) == set(ways)
     assert [one["kind"] for one in b.stands(of_a)["history"]][-1] == "recognition.revoked"
 
     # -- B revokes; A has no network to it and gets its list as a file
-    done = b.revokes()
     path = tmp_path / "status.json"
 
     def listed() -> bool:
@@ -163,17 +180,19 @@ def test_two_registries_recognise_each_other_and_learn_of_a_revocation(
         credential = parse((b.demo.folder / "voucher.json").read_bytes())
         return recognition.listed_word(credential, parse(path.read_bytes())) == "revoked"
 
-    until(listed)
+    with b.revoking():
+        until(listed)
     assert a.stands(of_b)["now"] == "valid", "nobody told it yet"
     answer = a.run("recognition", "follow", "--status", str(path), "--as", "wang")
     assert answer["count"] == 1
     assert a.stands(of_b)["now"] == "revoked"
-    runs_out_s = (before - done).total_seconds()
+    done, carried_s = a.revoked_at(), (datetime.now(UTC) - b.revoked_at()).total_seconds()
+    took_s = {way: (at - done).total_seconds() for way, at in learnt.items()}
     print(
-        f"\nfrom the revocation until the chain says so {learnt['chain']:.1f} s, until the published list "
-        f"does {learnt['list']:.1f} s, until the other registry shows it by its timer "
-        f"{learnt['shown']:.1f} s; by file {seconds(done):.1f} s with the file carried at once, and at "
-        f"latest unknown when the list known runs out, in {runs_out_s / 86400:.1f} days"
+        f"\nfrom the record of the revocation until the chain says so {took_s['chain']:.1f} s, until the "
+        f"published list does {took_s['list']:.1f} s, until the other registry shows it by its timer "
+        f"{took_s['shown']:.1f} s; by file {carried_s:.1f} s, carried at once; else it is unknown when the "
+        f"list known runs out, {(before - done).total_seconds() / 86400:.1f} days after"
     )
 
 
