@@ -18,6 +18,8 @@ from ledger import (
     motions,
     objections,
     parties,
+    peers,
+    recognition,
     registration,
     revenue,
     search,
@@ -36,8 +38,8 @@ from ledger.store import Evidence
 
 NOUNS = (agreements, alarms, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
          duties, evaluations, exclusions, feedback, handoff, log, motions, objections, outbox,
-         parties, registration, revenue, search, settings, stewards, successions, trading, usage,
-         uses, voucher_rows, vouchers, witnesses)  # fmt: skip
+         parties, peers, recognition, registration, revenue, search, settings, stewards,
+         successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

@@ -224,6 +224,17 @@ MAY: dict[str, dict[str, str]] = {
         "alarm.close": "regulator:any",
         "alarm.reopen": "regulator:any",
         "alarm.read": "member:own regulator:any",
+        "peer.propose": "registrar:any",  # 互认登记机构
+        "peer.admit": "administrator:any registrar:any",  # another person than who proposed it
+        "peer.reject": "administrator:any registrar:any",
+        "peer.reach": "administrator:any",  # where it is asked over the network
+        "peer.suspend": "administrator:any registrar:any",
+        "peer.resume": "administrator:any registrar:any",
+        "peer.end": "administrator:any registrar:any",
+        "peer.read": "administrator:any registrar:any exchange:any regulator:any",
+        "recognition.import": "registrar:any exchange:any",  # 互认凭证
+        "recognition.follow": "administrator:any registrar:any exchange:any",
+        "recognition.read": "public:any",
         "appraisal.draft": "appraiser:any",
         "appraisal.approve": "appraiser:own",  # a second person of the maker's firm
         "appraisal.reject": "appraiser:own",

@@ -154,6 +154,22 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "withdraw": {"consented": "withdrawn", "in_force": "withdrawn"},
         "end": {"requested": "ended", "consented": "ended", "in_force": "ended"},
     },
+    "peer": {  # another registry, by one of its trust files
+        "propose": {None: "proposed"},
+        "admit": {"proposed": "admitted"},
+        "reject": {"proposed": "rejected"},
+        "reach": {"proposed": "proposed", "admitted": "admitted", "suspended": "suspended"},
+        "suspend": {"admitted": "suspended"},
+        "resume": {"suspended": "admitted"},
+        "supersede": {"admitted": "superseded", "suspended": "superseded"},  # by a newer trust file
+        "end": {"admitted": "ended", "suspended": "ended"},
+    },
+    "recognition": {  # a voucher of another registry
+        "import": {None: "recognised"},
+        "update": {"recognised": "recognised"},  # its issuer renewed or transferred it
+        "follow": {"recognised": "recognised"},  # its issuer's word for it changed
+        "end": {"recognised": "ended"},  # its issuer's last word
+    },
     "agreement": {
         "propose": {None: "proposed"},
         "consent": {"proposed": "proposed"},  # of another body whose data it names, 27号 art. 5

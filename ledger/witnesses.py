@@ -13,20 +13,15 @@ and its answer is handed in.
 
 import base64
 import http.client
-import socket
-import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import log
+from ledger import asking, log
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, ProofFailed
 from ledger.parties import Actor, may
 from ledger.proof.checkpoint import VerifierKey
@@ -39,7 +34,7 @@ from ledger.proof.cosignature import (
 from ledger.proof.encoding import instant
 from ledger.store import Base, Evidence, new_id
 
-ANSWER_S = 10.0  # a witness that takes longer is asked again later
+ANSWER_S = asking.ANSWER_S  # a witness that takes longer is asked again later
 ANSWER_BYTES_MAX = 64 * 1024
 SIZE_TYPE = "text/x.tlog.size"
 # Of many checkpoints that a witness has not cosigned, it is asked for the newest and for anchored ones.
@@ -128,7 +123,11 @@ def admit(
     key = parse_cosigner_key(vkey)
     if not operator.strip():
         raise Invalid("A witness has somebody who runs it: name him.")
-    said = {"name": key.name, "operator": operator.strip(), "url": check_url(url) if url else None}
+    said = {
+        "name": key.name,
+        "operator": operator.strip(),
+        "url": asking.check_url(url, "https://witness.example/path") if url else None,
+    }
     for other in active(session):
         if other.vkey != vkey and other.key.public == key.public:
             raise Conflict("The key is that of the witness {name} already.", name=other.name)
@@ -175,22 +174,6 @@ def active(session: Session) -> list[Witness]:
     """The witnesses that were not removed, by name."""
     found = select(Witness).where(Witness.removed_at.is_(None))
     return list(session.scalars(found.order_by(Witness.name, Witness.id)))
-
-
-def check_url(url: str) -> str:
-    """The address below which a witness is asked, without a slash at its end; raises Invalid."""
-    try:
-        parts = urlsplit(url)
-        fits = (
-            parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-            and parts.username is None and not parts.query and not parts.fragment
-            and url.isascii() and url.isprintable() and " " not in url
-        )  # fmt: skip
-    except ValueError:
-        fits = False
-    if not fits:
-        raise Invalid("{url} is not an address of the form https://witness.example/path.", url=url)
-    return url.rstrip("/")
 
 
 # -- what they cosigned ------------------------------------------------------------------------
@@ -436,48 +419,11 @@ def _read_answer(request: Request, status: int, media_type: str, body: bytes) ->
 
 def _post(request: Request, limit_s: float) -> tuple[int, str, bytes]:
     """Status, media type and body; a redirect is not followed. Raises OSError, TimeoutError among them."""
-    parts = urlsplit(f"{request.url}/add-checkpoint")
-    assert parts.hostname is not None
-    link: http.client.HTTPConnection
-    if parts.scheme == "https":
-        link = http.client.HTTPSConnection(
-            parts.hostname, parts.port, timeout=limit_s, context=ssl.create_default_context()
-        )
-    else:
-        link = http.client.HTTPConnection(parts.hostname, parts.port, timeout=limit_s)
-    late = threading.Event()
-    held: list[socket.socket] = []  # kept here, since `link` lets go of it while an answer is read
-
-    def hang_up() -> None:
-        # The limit above counts from byte to byte; a witness that drips would hold us for ever.
-        late.set()
-        with suppress(OSError):
-            for sock in held:
-                sock.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(limit_s, hang_up)
-    timer.start()
-    try:
-        link.connect()
-        held.append(link.sock)
-        link.request(
-            "POST", parts.path, request.body, {"Content-Type": "text/plain; charset=utf-8"}
-        )
-        response = link.getresponse()
-        body = response.read(ANSWER_BYTES_MAX + 1)
-    except (OSError, http.client.HTTPException, ValueError):
-        if late.is_set():
-            raise TimeoutError from None
-        raise
-    finally:
-        timer.cancel()
-        link.close()
-    if late.is_set():
-        raise TimeoutError
-    if len(body) > ANSWER_BYTES_MAX:
-        raise ValueError("the answer is too large")
-    media_type = (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
-    return response.status, media_type, body
+    found = asking.ask(
+        "POST", f"{request.url}/add-checkpoint", request.body, "text/plain; charset=utf-8",
+        limit_s=limit_s, bytes_max=ANSWER_BYTES_MAX,
+    )  # fmt: skip
+    return found.status, found.media_type, found.body
 
 
 def restless() -> Answer:

@@ -71,6 +71,7 @@ class Home:
         self.path = path
         self._writing = threading.RLock()
         self._is_own = False
+        self._handed = threading.local()
 
     @cached_property
     def config(self) -> Config:
@@ -254,6 +255,19 @@ class Home:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             keys.write_durably(path, data)
         return digest
+
+    def hand_in(self, data: bytes) -> str:
+        """Hold a file that a deed is going to read, in this thread's memory only; returns the digest."""
+        self._handed.file = (digest_text(data), data)
+        return str(self._handed.file[0])
+
+    def handed_in(self, digest: str) -> bytes:
+        """The file just handed in, once; raises Missing."""
+        known, data = getattr(self._handed, "file", ("", b""))
+        if known != digest:
+            raise Missing("The file {digest} was not handed in.", digest=digest)
+        del self._handed.file
+        return bytes(data)
 
     def material(self, digest: str) -> bytes:
         """A deposited file; raises Missing, or Conflict where its bytes are not what was deposited."""

@@ -123,10 +123,12 @@ def _on_white(picture: Any) -> Any:
     return grey
 
 
-def keep_upload(home: Home, given: FileStorage | None) -> dict[str, Any]:
-    """Keep an uploaded file by its digest; what a body says of it."""
+def keep_upload(
+    home: Home, given: FileStorage | None, *, transient: bool = False
+) -> dict[str, Any]:
+    """Keep an uploaded file by its digest, or hand it in only; what a body says of it."""
     name, data = read_upload(given)
-    home.store_material(data)
+    (home.hand_in if transient else home.store_material)(data)
     return {"digest": digest_text(data), "name": name, "size_bytes": len(data)}
 
 

@@ -18,7 +18,7 @@ from ledger.chain import keys, outbox
 from ledger.chain.gateway import Fees, Gateway
 from ledger.errors import ChainUnavailable, Conflict, LedgerError
 from ledger.proof.encoding import digest_bytes
-from webapp import cosigning, indexing, timers
+from webapp import cosigning, following, indexing, timers
 from webapp.home import STATUS_DAYS, Home, clock
 
 LANES = keys.CHAIN_ROLES
@@ -145,6 +145,7 @@ class Worker:
                 self.publish_status(clock())
                 self.seal(clock())
                 cosigning.begin(self.home)
+                following.begin(self.home)
                 indexing.catch_up(self.home)
                 timers.ring_in_time(self.home, clock())
             except (

@@ -41,12 +41,8 @@ class Node:
     def ask(self, method: str, *params: Any) -> Any:
         """The node's answer; raises OSError or ValueError when there is none."""
         body = json.dumps({"id": 1, "jsonrpc": "2.0", "method": method, "params": params})
-        request = urllib.request.Request(  # noqa: S310 - http(s) only, checked above
-            self.url, body.encode(), {"Content-Type": "application/json"}
-        )
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:  # noqa: S310
-                data = answer.read(RPC_BYTES_MAX)
+            data = self.post(body.encode())
             check_nesting(data, "The node's answer")
             reply = json.loads(data.decode())
         except (http.client.HTTPException, Invalid) as error:
@@ -54,6 +50,14 @@ class Node:
         if type(reply) is not dict or "result" not in reply:
             raise ValueError("the node refused the question")
         return reply["result"]
+
+    def post(self, body: bytes) -> bytes:
+        """What the node sends back."""
+        request = urllib.request.Request(  # noqa: S310 - http(s) only, checked above
+            self.url, body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:  # noqa: S310
+            return bytes(answer.read(RPC_BYTES_MAX))
 
     def call(self, address: str, data: str) -> bytes:
         result = self.ask("eth_call", {"to": address, "data": "0x" + data}, "latest")

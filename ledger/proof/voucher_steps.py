@@ -92,6 +92,27 @@ def _check_state(
     )  # fmt: skip
 
 
+def list_period(status_list: Any, trust: Trust) -> tuple[datetime, datetime]:
+    """From when and until when a status list counts that a trusted issuer signed; else it raises."""
+    start, end, retired_at = _check_issuer(status_list, trust)
+    if "BitstringStatusListCredential" not in status_list["type"]:
+        raise ProofFailed("What was given as status list is none.", step="status")
+    # A retired key may have been stolen since and backdate: its lists end with it.
+    return start, end if retired_at is None else min(end, retired_at)
+
+
+def listed_word(voucher: Any, status_list: Any) -> str:
+    """What a status list, checked before, says of a voucher; raises ProofFailed for another one's."""
+    entry = voucher["credentialStatus"]
+    if entry["statusListCredential"] != status_list["id"]:
+        raise ProofFailed("The status list is not the voucher's.", step="status")
+    if type(entry["statusListIndex"]) is not str or not entry["statusListIndex"].isdigit():
+        raise Invalid("The voucher's status index is no number.")
+    return credentials.status_word(
+        credentials.status_at(status_list, int(entry["statusListIndex"]))
+    )
+
+
 def _check_status(
     voucher: Any,
     status_lists: list[Any],
@@ -105,21 +126,9 @@ def _check_status(
         return
     opened = []
     for status_list in status_lists:
-        start, end, retired_at = _check_issuer(status_list, trust)
-        # A retired key may have been stolen since and backdate: its lists end with it.
-        end = end if retired_at is None else min(end, retired_at)
-        if "BitstringStatusListCredential" not in status_list["type"]:
-            raise ProofFailed("What was given as status list is none.", step="status")
-        opened.append((start, end, status_list))
+        opened.append((*list_period(status_list, trust), status_list))
     start, end, status_list = max(opened, key=lambda item: item[0])
-    entry = voucher["credentialStatus"]
-    if entry["statusListCredential"] != status_list["id"]:
-        raise ProofFailed("The status list is not the voucher's.", step="status")
-    if type(entry["statusListIndex"]) is not str or not entry["statusListIndex"].isdigit():
-        raise Invalid("The voucher's status index is no number.")
-    word = credentials.status_word(
-        credentials.status_at(status_list, int(entry["statusListIndex"]))
-    )
+    word = listed_word(voucher, status_list)
     facts = {"word": word, "at": status_list["validFrom"], "end": instant(end)}
     if word in FINAL_WORDS:
         report.add("status", NOT_VALID, "The voucher is {word} as of {at}.", **facts)

@@ -28,6 +28,8 @@ from ledger import (
     log,
     motions,
     objections,
+    peers,
+    recognition,
     register,
     registration,
     registration_changes,
@@ -39,21 +41,13 @@ from ledger import (
 from ledger.catalogue import resource_by_code
 from ledger.errors import Conflict
 from ledger.proof.encoding import digest_text
+from ledger.recognition import NotRecognised
 from ledger.states import MOVES, move
 from tests.conftest import ORIGIN, Town, compliance
-from tests.ledger import organisations, registrations
+from tests.ledger import neighbours, organisations, registrations
 
 # Legal in the table, but nobody has written the verb yet: this list can only shrink.
-VERB_COMES_LATER = {
-    ("voucher", "supersede"),
-    ("application", "object"),
-    ("application", "dismiss"),
-    ("application", "uphold"),
-    ("application", "withdraw"),
-    ("registration", "cancel"),
-    ("registration", "revoke"),
-    ("agreement", "end"),
-}
+VERB_COMES_LATER: set[tuple[str, str]] = set()
 OTHER = "0x4444444444444444444444444444444444444444"
 MAKERS = {
     (machine, verb) for machine, verbs in MOVES.items() for verb in verbs if None in verbs[verb]
@@ -294,8 +288,67 @@ def expire(town: Town, row: Any) -> None:
             raise Conflict("not expired")
 
 
+# -- another registry and its voucher: rita proposes, rob admits
+
+
+def neighbour(town: Town) -> Any:
+    return neighbours.proposed(town, neighbours.Neighbour(town))
+
+
+def told_of(town: Town, row: Any) -> neighbours.Neighbour:
+    """The registry that a trust file or a voucher is of."""
+    return neighbours.Neighbour(town, row.origin)
+
+
+def supersede_peer(town: Town, row: Any) -> None:
+    """A newer trust file is admitted: where it takes nobody's place, that is the refusal."""
+    with town.reading() as session:
+        known = peers.current(session, row.origin)
+    if known is None or known.id != row.id:
+        raise Conflict("nothing to supersede")
+    newer = neighbours.Neighbour(town, row.origin, "rotated")
+    town.do("rob", peers.admit, neighbours.proposed(town, newer), newer.fingerprint)
+
+
+def recognised(town: Town) -> Any:
+    near = neighbours.Neighbour(town)
+    neighbours.admitted(town, near)
+    return neighbours.recognise(town, near.bundle)
+
+
+def news_of(status: int) -> Callable[[Town, Any], None]:
+    """A newer list comes: where it changes nothing any more, that is the refusal."""
+
+    def follow(town: Town, row: Any) -> None:
+        near = told_of(town, row)
+        with town.deed() as session:  # with the refusal the list is not kept either
+            peer = peers.find(session, near.origin)
+            news = recognition.open_list(near.listed(status, hours=1), peer, town.now)
+            if not recognition.follow(session, town.actors["rita"], town.now, peer, news):
+                raise Conflict("changed nothing")
+
+    return follow
+
+
+def update_recognition(town: Town, row: Any) -> None:
+    try:
+        neighbours.recognise(town, told_of(town, row).renewed())
+    except NotRecognised as error:
+        raise Conflict(error.sentence) from None
+
+
 VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     **LISTS,
+    ("peer", "admit"): lambda t, row: t.do("rob", peers.admit, row, row.digest[-8:]),
+    ("peer", "reject"): lambda t, row: t.do("rob", peers.reject, row, "指纹不符"),
+    ("peer", "reach"): lambda t, row: t.do("admin", peers.reach, row, site="http://127.0.0.1:1"),
+    ("peer", "suspend"): lambda t, row: t.do("rita", peers.suspend, row, "密钥疑似泄露"),
+    ("peer", "resume"): lambda t, row: t.do("admin", peers.resume, row, "已查明"),
+    ("peer", "supersede"): supersede_peer,
+    ("peer", "end"): lambda t, row: t.do("rita", peers.end, row, "互认期满"),
+    ("recognition", "update"): update_recognition,
+    ("recognition", "follow"): news_of(2),
+    ("recognition", "end"): news_of(3),
     ("application", "submit"): resubmit,
     ("application", "return"): lambda t, row: t.do("rita", registration.send_back, row, ["缺附件"]),
     ("application", "refuse"): lambda t, row: t.do("rita", registration.refuse, row, "不属于范围"),
@@ -427,6 +480,8 @@ MADE: dict[str, Callable[[Town], Any]] = {
     "feedback": raise_feedback,
     "duty": report_duty,
     "resource": list_resource,
+    "peer": neighbour,
+    "recognition": recognised,
 }
 CANCELLATION: Callable[[Town], Any] = lambda t: registrations.apply(t, "cancellation")  # noqa: E731
 # The subject that a verb can be done to in a state, where the first maker's cannot.

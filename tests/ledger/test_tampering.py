@@ -55,6 +55,7 @@ OPERATIONAL = {
     "drafts": "what nobody has handed in",
     "jobs": "long work and its outcome",
     "numbers": "the next serial numbers; each number given stands in a record",
+    "peer_visits": "what other registries said last: their status lists prove themselves",
     "proposed_changes": "lines of a proposal: their digest stands in its record, asked when it is decided",
     "search_blocks": "how often the index was changed",
     "search_docs": "which version of a resource is in the index",

@@ -71,8 +71,10 @@ class Registry:
     Everything happens `late` after the times that stand above.
     """
 
-    def __init__(self, name: str = "registry", late: timedelta = timedelta()) -> None:
-        self.origin = ORIGIN
+    def __init__(
+        self, name: str = "registry", late: timedelta = timedelta(), origin: str = ORIGIN
+    ) -> None:
+        self.origin = origin
         self.late = late
         self.log_key = private_key(f"{name} log")
         self.credential_key = private_key(f"{name} credential")
@@ -237,9 +239,13 @@ class World:
     """A registry that issued one voucher and packed it: the files that an exchange gets."""
 
     def __init__(
-        self, name: str = "registry", status: int = 1, late: timedelta = timedelta()
+        self,
+        name: str = "registry",
+        status: int = 1,
+        late: timedelta = timedelta(),
+        origin: str = ORIGIN,
     ) -> None:
-        self.registry = registry = Registry(name, late)
+        self.registry = registry = Registry(name, late, origin)
         self.credential = registry.voucher()
         digest = digest_text(canonical(self.credential))
         for number in range(5):
@@ -281,7 +287,7 @@ class World:
 
     def chain(self) -> "Chain":
         """The chain on which this registry anchored and issued."""
-        key = bundles.voucher_key(ORIGIN, "PZ202608-000001-X")
+        key = bundles.voucher_key(self.registry.origin, "PZ202608-000001-X")
         digest = credentials.credential_digest(self.credential)
         return Chain(
             {size: self.registry.root(size) for size in (self.size, self.final_size)},

@@ -49,7 +49,8 @@ from ledger.proof.trust import Trust, parse_trust
 from ledger.registration import coded
 from ledger.store import Answer
 from tests.conftest import CREDENTIAL_KEY, DEMO, LOG_KEY, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import organisations
+from tests.ledger import neighbours, organisations
+from tests.ledger.neighbours import Neighbour
 from tests.web.conftest import PASSWORD, Site
 from tests.web.test_matrix import (
     agreement_at,
@@ -614,6 +615,35 @@ def a_succession(verb: str) -> Callable[[Site], Request]:
     return make
 
 
+def a_registry(site: Site) -> Request:
+    near = Neighbour(site.town)
+    return Request("rita", {}, {"registry": "邻省登记机构"}, near.trust_file)
+
+
+def an_admission(site: Site) -> Request:
+    keys = neighbours.proposed_by(site.town, "rita")
+    return Request("rob", keys, neighbours.last_told(), other={"fingerprint": "00000000"})
+
+
+def its_address(site: Site) -> Request:
+    keys = neighbours.admitted_key(site.town, "")
+    body = {"site": "http://127.0.0.1:1", "rpc": ""}
+    return Request("admin", keys, body, other={"site": "http://127.0.0.1:2"})
+
+
+def a_recognition(site: Site) -> Request:
+    near = Neighbour(site.town)
+    neighbours.admitted(site.town, near)
+    return Request("egon", {}, {"status": near.status.decode()}, near.voucher)
+
+
+def its_status(site: Site) -> Request:
+    near = Neighbour(site.town)
+    keys = {"peer_id": neighbours.admitted(site.town, near).id}
+    neighbours.recognise(site.town, near.bundle)
+    return Request("rita", keys, {}, near.listed(3, hours=1))
+
+
 def by_admin(**body: Any) -> Callable[[Site], Request]:
     return lambda _site: Request("admin", {}, body, other={"offline": False} if body else {})
 
@@ -665,6 +695,15 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "party.rename": a_succession("rename"),
     "party.merge": a_succession("merge"),
     "party.split": a_succession("split"),
+    "peer.propose": a_registry,
+    "peer.admit": an_admission,
+    "peer.reject": on("rob", neighbours.proposed_by, "rita", reason="指纹不符"),
+    "peer.reach": its_address,
+    "peer.suspend": on("rita", neighbours.admitted_key, "", reason="核查"),
+    "peer.resume": on("rob", neighbours.suspended_by, "rita", reason="已查明"),
+    "peer.end": on("rita", neighbours.admitted_key, "", reason="期满"),
+    "recognition.import": a_recognition,
+    "recognition.follow": its_status,
     "agreement.propose": an_agreement,
     "agreement.sign": on("paul", agreement_at("proposed"), "olga"),
     "agreement.consent": on("pia", agreement_at("shared"), "olga", basis="同意函"),

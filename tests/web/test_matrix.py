@@ -42,7 +42,7 @@ from ledger.chain.keys import address_of
 from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Actor, Member
 from ledger.registration import coded
 from tests.conftest import DEMO, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import organisations
+from tests.ledger import neighbours, organisations
 from tests.web.conftest import TOKEN, Site
 from tests.web.test_usage import usage_batch
 from tests.witness import LittleWitness
@@ -311,6 +311,8 @@ def furnish(site: Site) -> Stage:
         payment = session.query(revenue.Payment).one()
         scheme = session.query(revenue.Scheme).one()
     application = town.application()
+    near = neighbours.Neighbour(town)
+    neighbour = neighbours.admitted(town, near)
     made = Stage(site, {
         "alarm_number": town.alarm().number,
         "agreement_number": agreement.number,
@@ -336,6 +338,8 @@ def furnish(site: Site) -> Stage:
         "name": "cost",
         "number": voucher.number,
         "order": licence.order_reference,
+        "peer_id": neighbour.id,
+        "recognition_id": neighbours.recognise(town, near.bundle).id,
         "reference": payment.reference,
         "registration_code": registered.code,
         "resource_code": open_resource(town).code,
@@ -510,6 +514,8 @@ NO_DECISIONS = {
     "duty.settle": "the department's own, whoever reported the cause",
     "resource.change": "the department's own, or the data authority's, recorded with its reason",
     "resource.withdraw": "the department's own, or the data authority's, recorded with its reason",
+    **{f"peer.{verb}": "on another registry, which made nothing here"
+       for verb in ("reach", "suspend", "end")},
     "statement.propose": "the maker's own, and nobody else's",
     "statement.reopen": "the maker's own, and nobody else's",
     **{f"voucher.{verb}": "on what the registry issued, not on what a person handed in"
@@ -784,6 +790,9 @@ DECISIONS = {
         "operator", "bureau", feedback_at("raised"), lambda: {"verdict": "explained", "text": "无误"}),
     "feedback.uphold": Decision("operator", "registry", feedback_at("appealed"), _reason),
     "feedback.dismiss": Decision("operator", "registry", feedback_at("appealed"), _reason),
+    "peer.admit": Decision("registry", "registry", neighbours.proposed_by, neighbours.last_told),
+    "peer.reject": Decision("registry", "registry", neighbours.proposed_by, _reason),
+    "peer.resume": Decision("registry", "registry", neighbours.suspended_by, _reason),
     "member.change": Decision(
         "registry", "registry", lambda _town, login: {"login": login},
         lambda: {"roles": ["operator"]}),

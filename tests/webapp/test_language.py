@@ -35,6 +35,8 @@ from ledger import (
     grading,
     log,
     parties,
+    peers,
+    recognition,
     registration,
     registration_changes,
     settings,
@@ -385,6 +387,7 @@ def words() -> set[str]:
         *("accept", "review", "cancellation"),  # of an application's deadlines
         *(*BY_NOUN, *parties.KINDS, *vouchers.KINDS, *registration.RIGHTS, *registration.OBJECTS),
         *(*agreements.MODES, *trading.PURPOSES, *evaluations.VERDICTS),
+        *recognition.COMPUTED,
         *record_kinds(),
         *(*alarm_rules.LATE.values(), alarm_rules.LATE_OTHERWISE, alarm_rules.STALE),
         *(alarm_rules.LAPSED_USED, alarm_rules.OUTSIDE_SCENE, alarm_rules.ABOVE_CAP),
@@ -423,6 +426,10 @@ def record_kinds() -> set[str]:
                     kinds |= {f"registration.{one}" for one in registration_changes.DONE.values()}
                 case ast.JoinedStr(values=[ast.Constant(value="party."), _]):
                     kinds |= {"party.merged", "party.split"}
+                case ast.JoinedStr(values=[ast.Constant(value="peer."), _]):
+                    kinds |= {f"peer.{done}" for done in peers.PAST.values()}
+                case ast.JoinedStr(values=[ast.Constant(value="recognition."), _]):
+                    kinds |= {f"recognition.{kind}" for kind in recognition.KINDS.values()}
                 case ast.JoinedStr(values=[_, ast.Constant(value=".succeeded")]):
                     kinds |= {f"{one.noun}.succeeded" for one in successions.HOLDINGS}
                 case ast.Name(id="kind"):

@@ -43,6 +43,7 @@ NOUNS = {
     "figure": "Figures", "demand": "Demands", "exclusion": "Negative list",
     "alarm": "Supervision", "supervision": "Supervision",
     "duty": "Catalogue", "feedback": "Objections and feedback", "responsibility": "Responsibility list",
+    "peer": "Recognised vouchers", "recognition": "Recognised vouchers",
 }  # fmt: skip
 # What a path's keys mean, in the document; the keys of `SUBJECTS` are all here, a test sees to it.
 KEYS = {
@@ -67,6 +68,8 @@ KEYS = {
     "number": "Number of the voucher, such as PZ202611-000001-5",
     "objection_number": "Number of the objection, such as YY2026-000001",
     "order": "Order reference of the licence",
+    "peer_id": "Id of the registry, by one of its trust files",
+    "recognition_id": "Id of the recognised voucher",
     "reference": "Bank's reference of the payment",
     "registration_code": "Registration code, such as DJ202611-000001-5",
     "resource_code": "Resource code of the catalogue; a slash in it may be written %2F",
@@ -325,7 +328,7 @@ def _handed_in(deed: Deed) -> Mapping[str, Any]:
     if request.mimetype != MULTIPART:
         raise UnsupportedMedia("The body must be {wanted}, not {given}.", wanted=MULTIPART,
                                given=request.mimetype or "-")  # fmt: skip
-    stored = keep_upload(door.the_desk().home, request.files.get("file"))
+    stored = keep_upload(door.the_desk().home, request.files.get("file"), transient=deed.transient)
     return {
         **read_form(deed.body, request.form),
         **{name: value for name, value in stored.items() if name in deed.body().fields},

@@ -30,6 +30,7 @@ PLACES = {
         ("voucher", "trust", "status", "history", "package", "witness"), "webapp.cli.proofs"
     ),
     **dict.fromkeys(("demand", "exclusion", "feedback", "responsibilities"), "webapp.cli.lists"),
+    **dict.fromkeys(("peer", "recognise", "recognition"), "webapp.cli.recognition"),
     "duty": "webapp.cli.duties",
     **dict.fromkeys(("registration", "objection"), "webapp.cli.register"),
     "rules": "webapp.cli.rules",

@@ -117,7 +117,8 @@ class Deed(Thing):
     `prepare(desk, report, actor, found…, **body)` runs before the transaction, where time is spent;
     what it returns is given to `act` besides the body. `finish(desk, report, answer)` runs after it.
     `once`: facts of the answer that are told once and not kept, such as a new password; `private`: fields
-    of the body that are not kept either, not even as a digest.
+    of the body that are not kept either, not even as a digest. `transient`: the file handed in is read,
+    and not kept.
     """
 
     body: type[Schema] = Body
@@ -125,6 +126,7 @@ class Deed(Thing):
     changes: bool = False
     long: bool = False
     upload: bool = False
+    transient: bool = False
     prepare: Callable[..., Mapping[str, Any]] | None = None
     finish: Callable[..., Mapping[str, Any]] | None = None
     once: tuple[str, ...] = ()

@@ -23,6 +23,8 @@ from ledger import (
     motions,
     objections,
     parties,
+    peers,
+    recognition,
     registration,
     revenue,
     stewards,
@@ -45,6 +47,8 @@ from ledger.feedback import Feedback
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import Account, Actor, Member, Party
+from ledger.peers import Peer
+from ledger.recognition import Recognition
 from ledger.registration import Application, Deposit, Registration
 from ledger.revenue import Scheme, Statement
 from ledger.stewards import Steward
@@ -216,6 +220,10 @@ SUBJECTS = {
                 lambda row: row.number, "feedback_number"),
         Subject("alarm", Alarm, alarms.by_number, lambda _s, row: alarms.owners(row),
                 lambda party: Alarm.owner_id == party, lambda row: row.number, "alarm_number"),
+        Subject("peer", Peer, peers.find, lambda _s, _row: (), lambda _party: false(),
+                lambda row: row.id, "peer_id"),
+        Subject("recognition", Recognition, recognition.by_id, lambda _s, _row: (),
+                lambda _party: false(), lambda row: row.id, "recognition_id"),
         Subject("usage", usage.Batch, usage.by_number, lambda _s, row: (row.party_id,),
                 lambda party: usage.Batch.party_id == party, lambda row: row.number, "batch_number"),
     )

@@ -25,6 +25,7 @@ from ledger.feedback import Feedback
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import MAY, Actor, Member, roles_of
+from ledger.peers import Peer
 from ledger.proof.encoding import instant
 from ledger.registration import CONSENTED_IN, Application, Registration
 from ledger.revenue import Scheme, Statement
@@ -125,6 +126,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "authorisation.consent": ("authorisation", ("requested",),
                               lambda actor: Authorisation.subject_id.in_(actor.parties)),
     "authorisation.issue": ("authorisation", ("consented",), lambda _actor: None),
+    "peer.admit": ("peer", ("proposed",), _not_mine(Peer.proposed_by)),
     "appraisal.approve": ("appraisal", ("drafted",), _firm(Appraisal.maker_id)),
     "statement.propose": ("statement", ("drafted",), _mine(Statement.maker_id)),
     "statement.approve": ("statement", ("proposed",), _firm(Statement.maker_id)),

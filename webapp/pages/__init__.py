@@ -30,6 +30,7 @@ from webapp.pages import (
     organisations,
     people,
     public,
+    recognition,
     registration,
     resource,
     revenue,
@@ -46,7 +47,8 @@ from webapp.pages.menu import menu
 # Each of these files enters its own routes: `enter(app, limiter)`.
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
                            registration, value, revenue, usage, house, identity, witnesses, lists,
-                           resource, duties, supervision, catalogue, agreements, space)  # fmt: skip
+                           resource, duties, supervision, catalogue, agreements, space,
+                           recognition)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

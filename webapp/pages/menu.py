@@ -36,6 +36,8 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("motion_list", "motion.read", "Motions on vouchers"),
         ("authorisation_list", "authorisation.read", "Authorised uses"),
         ("appraisal_list", "appraisal.read", "Appraisals"),
+        ("recognition_list", "recognition.read", "Recognised vouchers"),
+        ("peer_list", "peer.read", "Registries recognised here"),
     ),
     "Trade and revenue": (
         ("licence_list", "licence.read", "Licences"),

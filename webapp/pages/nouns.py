@@ -13,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 from ledger.calendar import local_date
 from ledger.errors import Invalid, LedgerError, NotAuthenticated
 from ledger.parties import Actor, Party, allowed
+from ledger.proof.report import Report
 from ledger.states import MOVES
 from ledger.store import Evidence
 from webapp import door
@@ -75,6 +76,10 @@ COLUMNS: dict[str, dict[str, str]] = {
     "alarm": {"number": "Number", "kind": "Kind", "about_number": "About",
               "owner_id": "Who has to answer", "raised_at": "Raised at", "due": "Due",
               "state": "State"},
+    "peer": {"name": "Name", "origin": "Log", "site": "Address of its site",
+             "proposed_at": "Proposed at", "decided_at": "Decided at", "state": "State"},
+    "recognition": {"title": "Title", "number": "Number given by its issuer", "origin": "Issuer's log",
+                    "now": "Stands now", "as_of": "As of", "valid_until": "Valid until"},
     "feedback": {"number": "Number", "kind": "Kind", "about": "What it is about",
                  "department_id": "Responsible department", "state": "State", "due": "Due"},
 }  # fmt: skip
@@ -88,6 +93,7 @@ LISTED = {"party": ("party.add", "party.individual"), "authorisation": ("authori
           "agreement": ("agreement.propose",),
           "application": ("application.submit",), "usage": ("usage.import",),
           "duty": ("duty.report",), "demand": ("demand.submit",), "exclusion": ("exclusion.propose",),
+          "peer": ("peer.propose",), "recognition": ("recognition.import",),
           "witness": ("witness.add", "witness.cosign", "witness.remove")}  # fmt: skip
 
 
@@ -156,9 +162,14 @@ def _subject_view(question: Question) -> Any:
 
 def address_of(noun: str, row: Mapping[str, Any]) -> str:
     """The page of a row of a list."""
-    key = {"catalogue": "id", "evidence": "id", "licence": "order_reference", "scheme": "id"}.get(
-        noun
-    )
+    key = {
+        "catalogue": "id",
+        "evidence": "id",
+        "licence": "order_reference",
+        "scheme": "id",
+        "peer": "id",
+        "recognition": "id",
+    }.get(noun)
     key = key or next(name for name in ("number", "code", "uscc", "reference") if name in row)
     return page_of(noun, row[key])
 
@@ -237,6 +248,7 @@ def _deed_view(deed: Deed) -> Any:
 def deed_page(
     deed: Deed, keys: Mapping[str, str], values: Mapping[str, Any], errors: Mapping[str, list[str]],
     refusal: str | None, *, key: str | None = None, seen: int | None = None,
+    report: Report | None = None,
 ) -> str:  # fmt: skip
     """The form of a deed, with what was filled in and what is wrong with it."""
     desk = door.the_desk()
@@ -248,6 +260,7 @@ def deed_page(
             [f"deed_{_name(deed)}.html", "deed.html"], deed=deed, keys=keys, row=row,
             fields=[one for one in form if not _from_upload(deed, one.at)], errors=errors,
             refusal=refusal, key=key or uuid4().hex, back=back_to(deed, keys),
+            report=report and report.as_dict(translate),
             seen=seen if seen is not None else (row.version if row is not None else ""),
         )  # fmt: skip
 
@@ -268,7 +281,7 @@ def submit(deed: Deed, keys: Mapping[str, str]) -> Any:
     version = int(seen) if seen.isdecimal() and deed.changes else None
     try:
         if deed.upload:
-            stored = keep_upload(desk.home, request.files.get("file"))
+            stored = keep_upload(desk.home, request.files.get("file"), transient=deed.transient)
             values |= {n: v for n, v in stored.items() if n in deed.body().fields}
         if deed.long:
             job = start(desk, deed, door.who, keys, values, key)
@@ -281,6 +294,7 @@ def submit(deed: Deed, keys: Mapping[str, str]) -> Any:
         page = deed_page(
             deed, keys, values, faults_by_place(error, translate), error.localized(translate),
             key=None if error.code in ("stale", "conflict") else key, seen=fresh,
+            report=getattr(error, "report", None),
         )  # fmt: skip
         return page, error.http_status
     flash(tr(deed.says, **done.answer), "success")

@@ -13,11 +13,11 @@ from webapp.wording import word
 BADGES = {
     **dict.fromkeys(("valid", "registered", "in_force", "approved", "posted", "agreed", "granted",
                      "effective", "anchored", "confirmed", "done", "listed", "active", "accepted",
-                     "fulfilled", "answered", "upheld", "applied"), "success"),
+                     "fulfilled", "answered", "upheld", "applied", "admitted", "recognised"), "success"),
     **dict.fromkeys(("suspended", "returned", "on_notice", "proposed", "submitted", "in_review",
                      "reviewed", "drafted", "waiting", "sent", "running", "queued", "lapsed",
                      "sealed", "recorded", "objection_review", "assigned", "raised",
-                     "appealed"), "warning"),
+                     "appealed", "unknown now", "not relied on", "another digest"), "warning"),
     **dict.fromkeys(("revoked", "cancelled", "rejected", "not_accepted", "terminated", "failed",
                      "alarm", "superseded", "withdrawn", "refused", "dismissed"), "danger"),
 }  # fmt: skip
