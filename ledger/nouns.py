@@ -12,6 +12,7 @@ from ledger import (
     feedback,
     handoff,
     log,
+    messages,
     parties,
     registration,
     revenue,
@@ -28,7 +29,7 @@ from ledger.chain import outbox
 from ledger.store import Evidence
 
 NOUNS = (agreements, appraisals, books, catalogue, catalogue_imports, demands, duties, exclusions,
-         feedback, handoff, log, outbox, parties, registration, revenue, search, settings, stewards,
+         feedback, handoff, log, messages, outbox, parties, registration, revenue, search, settings, stewards,
          successions, trading, usage, vouchers, witnesses)  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
+from ledger import deadlines, messages, reminders
 from ledger.errors import LedgerError
 from webapp.home import Home
 
@@ -19,7 +20,11 @@ EVERY = timedelta(minutes=1)
 Timer = Callable[[Session, datetime], int]
 """Does what fell due by now, and says how much that was."""
 
-TIMERS: dict[str, Timer] = {}
+TIMERS: dict[str, Timer] = {
+    "deadlines recounted": deadlines.recount_all,
+    "reminders": reminders.remind,
+    "old messages": messages.remove_old,
+}
 logger = structlog.get_logger()
 _rung: dict[str, datetime] = {}
 _one = threading.Lock()

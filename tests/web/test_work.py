@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from ledger import log, revenue
-from ledger.calendar import is_workday, working_days_after
+from ledger.calendar import is_workday, working_days_after, working_days_left
 from ledger.chain import outbox
 from tests.conftest import Town
 from tests.web.conftest import Site, Visit
 from webapp import drafts, jobs
-from webapp.pages.start import limit, working_days_left
+from webapp.pages.start import limit
 
 pytestmark = pytest.mark.pages
 

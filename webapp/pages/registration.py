@@ -14,7 +14,7 @@ from ledger import log
 from ledger import registration as registering
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
-from ledger.calendar import local_date
+from ledger.calendar import local_date, working_days_left
 from ledger.catalogue import Resource
 from ledger.parties import Party, allowed
 from ledger.registration import Application, Deposit, Registration
@@ -25,7 +25,6 @@ from webapp.deeds import QUESTIONS
 from webapp.deeds.all import field
 from webapp.deeds.subjects import visible
 from webapp.pages import nouns, wizard
-from webapp.pages.start import working_days_left
 
 
 def enter(app: Flask, _limiter: Limiter) -> None:

@@ -1,7 +1,7 @@
 """The start page, what waits for me, jobs, who may do what."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from io import BytesIO
 from typing import Any
 
@@ -10,7 +10,7 @@ from flask_limiter import Limiter
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from ledger.calendar import is_workday, local_date
+from ledger.calendar import local_date, working_days_left
 from ledger.catalogue_imports import CatalogueImport
 from ledger.chain.outbox import told
 from ledger.errors import Missing
@@ -108,19 +108,6 @@ def limit(item: Mapping[str, Any], today: date) -> dict[str, Any]:
     if provisional:  # that year's calendar is not published yet
         return {**told, "words": tr("about {days} working days left", days=left)}
     return {**told, "words": tr("{days} working days left", days=left)}
-
-
-def working_days_left(today: date, last: date) -> tuple[int, bool]:
-    """How many working days there are after today until the last one, and whether that is provisional.
-
-    Below zero, as many have passed since.
-    """
-    first, until = sorted((today, last))
-    days = [is_workday(first + timedelta(n + 1)) for n in range((until - first).days)]
-    count = sum(working for working, _ in days)
-    if last < today:
-        count = -max(count, 1)  # over a weekend it is overdue as well
-    return count, any(unsure for _, unsure in days)
 
 
 @door.guard("job.read")
