@@ -33,8 +33,9 @@ def plain(page: str) -> str:
 
 
 def rows(page: str) -> list[str]:
-    """The rows of the page's first table, as a person reads them."""
-    table = page[page.index("<tbody>") : page.index("</tbody>")]
+    """The rows of the page's first table, as a person reads them, without its headings."""
+    table = page[page.index("<tbody>") : page.index("</table>")]
+    table = re.sub(r'<tr class="table-light">.*', "", table)
     return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in table.split("<tr>")[1:]]
 
 

@@ -39,6 +39,7 @@ NOUNS = {
     "statement": "Statements", "usage": "Usage", "package": "Packages", "log": "Log", "witness": "Log",
     "figure": "Figures", "demand": "Demands", "exclusion": "Negative list",
     "duty": "Catalogue", "feedback": "Objections and feedback", "responsibility": "Responsibility list",
+    "message": "Messages",
 }  # fmt: skip
 # What a path's keys mean, in the document; the keys of `SUBJECTS` are all here, a test sees to it.
 KEYS = {
@@ -55,6 +56,7 @@ KEYS = {
     "job_id": "Id of the job",
     "leaf_index": "Index of the leaf, from 0",
     "login": "Login of the member",
+    "message_id": "Id of the message",
     "method": "Method of valuation",
     "number": "Number of the voucher, such as PZ202611-000001-5",
     "order": "Order reference of the licence",

@@ -30,6 +30,7 @@ PLACES = {
     ),
     **dict.fromkeys(("demand", "exclusion", "feedback", "responsibilities"), "webapp.cli.lists"),
     "duty": "webapp.cli.duties",
+    **dict.fromkeys(("deadlines", "messages"), "webapp.cli.messages"),
     "usage": "webapp.cli.usage",
     "verify": "webapp.cli.verify",
     "verifier": "webapp.cli.verifier",

@@ -1,20 +1,22 @@
 """What waits for a person: everything he may move on as it stands, the most urgent first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
+from itertools import islice
 from typing import Any
 
 from marshmallow import Schema, fields
 from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import Session
 
-from ledger import log, overdue
+from ledger import deadlines, log, overdue
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
 from ledger.catalogue_imports import CatalogueImport
 from ledger.chain import outbox
+from ledger.deadlines import Term
 from ledger.demands import Demand
 from ledger.duties import Duty
 from ledger.exclusions import Exclusion
@@ -26,9 +28,15 @@ from ledger.revenue import Scheme, Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from webapp.deeds import DEEDS, Desk, question
+from webapp.deeds.forms import Body, text
 from webapp.deeds.subjects import BY_NOUN, owned, visible
 
 EACH = 20
+# What no deed of a row waits for: deadline → what is to be done, and whose it must be.
+APPLY: dict[str, tuple[str, Any]] = {
+    "agreement.first_due": ("Register what the agreement opens", Agreement.operator_id),
+    "registration.renewal": ("Apply for the renewal", Registration.party_id),
+}
 UPDATE = "Update the data and say so in the catalogue"
 CLIMBING_MAX = 100
 
@@ -43,6 +51,19 @@ class WorkItem(Schema):
     about = fields.String(required=True)
     state = fields.String(required=True, allow_none=True)
     due = fields.String(required=True, allow_none=True)
+    urgency = fields.String(required=True, allow_none=True)
+    """overdue, today, near, later or paused; None without a deadline"""
+    days_left = fields.Integer(required=True, allow_none=True)
+    """working days, or days where `working` is false; below zero: too late by so many"""
+    working = fields.Boolean(required=True)
+    provisional = fields.Boolean(required=True)
+    rule = fields.String(required=True, allow_none=True)
+
+
+class WorkQuery(Body):
+    """Of which noun; without one, all."""
+
+    noun = text("Kind", most=30, required=False, blank=True)
 
 
 class WorkAnswer(Schema):
@@ -115,12 +136,14 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
 }  # fmt: skip
 
 
-@question("work.read", "/work", "What waits for me", answer=WorkAnswer)
-def work(desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
-    today = local_date(desk.now).isoformat()
+@question("work.read", "/work", "What waits for me", answer=WorkAnswer, query=WorkQuery)
+def work(desk: Desk, session: Session, actor: Actor, noun: str = "") -> dict[str, Any]:
+    today = local_date(desk.now)
     found = [item for name in WAITING for item in _items(session, actor, name, today)]
-    found += _stale(session, actor, local_date(desk.now))
-    found.sort(key=lambda item: (item["due"] or "9999", item["number"]))
+    found += _stale(session, actor, today)
+    found += _to_apply_for(session, actor, today)
+    found.sort(key=lambda item: (*_rank(item), item["due"] or "9999", item["number"]))
+    found = [item for item in found if noun in ("", item["noun"])]
     sees_alarms = bool(roles_of(actor) & set(MAY["outbox.read"]))
     return {"alarms": len(outbox.alarms(session)) if sees_alarms else 0, "items": found}
 
@@ -186,7 +209,13 @@ def ladder(_desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
     return {"items": items[:CLIMBING_MAX], "more": len(items) > CLIMBING_MAX}
 
 
-def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[dict[str, Any]]:
+def _rank(item: Mapping[str, Any]) -> tuple[int, int]:
+    """The most urgent first; what has no deadline stands after what has one that runs."""
+    order = (*deadlines.URGENCIES[:-1], None, "paused")
+    return order.index(item["urgency"]), item["days_left"] or 0
+
+
+def _items(session: Session, actor: Actor, name: str, today: date) -> Iterator[dict[str, Any]]:
     deed, (noun, states, whose) = DEEDS[name], WAITING[name]
     subject = BY_NOUN[noun]
     where = _related(actor, deed.verb, subject)
@@ -198,25 +227,30 @@ def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[di
     if mine is not None:
         query = query.where(mine)
     for row in session.scalars(query):
-        due = None
-        if name == "application.code":
-            due = row.notice["until"]["on"]
-            if today <= due:
-                continue  # the notice still runs
-        elif name == "exclusion.end":
-            due = row.review_on
-            if today < due:
-                continue  # its review is still to come
-        elif noun in ("demand", "duty", "feedback"):
-            due = row.due["on"] if row.due else None
-        elif noun == "application":
-            due = next((limit["on"] for limit in row.deadlines.values()), None)
+        limit = deadlines.settled_by(row, name)
+        if name == "application.code" and today.isoformat() <= row.notice["until"]["on"]:
+            continue  # the notice still runs
+        if name == "exclusion.end" and today.isoformat() < row.review_on:
+            continue  # its review is still to come
         yield {
             "about": getattr(row, "title", None) or getattr(row, "purpose", "")
             or getattr(row, "description", "") or getattr(row, "file_name", ""),
-            "deed": name, "due": due, "noun": noun, "number": subject.number(row),
-            "state": row.state, "title": deed.title,
+            "deed": name, "noun": noun, "number": subject.number(row),
+            "state": row.state, "title": deed.title, **_limit(limit, today),
         }  # fmt: skip
+
+
+def _limit(limit: tuple[Term, Mapping[str, Any]] | None, today: date) -> dict[str, Any]:
+    """What an item tells of its deadline."""
+    if limit is None:
+        return {"days_left": None, "due": None, "provisional": False, "rule": None, "urgency": None,
+                "working": True}  # fmt: skip
+    term, due = limit
+    how = deadlines.standing(due, today, term)
+    return {
+        "days_left": how.left, "due": how.on, "provisional": how.provisional,
+        "rule": term.rule or None, "urgency": how.urgency, "working": term.working,
+    }  # fmt: skip
 
 
 def _stale(session: Session, actor: Actor, today: date) -> Iterator[dict[str, Any]]:
@@ -227,8 +261,25 @@ def _stale(session: Session, actor: Actor, today: date) -> Iterator[dict[str, An
     for item in overdue.items(session, own, today, limit=EACH):
         if item.noun == "resource":
             yield {
-                "about": item.title, "deed": "resource.change", "due": item.due_on, "noun": "resource",
-                "number": item.number, "state": None, "title": UPDATE,
+                "about": item.title, "days_left": -item.days_late, "deed": "resource.change",
+                "due": item.due_on, "noun": "resource", "number": item.number,
+                "provisional": item.provisional, "rule": None, "state": None, "title": UPDATE,
+                "urgency": "overdue", "working": True,
+            }  # fmt: skip
+
+
+def _to_apply_for(session: Session, actor: Actor, today: date) -> Iterator[dict[str, Any]]:
+    """What an operator has to register under his agreements, and what of his comes up for renewal."""
+    if "operator" not in actor.roles:
+        return
+    for name, (title, whose) in APPLY.items():
+        term = deadlines.TERMS[name]
+        found = deadlines.rows_of(session, term, today, whose.in_(sorted(actor.parties)))
+        for row, due in islice(found, EACH):
+            yield {
+                "about": row.title, "deed": "application.submit", "noun": term.noun,
+                "number": BY_NOUN[term.noun].number(row), "state": row.state, "title": title,
+                **_limit((term, due), today),
             }  # fmt: skip
 
 

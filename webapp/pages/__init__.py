@@ -25,6 +25,7 @@ from webapp.pages import (
     house,
     identity,
     lists,
+    messages,
     nouns,
     organisations,
     people,
@@ -42,7 +43,7 @@ from webapp.pages.menu import menu
 
 # Each of these files enters its own routes: `enter(app, limiter)`.
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
-                           registration, value, revenue, usage, house, identity, witnesses, lists,
+                           registration, value, revenue, usage, house, identity, witnesses, lists, messages,
                            resource, duties, catalogue)  # fmt: skip
 
 

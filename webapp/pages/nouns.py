@@ -73,6 +73,7 @@ LISTED = {"party": ("party.add",), "evidence": ("evidence.deposit",),
           "agreement": ("agreement.propose",),
           "application": ("application.submit",), "usage": ("usage.import",),
           "duty": ("duty.report",), "demand": ("demand.submit",), "exclusion": ("exclusion.propose",),
+          "message": ("message.mark", "message.mark_all", "message.delivered"),
           "witness": ("witness.add", "witness.cosign", "witness.remove")}  # fmt: skip
 
 
