@@ -14,8 +14,8 @@ import chinese_calendar
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SATURDAY = 5
-FIRST_YEAR = min(chinese_calendar.holidays).year
-LAST_YEAR = max(chinese_calendar.holidays).year
+FIRST_YEAR: int = min(chinese_calendar.holidays).year
+LAST_YEAR: int = max(chinese_calendar.holidays).year
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def local_date(at: datetime) -> date:
 
 
 def published(year: int) -> bool:
-    """Whether the official calendar of a year is known; each year's comes with the library's next edition."""
+    """Whether the official calendar of a year is known; the library's next edition brings the next."""
     return FIRST_YEAR <= year <= LAST_YEAR
 
 

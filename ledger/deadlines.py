@@ -35,6 +35,14 @@ IN_FORCE_ON = date(2025, 3, 1)
 URGENCIES = ("overdue", "today", "near", "later", "paused")
 HORIZON_DAYS = 20  # no two working days are further apart, and no two of a near deadline either
 SYSTEM = "system"
+ART_9, ART_10, ART_11, ART_12, ART_15 = (  # 发改数据规〔2025〕26号
+    "Registration measures, art. 9",
+    "Registration measures, art. 10",
+    "Registration measures, art. 11",
+    "Registration measures, art. 12",
+    "Registration measures, art. 15",
+)
+OPERATION_ART_14 = "Operation rules, art. 14"  # 发改数据规〔2025〕27号
 Due = Mapping[str, Any]
 Whom = Callable[[Any], tuple[To, ...]]
 
@@ -170,14 +178,14 @@ def _application(name: str, title: str, rule: str, states: str, *deeds: str) -> 
 
 UNDER_WAY = "submitted in_review reviewed on_notice objection_review"
 TERMS: dict[str, Term] = {term.name: term for term in (
-    _application("accept", "Acceptance of the application", "26号 art. 10", "submitted",
+    _application("accept", "Acceptance of the application", ART_10, "submitted",
                  "application.accept"),
-    _application("review", "Review of the application", "26号 art. 11", "in_review", "application.pass"),
-    _application("cancellation", "Cancellation of the registration", "26号 art. 15", UNDER_WAY,
+    _application("review", "Review of the application", ART_11, "in_review", "application.pass"),
+    _application("cancellation", "Cancellation of the registration", ART_15, UNDER_WAY,
                  "application.pass", "application.cancel"),
-    _application("objection", "Review of the objection", "26号 art. 12", "objection_review",
+    _application("objection", "Review of the objection", ART_12, "objection_review",
                  "application.dismiss", "application.uphold"),
-    Term("application.notice", Application, "Public notice of the application", "26号 art. 12",
+    Term("application.notice", Application, "Public notice of the application", ART_12,
          ("on_notice",), lambda row: row.notice.get("until"), _others_registrar, ("application.code",),
          _text(Application.notice, "until", "on"), since=True, late=False,
          past_says="{deadline}: {number} stood its notice until {day}; it can be coded."),
@@ -198,20 +206,20 @@ TERMS: dict[str, Term] = {term.name: term for term in (
     Term("exclusion.review", Exclusion, "Review of the entry", "", ("in_force",),
          lambda row: _day(row.review_on), _registrar, ("exclusion.end",),
          lambda _session: Exclusion.review_on.expression, working=False, near=NEAR_DAYS),
-    Term("registration.renewal", Registration, "Renewal of the registration", "26号 art. 15",
+    Term("registration.renewal", Registration, "Renewal of the registration", ART_15,
          ("registered",), _valid_until, _operator, (), _shanghai_day(Registration.valid_until),
          working=False, near=RENEWAL_DAYS, late=False, passes=False,
          near_says="{deadline}: {number} is valid until {day}; apply for its renewal before."),
-    Term("registration.expiry", Registration, "Validity of the registration", "26号 art. 15",
+    Term("registration.expiry", Registration, "Validity of the registration", ART_15,
          ("registered",), _valid_until, _operator, (), _shanghai_day(Registration.valid_until),
          working=False, near=NEAR_DAYS, near_says="{deadline}: {number} is valid until {day}.",
          past_says="{deadline}: {number} was valid until {day}."),
-    Term("agreement.end", Agreement, "Term of the agreement", "27号 art. 14", ("in_force",),
+    Term("agreement.end", Agreement, "Term of the agreement", OPERATION_ART_14, ("in_force",),
          lambda row: _day(row.until_on), _both_sides, (),
          lambda _session: Agreement.until_on.expression, working=False, near=NEAR_DAYS,
          near_says="{deadline}: {number} runs until {day}.",
          past_says="{deadline}: {number} ran until {day}."),
-    Term("agreement.first_due", Agreement, "First registration under the agreement", "26号 art. 9",
+    Term("agreement.first_due", Agreement, "First registration under the agreement", ART_9,
          ("in_force",), first_due, lambda row: (To("operator", row.operator_id),),
          only=_nothing_applied_for),
 )}  # fmt: skip
@@ -225,10 +233,8 @@ def standing(due: Due, today: date, term: Term | None = None) -> Standing:
     on, provisional = date.fromisoformat(due["on"]), bool(due.get("provisional"))
     if due.get("left") is not None:
         return Standing("paused", int(due["left"]), due["on"], provisional)
-    if term is not None and not term.working:
-        left = (on - today).days
-    else:
-        left = working_days_left(today, on)[0]
+    by_calendar = term is not None and not term.working
+    left = (on - today).days if by_calendar else working_days_left(today, on)[0]
     if term is not None and term.since:
         urgency = "today" if today > on else "later"
         return Standing(urgency, max(left, 0), due["on"], provisional)
@@ -317,7 +323,9 @@ def recount_all(session: Session, _now: datetime) -> int:
     changed: dict[str, Evidence] = {}
     for kept in KEPT:
         model: Any = kept.model
-        states = {state for term in TERMS.values() if term.model is kept.model for state in term.states}
+        states = {
+            state for term in TERMS.values() if term.model is kept.model for state in term.states
+        }
         column = getattr(model, kept.column)
         unsure = type_coerce(column, Text).contains('"provisional":true', autoescape=True)
         for row in session.scalars(select(model).where(model.state.in_(sorted(states)), unsure)):

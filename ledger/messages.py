@@ -157,7 +157,9 @@ def acknowledge(session: Session, now: datetime, ids: Iterable[str]) -> int:
 def remove_old(session: Session, now: datetime) -> int:
     """Remove what was read and is older than `KEPT_DAYS`, with who read it; how many."""
     read = exists().where(Reading.message_id == Message.id)
-    old = and_(Message.made_at < now - timedelta(days=KEPT_DAYS), read, Message.removed_at.is_(None))
+    old = and_(
+        Message.made_at < now - timedelta(days=KEPT_DAYS), read, Message.removed_at.is_(None)
+    )
     gone = dict(session.execute(select(Message.id, Message.term).where(old)).tuples().all())
     if not gone:
         return 0

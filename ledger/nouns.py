@@ -29,8 +29,8 @@ from ledger.chain import outbox
 from ledger.store import Evidence
 
 NOUNS = (agreements, appraisals, books, catalogue, catalogue_imports, demands, duties, exclusions,
-         feedback, handoff, log, messages, outbox, parties, registration, revenue, search, settings, stewards,
-         successions, trading, usage, vouchers, witnesses)  # fmt: skip
+         feedback, handoff, log, messages, outbox, parties, registration, revenue, search, settings,
+         stewards, successions, trading, usage, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

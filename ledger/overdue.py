@@ -85,7 +85,10 @@ def items(
     names = dict(session.execute(select(Party.id, Party.name)).tuples().all())
     named = [party_id for party_id, name in names.items() if name == department]
     duties = (
-        select(Duty).where(*_late_duties(session, actor, today)).order_by(text_in(session, Duty.due, "on"), Duty.id).limit(limit)
+        select(Duty)
+        .where(*_late_duties(session, actor, today))
+        .order_by(text_in(session, Duty.due, "on"), Duty.id)
+        .limit(limit)
     )
     if department is not None:
         duties = duties.where(Duty.party_id.in_(named))

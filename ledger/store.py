@@ -19,7 +19,6 @@ from typing import Any, ClassVar
 import orjson
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Connection,
     DateTime,
     Dialect,
@@ -238,7 +237,7 @@ def next_number(session: Session, prefix: str) -> int:
     return number
 
 
-def text_in(session: Session, column: Any, *path: str) -> ColumnElement[str]:
+def text_in(session: Session, column: Any, *path: str) -> Any:
     """A text in a JSON value of the canonical subset, for the database to compare by: NULL if it lacks."""
     written: Any = type_coerce(column, Text)
     if session.get_bind().dialect.name == "postgresql":

@@ -135,7 +135,7 @@ class Home:
             session.commit()
 
     def record(self, session: Session, now: datetime) -> None:
-        """Give the deed's records their places; before, tell whom they concern, and the search of its part."""
+        """Give the deed's records their places; whom they concern is told, and the search of its part."""
         if log.notes_any(session, Resource.subject_type):
             from ledger import search_index  # noqa: PLC0415 - few deeds change the catalogue
 

@@ -27,8 +27,10 @@ from marshmallow import Schema, fields
 
 from ledger import (
     agreements,
+    announcements,
     catalogue_imports,
     catalogue_writing,
+    deadlines,
     grading,
     log,
     parties,
@@ -49,7 +51,7 @@ from webapp.deeds.all import field as field_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
 from webapp.language import TRANSLATIONS, tr, translate
-from webapp.pages import lists, public, resource, revenue, wizard
+from webapp.pages import lists, public, resource, revenue, start, wizard
 from webapp.pages.menu import GROUPS
 from webapp.pages.nouns import COLUMNS
 
@@ -380,6 +382,14 @@ def words() -> set[str]:
         *(*BY_NOUN, *parties.KINDS, *vouchers.KINDS, *registration.RIGHTS, *registration.OBJECTS),
         *(*agreements.MODES, *trading.PURPOSES),
         *record_kinds(),
+        *(said for said, _ in announcements.EVENTS.values()),
+        *(*start.HEADINGS.values(), *(title for title, _ in work.APPLY.values())),
+        *(
+            said
+            for term in deadlines.TERMS.values()
+            for said in (term.title, term.rule, term.near_says, term.past_says)
+            if said
+        ),
         *act_functions(),
         *(successions.ON_CHAIN, successions.HISTORY, successions.BY_CODE, successions.CREDENTIAL),
         *("rename", "merge", "split"),  # Succession.kind
@@ -411,6 +421,8 @@ def record_kinds() -> set[str]:
                     kinds |= {f"voucher.{verb}" for verb in vouchers.VERBS}
                 case ast.JoinedStr(values=[ast.Constant(value="party."), _]):
                     kinds |= {"party.merged", "party.split"}
+                case ast.JoinedStr(values=[_, ast.Constant(value=".recounted")]):
+                    kinds |= {f"{kept.model.subject_type}.recounted" for kept in deadlines.KEPT}
                 case ast.JoinedStr(values=[_, ast.Constant(value=".succeeded")]):
                     kinds |= {f"{one.noun}.succeeded" for one in successions.HOLDINGS}
                 case ast.Name(id="kind"):

@@ -1,5 +1,7 @@
 """Deadlines and messages on the command line: counting anew, and handing on to who delivers."""
 
+import sys
+
 import click
 from sqlalchemy import select
 
@@ -45,9 +47,7 @@ def export(run: Run, undelivered: bool, mark: bool) -> None:
                 rows = ledger_messages.undelivered(session, after)
             else:
                 wanted = select(Message).where(Message.removed_at.is_(None), Message.id > after)
-                rows = list(
-                    session.scalars(wanted.order_by(Message.id).limit(DELIVERED_AT_ONCE))
-                )
+                rows = list(session.scalars(wanted.order_by(Message.id).limit(DELIVERED_AT_ONCE)))
             told = deeds.outgoing(session, rows)
         for one in told:
             click.echo(canonical(one).decode())
@@ -55,7 +55,7 @@ def export(run: Run, undelivered: bool, mark: bool) -> None:
             break
         after, count = rows[-1].id, count + len(rows)
         if mark:  # after they are out: one that is lost here is printed again
-            click.get_text_stream("stdout").flush()
+            sys.stdout.flush()
             with run.home.deed(run.now) as session:
                 ledger_messages.acknowledge(session, run.now, [row.id for row in rows])
     click.echo(tr("{count} messages.", count=count), err=True)

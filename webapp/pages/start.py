@@ -33,7 +33,7 @@ TONES = {"overdue": "danger", "today": "warning", "near": "warning", "later": "s
          "paused": "secondary"}  # fmt: skip
 # The work list's headings, by urgency; None is what has no deadline.
 HEADINGS = {
-    "overdue": "Overdue", "today": "Due today", "near": "Due soon", "later": "Later",
+    "overdue": "Overdue", "today": "Due today", "near": "Due soon", "later": "Due later",
     None: "Without a deadline", "paused": "Paused",
 }  # fmt: skip
 NOTICES_SHOWN = 200
@@ -122,7 +122,11 @@ def limit(item: Mapping[str, Any], today: date) -> dict[str, Any]:
     if urgency == "today":
         return {**told, "words": tr("due today")}
     if not item.get("working", True):
-        words = tr("overdue by {days} days", days=-left) if left < 0 else tr("{days} days left", days=left)
+        words = (
+            tr("overdue by {days} days", days=-left)
+            if left < 0
+            else tr("{days} days left", days=left)
+        )
         return {**told, "words": words}
     if left < 0:
         return {**told, "words": tr("overdue by {days} working days", days=-left)}
