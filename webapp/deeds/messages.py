@@ -20,7 +20,8 @@ from webapp.deeds.forms import Body, texts
 from webapp.deeds.subjects import BY_NOUN, visible
 from webapp.language import in_both, tr
 
-NOUNS = sorted({*(kind.partition(".")[0] for kind in EVENTS), *(t.noun for t in TERMS.values())})
+_TOLD_OF = {*(kind.partition(".")[0] for kind in EVENTS), *(term.noun for term in TERMS.values())}
+NOUNS = sorted(_TOLD_OF & set(BY_NOUN))  # what has no page is told to nobody
 
 
 class MessageItem(Schema):

@@ -138,6 +138,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
 
 @question("work.read", "/work", "What waits for me", answer=WorkAnswer, query=WorkQuery)
 def work(desk: Desk, session: Session, actor: Actor, noun: str = "") -> dict[str, Any]:
+    """By urgency and then by what is left; what has no deadline, and what is paused, at the end."""
     today = local_date(desk.now)
     found = [item for name in WAITING for item in _items(session, actor, name, today)]
     found += _stale(session, actor, today)
