@@ -20,6 +20,8 @@ from ledger.store import Base, new_id
 
 KEPT_DAYS = 180  # what somebody has read goes after so long; what nobody has read stays
 DELIVERED_AT_ONCE = 500
+REMOVED_AT_ONCE = 5_000  # the timer rings again
+PUT_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def tell(
         }
         for one in dict.fromkeys(to)
     ]  # fmt: skip
-    return sum(_put(session, Message, row) for row in rows)
+    return _put(session, Message, rows)
 
 
 def addressed(actor: Actor) -> ColumnElement[bool]:
@@ -127,7 +129,7 @@ def unread(actor: Actor) -> ColumnElement[bool]:
 def mark_read(session: Session, actor: Actor, now: datetime, ids: Iterable[str]) -> int:
     """Note that a member has read messages; once read, it stays so."""
     rows = [{"message_id": one, "member_id": actor.member_id, "read_at": now} for one in ids]
-    return sum(_put(session, Reading, row) for row in rows)
+    return _put(session, Reading, rows)
 
 
 def undelivered(session: Session, after: str = "", limit: int = DELIVERED_AT_ONCE) -> list[Message]:
@@ -160,10 +162,9 @@ def remove_old(session: Session, now: datetime) -> int:
     old = and_(
         Message.made_at < now - timedelta(days=KEPT_DAYS), read, Message.removed_at.is_(None)
     )
-    gone = dict(session.execute(select(Message.id, Message.term).where(old)).tuples().all())
-    if not gone:
+    ids = session.scalars(select(Message.id).where(old).limit(REMOVED_AT_ONCE)).all()
+    if not ids:
         return 0
-    ids = sorted(gone)
     session.execute(delete(Reading).where(Reading.message_id.in_(ids)))
     session.execute(delete(Message).where(Message.id.in_(ids), Message.term.is_(None)))
     session.execute(
@@ -173,9 +174,13 @@ def remove_old(session: Session, now: datetime) -> int:
     return len(ids)
 
 
-def _put(session: Session, table: type[Base], row: Mapped[Any] | dict[str, Any]) -> int:
-    """Insert a row unless its like is there, also when another transaction puts it in just now."""
+def _put(session: Session, table: type[Base], rows: list[dict[str, Any]]) -> int:
+    """Insert rows unless their like is there, also when another transaction puts it in just now."""
     postgres = session.get_bind().dialect.name == "postgresql"
     insert: Any = postgresql.insert if postgres else sqlite.insert
-    done: Any = session.execute(insert(table).values(row).on_conflict_do_nothing())
-    return int(done.rowcount)
+    into: Any = table.__table__
+    count = 0
+    for start in range(0, len(rows), PUT_AT_ONCE):
+        some = insert(into).values(rows[start : start + PUT_AT_ONCE]).on_conflict_do_nothing()
+        count += len(session.execute(some.returning(*into.primary_key.columns)).all())
+    return count

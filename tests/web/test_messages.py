@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner
@@ -296,3 +297,13 @@ def test_the_command_line_recounts(site: Site, monkeypatch: pytest.MonkeyPatch) 
     with town.reading() as session:
         kinds = session.scalars(select(Record.kind).where(Record.subject_id == made.id))
         assert [*kinds] == ["duty.reported", "duty.recounted"]
+
+
+@pytest.mark.parametrize("odd", ["\0", "\ud800", "x" * 200, "'; --", "%"])
+def test_an_odd_id_is_refused_and_no_fault(site: Site, odd: str) -> None:
+    admin = visit_of(site, "admin")
+    assert admin.api("/messages/delivered", {"ids": [odd]}, status=None).status_code in (400, 404)
+    assert (
+        admin.client.get(f"/api/v1/messages?after={quote(odd[:5], errors='replace')}").status_code
+        == 400
+    )
