@@ -41,7 +41,7 @@ class To:
 
 
 class Message(Base):
-    """What happened to which subject, to whom it is told, and when it was delivered elsewhere."""
+    """What happened to which subject, to whom it is told, when it was delivered (operational)."""
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -73,7 +73,7 @@ class Message(Base):
 
 
 class Reading(Base):
-    """That a member has read a message."""
+    """That a member has read a message (operational)."""
 
     __tablename__ = "message_readings"
     message_id: Mapped[str] = mapped_column(String(36), primary_key=True)
