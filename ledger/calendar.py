@@ -14,6 +14,9 @@ from zoneinfo import ZoneInfo
 import chinese_calendar
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+SATURDAY = 5
+FIRST_YEAR: int = min(chinese_calendar.holidays).year
+LAST_YEAR: int = max(chinese_calendar.holidays).year
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,16 @@ def local_date(at: datetime) -> date:
     return at.astimezone(SHANGHAI).date()
 
 
+def published(year: int) -> bool:
+    """Whether the official calendar of a year is known; the library's next edition brings the next."""
+    return FIRST_YEAR <= year <= LAST_YEAR
+
+
 def is_workday(day: date) -> tuple[bool, bool]:
     """Whether `day` is a working day, and whether that is provisional (year not yet published)."""
-    try:
-        return bool(chinese_calendar.is_workday(day)), False
-    except NotImplementedError:
-        return day.weekday() < 5, True
+    if not published(day.year):
+        return day.weekday() < SATURDAY, True
+    return bool(chinese_calendar.is_workday(day)), False
 
 
 def working_days_after(start: date, count: int) -> Deadline:
@@ -82,14 +89,27 @@ def resume(due: Mapping[str, Any], today: date) -> dict[str, Any]:
     if due["left"] is None:
         return dict(due)
     start = today - timedelta(days=1)
-    return clock(start, due["left"])
+    return {**due, **clock(start, due["left"])}
 
 
 def recount(due: Mapping[str, Any]) -> dict[str, Any]:
     """The same deadline by the calendar as it is known now; one that is paused, or final, stays."""
     if due.get("left") is not None or not due.get("provisional") or "from" not in due:
         return dict(due)
-    return clock(date.fromisoformat(due["from"]), due["days"])
+    return {**due, **clock(date.fromisoformat(due["from"]), due["days"])}
+
+
+def working_days_left(today: date, last: date) -> tuple[int, bool]:
+    """How many working days there are after today until the last one, and whether that is provisional.
+
+    Below zero, as many have passed since.
+    """
+    first, until = sorted((today, last))
+    days = [is_workday(first + timedelta(n + 1)) for n in range((until - first).days)]
+    count = sum(working for working, _ in days)
+    if last < today:
+        count = -max(count, 1)  # over a weekend it is overdue as well
+    return count, any(unsure for _, unsure in days)
 
 
 def days_overdue(due: Mapping[str, Any] | None, today: date) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy import String, exists, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
-from ledger.calendar import days_overdue, local_date, working_days_after
+from ledger.calendar import clock, days_overdue, local_date
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
 from ledger.catalogue_writing import PAST
@@ -86,7 +86,7 @@ def report(
         id=new_id(), number=f"GX{year}-{next_number(session, f'GX{year}'):06d}", party_id=party.id,
         resource_id=None if resource is None else resource.id, cause=cause,
         description=description.strip(), cause_on=cause_on.isoformat(),
-        due=working_days_after(cause_on, UPDATE_DAYS).as_dict(),
+        due=clock(cause_on, UPDATE_DAYS),
         state=move("duty", "report", None), reported_by=actor.member_id, settlement=None,
         decided_by=None, reason=None,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, String, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import duties, log
-from ledger.calendar import local_date, working_days_after
+from ledger.calendar import clock, local_date
 from ledger.catalogue import Resource, audiences
 from ledger.catalogue_fields import FIELDS, INNER
 from ledger.catalogue_values import fold
@@ -207,7 +207,7 @@ def _signed(actor: Actor, now: datetime) -> dict[str, str]:
 
 
 def _due(what: str, days: int, now: datetime) -> dict[str, Any]:
-    return {**working_days_after(local_date(now), days).as_dict(), "what": what}
+    return {**clock(local_date(now), days), "what": what}
 
 
 # ---------------------------------------------------------------- reading

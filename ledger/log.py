@@ -293,6 +293,11 @@ def sequenced(session: Session) -> list[dict[str, Any]]:
     return list(session.info.get(SEQUENCED, ()))
 
 
+def pending(session: Session) -> list[Pending]:
+    """The noted deeds that wait for `sequence`, each on one row; those on many rows are left out."""
+    return [deed for deed in session.info.get(PENDING, ()) if isinstance(deed, Pending)]
+
+
 def pending_count(session: Session) -> int:
     """How many noted deeds wait for `sequence`."""
     return len(session.info.get(PENDING, ()))

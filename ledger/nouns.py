@@ -15,6 +15,7 @@ from ledger import (
     feedback,
     handoff,
     log,
+    messages,
     motions,
     objections,
     parties,
@@ -37,8 +38,8 @@ from ledger.chain import outbox
 from ledger.store import Evidence
 
 NOUNS = (agreements, alarms, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
-         duties, evaluations, exclusions, feedback, handoff, log, motions, objections, outbox,
-         parties, peers, recognition, registration, revenue, search, settings, stewards,
+         duties, evaluations, exclusions, feedback, handoff, log, messages, motions, objections,
+         outbox, parties, peers, recognition, registration, revenue, search, settings, stewards,
          successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
 

@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import ColumnElement, String, func, select, type_coerce
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from ledger.calendar import is_workday
 from ledger.catalogue import Resource
 from ledger.duties import Duty
 from ledger.parties import Actor, Party, roles_of
+from ledger.store import text_in
 
 ONE_DAY = timedelta(days=1)
 SEES_ALL = frozenset({"registrar", "regulator"})
@@ -56,7 +57,7 @@ def departments(session: Session, actor: Actor, today: date) -> list[Department]
     names = dict(session.execute(select(Party.id, Party.name)).tuples().all())
     owed = (
         select(Duty.party_id, func.count())
-        .where(*_late_duties(actor, today))
+        .where(*_late_duties(session, actor, today))
         .group_by(Duty.party_id)
     )
     for debtor, count in session.execute(owed):
@@ -84,7 +85,10 @@ def items(
     names = dict(session.execute(select(Party.id, Party.name)).tuples().all())
     named = [party_id for party_id, name in names.items() if name == department]
     duties = (
-        select(Duty).where(*_late_duties(actor, today)).order_by(_due_on(), Duty.id).limit(limit)
+        select(Duty)
+        .where(*_late_duties(session, actor, today))
+        .order_by(text_in(session, Duty.due, "on"), Duty.id)
+        .limit(limit)
     )
     if department is not None:
         duties = duties.where(Duty.party_id.in_(named))
@@ -156,16 +160,11 @@ def _last_late(today: date) -> str:
     return day.isoformat()
 
 
-def _late_duties(actor: Actor, today: date) -> list[ColumnElement[bool]]:
-    conditions = [Duty.state == "open", _due_on() <= _last_late(today)]
+def _late_duties(session: Session, actor: Actor, today: date) -> list[ColumnElement[bool]]:
+    conditions = [Duty.state == "open", text_in(session, Duty.due, "on") <= _last_late(today)]
     if not roles_of(actor) & SEES_ALL:
         conditions.append(Duty.party_id.in_(actor.parties))
     return conditions
-
-
-def _due_on() -> Any:
-    """The day in a duty's `due`, which is stored as {"on":"2026-03-16",…}."""
-    return func.substr(type_coerce(Duty.due, String), 8, 10)
 
 
 def _stale(actor: Actor, today: date) -> list[ColumnElement[bool]]:

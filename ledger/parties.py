@@ -292,6 +292,9 @@ MAY: dict[str, dict[str, str]] = {
         "session.end": "public:any",
         "page.read": "public:any",  # start page, help, language
         "work.read": "member:any",  # what waits for me
+        "message.read": "member:any",  # 提醒: of what he may see
+        "message.mark": "member:any",
+        "message.deliver": "administrator:any",  # take them to mail or SMS: a number and a day each
     }.items()
 }
 _MISNAMED = [

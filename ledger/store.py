@@ -27,12 +27,15 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    cast,
     create_engine,
     event,
     func,
     insert,
     select,
+    type_coerce,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, declared_attr, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -232,6 +235,14 @@ def next_number(session: Session, prefix: str) -> int:
     number, found.next = found.next, found.next + 1
     session.flush()
     return number
+
+
+def text_in(session: Session, column: Any, *path: str) -> Any:
+    """A text in a JSON value of the canonical subset, for the database to compare by: NULL if it lacks."""
+    written: Any = type_coerce(column, Text)
+    if session.get_bind().dialect.name == "postgresql":
+        return cast(written, postgresql.JSON)[list(path)].astext
+    return func.json_extract(written, f"$.{'.'.join(path)}")
 
 
 def lock(session: Session, row: Evidence) -> None:

@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 import contracts
-from ledger import handoff, log
+from ledger import announcements, handoff, log
 from ledger.catalogue import Resource
 from ledger.chain import keys, node
 from ledger.chain.gateway import Gateway, connect, contract_address
@@ -136,11 +136,12 @@ class Home:
             session.commit()
 
     def record(self, session: Session, now: datetime) -> None:
-        """Give the deed's records their places, and tell the search what it changed of the catalogue."""
+        """Give the deed's records their places; whom they concern is told, and the search of its part."""
         if log.notes_any(session, Resource.subject_type):
             from ledger import search_index  # noqa: PLC0415 - few deeds change the catalogue
 
             search_index.note(session)
+        announcements.announce(session, now)
         log.sequence(session, now)
 
     @contextmanager

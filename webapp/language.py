@@ -24,7 +24,7 @@ WORD_FACTS = frozenset((
     "purpose", "role", "roles", "rung", "state", "verb",
     "verdict", "what", "word",
 ))  # fmt: skip
-WHOLE_FACTS = frozenset(("cause", "element", "form", "level", "why"))
+WHOLE_FACTS = frozenset(("cause", "deadline", "element", "form", "level", "why"))
 WORD = re.compile(r"(?<![\w.])[A-Za-z]+(?:[_ ][A-Za-z]+)*(?![\w.])")
 
 
@@ -71,6 +71,12 @@ def translate(template: str) -> str:
 def tr(template: str, /, **facts: object) -> str:
     """The sentence in the user's language."""
     return fill(translate(template), facts)
+
+
+def in_both(template: str, facts: Mapping[str, Any]) -> dict[str, str]:
+    """A sentence in every language, for whoever reads it elsewhere."""
+    chinese = Template(catalogue().get(template, template))
+    return {"en": fill(template, dict(facts)), "zh": fill(chinese, dict(facts))}
 
 
 def retell(text: str, templates: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from ledger import agreements, alarms, register
+from ledger import agreements, alarms, deadlines, messages, register, reminders
 from ledger.errors import LedgerError
 from webapp.home import Home
 
@@ -24,6 +24,9 @@ TIMERS: dict[str, Timer] = {
     "agreements": agreements.expire,
     "alarms": alarms.look,
     "registration.lapse": register.lapse,
+    "deadlines recounted": deadlines.recount_all,
+    "reminders": reminders.remind,
+    "old messages": messages.remove_old,
 }
 logger = structlog.get_logger()
 _rung: dict[str, datetime] = {}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ledger import agreements, demands, exclusions
-from ledger.calendar import days_overdue, local_date
+from ledger.calendar import clock, days_overdue, local_date
 from ledger.errors import Conflict, Invalid, LedgerError, NotAllowed
 from tests.conftest import Town
 from tests.ledger.lists import (
@@ -40,7 +40,7 @@ def test_a_demand_whose_best_match_has_a_provider_goes_straight_to_him(town: Tow
     row = resource(town, 11, "企业登记基本信息", ["企业名称", "注册资本", "成立日期"])
     made = demand(town, cycle="weekly")
     assert (made.state, made.department_id) == ("assigned", town.parties["bureau"])
-    assert made.due == {"on": "2026-03-16", "provisional": False, "what": "answer"}
+    assert made.due == {**clock(date(2026, 3, 2), 10), "on": "2026-03-16", "what": "answer"}
     assert kinds(town, made) == ["demand.submitted", "demand.assigned"]
     assert [(match["code"], match["title"]) for match in made.matches] == [(row.code, row.title)]
     assert made.number == "XQ2026-000001"
@@ -50,7 +50,7 @@ def test_a_demand_that_nothing_fits_waits_three_working_days_for_the_registrar(t
     resource(town, 11, "河流水质监测", ["断面"], provider="不参加的单位")
     made = demand(town)
     assert (made.state, made.matches, made.department_id) == ("submitted", [], None)
-    assert made.due == {"on": "2026-03-05", "provisional": False, "what": "assign"}
+    assert made.due == {**clock(date(2026, 3, 2), 3), "on": "2026-03-05", "what": "assign"}
     town.do("rita", demands.assign, made, town.party("bureau"))
     assert now_of(town, made).due["on"] == "2026-03-16"
 

@@ -44,7 +44,8 @@ DUE = {  # counted by hand from the State Council's notices
 
 def test_a_change_is_due_ten_working_days_after_its_cause(town: Town) -> None:
     for cause_on, due in DUE.items():
-        assert reported(town, cause_on=cause_on).due == {"on": due, "provisional": False}
+        counted = {"days": 10, "from": cause_on.isoformat(), "left": None, "on": due}
+        assert reported(town, cause_on=cause_on).due == {**counted, "provisional": False}
 
 
 def test_a_day_in_a_year_without_calendar_is_provisional(town: Town) -> None:

@@ -54,6 +54,8 @@ OPERATIONAL = {
     "catalogue_mappings": "how columns were mapped the last time, to guess by",
     "drafts": "what nobody has handed in",
     "jobs": "long work and its outcome",
+    "message_readings": "which member has read which message",
+    "messages": "what people are told: the records say what happened",
     "numbers": "the next serial numbers; each number given stands in a record",
     "peer_visits": "what other registries said last: their status lists prove themselves",
     "proposed_changes": "lines of a proposal: their digest stands in its record, asked when it is decided",

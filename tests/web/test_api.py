@@ -42,6 +42,7 @@ from ledger import (
 from ledger.calendar import local_date
 from ledger.chain import outbox
 from ledger.chain.keys import address_of, write_durably
+from ledger.messages import Message
 from ledger.proof import receipt as receipts
 from ledger.proof.checkpoint import parse_note
 from ledger.proof.encoding import instant
@@ -489,6 +490,23 @@ def a_revoked_token(site: Site) -> Request:
     return Request(login, {"token_id": made.id})
 
 
+def told(site: Site) -> str:
+    """The id of a message to the city's bureau."""
+    town = site.town
+    town.do("rita", duties.report, party=town.party("bureau"), cause="law", description="-",
+            cause_on=local_date(town.now))  # fmt: skip
+    with town.reading() as session:
+        return session.scalars(select(Message.id).order_by(Message.id.desc())).first() or ""
+
+
+def a_message(site: Site) -> Request:
+    return Request("paul", {"message_id": told(site)})
+
+
+def some_deliveries(site: Site) -> Request:
+    return Request("admin", {}, {"ids": [told(site)]}, other={"ids": [told(site)]})
+
+
 def a_witness(_site: Site) -> Request:
     vkey = LittleWitness(f"w{next(serial)}.example").vkey
     return Request(
@@ -654,6 +672,9 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "member.change": new_roles,
     "member.reset": lambda site: Request("admin", {"login": fresh_member(site)}),
     "password.change": a_new_password,
+    "message.mark": a_message,
+    "message.mark_all": lambda site: Request(fresh_member(site)),
+    "message.delivered": some_deliveries,
     "token.create": a_token,
     "token.revoke": a_revoked_token,
     "evidence.deposit": a_file,

@@ -30,6 +30,7 @@ from ledger import (
     evaluations,
     exclusions,
     feedback,
+    messages,
     motions,
     parties,
     registration,
@@ -287,8 +288,18 @@ def _token(session: Any, town: Town, member_id: str) -> Any:
     )[0]
 
 
+def _message(session: Any, town: Town, member_id: str) -> Any:
+    """About a registration, which everybody may see."""
+    key, about = f"to {member_id}", session.query(registration.Registration).first()
+    template = "Registration {number} was cancelled."
+    messages.tell(session, town.now, to=[messages.To(member_id=member_id)], template=template,
+                  noun="registration", subject_id=about.id, number=about.code,
+                  facts={"number": about.code}, event=key)  # fmt: skip
+    return session.query(messages.Message).filter_by(member_id=member_id).one()
+
+
 OWN: dict[str, Callable[[Any, Town, str], Any]] = {
-    "job_id": _job, "draft_id": _draft, "token_id": _token,
+    "job_id": _job, "draft_id": _draft, "token_id": _token, "message_id": _message,
 }  # fmt: skip
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from ledger import log, revenue
-from ledger.calendar import is_workday, working_days_after
+from ledger.calendar import is_workday, working_days_after, working_days_left
 from ledger.chain import outbox
 from tests.conftest import Town
 from tests.web.conftest import Site, Visit
 from webapp import drafts, jobs
-from webapp.pages.start import limit, working_days_left
+from webapp.pages.start import limit
 
 pytestmark = pytest.mark.pages
 
@@ -33,8 +33,9 @@ def plain(page: str) -> str:
 
 
 def rows(page: str) -> list[str]:
-    """The rows of the page's first table, as a person reads them."""
-    table = page[page.index("<tbody>") : page.index("</tbody>")]
+    """The rows of the page's first table, as a person reads them, without its headings."""
+    table = page[page.index("<tbody>") : page.index("</table>")]
+    table = re.sub(r'<tr class="table-light">.*', "", table)
     return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in table.split("<tr>")[1:]]
 
 

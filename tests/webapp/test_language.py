@@ -29,8 +29,10 @@ from ledger import (
     agreements,
     alarm_rules,
     alarms,
+    announcements,
     catalogue_imports,
     catalogue_writing,
+    deadlines,
     evaluations,
     grading,
     log,
@@ -57,7 +59,7 @@ from webapp.deeds.all import field as field_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
 from webapp.language import TRANSLATIONS, tr, translate
-from webapp.pages import lists, public, resource, revenue, wizard
+from webapp.pages import lists, public, resource, revenue, start, wizard
 from webapp.pages.menu import GROUPS
 from webapp.pages.nouns import COLUMNS
 
@@ -393,6 +395,14 @@ def words() -> set[str]:
         *(alarm_rules.LAPSED_USED, alarm_rules.OUTSIDE_SCENE, alarm_rules.ABOVE_CAP),
         *(alarm_rules.NO_REASON, alarms.AUDITED, "checkpoint", "log"),
         *deed_alarms.KINDS.values(),  # what an alarm is about, in the list of work
+        *(said for said, _ in announcements.EVENTS.values()),
+        *(*start.HEADINGS.values(), *(title for title, _ in work.APPLY.values())),
+        *(
+            said
+            for term in deadlines.TERMS.values()
+            for said in (term.title, term.rule, term.near_says, term.past_says)
+            if said
+        ),
         *act_functions(),
         *(successions.ON_CHAIN, successions.HISTORY, successions.BY_CODE, successions.CREDENTIAL),
         *("rename", "merge", "split"),  # Succession.kind
@@ -430,6 +440,8 @@ def record_kinds() -> set[str]:
                     kinds |= {f"peer.{done}" for done in peers.PAST.values()}
                 case ast.JoinedStr(values=[ast.Constant(value="recognition."), _]):
                     kinds |= {f"recognition.{kind}" for kind in recognition.KINDS.values()}
+                case ast.JoinedStr(values=[_, ast.Constant(value=".recounted")]):
+                    kinds |= {f"{kept.model.subject_type}.recounted" for kept in deadlines.KEPT}
                 case ast.JoinedStr(values=[_, ast.Constant(value=".succeeded")]):
                     kinds |= {f"{one.noun}.succeeded" for one in successions.HOLDINGS}
                 case ast.Name(id="kind"):

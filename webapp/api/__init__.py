@@ -44,6 +44,7 @@ NOUNS = {
     "alarm": "Supervision", "supervision": "Supervision",
     "duty": "Catalogue", "feedback": "Objections and feedback", "responsibility": "Responsibility list",
     "peer": "Recognised vouchers", "recognition": "Recognised vouchers",
+    "message": "Messages",
 }  # fmt: skip
 # What a path's keys mean, in the document; the keys of `SUBJECTS` are all here, a test sees to it.
 KEYS = {
@@ -64,6 +65,7 @@ KEYS = {
     "leaf_index": "Index of the leaf, from 0",
     "login": "Login of the member",
     "motion_number": "Number of the motion, such as FH2026-000001",
+    "message_id": "Id of the message",
     "method": "Method of valuation",
     "number": "Number of the voucher, such as PZ202611-000001-5",
     "objection_number": "Number of the objection, such as YY2026-000001",

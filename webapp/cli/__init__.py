@@ -35,6 +35,7 @@ PLACES = {
     **dict.fromkeys(("registration", "objection"), "webapp.cli.register"),
     "rules": "webapp.cli.rules",
     **dict.fromkeys(("alarm", "alarms"), "webapp.cli.alarms"),
+    **dict.fromkeys(("deadlines", "messages"), "webapp.cli.messages"),
     "usage": "webapp.cli.usage",
     "verify": "webapp.cli.verify",
     "verifier": "webapp.cli.verifier",

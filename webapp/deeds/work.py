@@ -1,6 +1,6 @@
 """What waits for a person: everything he may move on as it stands, the most urgent first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from itertools import islice
@@ -10,7 +10,7 @@ from marshmallow import Schema, fields
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from ledger import agreement_ends, evaluations, log, overdue, registration_changes
+from ledger import agreement_ends, deadlines, evaluations, log, overdue, registration_changes
 from ledger.agreements import OVER, RUNNING, Agreement
 from ledger.alarms import Alarm
 from ledger.appraisals import Appraisal
@@ -18,6 +18,7 @@ from ledger.authorisations import Authorisation
 from ledger.calendar import local_date
 from ledger.catalogue_imports import CatalogueImport
 from ledger.chain import outbox
+from ledger.deadlines import Term
 from ledger.demands import Demand
 from ledger.duties import Duty
 from ledger.exclusions import Exclusion
@@ -33,10 +34,16 @@ from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from webapp.deeds import DEEDS, Desk, question
 from webapp.deeds.alarms import KINDS
+from webapp.deeds.forms import Body, text
 from webapp.deeds.offers import fits
 from webapp.deeds.subjects import BY_NOUN, owned, visible
 
 EACH = 20
+# What no deed of a row waits for: deadline → what is to be done, and whose it must be.
+APPLY: dict[str, tuple[str, Any]] = {
+    "agreement.first_due": ("Register what the agreement opens", Agreement.operator_id),
+    "registration.renewal": ("Apply for the renewal", Registration.party_id),
+}
 UPDATE = "Update the data and say so in the catalogue"
 CLIMBING_MAX = 100
 ABOUT = (
@@ -58,6 +65,19 @@ class WorkItem(Schema):
     about = fields.String(required=True)
     state = fields.String(required=True, allow_none=True)
     due = fields.String(required=True, allow_none=True)
+    urgency = fields.String(required=True, allow_none=True)
+    """overdue, today, near, later or paused; None without a deadline"""
+    days_left = fields.Integer(required=True, allow_none=True)
+    """working days, or days where `working` is false; below zero: too late by so many"""
+    working = fields.Boolean(required=True)
+    provisional = fields.Boolean(required=True)
+    rule = fields.String(required=True, allow_none=True)
+
+
+class WorkQuery(Body):
+    """Of which noun; without one, all."""
+
+    noun = text("Kind", most=30, required=False, blank=True)
 
 
 class WorkAnswer(Schema):
@@ -157,14 +177,16 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
 }  # fmt: skip
 
 
-@question("work.read", "/work", "What waits for me", answer=WorkAnswer)
-def work(desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
-    """What he may decide or do as it stands, and what of his is past its day."""
-    today = local_date(desk.now).isoformat()
+@question("work.read", "/work", "What waits for me", answer=WorkAnswer, query=WorkQuery)
+def work(desk: Desk, session: Session, actor: Actor, noun: str = "") -> dict[str, Any]:
+    """By urgency and then by what is left; what has no deadline, and what is paused, at the end."""
+    today = local_date(desk.now)
     found = [item for name in WAITING for item in _items(session, actor, name, today)]
-    found += _stale(session, actor, local_date(desk.now))
-    found += _evaluations(session, actor, local_date(desk.now))
-    found.sort(key=lambda item: (item["due"] or "9999", item["number"]))
+    found += _stale(session, actor, today)
+    found += _to_apply_for(session, actor, today)
+    found += _evaluations(session, actor, today)
+    found.sort(key=lambda item: (*_rank(item), item["due"] or "9999", item["number"]))
+    found = [item for item in found if noun in ("", item["noun"])]
     sees_alarms = bool(roles_of(actor) & set(MAY["outbox.read"]))
     return {"alarms": len(outbox.alarms(session)) if sees_alarms else 0, "items": found}
 
@@ -230,7 +252,13 @@ def ladder(_desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
     return {"items": items[:CLIMBING_MAX], "more": len(items) > CLIMBING_MAX}
 
 
-def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[dict[str, Any]]:
+def _rank(item: Mapping[str, Any]) -> tuple[int, int]:
+    """The most urgent first; what has no deadline stands after what has one that runs."""
+    order = (*deadlines.URGENCIES[:-1], None, "paused")
+    return order.index(item["urgency"]), item["days_left"] or 0
+
+
+def _items(session: Session, actor: Actor, name: str, today: date) -> Iterator[dict[str, Any]]:
     deed, (noun, states, whose) = DEEDS[name], WAITING[name]
     subject = BY_NOUN[noun]
     where = _related(actor, deed.verb, subject)
@@ -242,28 +270,34 @@ def _items(session: Session, actor: Actor, name: str, today: str) -> Iterator[di
     if mine is not None:
         query = query.where(mine)
     for row in session.scalars(query):
-        due = None
-        if not fits(name, session, actor, row, date.fromisoformat(today)):
+        limit = deadlines.settled_by(row, name)
+        if not fits(name, session, actor, row, today):
             continue
-        if noun == "application" and row.state == "on_notice":
-            due = row.notice["until"]["on"]
-            if today <= due:
-                continue  # the notice still runs
-        elif name == "exclusion.end":
-            due = row.review_on
-            if today < due:
-                continue  # its review is still to come
-        elif noun in ("alarm", "demand", "duty", "feedback", "objection"):
-            due = row.due["on"] if row.due else None
-        elif noun == "application":
-            due = next((limit["on"] for limit in row.deadlines.values()), None)
+        is_noticed = noun == "application" and row.state == "on_notice"
+        if is_noticed and today.isoformat() <= row.notice["until"]["on"]:
+            continue  # the notice still runs
+        if name == "exclusion.end" and today.isoformat() < row.review_on:
+            continue  # its review is still to come
         yield {
             "about": KINDS[row.kind] if noun == "alarm" else next(
                 (text for part in ABOUT if (text := getattr(row, part, None))), ""
             ),
-            "deed": name, "due": due, "noun": noun, "number": subject.number(row),
-            "state": row.state, "title": deed.title,
+            "deed": name, "noun": noun, "number": subject.number(row),
+            "state": row.state, "title": deed.title, **_limit(limit, today),
         }  # fmt: skip
+
+
+def _limit(limit: tuple[Term, Mapping[str, Any]] | None, today: date) -> dict[str, Any]:
+    """What an item tells of its deadline."""
+    if limit is None:
+        return {"days_left": None, "due": None, "provisional": False, "rule": None, "urgency": None,
+                "working": True}  # fmt: skip
+    term, due = limit
+    how = deadlines.standing(due, today, term)
+    return {
+        "days_left": how.left, "due": how.on, "provisional": how.provisional,
+        "rule": term.rule or None, "urgency": how.urgency, "working": term.working,
+    }  # fmt: skip
 
 
 def _stale(session: Session, actor: Actor, today: date) -> Iterator[dict[str, Any]]:
@@ -274,8 +308,25 @@ def _stale(session: Session, actor: Actor, today: date) -> Iterator[dict[str, An
     for item in overdue.items(session, own, today, limit=EACH):
         if item.noun == "resource":
             yield {
-                "about": item.title, "deed": "resource.change", "due": item.due_on, "noun": "resource",
-                "number": item.number, "state": None, "title": UPDATE,
+                "about": item.title, "days_left": -item.days_late, "deed": "resource.change",
+                "due": item.due_on, "noun": "resource", "number": item.number,
+                "provisional": item.provisional, "rule": None, "state": None, "title": UPDATE,
+                "urgency": "overdue", "working": True,
+            }  # fmt: skip
+
+
+def _to_apply_for(session: Session, actor: Actor, today: date) -> Iterator[dict[str, Any]]:
+    """What an operator has to register under his agreements, and what of his comes up for renewal."""
+    if "operator" not in actor.roles:
+        return
+    for name, (title, whose) in APPLY.items():
+        term = deadlines.TERMS[name]
+        found = deadlines.rows_of(session, term, today, whose.in_(sorted(actor.parties)))
+        for row, due in islice(found, EACH):
+            yield {
+                "about": row.title, "deed": "application.submit", "noun": term.noun,
+                "number": BY_NOUN[term.noun].number(row), "state": row.state, "title": title,
+                **_limit((term, due), today),
             }  # fmt: skip
 
 
@@ -288,8 +339,9 @@ def _evaluations(session: Session, actor: Actor, today: date) -> Iterator[dict[s
     title = DEEDS["evaluation.make"].title
     for row, period in islice(evaluations.due(session, rows, today), EACH):
         yield {
-            "about": row.title, "deed": "evaluation.make", "due": period.due_on.isoformat(),
-            "noun": "agreement", "number": row.number, "state": row.state, "title": title,
+            "about": row.title, "deed": "evaluation.make", "noun": "agreement", "number": row.number,
+            "state": row.state, "title": title,
+            **_limit((deadlines.EVALUATION, deadlines.by_day(period.due_on)), today),
         }  # fmt: skip
 
 

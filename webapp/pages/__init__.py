@@ -26,6 +26,7 @@ from webapp.pages import (
     house,
     identity,
     lists,
+    messages,
     nouns,
     organisations,
     people,
@@ -47,7 +48,7 @@ from webapp.pages.menu import menu
 # Each of these files enters its own routes: `enter(app, limiter)`.
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
                            registration, value, revenue, usage, house, identity, witnesses, lists,
-                           resource, duties, supervision, catalogue, agreements, space,
+                           resource, duties, supervision, catalogue, agreements, space, messages,
                            recognition)  # fmt: skip
 
 

@@ -69,6 +69,7 @@ HAPPENED = {
     "dismissed": "The appeal was dismissed.", "withdrawn": "It was withdrawn.",
     "raised": "It was raised.", "answered": "It was answered.",
     "succeeded": "It went over to the successor of an organisation.",
+    "recounted": "Its day was counted anew by the calendar that was published.",
 }  # fmt: skip
 OPEN_STATES = ("submitted", "assigned", "refused", "appealed")
 

@@ -94,6 +94,7 @@ LISTED = {"party": ("party.add", "party.individual"), "authorisation": ("authori
           "application": ("application.submit",), "usage": ("usage.import",),
           "duty": ("duty.report",), "demand": ("demand.submit",), "exclusion": ("exclusion.propose",),
           "peer": ("peer.propose",), "recognition": ("recognition.import",),
+          "message": ("message.mark", "message.mark_all", "message.delivered"),
           "witness": ("witness.add", "witness.cosign", "witness.remove")}  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from ledger import log, registration_changes, registration_views
 from ledger import registration as registering
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
-from ledger.calendar import local_date
+from ledger.calendar import local_date, working_days_left
 from ledger.catalogue import Resource
 from ledger.objections import Objection
 from ledger.parties import Account, Party, allowed
@@ -28,7 +28,6 @@ from webapp.deeds.all import field, register
 from webapp.deeds.subjects import visible
 from webapp.language import tr
 from webapp.pages import nouns, wizard
-from webapp.pages.start import working_days_left
 from webapp.wording import spoken
 
 # What an application may ask for, and what that is called.

@@ -1,18 +1,19 @@
 """The start page, what waits for me, jobs, who may do what."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from io import BytesIO
 from typing import Any
 
-from flask import Flask, current_app, render_template, send_file, url_for
+from flask import Flask, current_app, render_template, request, send_file, url_for
 from flask_limiter import Limiter
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from ledger.calendar import is_workday, local_date
+from ledger.calendar import local_date, working_days_left
 from ledger.catalogue_imports import CatalogueImport
 from ledger.chain.outbox import told
+from ledger.deadlines import standing
 from ledger.errors import Missing
 from ledger.parties import MAY
 from ledger.proof.encoding import canonical
@@ -28,7 +29,13 @@ from webapp.pages import nouns
 from webapp.pages.show import redirect
 
 JOBS_SHOWN = 10
-SOON = 2  # working days
+TONES = {"overdue": "danger", "today": "warning", "near": "warning", "later": "secondary",
+         "paused": "secondary"}  # fmt: skip
+# The work list's headings, by urgency; None is what has no deadline.
+HEADINGS = {
+    "overdue": "Overdue", "today": "Due today", "near": "Due soon", "later": "Due later",
+    None: "Without a deadline", "paused": "Paused",
+}  # fmt: skip
 NOTICES_SHOWN = 200
 # What waits from a day on, not until it.
 SINCE = {"application.code"}
@@ -59,7 +66,7 @@ def my_work() -> str:
     """What waits for me, the most urgent first, my drafts, and my latest jobs."""
     desk = door.the_desk()
     found = desk.ask(work.work, door.who, {}, {})
-    today = local_date(desk.now)
+    today, noun = local_date(desk.now), request.args.get("noun", "")
     items = [
         {
             **item,
@@ -67,8 +74,13 @@ def my_work() -> str:
             "limit": limit(item, today),
         }
         for item in found["items"]
+        if noun in ("", item["noun"])
     ]
-    items.sort(key=lambda item: (item["limit"]["left"], item["number"]))
+    groups = [
+        (heading, [item for item in items if item["urgency"] == urgency])
+        for urgency, heading in HEADINGS.items()
+    ]
+    nouns_there = sorted({item["noun"] for item in found["items"]})
     with desk.home.reading() as session:
         mine = [
             {**facts(job), "about": _about(job.request)}
@@ -77,7 +89,7 @@ def my_work() -> str:
         begun = drafts.drafts_of(session, door.actor().member_id)
     climbing = desk.ask(work.ladder, door.who, {}, {})
     return render_template(
-        "work.html", items=items, more=climbing["more"],
+        "work.html", items=items, groups=groups, nouns_there=nouns_there, noun=noun, more=climbing["more"],
         climbing=[
             {
                 **one, "address": _address(f"{one['noun']}_read", {key: one["number"]}),
@@ -92,35 +104,35 @@ def my_work() -> str:
 
 
 def limit(item: Mapping[str, Any], today: date) -> dict[str, Any]:
-    """How a thing to do stands to its last day: working days left (for sorting), words, colour."""
+    """How a thing to do stands to its last day, in words and a colour; without more, in working days."""
     if not item["due"]:
         return {"left": 9_999, "on": None, "tone": "", "words": ""}
-    on = date.fromisoformat(item["due"])
-    left, provisional = working_days_left(today, on)
-    told = {"left": left, "on": on.isoformat(), "tone": "secondary"}
+    told = {"left": 0, "on": item["due"], "tone": "secondary"}
     if item["deed"] in SINCE:
-        return {**told, "left": 0, "words": tr("the notice is over")}
-    if left < 0:
-        return {**told, "tone": "danger", "words": tr("overdue by {days} working days", days=-left)}
-    told["tone"] = "warning" if left <= SOON else "secondary"
-    if left == 0:
+        return {**told, "words": tr("the notice is over")}
+    if item.get("urgency"):
+        urgency, left, provisional = item["urgency"], item["days_left"], item["provisional"]
+    else:
+        how = standing({"on": item["due"]}, today)
+        urgency, left = how.urgency, how.left
+        provisional = working_days_left(today, date.fromisoformat(how.on))[1]
+    told |= {"left": left, "tone": TONES[urgency]}
+    if urgency == "paused":
+        return {**told, "words": tr("paused; {days} working days left", days=left)}
+    if urgency == "today":
         return {**told, "words": tr("due today")}
+    if not item.get("working", True):
+        words = (
+            tr("overdue by {days} days", days=-left)
+            if left < 0
+            else tr("{days} days left", days=left)
+        )
+        return {**told, "words": words}
+    if left < 0:
+        return {**told, "words": tr("overdue by {days} working days", days=-left)}
     if provisional:  # that year's calendar is not published yet
         return {**told, "words": tr("about {days} working days left", days=left)}
     return {**told, "words": tr("{days} working days left", days=left)}
-
-
-def working_days_left(today: date, last: date) -> tuple[int, bool]:
-    """How many working days there are after today until the last one, and whether that is provisional.
-
-    Below zero, as many have passed since.
-    """
-    first, until = sorted((today, last))
-    days = [is_workday(first + timedelta(n + 1)) for n in range((until - first).days)]
-    count = sum(working for working, _ in days)
-    if last < today:
-        count = -max(count, 1)  # over a weekend it is overdue as well
-    return count, any(unsure for _, unsure in days)
 
 
 @door.guard("job.read")
