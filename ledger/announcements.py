@@ -22,7 +22,38 @@ Whom = Callable[[Session, Body], tuple[To, ...]]
 
 
 def _applicant(_session: Session, body: Body) -> tuple[To, ...]:
-    return (To("operator", body["party_id"]),)
+    """Whose it is, and who applied together with him or has to consent."""
+    others = [one["party_id"] for one in body.get("consents") or ()]
+    return tuple(To(party_id=one) for one in (body["party_id"], *others))
+
+
+def _subject(_session: Session, body: Body) -> tuple[To, ...]:
+    return (To("data_subject", body["subject_id"]),)
+
+
+def _asker(_session: Session, body: Body) -> tuple[To, ...]:
+    return (To(party_id=body["user_id"]), To(party_id=body["provider_id"]))
+
+
+def _all_three(session: Session, body: Body) -> tuple[To, ...]:
+    return (*_subject(session, body), *_asker(session, body))
+
+
+def _owner(_session: Session, body: Body) -> tuple[To, ...]:
+    return (To(party_id=body["owner_id"]),) if body["owner_id"] else ()
+
+
+def _regulator(_session: Session, _body: Body) -> tuple[To, ...]:
+    return (To("regulator"),)
+
+
+def _motion_registrars(_session: Session, _body: Body) -> tuple[To, ...]:
+    return (To("registrar"),)
+
+
+def _importers(_session: Session, _body: Body) -> tuple[To, ...]:
+    """Who took a voucher of another registry over, or relies on it."""
+    return (To("registrar"), To("exchange"))
 
 
 def _registrars(_session: Session, body: Body) -> tuple[To, ...]:
@@ -86,6 +117,28 @@ EVENTS: dict[str, tuple[str, Whom]] = {
     "application.renoticed": ("Application {number} is on public notice again.", _applicant),
     "application.registered": ("Application {number} is registered.", _applicant),
     "application.withdrawn": ("Application {number} was withdrawn.", _registrars),
+    "application.consented": ("A consent to application {number} was given.", _applicant),
+    "application.doubted": ("The review of application {number} is to be done again.", _registrars),
+    "application.concluded": ("Application {number} is concluded.", _applicant),
+    "objection.raised": ("Objection {number} was raised.", _registrars),
+    "objection.upheld": ("Objection {number} was upheld.", _whoever_asked),
+    "objection.dismissed": ("Objection {number} was dismissed.", _whoever_asked),
+    "registration.inquired": ("Registration {number} is being verified.", _holder_and_registrars),
+    "registration.cleared": ("Registration {number} is in order.", _applicant),
+    "registration.renewed": ("Registration {number} was renewed.", _applicant),
+    "registration.transferred": ("Registration {number} was transferred.", _applicant),
+    "motion.proposed": ("Motion {number} waits for a second registrar.", _motion_registrars),
+    "authorisation.requested": ("Authorisation {number} waits for your consent.", _subject),
+    "authorisation.consented": ("The data subject consented to authorisation {number}.", _asker),
+    "authorisation.refused": ("The data subject refused authorisation {number}.", _asker),
+    "authorisation.issued": ("The voucher of authorisation {number} was issued.", _all_three),
+    "authorisation.withdrawn": ("The consent to authorisation {number} was withdrawn.", _asker),
+    "authorisation.ended": ("Authorisation {number} has ended.", _all_three),
+    "alarm.raised": ("Alarm {number} waits for your explanation.", _owner),
+    "alarm.explained": ("Alarm {number} was explained.", _regulator),
+    "alarm.reopened": ("Alarm {number} is open again.", _owner),
+    "recognition.revoked": ("The recognised voucher {number} was revoked by its issuer.", _importers),
+    "recognition.suspended": ("The recognised voucher {number} was suspended by its issuer.", _importers),
     "registration.cancelled": ("Registration {number} was cancelled.", _applicant),
     "registration.revoked": ("Registration {number} was revoked.", _applicant),
     "registration.lapsed": ("Registration {number} has lapsed.", _holder_and_registrars),

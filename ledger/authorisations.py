@@ -21,7 +21,7 @@ from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.parties import Actor, Party, may, require_active, require_other
 from ledger.proof.encoding import instant
 from ledger.registration import Registration
-from ledger.states import move
+from ledger.states import MOVES, move
 from ledger.store import Evidence, lock, new_id, next_number
 from ledger.voucher_rows import IN_FORCE, Issuer, Voucher
 
@@ -173,6 +173,25 @@ def end(
     row.state = move("authorisation", "end", row.state)
     log.append(session, row, "authorisation.ended", actor.member_id, reason=reason)
     _end_voucher(session, actor, now, row, reason, origin)
+
+
+def end_all(
+    session: Session, actor: Actor, now: datetime, registration: Registration, reason: str, origin: str
+) -> int:  # fmt: skip
+    """End every use authorised under a registration that ended, or went to another; says how many.
+
+    A consent is given to one provider: whoever follows him asks anew.
+    """
+    running = select(Authorisation).where(
+        Authorisation.registration_id == registration.id,
+        Authorisation.state.in_([one for one in MOVES["authorisation"]["end"] if one is not None]),
+    )
+    found = session.scalars(running.order_by(Authorisation.id)).all()
+    for row in found:
+        row.state = move("authorisation", "end", row.state)
+        log.append(session, row, "authorisation.ended", actor.member_id, reason=reason)
+        _end_voucher(session, actor, now, row, reason, origin)
+    return len(found)
 
 
 def _end_voucher(

@@ -8,10 +8,10 @@ from marshmallow import fields, validate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreements, parties, register, registration_changes
+from ledger import agreements, authorisations, parties, register, registration_changes, vouchers
 from ledger import registration as registering
 from ledger.errors import Faults, Invalid
-from ledger.parties import Actor
+from ledger.parties import Actor, Party
 from ledger.registration import Application, Deposit, Registration
 from ledger.registration_changes import Asked
 from webapp.deeds import Deed, Desk, deed
@@ -233,7 +233,32 @@ def conclude(
     desk: Desk, session: Session, actor: Actor, found: Application, finding: str
 ) -> dict[str, Any]:
     made = registration_changes.conclude(session, actor, desk.now, found, finding)
+    if found.type in FOLLOWED:
+        asked = found.asked or {}
+        to: dict[str, Any] = {}
+        if found.type == "transfer":
+            holder = session.get_one(Party, made.party_id)
+            to = {"holder": holder, "holder_address": asked["address"]}
+        _follow(desk, session, actor, made, FOLLOWED[found.type], finding, **to)
     return {"code": made.code}
+
+
+# What becomes of a registration's vouchers when an application about it is concluded.
+FOLLOWED = {
+    "cancellation": "cancelled", "change": "changed", "correction": "changed", "renewal": "renewed",
+    "transfer": "transferred",
+}  # fmt: skip
+
+
+def _follow(
+    desk: Desk, session: Session, actor: Actor, found: Registration, what: str, reason: str,
+    **more: Any,
+) -> None:  # fmt: skip
+    """The vouchers of a registration, and the uses under it, go the way it went, in the same deed."""
+    if what in ("cancelled", "revoked", "transferred"):
+        authorisations.end_all(session, actor, desk.now, found, reason, desk.origin)
+    issuer = vouchers.Issuer(desk.origin, desk.credential_key)
+    vouchers.follow(session, actor, desk.now, found, what, issuer, reason=reason, **more)
 
 
 def _registered(
@@ -272,6 +297,7 @@ def revoke(
     desk: Desk, session: Session, actor: Actor, found: Registration, *, ground: str, finding: str
 ) -> None:
     register.revoke(session, actor, desk.now, found, ground=ground, finding=finding)
+    _follow(desk, session, actor, found, "revoked", finding)
 
 
 @_registered("registration.cancel", "end", "Cancel the registration",
@@ -280,6 +306,7 @@ def end(
     desk: Desk, session: Session, actor: Actor, found: Registration, *, ground: str, finding: str
 ) -> None:
     register.cancel(session, actor, desk.now, found, ground=ground, finding=finding)
+    _follow(desk, session, actor, found, "cancelled", finding)
 
 
 @_registered("registration.lift", "lift", "Lift an objection", "The objection is lifted from {code}.",
