@@ -33,6 +33,7 @@ from ledger import (
     log,
     parties,
     registration,
+    registration_changes,
     settings,
     successions,
     trading,
@@ -376,7 +377,7 @@ def words() -> set[str]:
         *grading.LEVELS,
         *(en for _, en in grading.LEVELS.values()),
         *("document", "bundle", "package", "receipt"),  # report.Report.kind
-        *("accept", "review"),  # of an application's deadlines
+        *("accept", "review", "cancellation"),  # of an application's deadlines
         *(*BY_NOUN, *parties.KINDS, *vouchers.KINDS, *registration.RIGHTS, *registration.OBJECTS),
         *(*agreements.MODES, *trading.PURPOSES),
         *record_kinds(),
@@ -409,6 +410,8 @@ def record_kinds() -> set[str]:
                     kinds.add(kind)
                 case ast.JoinedStr(values=[ast.Constant(value="voucher."), _]):
                     kinds |= {f"voucher.{verb}" for verb in vouchers.VERBS}
+                case ast.JoinedStr(values=[ast.Constant(value="registration."), _]):
+                    kinds |= {f"registration.{one}" for one in registration_changes.DONE.values()}
                 case ast.JoinedStr(values=[ast.Constant(value="party."), _]):
                     kinds |= {"party.merged", "party.split"}
                 case ast.JoinedStr(values=[_, ast.Constant(value=".succeeded")]):

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -25,13 +25,11 @@ from webapp.deeds import Deed, Desk, Report, deed, question
 from webapp.deeds.answers import PageQuery, history_of, lists, seen_schema, shown_schema, shows
 from webapp.deeds.catalogue import resource_ids
 from webapp.deeds.forms import (
-    CHOICES,
     Body,
     faults_by_place,
     group,
     load,
     rows,
-    said,
     terms,
     text,
     texts,
@@ -88,11 +86,8 @@ REFUSALS = {
 class RefusalBody(ReasonBody):
     """A refusal; its ground by the rules of the place, where they list any."""
 
-    ground = fields.String(
-        load_default="", validate=validate.OneOf(["", *REFUSALS], error=said(CHOICES, ", ".join(REFUSALS))),
-        metadata={"title": "Ground by the rules", "hint": "where the rules of the place list grounds",
-                  "choices": REFUSALS},
-    )  # fmt: skip
+    ground = text("Ground by the rules", choices=REFUSALS, required=False,
+                  hint="where the rules of the place list grounds")  # fmt: skip
 
 
 class DepositBody(Body):

@@ -13,7 +13,7 @@ from webapp.deeds import Desk, deed, question
 from webapp.deeds.answers import history_of, lists, seen_schema
 from webapp.deeds.field import ReasonBody, own_deposits
 from webapp.deeds.forms import Body, text, texts
-from webapp.deeds.register import FindingBody
+from webapp.deeds.register import FoundBody
 
 
 class ObjectionBody(Body):
@@ -42,7 +42,7 @@ def raise_(
 
 @deed("objection.uphold", "/objections/<objection_number>/uphold", "Uphold the objection",
       "Objection {number} is upheld; application {application} is terminated.", changes=True,
-      body=FindingBody)  # fmt: skip
+      body=FoundBody)  # fmt: skip
 def uphold(
     desk: Desk, session: Session, actor: Actor, found: Objection, finding: str
 ) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def uphold(
 
 
 @deed("objection.dismiss", "/objections/<objection_number>/dismiss", "Dismiss the objection",
-      "Objection {number} is dismissed.", changes=True, body=FindingBody)  # fmt: skip
+      "Objection {number} is dismissed.", changes=True, body=FoundBody)  # fmt: skip
 def dismiss(
     desk: Desk, session: Session, actor: Actor, found: Objection, finding: str
 ) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class TransferBody(AppliedBody):
     agreement = text("The receiver's operation agreement", most=40, required=False, blank=True)
 
 
-class LicenceBody(AppliedBody):
+class LicenceRecordBody(AppliedBody):
     """A licence 许可, registered."""
 
     party = text("Licensee", most=18, source="parties", hint="its social credit code")
@@ -117,25 +117,25 @@ class DisputeBody(AppliedBody):
     terms = text("What is objected to", area=True)
 
 
-class FindingBody(Body):
+class FoundBody(Body):
     """What was found."""
 
     finding = text("Finding", area=True, hint="as it is told to those concerned")
 
 
-class RevocationBody(FindingBody):
+class RevocationBody(FoundBody):
     """A revocation 撤销 after an inquiry."""
 
     ground = text("Ground", choices=GROUNDS["revocation"])
 
 
-class EndBody(FindingBody):
+class EndBody(FoundBody):
     """A cancellation 注销 by the registrar after an inquiry."""
 
     ground = text("Ground", choices=GROUNDS["cancellation"])
 
 
-class LiftBody(FindingBody):
+class LiftBody(FoundBody):
     """Which registered objection is settled."""
 
     application = text("Number of the objection's application", most=40)
@@ -250,7 +250,7 @@ correct = _applied("correction", "correct", "Apply for a correction", Correction
 cancel = _applied("cancellation", "cancel", "Apply for cancellation", CancellationBody, _nothing)
 renew = _applied("renewal", "renew", "Apply for renewal", RenewalBody, _renewal)
 transfer = _applied("transfer", "transfer", "Apply for a transfer", TransferBody, _transfer)
-licence = _applied("licence", "license", "Have a licence registered", LicenceBody, _licence)
+licence = _applied("licence", "license", "Have a licence registered", LicenceRecordBody, _licence)
 dispute = _applied("objection", "dispute", "Have an objection registered", DisputeBody, _dispute)
 
 
@@ -262,7 +262,7 @@ def _concludes(session: Session, row: Application, today: date) -> bool:
 
 
 @decision("application.conclude", "conclude", "Conclude",
-          "Application {number} is concluded; registration {code} is as it asked.", body=FindingBody,
+          "Application {number} is concluded; registration {code} is as it asked.", body=FoundBody,
           offered=_concludes)  # fmt: skip
 def conclude(
     desk: Desk, session: Session, actor: Actor, found: Application, finding: str
@@ -296,7 +296,7 @@ def inquire(desk: Desk, session: Session, actor: Actor, found: Registration, rea
 
 
 @_registered("registration.clear", "clear", "Nothing was found", "Registration {code} is in order.",
-             body=FindingBody)  # fmt: skip
+             body=FoundBody)  # fmt: skip
 def clear(desk: Desk, session: Session, actor: Actor, found: Registration, finding: str) -> None:
     register.clear(session, actor, desk.now, found, finding)
 

@@ -1,11 +1,12 @@
 """Registration: what the pages of its nouns tell besides the row, and the public notices."""
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from flask import Flask, render_template, request, url_for
+from flask import Flask, render_template, request
 from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,7 +20,7 @@ from ledger.catalogue import Resource
 from ledger.objections import Objection
 from ledger.parties import Account, Party, allowed
 from ledger.registration import Application, Deposit, Registration
-from ledger.registration_profiles import in_use, profile
+from ledger.registration_profiles import in_use, profile, profiles
 from ledger.vouchers import Voucher
 from valuation import methods
 from webapp import door
@@ -52,7 +53,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     app.jinja_env.globals |= {
         "application_facts": application_facts, "MATERIALS": field.MATERIALS,
         "COMPLIANCE": field.COMPLIANCE, "ELEMENTS": field.ELEMENTS, "OBJECTS": field.OBJECTS,
-        "MODES": field.MODES, "RIGHTS": field.RIGHTS, "CONSENTS": CONSENTS,
+        "MODES": field.MODES, "RIGHTS": field.RIGHTS,
     }  # fmt: skip
     nouns.EXTRA |= {
         "agreement": about_agreement, "application": about_application,
@@ -87,7 +88,9 @@ def about_application(session: Session, row: Application) -> dict[str, Any]:
         "ground_name": ground_of(row.type, row.ground),
         "lacking": [one for one in row.consents or [] if one["by"] is None]
         if row.state in registering.CONSENTED_IN else [],
-        "materials": field.MATERIALS if row.type == "first" else register.MATERIALS,
+        "materials": {key: tr(label) for key, label in (
+            field.MATERIALS if row.type == "first" else register.MATERIALS).items()},
+        "consents": [{**one, "as": tr(CONSENTS[one["as"]])} for one in row.consents or []],
         "mend_address": _mend_address(session, row),
         "objections": _objections(session, row),
         "rules": profile(row.profile),
@@ -146,8 +149,10 @@ def _mend_address(session: Session, row: Application) -> str | None:
         names.get(name, name): value for name, value in asked.items() if not name.endswith("_id")
     }
     endpoint = f"application_{registration_changes.VERBS[row.type]}"
-    return url_for(endpoint, registration_code=target.code, amends=row.number,
-                   ground=row.ground or "", **row.materials, **shown)  # fmt: skip
+    return nouns.address(endpoint, {
+        "registration_code": target.code, "amends": row.number, "ground": row.ground or "",
+        **row.materials, **shown,
+    })  # fmt: skip
 
 
 def _objections(session: Session, row: Application) -> list[Objection]:
@@ -295,7 +300,8 @@ def notices() -> str:
     found = desk.ask(field.notices, door.who, {}, asked)
     today = local_date(desk.now).isoformat()
     with desk.home.reading() as session:
-        types = in_use(session).types
+        every = [one.types for one in profiles().values()]
+        types = dict(ChainMap(dict(in_use(session).types), *map(dict, every)))
     return render_template(
         "notices.html", found=found, asked=asked, today=today,
         may_object=bool(door.actor().member_id) and allowed(door.actor(), "objection.raise"),
