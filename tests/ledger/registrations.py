@@ -123,9 +123,11 @@ def disputed(town: Town) -> Registration:
     return row(town, Registration, registered.id)  # type: ignore[no-any-return]
 
 
-def object_to(town: Town, application: Any, login: str = "mallory") -> Objection:
+def object_to(
+    town: Town, application: Any, login: str = "mallory", real_name: str = ""
+) -> Objection:
     made: Objection = town.do(
-        login, objections.raise_, application, real_name=login.title(), claim="权属不清",
+        login, objections.raise_, application, real_name=real_name or login.title(), claim="权属不清",
         evidence="见合同",
     )  # fmt: skip
     return made
