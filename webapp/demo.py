@@ -75,6 +75,7 @@ PARTIES = {
 # login: (party, name, roles)
 MEMBERS = {
     "wang": ("registry", "王登记", ["registrar"]),
+    "xu": ("registry", "徐复核", ["registrar"]),
     "li": ("authority", "李授权", ["provider"]),
     "zhang": ("operator", "张运营", ["operator"]),
     "sun": ("appraiser", "孙评估", ["appraiser"]),

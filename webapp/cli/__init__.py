@@ -30,6 +30,8 @@ PLACES = {
     ),
     **dict.fromkeys(("demand", "exclusion", "feedback", "responsibilities"), "webapp.cli.lists"),
     "duty": "webapp.cli.duties",
+    **dict.fromkeys(("registration", "objection"), "webapp.cli.register"),
+    "rules": "webapp.cli.rules",
     "usage": "webapp.cli.usage",
     "verify": "webapp.cli.verify",
     "verifier": "webapp.cli.verifier",

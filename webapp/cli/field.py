@@ -19,7 +19,7 @@ from webapp.cli.run import (
     with_home,
 )
 from webapp.deeds import Deed
-from webapp.deeds.all import circulation, field
+from webapp.deeds.all import circulation, field, register
 
 MATERIAL_BYTES_MAX = 128 * 1024 * 1024
 
@@ -118,7 +118,8 @@ def _application_verb(name: str, deed: Deed, help_text: str, *options: Any) -> N
     @with_home
     def command(run: Run, login: str, number: str, **given: Any) -> None:
         body = read_document(given["findings"]) if "findings" in given else {
-            key: list(value) if isinstance(value, tuple) else value for key, value in given.items()
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in given.items() if value is not None
         }  # fmt: skip
         run.say(run.do(deed, login, body, application_number=number), deed.says)
 
@@ -131,7 +132,8 @@ _application_verb("accept", field.accept, "Accept (受理).")
 _application_verb("return", field.send_back,
                   "Return for completion, naming all gaps at once (一次性告知).",
                   click.option("--missing", multiple=True, required=True))  # fmt: skip
-_application_verb("refuse", field.refuse, "Do not accept (不予受理).", _REASON)
+_application_verb("refuse", field.refuse, "Do not accept (不予受理).", _REASON,
+                  click.option("--ground", default=None, help="where the rules list grounds"))  # fmt: skip
 _application_verb("reject", field.reject, "Reject after review.", _REASON)
 _application_verb("review", field.review,
     "Pass formal review and compliance review (合规性审查); FILE: formal, compliance.",
@@ -140,6 +142,13 @@ _application_verb("review", field.review,
 _application_verb("notice", field.give_notice, "Give public notice (公示).")
 _application_verb("code", field.code, "Code (赋码): the registration begins.")
 _application_verb("withdraw", field.withdraw, "Withdraw (operator).", _REASON)
+_application_verb("consent", field.consent, "Consent as joint applicant, receiver or subject.")
+_FINDING = click.option("--finding", required=True, help="what was found")
+_application_verb(
+    "second", field.second, "Confirm the review (复核), as another registrar.", _FINDING
+)
+_application_verb("doubt", field.doubt, "Send the review back, as another registrar.", _REASON)
+_application_verb("conclude", register.conclude, "Do what it asked for (办结).", _FINDING)
 
 
 @application.command("show")

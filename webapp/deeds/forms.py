@@ -47,10 +47,12 @@ class Body(Schema):
 
 def text(title: str, *, most: int = TEXT_MAX, required: bool = True, hint: str = "",
          area: bool = False, blank: bool = False, choices: Mapping[str, str] | None = None,
-         example: str = "", pattern: str = "", source: str = "") -> fields.String:  # fmt: skip
+         example: str = "", pattern: str = "", source: str = "",
+         kind: str = "") -> fields.String:  # fmt: skip
     """A text; `choices` maps each value to its English name; `blank` may be empty.
 
-    `source` names the choices a page offers (`webapp.pages.forms`), where they are data.
+    `source` names the choices a page offers (`webapp.pages.forms`), where they are data; of the `kind`
+    "hidden" is what a page fills in by itself.
     """
     checks: list[Any] = [validate.Length(max=most, error=said(LONG, most))]
     if choices is not None:
@@ -64,7 +66,7 @@ def text(title: str, *, most: int = TEXT_MAX, required: bool = True, hint: str =
         validate=checks,
         error_messages={"invalid": said(MISSHAPEN, "text")},
         metadata=_told(title, hint, area=area, choices=dict(choices or {}), example=example,
-                       source=source),
+                       source=source, kind=kind),
     )  # fmt: skip
 
 

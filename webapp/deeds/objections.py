@@ -22,7 +22,7 @@ class ObjectionBody(Body):
     real_name = text("Your real name", most=100, hint="as it is known here; it is not published")
     claim = text("What is objected to", area=True)
     evidence = text("Evidence", area=True)
-    files = texts("Deposited files", least=0, source="deposits", hint="digests")
+    files = texts("Deposited files", least=0, source="deposits")
 
 
 @deed("objection.raise", "/applications/<application_number>/objections", "Object",

@@ -48,73 +48,62 @@ class AttachmentBody(Body):
                   source="deposits")  # fmt: skip
 
 
-class AppliedBody(Body):
-    """What every application about a registration says."""
-
-    statement = text("Statement of the applicant", area=True)
-    proof = text("What proves it", area=True)
-    attachments = rows("Files to the materials", AttachmentBody, least=0)
-    amends = text("Mends the returned application", most=40, required=False, blank=True)
-
-
-class ContentBody(AppliedBody):
-    """A change 变更: what is to be another; what is left empty stays."""
-
-    ground = text("Ground", choices=GROUNDS["change"])
-    title = text("Title", most=200, required=False, blank=True)
-    summary = text("Summary", area=True, required=False, blank=True)
-    resources = texts("Resources", source="resources", hint="catalogue codes", least=0)
-    data = texts("Deposited files", source="deposits", hint="digests", least=0)
+def _body(name: str, doc: str, **own: fields.Field[Any]) -> type[Body]:
+    """The body of an application about a registration: its own fields, then those that all have."""
+    shared: dict[str, Any] = {
+        "statement": text("Statement of the applicant", area=True),
+        "proof": text("What proves it", area=True),
+        "attachments": rows("Files to the materials", AttachmentBody, least=0),
+        "amends": text("Mends the returned application", most=40, required=False, blank=True,
+                       kind="hidden"),
+    }  # fmt: skip
+    return type(name, (Body,), {"__doc__": doc, **own, **shared})
 
 
-class CorrectionBody(ContentBody):
-    """A correction 更正."""
-
-    ground = text("Ground", choices=GROUNDS["correction"])
+def _ground(type_: str) -> fields.Field[Any]:
+    return text("Ground", choices=GROUNDS[type_])
 
 
-class CancellationBody(AppliedBody):
-    """A cancellation 注销."""
+def _content_fields() -> dict[str, Any]:
+    return {
+        "title": text("Title", most=200, required=False, blank=True, hint=UNCHANGED),
+        "summary": text("Summary", area=True, required=False, blank=True, hint=UNCHANGED),
+        "resources": texts("Resources", source="resources", hint="catalogue codes", least=0),
+        "data": texts("Deposited files", source="deposits", least=0),
+    }
 
-    ground = text("Ground", choices=GROUNDS["cancellation"])
 
-
-class RenewalBody(AppliedBody):
-    """A renewal 续展."""
-
-    years = fields.Integer(
+UNCHANGED = "left empty, it stays as it is"
+ContentBody = _body("ContentBody", "A change 变更.", ground=_ground("change"), **_content_fields())
+CorrectionBody = _body(
+    "CorrectionBody", "A correction 更正.", ground=_ground("correction"), **_content_fields()
+)
+CancellationBody = _body("CancellationBody", "A cancellation 注销.", ground=_ground("cancellation"))
+RenewalBody = _body(
+    "RenewalBody", "A renewal 续展.",
+    years=fields.Integer(
         required=True,
-        validate=validate.Range(
-            1, YEARS_MAX, error=said(MISSHAPEN, f"number from 1 to {YEARS_MAX}")
-        ),
+        validate=validate.Range(1, YEARS_MAX, error=said(MISSHAPEN, f"number from 1 to {YEARS_MAX}")),
         metadata={"title": "Years", "hint": "counted from the day after it would end"},
-    )
-    agreement = text("Operation agreement", most=40, required=False, blank=True, source="agreements",
-                     hint="a new one, if the old one ends")  # fmt: skip
-
-
-class TransferBody(AppliedBody):
-    """A transfer 转移."""
-
-    party = text("Receiving organisation", most=18, source="parties", hint="its social credit code")
-    address = text("The receiver's address on chain", most=42, example="0x…")
-    agreement = text("The receiver's operation agreement", most=40, required=False, blank=True)
-
-
-class LicenceRecordBody(AppliedBody):
-    """A licence 许可, registered."""
-
-    party = text("Licensee", most=18, source="parties", hint="its social credit code")
-    right = text("Right", choices=RIGHTS)
-    from_on = day_field("First day")
-    until_on = day_field("Last day")
-    terms = text("Terms of the licence", area=True)
-
-
-class DisputeBody(AppliedBody):
-    """An objection 异议, registered."""
-
-    terms = text("What is objected to", area=True)
+    ),
+    agreement=text("Operation agreement", most=40, required=False, blank=True, source="agreements",
+                   hint="a new one, if the old one ends"),
+)  # fmt: skip
+TransferBody = _body(
+    "TransferBody", "A transfer 转移.",
+    party=text("Receiving organisation", most=18, source="parties", hint="its social credit code"),
+    address=text("The receiver's address on chain", most=42, example="0x…"),
+    agreement=text("The receiver's operation agreement", most=40, required=False, blank=True),
+)  # fmt: skip
+LicenceRecordBody = _body(
+    "LicenceRecordBody", "A licence 许可, registered.",
+    party=text("Licensee", most=18, source="parties", hint="its social credit code"),
+    right=text("Right", choices=RIGHTS), from_on=day_field("First day"),
+    until_on=day_field("Last day"), terms=text("Terms of the licence", area=True),
+)  # fmt: skip
+DisputeBody = _body(
+    "DisputeBody", "An objection 异议, registered.", terms=text("What is objected to", area=True)
+)
 
 
 class FoundBody(Body):

@@ -15,6 +15,7 @@ from ledger.registration import Deposit
 from webapp.language import tr
 
 BLANK_ROWS = 1
+CHOSEN = {"text": "select", "lines": "checks"}  # how a field is shown whose values are offered
 Choices = Callable[[str], list[tuple[str, str]]]
 
 
@@ -45,7 +46,7 @@ def fields_of(
         offered = [(v, tr(label)) for v, label in told.get("choices", {}).items()]
         if not offered and told.get("source"):
             offered = choices(str(told["source"]))
-            kind = "select" if offered and kind == "text" else kind
+            kind = CHOSEN.get(kind, kind) if offered else kind
         rows: list[list[FormField]] = []
         if kind == "group":
             rows = [fields_of(type(one.schema), value or {}, errors, choices, f"{at}.")]  # type: ignore[attr-defined]
@@ -55,6 +56,9 @@ def fields_of(
                 fields_of(type(one.inner.schema), row, errors, choices, f"{at}.{n}.")  # type: ignore[attr-defined]
                 for n, row in enumerate(given)
             ]
+            if not one.required:  # a row that is left empty is none
+                for inner in (inner for row in rows for inner in row):
+                    inner.required = False
         elif kind == "document" and isinstance(value, Mapping):
             value = yaml.safe_dump(dict(value), allow_unicode=True, sort_keys=False)
         hint = str(told.get("hint", ""))

@@ -94,6 +94,7 @@ def about_application(session: Session, row: Application) -> dict[str, Any]:
         "mend_address": _mend_address(session, row),
         "objections": _objections(session, row),
         "rules": profile(row.profile),
+        "seven": _seven(session, row),
         "target": session.get(Registration, row.registration_id) if row.registration_id else None,
         "type_name": type_of(row),
         "quality": [quality_of(one) for one in row.quality],
@@ -114,6 +115,14 @@ def ground_of(type_: str, ground: str | None) -> str:
     """A ground in words."""
     known = register.GROUNDS.get(type_, {})
     return tr(known[ground]) if ground in known else ""
+
+
+def _seven(session: Session, row: Application) -> dict[str, Any]:
+    """The seven materials: the application's own, or those of the first registration that it is about."""
+    if row.registration_id is None:
+        return row.materials
+    target = session.get_one(Registration, row.registration_id)
+    return session.get_one(Application, target.application_id).materials
 
 
 def _asked(session: Session, row: Application) -> list[tuple[str, str]]:
