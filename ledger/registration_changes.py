@@ -38,10 +38,13 @@ from ledger.registration import (
     decide,
     grade_of,
     name_attachment_faults,
+    name_grade_faults,
+    name_holders,
     name_scope_faults,
     new_number,
     owners,
     require_noticed,
+    require_one_holder,
     require_seconded,
 )
 from ledger.registration_profiles import in_use, profile
@@ -214,6 +217,9 @@ def _content(
         name_scope_faults(
             session, faults, registration.party_id, agreement, registration.object, ids
         )
+        name_grade_faults(session, faults, in_use(session), ids)
+        if "holding" in registration.rights and registration.object == "resource":
+            name_holders(session, faults, ids, registration)
     if asked.deposits:
         wanted["deposit_ids"] = [one.id for one in asked.deposits]
     if not wanted:
@@ -390,6 +396,8 @@ def conclude(
         )
     _require_undisputed(registration, application.type)
     _require_agreed(session, registration, application, today)
+    if "resource_ids" in (application.asked or {}):
+        require_one_holder(session, registration, application.resource_ids, registration)
     decide(session, actor, application, "conclude")
     application.deadlines = {}
     log.append(session, application, "application.concluded", actor.member_id, reason=finding)
