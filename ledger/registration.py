@@ -316,9 +316,9 @@ def faults_in(
     if object_kind == "product" and agreement is None:
         faults.name_fault("a product of public data needs its operation agreement", at="agreement")
     name_scope_faults(session, faults, actor.party_id, agreement, object_kind, resource_ids, scenes)
-    _name_grade_faults(session, faults, rules, resource_ids)
+    name_grade_faults(session, faults, rules, resource_ids)
     if "holding" in rights and object_kind == "resource":
-        _name_holders(session, faults, resource_ids, besides)
+        name_holders(session, faults, resource_ids, besides)
     for place, one in enumerate(joint):
         if one.id == actor.party_id or one.id in {other.id for other in joint[:place]}:
             faults.name_fault("{name} stands there twice", at=f"joint.{place}", name=one.name)
@@ -344,7 +344,7 @@ def name_scope_faults(
                 )  # fmt: skip
 
 
-def _name_grade_faults(
+def name_grade_faults(
     session: Session, faults: Faults, rules: Profile, resource_ids: Sequence[str]
 ) -> None:
     """Resources of a grade that is never registered."""
@@ -358,26 +358,28 @@ def _name_grade_faults(
         )  # fmt: skip
 
 
-def _name_holders(
-    session: Session, faults: Faults, resource_ids: Sequence[str], besides: Application | None
-) -> None:
-    """Resources whose right to hold is registered, or applied for, already: it has one holder."""
+def name_holders(
+    session: Session, faults: Faults, resource_ids: Sequence[str],
+    besides: Application | Registration | None, *, applied_for: bool = True,
+) -> None:  # fmt: skip
+    """Resources whose right to hold is registered, or applied for, already: it has one holder.
+
+    `besides` is the application or registration that it is asked for.
+    """
     open_states = ("submitted", "in_review", "reviewed", "on_notice", "objection_review")
+    applied = select(Application).where(
+        Application.type == "first", Application.object == "resource",
+        Application.state.in_(open_states),
+    )  # fmt: skip
+    coded = select(Registration).where(
+        Registration.object == "resource", Registration.state.in_(IN_FORCE)
+    )
     taken: dict[str, str] = {}
-    for row in session.scalars(
-        select(Application).where(
-            Application.type == "first", Application.object == "resource",
-            Application.state.in_(open_states),
-        )
-    ):  # fmt: skip
+    for row in session.scalars(applied) if applied_for else ():
         if "holding" in row.rights and (besides is None or row.id != besides.id):
             taken |= dict.fromkeys(row.resource_ids, row.number)
-    for held in session.scalars(
-        select(Registration).where(
-            Registration.object == "resource", Registration.state.in_(IN_FORCE)
-        )
-    ):
-        if "holding" in held.rights:
+    for held in session.scalars(coded):
+        if "holding" in held.rights and (besides is None or held.id != besides.id):
             taken |= dict.fromkeys(held.resource_ids, held.code)
     for resource_id in sorted(set(resource_ids) & set(taken)):
         known = session.get(Resource, resource_id)
@@ -386,6 +388,23 @@ def _name_holders(
             at="rights", resource=resource_id if known is None else known.code,
             number=taken[resource_id],
         )  # fmt: skip
+
+
+def require_one_holder(
+    session: Session, held: Application | Registration, resource_ids: Sequence[str],
+    besides: Application | Registration,
+) -> None:  # fmt: skip
+    """Raise Conflict when the right to hold one of the resources was registered meanwhile."""
+    if "holding" not in held.rights or held.object != "resource":
+        return
+    faults = Faults()
+    for row in session.scalars(
+        select(Resource).where(Resource.id.in_(list(resource_ids))).order_by(Resource.id)
+    ):
+        lock(session, row)  # two that compete do not both get it
+    name_holders(session, faults, resource_ids, besides, applied_for=False)
+    if faults:
+        raise Conflict("The application lacks or breaks: {faults}.", faults=faults)
 
 
 def name_attachment_faults(
@@ -540,6 +559,10 @@ def pass_review(
             items=", ".join(failed),
         )
     decide(session, actor, application, "pass")
+    barred = Faults()  # a resource may have been graded since
+    name_grade_faults(session, barred, profile(application.profile), application.resource_ids)
+    if barred:
+        raise Conflict("The application lacks or breaks: {faults}.", faults=barred)
     application.grade = grade_of(session, application.resource_ids)
     second = needs_second(application)
     application.review = {
@@ -688,15 +711,7 @@ def code(
     require_noticed(application, today)
     if application.agreement_id != (agreement.id if agreement else None):
         raise Invalid("Application {number} names another agreement.", number=application.number)
-    if "holding" in application.rights and application.object == "resource":
-        faults = Faults()
-        for row in session.scalars(
-            select(Resource).where(Resource.id.in_(application.resource_ids)).order_by(Resource.id)
-        ):
-            lock(session, row)  # two competing applications are not both coded
-        _name_holders(session, faults, application.resource_ids, application)
-        if faults:
-            raise Conflict("The application lacks or breaks: {faults}.", faults=faults)
+    require_one_holder(session, application, application.resource_ids, application)
     rules = profile(application.profile)
     until = years_after(today, rules.validity_years)
     if agreement is not None:

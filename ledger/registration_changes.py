@@ -38,10 +38,13 @@ from ledger.registration import (
     decide,
     grade_of,
     name_attachment_faults,
+    name_grade_faults,
+    name_holders,
     name_scope_faults,
     new_number,
     owners,
     require_noticed,
+    require_one_holder,
     require_seconded,
 )
 from ledger.registration_profiles import in_use, profile
@@ -155,11 +158,7 @@ def _require_free(
             "Registration {code} is {state}: nothing can be applied for.",
             code=registration.code, state=registration.state,
         )  # fmt: skip
-    if type_ in BARRED_BY_DISPUTE and registration.disputes:
-        raise Conflict(
-            "Registration {code} bears an objection ({numbers}) that is not settled.",
-            code=registration.code, numbers=", ".join(registration.disputes),
-        )  # fmt: skip
+    _require_undisputed(registration, type_)
     other = session.scalar(
         select(Application.number)
         .where(Application.registration_id == registration.id, Application.state.in_(OPEN_STATES),
@@ -173,6 +172,14 @@ def _require_free(
         )  # fmt: skip
     if amends is not None and (amends.registration_id != registration.id or amends.type != type_):
         raise Conflict("Application {number} is about something else.", number=amends.number)
+
+
+def _require_undisputed(registration: Registration, type_: str) -> None:
+    if type_ in BARRED_BY_DISPUTE and registration.disputes:
+        raise Conflict(
+            "Registration {code} bears an objection ({numbers}) that is not settled.",
+            code=registration.code, numbers=", ".join(registration.disputes),
+        )  # fmt: skip
 
 
 def _consents(
@@ -210,6 +217,9 @@ def _content(
         agreement = _agreement_of(session, registration)
         name_scope_faults(session, faults, registration.party_id, agreement, registration.object, ids,
                           registration.scenes or [])  # fmt: skip
+        name_grade_faults(session, faults, in_use(session), ids)
+        if "holding" in registration.rights and registration.object == "resource":
+            name_holders(session, faults, ids, registration)
     if asked.deposits:
         wanted["deposit_ids"] = [one.id for one in asked.deposits]
     if not wanted:
@@ -256,6 +266,8 @@ def _renewal(
                 "agreement {number} ends on {until}: renew it first, and name the new one",
                 at="agreement", number=agreement.number, until=agreement.until_on,
             )  # fmt: skip
+        else:
+            _name_not_in_force(faults, agreement, last + timedelta(days=1))
     return {
         "agreement_id": agreement.id if agreement else None,
         "until_on": until.isoformat(),
@@ -284,10 +296,7 @@ def _transfer(
                               number=agreement.number)  # fmt: skip
         name_scope_faults(session, faults, agreement.operator_id, agreement, registration.object,
                           registration.resource_ids, registration.scenes or [])  # fmt: skip
-        try:
-            require_in_force(agreement, today)
-        except Invalid as error:
-            faults.name_fault(error.template, at="agreement", **error.facts)
+        _name_not_in_force(faults, agreement, today)
     return {
         "address": asked.address, "agreement_id": agreement.id if agreement else None,
         "party_id": party.id if party else None,
@@ -323,6 +332,13 @@ def _objection(
     if not asked.terms.strip():
         faults.name_fault("{key} ({zh})", at="terms", key="terms", zh="异议事项")
     return {"claim": asked.terms.strip()}
+
+
+def _name_not_in_force(faults: Faults, agreement: Agreement, on: date) -> None:
+    try:
+        require_in_force(agreement, on)
+    except Invalid as error:
+        faults.name_fault(error.template, at="agreement", **error.facts)
 
 
 def _other(faults: Faults, registration: Registration, party: Party | None) -> Party | None:
@@ -378,6 +394,10 @@ def conclude(
             "Application {number} lacks a consent, and no file shows that the subject erred.",
             number=application.number,
         )
+    _require_undisputed(registration, application.type)
+    _require_agreed(session, registration, application, today)
+    if "resource_ids" in (application.asked or {}):
+        require_one_holder(session, registration, application.resource_ids, registration)
     decide(session, actor, application, "conclude")
     application.deadlines = {}
     log.append(session, application, "application.concluded", actor.member_id, reason=finding)
@@ -388,6 +408,16 @@ def conclude(
     log.append(session, registration, f"registration.{kind}", actor.member_id, reason=finding)
     session.flush()
     return registration
+
+
+def _require_agreed(
+    session: Session, registration: Registration, application: Application, today: date
+) -> None:
+    """Raise Invalid when the agreement under which it is to go on has ended since it was applied for."""
+    days = {"renewal": local_date(registration.valid_until) + timedelta(days=1), "transfer": today}
+    if application.agreement_id is not None and application.type in days:
+        agreement = session.get_one(Agreement, application.agreement_id)
+        require_in_force(agreement, days[application.type])
 
 
 def _change_now(

@@ -42,6 +42,7 @@ from ledger.duties import Duty
 from ledger.errors import Conflict, Faults, Invalid
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.objections import Objection
 from ledger.parties import ROLES_OF_KIND, Account, Actor, Member, Party, may, require_active
 from ledger.registration import Application, Deposit, Registration
 from ledger.revenue import Scheme
@@ -105,8 +106,9 @@ HOLDINGS = (
     Holding(CatalogueImport, number="id", over=("applied", "rejected", "undone")),
     Holding(Agreement, ("implementer_id", "operator_id"), over=(*OVER, *NEVER)),
     Holding(Deposit, number="id"),
-    Holding(Application, over=("registered", "not_accepted", "terminated", "withdrawn")),
+    Holding(Application, over=("registered", "concluded", "not_accepted", "terminated", "withdrawn")),
     Holding(Registration, number="code", over=("cancelled", "revoked")),
+    Holding(Objection, over=("upheld", "dismissed", "withdrawn")),
     Holding(Demand, ("party_id", "department_id"), over=("closed", "withdrawn"),
             answers="department_id"),
     Holding(Exclusion, over=("rejected", "ended"), answers="party_id"),

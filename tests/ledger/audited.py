@@ -38,6 +38,7 @@ from ledger.store import new_id, open_engine
 from ledger.supervision import Audit, Difference, Ground
 from ledger.tables.events import read_events
 from tests.conftest import CHECKER_KEYS, ORIGIN, Town
+from tests.ledger import registrations
 from webapp.audits import ground_of_home
 from webapp.cli.house import make_home, running_node
 from webapp.home import Home, clock
@@ -158,6 +159,10 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
             resource_ids=agreement.resource_ids, from_on=town.now.date() - timedelta(days=400)
         )
     )
+    registered = town.get(registration.Registration, _voucher(town, licence))
+    registrations.conclude(town, registrations.apply(town, "correction", registered))
+    registrations.apply(town, "change", registered)
+    registrations.object_to(town, town.application("on_notice"))
     settle()
     with town.deed() as session:
         for n in range(RESOURCES):

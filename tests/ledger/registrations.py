@@ -3,8 +3,17 @@
 from datetime import timedelta
 from typing import Any
 
-from ledger import catalogue, objections, register, registration, registration_changes, settings
+from ledger import (
+    agreements,
+    catalogue,
+    objections,
+    register,
+    registration,
+    registration_changes,
+    settings,
+)
 from ledger.agreements import Agreement
+from ledger.calendar import local_date, years_after
 from ledger.errors import Conflict
 from ledger.objections import Objection
 from ledger.registration import Application, Registration
@@ -26,6 +35,7 @@ def apply(
     registered: Any = None,
     login: str = "olga",
     ground: str = "",
+    amends: Application | None = None,
     **asked: Any,
 ) -> Application:
     """An application about a registration, submitted."""
@@ -40,9 +50,30 @@ def apply(
     default_ground, default = defaults.get(type_, ("", {}))
     made: Application = town.do(
         login, registration_changes.apply, registered, type_, ground=ground or default_ground,
-        asked=Asked(**{**default, **asked}), **WORDS,
+        asked=Asked(**{**default, **asked}), amends=amends, **WORDS,
     )  # fmt: skip
     return made
+
+
+def agreement_with(town: Town, login: str, **changes: Any) -> Agreement:
+    """A signed agreement of another operator, over the resources of the town."""
+    facts: dict[str, Any] = {
+        "elements": dict.fromkeys(agreements.ELEMENTS, "如约定"), "from_on": local_date(town.now),
+        "implementer": town.party("bureau"), "mode": "by_scene", "resource_ids": town.resources(),
+        "title": "授权运营协议", "until_on": years_after(local_date(town.now), 4),
+    }  # fmt: skip
+    made = town.do(login, agreements.propose, **{**facts, **changes})
+    town.do("paul", agreements.sign, made)
+    return row(town, Agreement, made.id)  # type: ignore[no-any-return]
+
+
+def registered_under(town: Town, agreement: Agreement) -> Registration:
+    """What olga registers under an agreement."""
+    made = town.do("olga", registration.submit, **town.application_facts(agreement))
+    passed(town, made)
+    town.do("rita", registration.give_notice, made)
+    town.later(days=21)
+    return town.do("rita", registration.code, made, agreement)  # type: ignore[no-any-return]
 
 
 def passed(town: Town, application: Application) -> Application:
@@ -92,9 +123,11 @@ def disputed(town: Town) -> Registration:
     return row(town, Registration, registered.id)  # type: ignore[no-any-return]
 
 
-def object_to(town: Town, application: Any, login: str = "mallory") -> Objection:
+def object_to(
+    town: Town, application: Any, login: str = "mallory", real_name: str = ""
+) -> Objection:
     made: Objection = town.do(
-        login, objections.raise_, application, real_name=login.title(), claim="权属不清",
+        login, objections.raise_, application, real_name=real_name or login.title(), claim="权属不清",
         evidence="见合同",
     )  # fmt: skip
     return made

@@ -144,6 +144,11 @@ def test_an_application_is_numbered_in_its_year_and_keeps_rights_in_one_order(to
 # ---------------------------------------------------------------- deadlines
 
 
+def counted(start: str, days: int, on: str) -> dict[str, Any]:
+    """A deadline that runs, as it is stored."""
+    return {"days": days, "from": start, "left": None, "on": on, "provisional": False}
+
+
 @pytest.mark.parametrize(
     ("day", "accept_by", "review_by", "notice_until"),
     [
@@ -158,16 +163,16 @@ def test_terms_are_working_days_over_the_holidays(
 ) -> None:
     town.now = at(day)
     made = town.application()
-    assert made.deadlines == {"accept": {"on": accept_by, "provisional": False}}
+    assert made.deadlines == {"accept": counted(day, 3, accept_by)}
     town.do("rita", registration.accept, made)
-    assert now_of(town, made).deadlines == {"review": {"on": review_by, "provisional": False}}
+    assert now_of(town, made).deadlines == {"review": counted(day, 20, review_by)}
     town.do("rita", registration.pass_review, made, formal="全", compliance=compliance())
     assert now_of(town, made).deadlines == {}
     town.do("rita", registration.give_notice, made)
     notice = now_of(town, made).notice
     assert notice["from"] == day
-    assert notice["until"] == {"on": notice_until, "provisional": False}
-    assert set(notice) == {"from", "subject", "summary", "title", "type", "until"}
+    assert notice["until"] == counted(day, 10, notice_until)
+    assert set(notice) == {"from", "subject", "subjects", "summary", "title", "type", "until"}
 
 
 def test_a_term_into_an_unpublished_year_is_provisional(town: Town) -> None:
@@ -200,7 +205,7 @@ def test_a_return_names_all_gaps_at_once_and_a_resubmission_restarts_the_clock(t
         **{**town.application_facts(), "title": "补正后的产品", "resubmits": returned},
     )  # fmt: skip
     assert (again.id, again.number, again.state) == (made.id, made.number, "submitted")
-    assert again.deadlines == {"accept": {"on": "2026-03-12", "provisional": False}}
+    assert again.deadlines == {"accept": counted("2026-03-09", 3, "2026-03-12")}
     assert again.title == "补正后的产品"
     fresh = town.application()
     assert fresh.number == "SQ2026-000002", "a resubmission takes no new number"
@@ -365,16 +370,30 @@ def test_nothing_is_coded_under_another_agreement_than_the_application_names(
     assert town.snapshot() == before
 
 
-def test_a_resource_may_be_registered_without_agreement(town: Town) -> None:
-    facts = {**town.application_facts(), "agreement": None, "object_kind": "resource"}
-    made = town.do("olga", registration.submit, **facts)
+def test_a_resource_may_be_registered_without_agreement_by_the_body_that_provides_it(
+    town: Town,
+) -> None:
+    facts = {
+        **town.application_facts(), "agreement": None, "deposits": [town.deposit("paul")],
+        "object_kind": "resource", "rights": ["holding"],
+    }  # fmt: skip
+    made = town.do("paul", registration.submit, **facts)
     town.do("rita", registration.accept, made)
     town.do("rita", registration.pass_review, made, formal="全", compliance=compliance())
     town.do("rita", registration.give_notice, made)
     town.later(days=21)
     registered = town.do("rita", registration.code, made, None)
-    assert registered.agreement_id is None
+    assert (registered.agreement_id, registered.party_id) == (None, town.parties["bureau"])
     assert local_date(registered.valid_until) == years_after(local_date(town.now), 3)
+
+
+def test_a_resource_of_another_body_needs_the_agreement_that_opens_it(town: Town) -> None:
+    facts = {**town.application_facts(), "object_kind": "resource"}
+    assert refusal(town, {**facts, "agreement": None}) == "; ".join(
+        f"resource 307001001/00000{n} is held by another body: name the agreement that opens it"
+        for n in (1, 2)
+    )
+    assert town.do("olga", registration.submit, **facts).state == "submitted"
 
 
 # ---------------------------------------------------------------- codes that people type

@@ -50,7 +50,7 @@ from ledger.proof.trust import Trust, parse_trust
 from ledger.registration import coded
 from ledger.store import Answer
 from tests.conftest import CREDENTIAL_KEY, DEMO, LOG_KEY, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import neighbours, organisations
+from tests.ledger import neighbours, organisations, registrations
 from tests.ledger.neighbours import Neighbour
 from tests.web.conftest import PASSWORD, Site
 from tests.web.test_matrix import (
@@ -224,6 +224,87 @@ def on_application(state: str, login: str = "rita", **body: Any) -> Callable[[Si
         return Request(login, {"application_number": made.number}, body, other=other)
 
     return make
+
+
+def about(type_: str, ground: str = "", **body: Any) -> Callable[[Site], Request]:
+    """An application about a registration of olga's."""
+
+    def make(site: Site) -> Request:
+        registrations.profile(site.town, "shenzhen")  # it has every type
+        code = site.town.registration().code
+        whole = {"statement": "如申请", "proof": "见附件", "attachments": [], **body}
+        if ground:
+            whole["ground"] = ground
+        login = "mallory" if type_ == "objection" else "olga"
+        return Request(login, {"registration_code": code}, whole, other={"statement": "另一申请"})
+
+    return make
+
+
+def a_renewal(site: Site) -> Request:
+    town = site.town
+    soon = town.agreement(until_on=local_date(town.now) + timedelta(days=60))
+    registered = registrations.registered_under(town, soon)
+    body = {"statement": "如申请", "proof": "见附件", "attachments": [], "years": 1,
+            "agreement": town.agreement().number}  # fmt: skip
+    return Request(
+        "olga", {"registration_code": registered.code}, body, other={"statement": "另一申请"})  # fmt: skip
+
+
+def a_transfer(site: Site) -> Request:
+    theirs = registrations.agreement_with(site.town, "mallory").number
+    body = {"party": PARTIES["bank"][2], "address": fresh_address(), "agreement": theirs}
+    return about("transfer", **body)(site)
+
+
+def a_registered_licence(site: Site) -> Request:
+    body = {"party": PARTIES["bank"][2], "right": "use", "terms": "一年",
+            "from_on": day(site.town, days=30), "until_on": day(site.town, days=60)}  # fmt: skip
+    return about("licence", **body)(site)
+
+
+def on_stage(
+    login: str, stage: Callable[[Town], Any], key: str, **body: Any
+) -> Callable[[Site], Request]:
+    """A deed on what a stage has made ready; its key is the number or the code."""
+
+    def make(site: Site) -> Request:
+        made = stage(site.town)
+        name = made.code if key == "registration_code" else made.number
+        other = {one: "另一理由" for one in ("reason", "finding") if one in body}
+        return Request(login, {key: name}, body, other=other)
+
+    return make
+
+
+def a_cancellation(town: Town) -> Any:
+    return registrations.passed(town, registrations.apply(town, "cancellation"))
+
+
+def an_important_one(town: Town) -> Any:
+    return registrations.passed(town, registrations.important(town))
+
+
+def an_objection(town: Town) -> Any:
+    return registrations.object_to(town, town.application("on_notice"))
+
+
+def an_inquiry(town: Town) -> Any:
+    registered = town.registration()
+    registrations.inquire(town, registered)
+    return registered
+
+
+def a_lift(site: Site) -> Request:
+    made = registrations.disputed(site.town)
+    body = {"application": made.disputes[0], "finding": "已和解"}
+    return Request("rob", {"registration_code": made.code}, body, other={"finding": "另一理由"})
+
+
+def a_real_name(site: Site) -> Request:
+    number = site.town.application("on_notice").number
+    body = {"real_name": "Mallory", "claim": "权属不清", "evidence": "见合同"}
+    return Request("mallory", {"application_number": number}, body, other={"claim": "另一理由"})
 
 
 def a_voucher(site: Site) -> Request:
@@ -752,6 +833,36 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "application.pass": on_application("in_review", formal="齐全", compliance=compliance()),
     "application.notice": on_application("reviewed"),
     "application.code": on_application("on_notice"),
+    "application.change": about("change", "product", title="另一名称"),
+    "application.correct": about("correction", "error", summary="更正后的摘要"),
+    "application.cancel": about("cancellation", "given_up_or_expired"),
+    "application.renew": a_renewal,
+    "application.transfer": a_transfer,
+    "application.licence": a_registered_licence,
+    "application.dispute": about("objection", terms="权属不清"),
+    "application.conclude": on_stage("rita", a_cancellation, "application_number", finding="属实"),
+    "application.second": on_stage("rob", an_important_one, "application_number", finding="属实"),
+    "application.doubt": on_stage("rob", an_important_one, "application_number", reason="不足"),
+    "application.consent": on_stage(
+        "olga",
+        lambda t: registrations.apply(t, "correction", login="mallory"),
+        "application_number",
+    ),
+    "objection.raise": a_real_name,
+    "objection.uphold": on_stage("rob", an_objection, "objection_number", finding="成立"),
+    "objection.dismiss": on_stage("rob", an_objection, "objection_number", finding="不成立"),
+    "objection.withdraw": on_stage("mallory", an_objection, "objection_number", reason="和解"),
+    "registration.inquire": on_stage(
+        "rita", lambda t: t.registration(), "registration_code", reason="举报"
+    ),
+    "registration.clear": on_stage("rob", an_inquiry, "registration_code", finding="无误"),
+    "registration.revoke": on_stage(
+        "rob", an_inquiry, "registration_code", ground="tampering", finding="篡改"
+    ),
+    "registration.cancel": on_stage(
+        "rob", an_inquiry, "registration_code", ground="lost", finding="灭失"
+    ),
+    "registration.lift": a_lift,
     "application.withdraw": on_application("in_review", "olga", reason="另行申请"),
     "voucher.issue": a_voucher,
     "voucher.suspend": on_voucher("rita"),

@@ -33,6 +33,7 @@ from ledger import (
     messages,
     motions,
     parties,
+    register,
     registration,
     revenue,
     witnesses,
@@ -43,7 +44,7 @@ from ledger.chain.keys import address_of
 from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Actor, Member
 from ledger.registration import coded
 from tests.conftest import DEMO, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import neighbours, organisations
+from tests.ledger import neighbours, organisations, registrations
 from tests.web.conftest import TOKEN, Site
 from tests.web.test_usage import usage_batch
 from tests.witness import LittleWitness
@@ -348,6 +349,8 @@ def furnish(site: Site) -> Stage:
         "method": "cost",
         "name": "cost",
         "number": voucher.number,
+        "objection_number": registrations.object_to(
+            town, town.application("on_notice"), "anna").number,
         "order": licence.order_reference,
         "peer_id": neighbour.id,
         "recognition_id": neighbours.recognise(town, near.bundle).id,
@@ -515,6 +518,10 @@ NO_DECISIONS = {
     "agreement.keep": "either side's own, also his who proposed the end",
     "agreement.hand_back": "the operator's own",
     "application.withdraw": "the applicant's own",
+    "application.consent": "the consenting organisation's own",
+    "objection.withdraw": "his who raised it",
+    "registration.inquire": "opens a verification: what follows is another person's",
+    "registration.lift": "on what somebody else applied for, which was reviewed",
     "licence.revoke": "the seller's own",
     "catalogue.undo": "the data authority's, also of what it made; a new change set with its reason",
     **{f"demand.{verb}": "the demander's own" for verb in ("close", "appeal", "withdraw")},
@@ -724,6 +731,48 @@ def _supply() -> dict[str, Any]:
     return {"resource": "307001001/000001", "mode": "file", "by_on": "2099-01-01"}
 
 
+def second_look(town: Town, login: str) -> dict[str, str]:
+    """An application about important data whose review somebody has passed."""
+    made = registrations.important(town)
+    town.do("rita", registration.accept, made)
+    _as_registrar(
+        town, login, registration.pass_review, made, formal="齐全", compliance=compliance()
+    )
+    return {"application_number": made.number}
+
+
+def about_registration(town: Town, login: str) -> dict[str, str]:
+    """A cancellation that somebody of the operator applied for, reviewed."""
+    made = registrations.passed(
+        town, registrations.apply(town, "cancellation", town.registration(), login))  # fmt: skip
+    return {"application_number": made.number}
+
+
+def objection(town: Town, login: str) -> dict[str, str]:
+    """An objection that somebody raised under his real name."""
+    made = registrations.object_to(town, town.application("on_notice"), login, login)
+    return {"objection_number": made.number}
+
+
+def inquiry(town: Town, login: str) -> dict[str, str]:
+    """A registration that somebody began to verify."""
+    registered = town.registration()
+    _as_registrar(town, login, register.inquire, registered, "举报")
+    return {"registration_code": registered.code}
+
+
+def _as_registrar(town: Town, login: str, verb: Any, *given: Any, **named: Any) -> None:
+    """A deed of the person when he still was a registrar of the registry."""
+    actor = town.actors[login]
+    town.actors[login] = replace(actor, party_id=town.parties["registry"])
+    town.do(login, verb, *given, **named)
+    town.actors[login] = actor
+
+
+def _finding(**more: str) -> Callable[[], dict[str, Any]]:
+    return lambda: {"finding": "经核实", **more}
+
+
 def _reason() -> dict[str, Any]:
     return {"reason": "依法"}
 
@@ -777,6 +826,15 @@ DECISIONS = {
         lambda: {"formal": "齐全", "compliance": compliance()}),
     "application.notice": Decision("operator", "registry", _application("reviewed")),
     "application.code": Decision("operator", "registry", _application("on_notice")),
+    "application.second": Decision("registry", "registry", second_look, _finding()),
+    "application.doubt": Decision("registry", "registry", second_look, _reason),
+    "application.conclude": Decision("operator", "registry", about_registration, _finding()),
+    "objection.uphold": Decision("firm", "registry", objection, _finding()),
+    "objection.dismiss": Decision("firm", "registry", objection, _finding()),
+    "registration.clear": Decision("registry", "registry", inquiry, _finding()),
+    "registration.revoke": Decision(
+        "registry", "registry", inquiry, _finding(ground="tampering")),
+    "registration.cancel": Decision("registry", "registry", inquiry, _finding(ground="lost")),
     "appraisal.approve": Decision("firm", "firm", _appraisal),
     "appraisal.reject": Decision("firm", "firm", _appraisal, _reason),
     "scheme.agree": Decision("operator", "bureau", _scheme),
