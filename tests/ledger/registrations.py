@@ -59,7 +59,7 @@ def agreement_with(town: Town, login: str, **changes: Any) -> Agreement:
     """A signed agreement of another operator, over the resources of the town."""
     facts: dict[str, Any] = {
         "elements": dict.fromkeys(agreements.ELEMENTS, "如约定"), "from_on": local_date(town.now),
-        "implementer": town.party("bureau"), "mode": "by_scene", "resource_ids": town.resources(),
+        "implementer": town.party("bureau"), "mode": "whole", "resource_ids": town.resources(),
         "title": "授权运营协议", "until_on": years_after(local_date(town.now), 4),
     }  # fmt: skip
     made = town.do(login, agreements.propose, **{**facts, **changes})
