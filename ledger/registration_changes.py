@@ -110,7 +110,9 @@ def apply(
         choices = "; ".join(f"{key} ({zh})" for key, zh in kind.grounds.items())
         faults.name_fault("the ground must be one of {choices}", at="ground", choices=choices)
     name_attachment_faults(session, faults, actor.party_id, asked.attachments, MATERIALS)
-    wanted = CHECKS[type_](session, actor, faults, registration, asked, today)
+    # What was applied for in time may be mended after the registration's last day.
+    asked_on = today if amends is None else min(today, local_date(registration.valid_until))
+    wanted = CHECKS[type_](session, actor, faults, registration, asked, asked_on)
     if faults:
         raise Invalid("The application lacks or breaks: {faults}.", faults=faults)
     ids = list(wanted.get("resource_ids", registration.resource_ids))
@@ -402,6 +404,9 @@ def conclude(
     application.deadlines = {}
     log.append(session, application, "application.concluded", actor.member_id, reason=finding)
     kind = DONE[application.type]
+    move(
+        "registration", "change", registration.state
+    )  # not while it is verified, nor once it ended
     kind_of_move = "cancel" if application.type == "cancellation" else "change"
     registration.state = move("registration", kind_of_move, registration.state)
     APPLY[application.type](session, registration, application, dict(application.asked or {}))
