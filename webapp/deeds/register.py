@@ -232,6 +232,7 @@ dispute = _applied("objection", "dispute", "Have an objection registered", Dispu
 def conclude(
     desk: Desk, session: Session, actor: Actor, found: Application, finding: str
 ) -> dict[str, Any]:
+    """What it asked for is done, and the vouchers of the registration follow in the same deed."""
     made = registration_changes.conclude(session, actor, desk.now, found, finding)
     if found.type in FOLLOWED:
         asked = found.asked or {}
