@@ -151,7 +151,6 @@ MAY: dict[str, dict[str, str]] = {
         "finance_checker:any",
         "application.submit": "operator:own provider:own",
         "application.withdraw": "operator:own provider:own",
-        "application.amend": "operator:own provider:own",
         "application.consent": "operator:own provider:own",  # joint applicant, receiver, subject
         # about what is registered: by its subject; a correction and an objection by others too
         "application.change": "operator:own provider:own",

@@ -228,6 +228,9 @@ def send_back(
         raise Invalid("Say what is missing, all at once.")
     decide(session, actor, application, "return")
     application.review = {**application.review, "missing": list(missing)}
+    if application.type == "renewal":  # the registration does not wait for ever
+        days = profile(application.profile).days["amend"]
+        application.review["amend_by"] = clock(local_date(now), days)["on"]
     application.deadlines = {}
     log.append(
         session, application, "application.returned", actor.member_id, reason="; ".join(missing)

@@ -141,7 +141,7 @@ def apply(
             quality=[], state=move("application", "apply", None), **facts,
         )  # fmt: skip
     else:
-        may(actor, "application.amend", amends.party_id, f"Application {amends.number}")
+        may(actor, "application.submit", amends.party_id, f"Application {amends.number}")
         application = amends
         application.state = move("application", "amend", amends.state)
         for name, value in facts.items():

@@ -1,8 +1,9 @@
 """What an application lacks or breaks, named all at once, each with its place in what was given."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, String, false, or_, select, true, type_coerce
 from sqlalchemy.orm import Session
 
 from ledger import grading
@@ -23,6 +24,7 @@ from ledger.registration_rows import (
 from ledger.store import lock
 
 ATTACHMENTS_MAX = 50
+ASKED_AT_ONCE = 200
 ATTACHMENT_BYTES_MAX = 50 * 1024 * 1024
 
 
@@ -116,11 +118,12 @@ def name_holders(
     open_states = ("submitted", "in_review", "reviewed", "on_notice", "objection_review")
     applied = select(Application).where(
         Application.type == "first", Application.object == "resource",
-        Application.state.in_(open_states),
+        Application.state.in_(open_states), _names(Application.resource_ids, resource_ids),
     )  # fmt: skip
     coded = select(Registration).where(
-        Registration.object == "resource", Registration.state.in_(IN_FORCE)
-    )
+        Registration.object == "resource", Registration.state.in_(IN_FORCE),
+        _names(Registration.resource_ids, resource_ids),
+    )  # fmt: skip
     taken: dict[str, str] = {}
     for row in session.scalars(applied) if applied_for else ():
         if "holding" in row.rights and (besides is None or row.id != besides.id):
@@ -135,6 +138,14 @@ def name_holders(
             at="rights", resource=resource_id if known is None else known.code,
             number=taken[resource_id],
         )  # fmt: skip
+
+
+def _names(column: Any, resource_ids: Sequence[str]) -> ColumnElement[bool]:
+    """Rows that name one of the resources, as the database can tell; of very many all rows may."""
+    if len(resource_ids) > ASKED_AT_ONCE:
+        return true()
+    # The ids stand in the column's text, and no id is part of another.
+    return or_(false(), *(type_coerce(column, String).contains(one) for one in resource_ids))
 
 
 def require_one_holder(

@@ -305,8 +305,6 @@ VERBS: dict[str, Do] = {
     "application.transfer": apply("transfer", **TO_THE_BANK),
     "application.licence": apply("licence", **LICENCE),
     "application.dispute": apply("objection"),
-    "application.amend": lambda t, who, on: registrations.apply(
-        t, "change", on.returning, who, amends=on.returned),
     "application.conclude": lambda t, who, on: t.do(
         who, registration_changes.conclude, on.cancellation, "x"),
     "objection.raise": raise_objection,

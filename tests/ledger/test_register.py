@@ -230,3 +230,19 @@ def test_only_an_objection_that_it_bears_is_lifted(town: Town) -> None:
     assert (lifted.state, lifted.disputes) == ("under_inquiry", [])
     with pytest.raises(Invalid, match=r"it bears: -"):
         town.do("rob", register.lift, registered, application=number, finding="和解")
+
+
+def test_a_returned_renewal_keeps_the_lapse_away_until_the_day_to_mend_it_by(town: Town) -> None:
+    """Else a renewal that nobody mends would keep a registration for ever."""
+    registered = registrations.registered_under(town, town.agreement())
+    last = local_date(registered.valid_until)
+    town.now = at((last - timedelta(days=3)).isoformat())
+    longer = registrations.agreement_with(town, "olga")
+    made = registrations.apply(town, "renewal", registered, agreement=longer)
+    town.do("rita", registration.send_back, made, ["缺证明"])
+    returned = registrations.row(town, registration.Application, made.id)
+    by = date.fromisoformat(returned.review["amend_by"])
+    for day, count in ((by, 0), (by + timedelta(days=1), 1)):
+        town.now = at(day.isoformat())
+        with town.deed() as session:
+            assert register.lapse(session, town.now) == count
