@@ -23,7 +23,7 @@ EXPECTED_RECORDS = {
     "authorisation.consented": 1, "authorisation.issued": 1, "authorisation.requested": 1,
     "authorisation.withdrawn": 1,
     "catalogue.imported": 1, "entry.posted": 1, "evidence.deposited": 2, "licence.granted": 1,
-    "member.added": 11, "package.packed": 1, "party.added": 7, "payment.assigned": 1,
+    "member.added": 12, "package.packed": 1, "party.added": 7, "payment.assigned": 1,
     "payment.recorded": 1, "registration.coded": 1, "resource.listed": 1431, "scheme.agreed": 1,
     "scheme.proposed": 1, "statement.approved": 1, "statement.drafted": 1, "statement.posted": 1,
     "statement.proposed": 1, "use.counted": 1, "voucher.cancel": 1, "voucher.issued": 2, "voucher.used": 1,
