@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import log, vouchers
+from ledger import log, voucher_moves
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Invalid, Missing
 from ledger.parties import Actor, Party, may, party_by_uscc, require_other
@@ -89,13 +89,13 @@ def confirm(session: Session, actor: Actor, now: datetime, motion: Motion, issue
     log.append(session, motion, "motion.confirmed", actor.member_id)
     facts, ground = motion.facts, motion.ground
     if motion.verb == "split":
-        vouchers.split(session, actor, now, voucher, ground, issuer)
+        voucher_moves.split(session, actor, now, voucher, ground, issuer)
     elif motion.verb == "pledge":
         pledgee = party_by_uscc(session, facts["pledgee"])
-        vouchers.pledge(session, actor, now, voucher, pledgee, ground, issuer.origin)
+        voucher_moves.pledge(session, actor, now, voucher, pledgee, ground, issuer.origin)
     else:
         holder = _new_holder(session, voucher)
-        vouchers.transfer(
+        voucher_moves.transfer(
             session, actor, now, voucher, holder, facts["holder_address"], ground, issuer
         )
 

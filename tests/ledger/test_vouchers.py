@@ -251,10 +251,13 @@ def test_what_is_ended_stays_as_it_ended(
         set_raw(session, Voucher, issued, state=state, frozen=frozen)
         row = session.get_one(Voucher, issued.id)
         login = "gwen" if verb in ("freeze", "unfreeze") else "rita"
+        facts = (session, village.actors[login], village.now, row, verb, "依法", ORIGIN, BASIS)
+        if (state, frozen, verb) == ("revoked", True, "unfreeze"):
+            vouchers.change(*facts)  # or its registration were barred for ever
+            assert (row.state, row.frozen) == ("revoked", False)
+            return
         with pytest.raises(Conflict):
-            vouchers.change(
-                session, village.actors[login], village.now, row, verb, "依法", ORIGIN, BASIS
-            )  # fmt: skip
+            vouchers.change(*facts)
         assert (row.state, row.frozen) == (state, frozen)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ledger import authorisations, handoff, log, motions, papers, uses, vouchers
+from ledger import authorisations, handoff, log, motions, papers, uses, voucher_moves, vouchers
 from ledger.catalogue import Resource
 from ledger.chain import outbox
 from ledger.proof import credential as credentials
@@ -109,7 +109,7 @@ def set_registration(site: Site, voucher: Voucher, **facts: Any) -> None:
 
 def follow(site: Site, voucher: Voucher, what: str, **facts: Any) -> None:
     registration = site.get(Registration, voucher)
-    site.do("rob", vouchers.follow, registration, what, issuer(site), reason="依法", **facts)
+    site.do("rob", voucher_moves.follow, registration, what, issuer(site), reason="依法", **facts)
 
 
 def test_a_renewed_voucher_is_good_until_later_under_the_same_number(site: Site) -> None:
@@ -182,7 +182,7 @@ def test_a_split_puts_one_voucher_for_each_right_in_the_place_of_one(site: Site)
 def test_killed_amid_a_split_it_takes_effect_once(site: Site) -> None:
     voucher = site.issue()
     settle(site)
-    site.do("rita", vouchers.supersede, voucher, "变更登记", issuer(site))
+    site.do("rita", voucher_moves.supersede, voucher, "变更登记", issuer(site))
     worker = site.worker()
     worker.carry(clock())  # sent; the process dies before it sees the event
     (number,) = fresh(site, voucher).successors or [""]
@@ -217,17 +217,19 @@ def test_a_pledge_stands_on_chain_until_its_release(site: Site) -> None:
             row = session.get_one(Resource, one)
             row.provider_id = None
             log.append(session, row, "resource.changed", "system")
-    site.do("rita", vouchers.pledge, voucher, site.party("bank"), "质押合同", issuer(site).origin)
+    site.do(
+        "rita", voucher_moves.pledge, voucher, site.party("bank"), "质押合同", issuer(site).origin
+    )
     settle(site)
     assert on_chain(site, voucher)["flags"] == 1
-    site.do("rita", vouchers.release, voucher, "清偿", issuer(site).origin)
+    site.do("rita", voucher_moves.release, voucher, "清偿", issuer(site).origin)
     settle(site)
     assert on_chain(site, voucher)["flags"] == 0
 
 
 def test_a_lost_key_is_replaced_by_another_of_the_same_holder(site: Site) -> None:
     voucher = site.issue()
-    site.do("rita", vouchers.replace_key, voucher, OTHER, "密钥遗失", issuer(site).origin)
+    site.do("rita", voucher_moves.replace_key, voucher, OTHER, "密钥遗失", issuer(site).origin)
     site.worker().drain()
     held = on_chain(site, voucher)
     assert (held["holder"], held["digest"]) == (OTHER, digest_bytes(voucher.digest))
