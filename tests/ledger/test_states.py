@@ -119,12 +119,13 @@ def resolve_alarm(town: Town, row: Any) -> None:
 
 
 def voucher_verb(verb: str) -> Callable[[Town, Any], None]:
-    def change(town: Town, row: Any) -> None:
-        if verb == "unfreeze":
-            town.change("freeze", row)
-        town.change(verb, row)
+    return lambda town, row: town.change(verb, row)
 
-    return change
+
+def frozen_voucher(town: Town) -> Any:
+    made = town.voucher()
+    town.change("freeze", made)
+    return made
 
 
 def renew_voucher(town: Town, row: Any) -> None:
@@ -497,6 +498,8 @@ MADE_FOR: dict[tuple[str, str, str], Callable[[Town], Any]] = {
     },
     ("application", "second", "reviewed"): registrations.important,
     ("application", "doubt", "reviewed"): registrations.important,
+    **{("voucher", "unfreeze", state): frozen_voucher for state in MOVES["voucher"]["unfreeze"]
+       if state},
     ("registration", "lift", "registered"): registrations.disputed,
     ("registration", "lift", "under_inquiry"): registrations.disputed,
 }  # fmt: skip
@@ -603,14 +606,9 @@ def test_a_legal_move_is_one_record_and_ends_in_its_state(
     village: Town, machine: str, state: str, verb: str
 ) -> None:
     row = in_state(village, machine, state, verb)
-    if verb == "unfreeze":
-        village.change("freeze", row)
     before = record_count(village, row)
     assert row.state == state
-    if verb == "unfreeze":
-        village.change("unfreeze", row)
-    else:
-        VERBS[machine, verb](village, row)
+    VERBS[machine, verb](village, row)
     after = now_of(village, row)
     assert after.state == MOVES[machine][verb][state]
     assert record_count(village, row) == before + 1
@@ -635,8 +633,6 @@ def test_an_illegal_move_is_a_conflict_and_changes_nothing(
     row = stood[case]
     assert row.state == state
     act: Callable[[Town, Any], Any] = VERBS[machine, verb]
-    if verb == "unfreeze":
-        act = lambda town, row: town.change("unfreeze", row)  # noqa: E731
     if (machine, verb) == ("application", "submit"):
         facts = village.application_facts()  # its own agreement and deposit are deeds of their own
         act = lambda town, row: town.do(  # noqa: E731

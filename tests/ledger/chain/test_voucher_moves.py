@@ -10,6 +10,7 @@ import pytest
 from ledger import authorisations, handoff, log, motions, papers, uses, voucher_moves, vouchers
 from ledger.catalogue import Resource
 from ledger.chain import outbox
+from ledger.errors import Conflict
 from ledger.proof import credential as credentials
 from ledger.proof import verify as verifier
 from ledger.proof.chain_node import Node
@@ -18,7 +19,7 @@ from ledger.proof.trust import parse_trust
 from ledger.registration import Registration
 from ledger.supervision import Audit, Difference
 from ledger.vouchers import Issuer, Voucher
-from tests.conftest import HOLDER
+from tests.conftest import BASIS, HOLDER
 from tests.ledger.chain.site import PASSPHRASE, Site
 from webapp.audits import ground_of_home
 from webapp.cli.house import make_home, running_node
@@ -105,6 +106,15 @@ def set_registration(site: Site, voucher: Voucher, **facts: Any) -> None:
         for name, value in facts.items():
             setattr(row, name, value)
         log.append(session, row, "registration.changed", "system")
+
+
+def set_provider(site: Site, voucher: Voucher, party_id: str | None) -> None:
+    """Whose data a voucher's registration uses."""
+    with site.deed() as session:
+        for one in session.get_one(Registration, voucher.registration_id).resource_ids:
+            row = session.get_one(Resource, one)
+            row.provider_id = party_id
+            log.append(session, row, "resource.changed", "system")
 
 
 def follow(site: Site, voucher: Voucher, what: str, **facts: Any) -> None:
@@ -212,11 +222,7 @@ def test_a_changed_registration_supersedes_its_vouchers_with_its_new_facts(site:
 
 def test_a_pledge_stands_on_chain_until_its_release(site: Site) -> None:
     voucher = site.issue()
-    with site.deed() as session:  # a company's own data: no public body provides them
-        for one in session.get_one(Registration, voucher.registration_id).resource_ids:
-            row = session.get_one(Resource, one)
-            row.provider_id = None
-            log.append(session, row, "resource.changed", "system")
+    set_provider(site, voucher, None)  # a company's own data: no public body provides them
     site.do(
         "rita", voucher_moves.pledge, voucher, site.party("bank"), "质押合同", issuer(site).origin
     )
@@ -225,6 +231,31 @@ def test_a_pledge_stands_on_chain_until_its_release(site: Site) -> None:
     site.do("rita", voucher_moves.release, voucher, "清偿", issuer(site).origin)
     settle(site)
     assert on_chain(site, voucher)["flags"] == 0
+    set_provider(site, voucher, site.parties["bureau"])  # the town's resources are the same for all
+
+
+def test_a_voucher_revoked_while_frozen_is_unfrozen_and_stays_revoked(site: Site) -> None:
+    """The audit sees each step; the freeze is gone on chain before the registration has a new voucher."""
+    voucher = site.issue()
+    registered, origin = site.get(Registration, voucher), issuer(site).origin
+    again = {
+        "registration": registered, "holder": site.party("operator"), "holder_address": HOLDER,
+        "origin": origin, "key": issuer(site).key,
+    }  # fmt: skip
+    site.do("gwen", vouchers.change, voucher, "freeze", "涉嫌造假", origin, BASIS)
+    site.do("rita", vouchers.change, voucher, "revoke", "属实", origin)
+    settle(site)
+    held = on_chain(site, voucher)
+    assert (held["state"], held["flags"], held["version"]) == (REVOKED, 2, 3)
+    with pytest.raises(Conflict, match="is frozen by the regulator"):
+        site.do("rita", vouchers.issue, **again)
+    site.do("gwen", vouchers.change, voucher, "unfreeze", "已查明", origin, BASIS)
+    second = site.do("rita", vouchers.issue, **again)
+    settle(site)
+    held = on_chain(site, voucher)
+    assert (held["state"], held["flags"], held["version"]) == (REVOKED, 0, 4)
+    assert site.changes(voucher) == [1, 2, 3, 4]
+    assert on_chain(site, second)["state"] == VALID
 
 
 def test_a_lost_key_is_replaced_by_another_of_the_same_holder(site: Site) -> None:
