@@ -47,6 +47,8 @@ def fields_of(
         if not offered and told.get("source"):
             offered = choices(str(told["source"]))
             kind = CHOSEN.get(kind, kind) if offered else kind
+            if told["source"] == "deposits" and not (offered or one.required or value):
+                continue  # there is nothing that could be named
         rows: list[list[FormField]] = []
         if kind == "group":
             rows = [fields_of(type(one.schema), value or {}, errors, choices, f"{at}.")]  # type: ignore[attr-defined]
@@ -62,6 +64,8 @@ def fields_of(
         elif kind == "document" and isinstance(value, Mapping):
             value = yaml.safe_dump(dict(value), allow_unicode=True, sort_keys=False)
         hint = str(told.get("hint", ""))
+        if offered and told.get("source") in ("parties", "implementers"):
+            hint = ""  # it says how a code is typed, and here it is chosen
         made.append(FormField(
             at, tr(str(told.get("title") or name)), tr(hint) if hint else "", kind, bool(one.required),
             value, offered, _told_at(errors.get(at, []), bool(value) or not one.required), rows,

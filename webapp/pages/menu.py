@@ -30,6 +30,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("application_list", "application.read", "Applications"),
         ("registration_list", "registration.read", "Registrations"),
         ("notices", "notice.read", "Public notices"),
+        ("objection_list", "objection.read", "Objections"),
     ),
     "Vouchers and value": (
         ("voucher_list", "voucher.read", "Vouchers"),
