@@ -57,10 +57,10 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("permissions", "page.read", "Who may do what"),
         ("api_docs", "page.read", "API"),
     ),
-    " ": (
+    "Verification": (
+        ("verify", "file.verify", "Verify"),
         ("log_read", "log.read", "Log"),
         ("witness_list", "witness.read", "Witnesses"),
-        ("verify", "file.verify", "Verify"),
     ),
 }
 
@@ -75,5 +75,5 @@ def menu(actor: Actor, endpoints: Container[str]) -> list[tuple[str, list[tuple[
             if endpoint in endpoints and allowed(actor, verb)
         ]
         if seen:
-            made.append((group.strip(), seen))
+            made.append((group, seen))
     return made

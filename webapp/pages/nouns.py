@@ -261,7 +261,7 @@ def deed_page(
             [f"deed_{_name(deed)}.html", "deed.html"], deed=deed, keys=keys, row=row,
             fields=[one for one in form if not _from_upload(deed, one.at)], errors=errors,
             refusal=refusal, key=key or uuid4().hex, back=back_to(deed, keys),
-            back_list=_list_behind(deed),
+            **_list_behind(deed),
             report=report and report.as_dict(translate),
             seen=seen if seen is not None else (row.version if row is not None else ""),
         )  # fmt: skip
@@ -327,10 +327,9 @@ def back_to(deed: Deed, keys: Mapping[str, str]) -> str:
     return url_for("work_read")
 
 
-def _list_behind(deed: Deed) -> Question | None:
-    """The list that a form without a subject came from."""
-    noun = next((noun for noun, names in LISTED.items() if deed.name in names), "")
-    return QUESTIONS.get(f"{noun}.list")
+def _list_behind(deed: Deed) -> dict[str, str]:
+    """The list that a form without a subject came from, if the reader may see it."""
+    return _list_of(next((noun for noun, names in LISTED.items() if deed.name in names), ""))
 
 
 def after(deed: Deed, keys: Mapping[str, str], answer: Mapping[str, Any]) -> str:
