@@ -1,4 +1,4 @@
-"""Vouchers clicked through in Chromium: motions of two registrars, uses by consent in the subject's space."""
+"""Vouchers clicked through in Chromium: motions of two registrars, uses by the subject's consent."""
 
 import pytest
 
@@ -88,10 +88,10 @@ def test_a_data_subject_decides_in_its_space(people: People, lang: str) -> None:
     voucher = wang.number(VOUCHER)
     wang.look("authorisation-issued")
     li = people("li", lang)
-    li.go(f"/vouchers/{voucher}")
-    li.look("authorised-use-voucher")
+    li.go(f"/authorisations/{number}")
+    li.look("authorisation-of-the-provider")
     li.click(said(lang, "Count uses"))
-    li.fill(scene=scene, count="4", reference=f"R-{lang}-1")
+    li.fill(count="4", reference=f"R-{lang}-1")
     li.press(said(lang, "Count uses"))
     li.look("too-many-uses")
     li.fill(count="2")

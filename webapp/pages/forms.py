@@ -66,11 +66,23 @@ def fields_of(
         hint = str(told.get("hint", ""))
         if offered and told.get("source") in ("parties", "implementers"):
             hint = ""  # it says how a code is typed, and here it is chosen
+        may_be = value not in (None, "", [], {}) or not (one.required or told.get("due"))
         made.append(FormField(
             at, tr(str(told.get("title") or name)), tr(hint) if hint else "", kind, bool(one.required),
-            value, offered, _told_at(errors.get(at, []), bool(value) or not one.required), rows,
+            value, offered, _told_at(errors.get(at, []), may_be), rows,
         ))  # fmt: skip
     return made
+
+
+def title_at(schema: type[Schema], place: str) -> str:
+    """What the field at a place of a body is called, in English: `scenes.0.name`; "" where none is."""
+    head, _, rest = place.partition(".")
+    one = schema().fields.get(head)
+    if isinstance(one, fields.List):
+        one, rest = (one.inner, rest.partition(".")[2]) if rest.partition(".")[2] else (one, "")
+    if isinstance(one, fields.Nested) and rest:
+        return title_at(type(one.schema), rest)
+    return "" if one is None else str(one.metadata.get("title") or "")
 
 
 def _told_at(errors: list[str], may_be: bool) -> list[str]:
