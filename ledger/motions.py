@@ -62,6 +62,7 @@ def propose(
         move("voucher", verb, voucher.state)
     if verb == "pledge":
         party_by_uscc(session, facts["pledgee"])
+        voucher_moves.require_pledgeable(session, voucher)
     elif verb == "transfer":
         _new_holder(session, voucher)
     waiting = session.scalar(

@@ -372,7 +372,7 @@ def _second_eyes(actor: Actor, application: Application) -> None:
             "The review of application {number} waits for no second look.",
             number=application.number,
         )
-    require_other(actor, [review["passed_by"]], f"the review of {application.number}")
+    require_other(actor, [review["passed_by"]], f"application {application.number}")
 
 
 def require_seconded(application: Application) -> None:

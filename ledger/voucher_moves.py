@@ -206,6 +206,17 @@ def _is_part(session: Session, voucher: Voucher) -> bool:
 # -- pledge, lost key ------------------------------------------------------------------------------
 
 
+def require_pledgeable(session: Session, voucher: Voucher) -> None:
+    """Raise Conflict for what a public body holds or provides."""
+    registration = session.get_one(Registration, voucher.registration_id)
+    public = _public_among(session, voucher, registration)
+    if public:
+        raise Conflict(
+            "Voucher {number} cannot be pledged: {names} may not pledge or guarantee with data assets.",
+            number=voucher.number, names=", ".join(public),
+        )  # fmt: skip
+
+
 def pledge(
     session: Session,
     actor: Actor,
@@ -216,16 +227,11 @@ def pledge(
     origin: str,
 ) -> None:
     """Note that a voucher is pledged (质押); never of what a public body holds or provides."""
-    registration = _begin(session, actor, voucher, "pledge", reason, pledged=True)
+    _begin(session, actor, voucher, "pledge", reason, pledged=True)
     require_active(pledgee)
     if pledgee.id == voucher.party_id:
         raise Invalid("The pledgee must be another organisation than the holder.")
-    public = _public_among(session, voucher, registration)
-    if public:
-        raise Conflict(
-            "Voucher {number} cannot be pledged: {names} may not pledge or guarantee with data assets.",
-            number=voucher.number, names=", ".join(public),
-        )  # fmt: skip
+    require_pledgeable(session, voucher)
     voucher.pledged, voucher.pledgee_id = True, pledgee.id
     log.append(session, voucher, "voucher.pledge", actor.member_id, reason=reason)
     step_on_chain(session, now, voucher, origin, "pledge")
