@@ -215,7 +215,7 @@ def test_a_pledge_stands_on_chain_until_its_release(site: Site) -> None:
     with site.deed() as session:  # a company's own data: no public body provides them
         for one in session.get_one(Registration, voucher.registration_id).resource_ids:
             row = session.get_one(Resource, one)
-            row.provider_id = None
+            row.provider_id = site.parties["operator"]
             log.append(session, row, "resource.changed", "system")
     site.do("rita", vouchers.pledge, voucher, site.party("bank"), "质押合同", issuer(site).origin)
     settle(site)
