@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log, voucher_moves
 from ledger.calendar import local_date
+from ledger.chain.keys import check_address
 from ledger.errors import Conflict, Invalid, Missing
 from ledger.parties import Actor, Party, may, party_by_uscc, require_other
 from ledger.registration import Registration
@@ -35,7 +36,7 @@ class Motion(Evidence):
     voucher_id: Mapped[str] = mapped_column(String(36), ForeignKey("vouchers.id"))
     verb: Mapped[str]
     facts: Mapped[dict[str, Any]]
-    """transfer: holder_address; pledge: pledgee (its code); split: nothing"""
+    """transfer: holder_address and holder (its code); pledge: pledgee (its code); split: nothing"""
     ground: Mapped[str]
     proposed_by: Mapped[str]
     decided_by: Mapped[str | None]
@@ -64,7 +65,8 @@ def propose(
         party_by_uscc(session, facts["pledgee"])
         voucher_moves.require_pledgeable(session, voucher)
     elif verb == "transfer":
-        _new_holder(session, voucher)
+        check_address(facts["holder_address"])
+        facts["holder"] = _new_holder(session, voucher).uscc
     waiting = session.scalar(
         select(Motion).where(Motion.voucher_id == voucher.id, Motion.state == "proposed")
     )
@@ -96,6 +98,13 @@ def confirm(session: Session, actor: Actor, now: datetime, motion: Motion, issue
         voucher_moves.pledge(session, actor, now, voucher, pledgee, ground, issuer.origin)
     else:
         holder = _new_holder(session, voucher)
+        if facts.get("holder", holder.uscc) != holder.uscc:
+            raise Conflict(
+                "Registration {code} went to another since motion {motion} was proposed: reject it, "
+                "and propose anew with the address of {name}.",
+                code=session.get_one(Registration, voucher.registration_id).code,
+                motion=motion.number, name=holder.name,
+            )  # fmt: skip
         voucher_moves.transfer(
             session, actor, now, voucher, holder, facts["holder_address"], ground, issuer
         )

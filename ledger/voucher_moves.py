@@ -10,11 +10,9 @@ Each is one record of the voucher and one step on chain.
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import log, uses, voucher_documents
-from ledger.catalogue import Resource
+from ledger import log, pledges, uses, voucher_documents
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid
 from ledger.parties import Actor, Party, may, require_active
@@ -39,7 +37,6 @@ from ledger.vouchers import (
     require_registered,
 )
 
-PUBLIC_KINDS = ("public_body", "public_institution")  # they may not pledge: domain §4, §10
 FOLLOWS = ("cancelled", "revoked", "renewed", "changed", "transferred")
 
 
@@ -209,7 +206,7 @@ def _is_part(session: Session, voucher: Voucher) -> bool:
 def require_pledgeable(session: Session, voucher: Voucher) -> None:
     """Raise Conflict for what a public body holds or provides."""
     registration = session.get_one(Registration, voucher.registration_id)
-    public = _public_among(session, voucher, registration)
+    public = pledges.barred_by(session, voucher, registration)
     if public:
         raise Conflict(
             "Voucher {number} cannot be pledged: {names} may not pledge or guarantee with data assets.",
@@ -227,7 +224,9 @@ def pledge(
     origin: str,
 ) -> None:
     """Note that a voucher is pledged (质押); never of what a public body holds or provides."""
-    _begin(session, actor, voucher, "pledge", reason, pledged=True)
+    registration = _begin(session, actor, voucher, "pledge", reason, pledged=True)
+    require_registered(registration, now)
+    may(actor, "voucher.pledge", pledgee.id, pledgee.name)
     require_active(pledgee)
     if pledgee.id == voucher.party_id:
         raise Invalid("The pledgee must be another organisation than the holder.")
@@ -270,20 +269,6 @@ def replace_key(
     voucher.holder_address = holder_address
     log.append(session, voucher, "voucher.replace_key", actor.member_id, reason=reason)
     step_on_chain(session, now, voucher, origin, "replaceHolderKey", holder_address)
-
-
-def _public_among(session: Session, voucher: Voucher, registration: Registration) -> list[str]:
-    """The holder and the providers of what is registered, as far as they are public bodies."""
-    resources = session.scalars(
-        select(Resource).where(Resource.id.in_([str(one) for one in registration.resource_ids]))
-    ).all()
-    ids = {voucher.party_id, *(one.provider_id for one in resources if one.provider_id)}
-    found = session.scalars(
-        select(Party.name)
-        .where(Party.id.in_(ids), Party.kind.in_(PUBLIC_KINDS))
-        .order_by(Party.uscc)
-    )
-    return list(found)
 
 
 # -- with its registration ---------------------------------------------------------------------------
