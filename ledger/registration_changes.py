@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from ledger import log
@@ -166,7 +166,7 @@ def _require_free(
         )  # fmt: skip
     _require_undisputed(registration, type_)
     subjects = owners(registration)
-    rivals = Application.party_id.in_(subjects)
+    rivals: ColumnElement[bool] = Application.party_id.in_(subjects)
     if actor.parties.isdisjoint(subjects):
         rivals = Application.party_id.in_(actor.parties) & (Application.type == type_)
     other = session.scalar(
