@@ -490,10 +490,18 @@ def code(
     return registration
 
 
+def concerned(session: Session, application: Application) -> tuple[str, ...]:
+    """Who decides nothing on an application: its owners, and those of the registration it is about."""
+    if application.registration_id is None:
+        return owners(application)
+    found = session.get_one(Registration, application.registration_id)
+    return (*owners(application), *owners(found))
+
+
 def decide(session: Session, actor: Actor, application: Application, verb: str) -> None:
     """A registrar of another house, not the applicant himself, moves an application on."""
     what = f"application {application.number}"
-    may(actor, f"application.{verb}", owners(application), what)
+    may(actor, f"application.{verb}", concerned(session, application), what)
     require_other(actor, [application.applicant_id], what)
     application.state = move("application", verb, application.state)
 

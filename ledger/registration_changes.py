@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from ledger import log
@@ -102,7 +102,7 @@ def apply(
     rules = in_use(session)
     kind = rules.type_of(type_)
     lock(session, registration)
-    _require_free(session, registration, type_, amends)
+    _require_free(session, actor, registration, type_, amends)
     faults, today = Faults(), local_date(now)
     materials = {"statement": statement, "proof": proof}
     faults.name_missing(MATERIALS, materials)
@@ -152,22 +152,30 @@ def apply(
 
 
 def _require_free(
-    session: Session, registration: Registration, type_: str, amends: Application | None
-) -> None:
-    """Raise Conflict unless the registration is in force and nothing else about it is open."""
+    session: Session, actor: Actor, registration: Registration, type_: str,
+    amends: Application | None,
+) -> None:  # fmt: skip
+    """Raise Conflict unless the registration is in force and nothing else of its subject's is open.
+
+    What strangers ask for does not hold up its subject; a stranger has one of a type open.
+    """
     if registration.state != "registered":
         raise Conflict(
             "Registration {code} is {state}: nothing can be applied for.",
             code=registration.code, state=registration.state,
         )  # fmt: skip
     _require_undisputed(registration, type_)
+    subjects = owners(registration)
+    rivals: ColumnElement[bool] = Application.party_id.in_(subjects)
+    if actor.parties.isdisjoint(subjects):
+        rivals = Application.party_id.in_(actor.parties) & (Application.type == type_)
     other = session.scalar(
         select(Application.number)
         .where(Application.registration_id == registration.id, Application.state.in_(OPEN_STATES),
-               Application.type != "objection", Application.id != (amends.id if amends else ""))
+               rivals, Application.id != (amends.id if amends else ""))
         .limit(1)
     )  # fmt: skip
-    if other is not None and type_ != "objection":
+    if other is not None:
         raise Conflict(
             "Application {number} about registration {code} is still open; it comes first.",
             number=other, code=registration.code,

@@ -144,18 +144,29 @@ def _list_view(question: Question) -> Any:
     return view
 
 
+class Told:
+    """A row as far as the reader is told of it: what the answer hides is as empty here as there."""
+
+    def __init__(self, row: Evidence, shown: Mapping[str, Any]) -> None:
+        self._row, self._empty = row, {name: shown[name] for name in shown["hidden"]}
+
+    def __getattr__(self, name: str) -> Any:
+        return self._empty[name] if name in self._empty else getattr(self._row, name)
+
+
 def _subject_view(question: Question) -> Any:
     def view(**keys: str) -> str:
         desk = door.the_desk()
         shown = desk.ask(question, door.who, keys, {})
         with desk.home.reading() as session:
             row = question.subjects(session, keys)[-1]
+            told = Told(row, shown) if shown.get("hidden") else row
             return render_template(
                 [f"{question.noun}.html", "subject.html"], question=question, shown=shown, keys=keys,
-                noun=question.noun, columns=COLUMNS.get(question.noun, {}), row=row,
+                noun=question.noun, columns=COLUMNS.get(question.noun, {}), row=told,
                 **_list_of(question.noun),
                 offers=offers(session, door.actor(), row, keys), names=party_names(session),
-                **EXTRA.get(question.noun, lambda _s, _r: {})(session, row),
+                **EXTRA.get(question.noun, lambda _s, _r: {})(session, told),
             )  # fmt: skip
 
     return view
