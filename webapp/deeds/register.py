@@ -232,6 +232,7 @@ dispute = _applied("objection", "dispute", "Have an objection registered", Dispu
 def conclude(
     desk: Desk, session: Session, actor: Actor, found: Application, finding: str
 ) -> dict[str, Any]:
+    """What was asked is done; vouchers and authorised uses of the registration follow."""
     made = registration_changes.conclude(session, actor, desk.now, found, finding)
     if found.type in FOLLOWED:
         asked = found.asked or {}
