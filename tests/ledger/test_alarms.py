@@ -28,6 +28,7 @@ from ledger.proof.checkpoint import verifier_key
 from ledger.proof.encoding import INT_MAX
 from ledger.proof.trust import LogKey
 from tests.conftest import BASIS, LOG_KEY, ORIGIN, Town
+from tests.ledger import registrations
 from tests.ledger.test_usage import Counter, ndjson
 from webapp import audits, timers
 
@@ -88,6 +89,22 @@ def test_a_paused_deadline_is_not_late(town: Town) -> None:
         log.append(session, row, "application.submitted", "system")
     town.later(days=30)
     assert look(town) == 0
+
+
+def test_an_objection_past_its_day_is_an_alarm_and_an_unanswered_alarm_is_none_of_its_own(
+    town: Town,
+) -> None:
+    objected = registrations.object_to(town, town.application("on_notice"))
+    town.later(days=40)
+    assert look(town) == 1
+    alarm = only(town, "overdue")
+    assert (alarm.about_type, alarm.about_number) == ("objection", objected.number)
+    assert alarm.owner_id == town.parties["registry"]
+    town.later(days=40)
+    assert look(town) == 0
+    registrations.decide(town, town.get(registration.Application, objected), "dismiss")
+    assert look(town) == 1
+    assert only(town, "overdue").state == "resolved"
 
 
 def test_a_department_answers_for_its_duties_and_stale_data(town: Town) -> None:
