@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from ledger import log
 from ledger.agreements import RUNNING, Agreement
+from ledger.alarm_rows import Alarm
 from ledger.calendar import clock, end_of_day, local_date, recount, working_days_left
 from ledger.demands import Demand
 from ledger.duties import Duty
@@ -117,6 +118,10 @@ def _operator(row: Any) -> tuple[To, ...]:
 
 def _department(row: Any) -> tuple[To, ...]:
     return (To("provider", row.department_id),) if row.department_id else (To("registrar"),)
+
+
+def _owner(row: Any) -> tuple[To, ...]:
+    return (To(party_id=row.owner_id),) if row.owner_id else ()
 
 
 def _both_sides(row: Any) -> tuple[To, ...]:
@@ -225,6 +230,8 @@ TERMS: dict[str, Term] = {term.name: term for term in (
          _department, ("feedback.answer",), _text(Feedback.due, "on")),
     Term("feedback.decide", Feedback, "Decision on the appeal", "", ("appealed",), _what("decide"),
          _others_registrar, ("feedback.uphold", "feedback.dismiss"), _text(Feedback.due, "on")),
+    Term("alarm.explain", Alarm, "Explanation of the alarm", "", ("raised",), lambda row: row.due,
+         _owner, ("alarm.explain",), _text(Alarm.due, "on")),
     Term("exclusion.review", Exclusion, "Review of the entry", "", ("in_force",),
          lambda row: _day(row.review_on), _registrar, ("exclusion.end",),
          lambda _session: Exclusion.review_on.expression, working=False, near=NEAR_DAYS),
@@ -329,13 +336,14 @@ def _until(value: dict[str, Any]) -> dict[str, Any]:
     return {**value, "until": recount(value["until"])} if "until" in value else value
 
 
-KEPT = (
+KEPT: tuple[Kept, ...] = (
     Kept(Application, "deadlines", _each),
     Kept(Application, "notice", _until),
     Kept(Demand, "due", recount),
     Kept(Duty, "due", recount),
     Kept(Feedback, "due", recount),
     Kept(Objection, "due", recount),
+    Kept(Alarm, "due", recount),
 )
 
 

@@ -33,7 +33,7 @@ from ledger import (
     vouchers,
 )
 from ledger.agreements import Agreement
-from ledger.alarms import Alarm
+from ledger.alarm_rows import Alarm
 from ledger.appraisals import Appraisal
 from ledger.authorisations import Authorisation
 from ledger.catalogue import Resource

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from ledger import agreement_ends, deadlines, evaluations, log, overdue, registration_changes
 from ledger.agreements import OVER, RUNNING, Agreement
-from ledger.alarms import Alarm
+from ledger.alarm_rows import Alarm
 from ledger.appraisals import Appraisal
 from ledger.authorisations import Authorisation
 from ledger.calendar import local_date

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ledger import alarms
-from ledger.alarms import Alarm
+from ledger.alarm_rows import Alarm
 from ledger.errors import fill
 from ledger.parties import Party, allowed
 from ledger.registration import Registration
