@@ -95,6 +95,7 @@ def keep(session: Session, actor: Actor, now: datetime, agreement: Agreement, re
     Where the implementing body decides by itself, the operator cannot refuse.
     """
     may(actor, "agreement.keep", owners(agreement), f"Agreement {agreement.number}")
+    side_of(actor, agreement)
     require_ground(reason)
     state = move("agreement", "keep", agreement.state)
     if agreement.end_side == "implementer" and agreement.end_kind in ALONE:

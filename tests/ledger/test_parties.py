@@ -12,6 +12,7 @@ import yaml
 from sqlalchemy import select
 
 from ledger import (
+    agreement_ends,
     agreements,
     alarms,
     appraisals,
@@ -20,6 +21,7 @@ from ledger import (
     catalogue_imports,
     demands,
     duties,
+    evaluations,
     exclusions,
     feedback,
     freezes,
@@ -28,6 +30,8 @@ from ledger import (
     motions,
     objections,
     parties,
+    peers,
+    recognition,
     register,
     registration,
     registration_changes,
@@ -37,10 +41,11 @@ from ledger import (
     trading,
     usage,
     uses,
+    voucher_moves,
     vouchers,
     witnesses,
 )
-from ledger.calendar import local_date
+from ledger.calendar import local_date, years_after
 from ledger.chain import keys
 from ledger.errors import (
     Conflict,
@@ -66,7 +71,7 @@ from tests.conftest import (
     Town,
     compliance,
 )
-from tests.ledger import organisations, registrations
+from tests.ledger import neighbours, organisations, registrations
 from tests.witness import LittleWitness
 
 # In the table of roles, but nobody has written the verb yet: this list can only shrink.
@@ -75,7 +80,8 @@ VERB_COMES_LATER: set[str] = set()
 WITHOUT_A_ROOM = {
     *(verb for verb in MAY if verb.endswith(".read")),
     "audit.run", "catalogue.export", "draft.drop", "draft.save", "figure.compute", "file.verify",
-    "identity.link", "job.start", "log.anchor", "log.seal", "member.reset", "outbox.retry",
+    "identity.link", "job.start", "log.anchor", "log.seal", "member.reset", "message.deliver",
+    "message.mark", "outbox.retry",
     "password.change", "session.begin", "session.end", "statement.proof", "token.create",
     "token.revoke", "voucher.export", "voucher.verify",
 }  # fmt: skip
@@ -169,7 +175,9 @@ def asked_of(town: Town, subject: str, *, provider: str = "firm") -> dict[str, A
 def allowances(town: Town, registered: Any) -> dict[str, Any]:
     """Authorisations of each state, asked for by the treasury and allowed by the operator."""
     asker, subject = person_of("operator", "treasury"), person_of("data_subject", "operator")
-    facts = {**asked_of(town, "operator"), "registration": registered}
+    facts = {
+        **asked_of(town, "operator"), "registration": registered, "valid_until": registered.valid_until,
+    }  # fmt: skip
     asked, consented, served = (town.do(asker, authorisations.request, **facts) for _ in range(3))
     for row in (consented, served):
         town.do(subject, authorisations.consent, row)
@@ -226,6 +234,7 @@ TO_THE_BANK: dict[str, Any] = {
     "party": lambda t, _on: t.party("bank"), "address": registrations.ADDRESS,
     "agreement": lambda _t, on: on.bank_agreement,
 }  # fmt: skip
+HANDED_BACK = dict.fromkeys(agreement_ends.POINTS, "已完成")
 LICENCE: dict[str, Any] = {
     "party": lambda t, _on: t.party("bank"), "right": "use", "terms": "一年",
     "from_on": lambda t, _on: days_from(t, 0), "until_on": lambda t, _on: days_from(t, 9),
@@ -284,6 +293,22 @@ VERBS: dict[str, Do] = {
     "feedback.dismiss": lambda t, who, on: t.do(who, feedback.dismiss, on.feedback_appealed, "x"),
     "agreement.propose": propose_agreement,
     "agreement.sign": lambda t, who, on: t.do(who, agreements.sign, on.unsigned),
+    "agreement.consent": lambda t, who, on: t.do(who, agreements.consent, on.shared, "同意函"),
+    "agreement.withdraw": lambda t, who, on: t.do(who, agreements.withdraw, on.unsigned, "x"),
+    "agreement.decline": lambda t, who, on: t.do(who, agreements.decline, on.unsigned, "x"),
+    "agreement.propose_end": lambda t, who, on: t.do(
+        who, agreement_ends.propose_end, on.running, kind="by_agreement", ground="x"),
+    "agreement.end": lambda t, who, on: t.do(who, agreement_ends.end, on.broken),
+    "agreement.keep": lambda t, who, on: t.do(who, agreement_ends.keep, on.given_up, "x"),
+    "agreement.hand_back": lambda t, who, on: t.do(
+        who, agreement_ends.hand_back, on.over, HANDED_BACK),
+    "agreement.confirm_hand_back": lambda t, who, on: t.do(
+        who, agreement_ends.confirm_hand_back, on.handing_back),
+    "agreement.reopen_hand_back": lambda t, who, on: t.do(
+        who, agreement_ends.reopen_hand_back, on.handing_back, "x"),
+    "evaluation.make": lambda t, who, on: t.do(
+        who, evaluations.make, on.running, verdict="qualified", findings="x"),
+    "evaluation.comment": lambda t, who, on: t.do(who, evaluations.comment, on.evaluation, "x"),
     "application.submit": submit,
     "application.return": lambda t, who, on: t.do(who, registration.send_back, on.submitted, ["x"]),
     "application.refuse": lambda t, who, on: t.do(who, registration.refuse, on.submitted, "x"),
@@ -305,8 +330,6 @@ VERBS: dict[str, Do] = {
     "application.transfer": apply("transfer", **TO_THE_BANK),
     "application.licence": apply("licence", **LICENCE),
     "application.dispute": apply("objection"),
-    "application.amend": lambda t, who, on: registrations.apply(
-        t, "change", on.returning, who, amends=on.returned),
     "application.conclude": lambda t, who, on: t.do(
         who, registration_changes.conclude, on.cancellation, "x"),
     "objection.raise": raise_objection,
@@ -323,17 +346,17 @@ VERBS: dict[str, Do] = {
         who, register.lift, on.disputed, application=on.disputed.disputes[0], finding="x"),
     "voucher.issue": issue,
     "voucher.renew": lambda t, who, on: t.do(
-        who, vouchers.renew, on.voucher, on.voucher.valid_until, "续展", t.issuer()),
+        who, voucher_moves.renew, on.voucher, on.voucher.valid_until, "续展", t.issuer()),
     "voucher.transfer": lambda t, who, on: t.do(
         who, motions.propose, on.voucher, "transfer", "转移", holder_address=HOLDER),
     "voucher.supersede": lambda t, who, on: t.do(
-        who, vouchers.supersede, on.voucher, "变更", t.issuer()),
+        who, voucher_moves.supersede, on.voucher, "变更", t.issuer()),
     "voucher.split": lambda t, who, on: t.do(who, motions.propose, on.second, "split", "拆分"),
     "voucher.pledge": lambda t, who, on: t.do(
-        who, vouchers.pledge, on.voucher, t.party("firm"), "质押", ORIGIN),
-    "voucher.release": lambda t, who, on: t.do(who, vouchers.release, on.voucher, "清偿", ORIGIN),
+        who, voucher_moves.pledge, on.voucher, t.party("firm"), "质押", ORIGIN),
+    "voucher.release": lambda t, who, on: t.do(who, voucher_moves.release, on.voucher, "清偿", ORIGIN),
     "voucher.replace_key": lambda t, who, on: t.do(
-        who, vouchers.replace_key, on.voucher, OTHER_KEY, "遗失", ORIGIN),
+        who, voucher_moves.replace_key, on.voucher, OTHER_KEY, "遗失", ORIGIN),
     "motion.confirm": lambda t, who, on: t.do(who, motions.confirm, on.motion, t.issuer()),
     "motion.reject": lambda t, who, on: t.do(who, motions.reject, on.motion, "依据不足"),
     "authorisation.request": lambda t, who, on: t.do(
@@ -347,6 +370,19 @@ VERBS: dict[str, Do] = {
     "alarm.explain": lambda t, who, on: t.do(who, alarms.explain, on.alarm_raised, "x"),
     "alarm.close": lambda t, who, on: t.do(who, alarms.close, on.alarm_explained, "x"),
     "alarm.reopen": lambda t, who, on: t.do(who, alarms.reopen, on.alarm_explained, "x"),
+    "peer.propose": lambda t, who, on: t.do(
+        who, peers.propose, name="川渝登记机构", data=on.unknown.trust_file),
+    "peer.admit": lambda t, who, on: t.do(
+        who, peers.admit, on.peer_proposed, on.peer_proposed.digest[-8:]),
+    "peer.reject": lambda t, who, on: t.do(who, peers.reject, on.peer_proposed, "x"),
+    "peer.reach": lambda t, who, on: t.do(
+        who, peers.reach, on.peer_admitted, site="http://127.0.0.1:1"),
+    "peer.suspend": lambda t, who, on: t.do(who, peers.suspend, on.peer_admitted, "x"),
+    "peer.resume": lambda t, who, on: t.do(who, peers.resume, on.peer_suspended, "x"),
+    "peer.end": lambda t, who, on: t.do(who, peers.end, on.peer_admitted, "x"),
+    "recognition.import": lambda t, who, on: t.do(who, recognition.recognise, on.checked),
+    "recognition.follow": lambda t, who, on: t.do(
+        who, recognition.follow, on.peer_admitted, on.news),
     "appraisal.draft": lambda t, who, on: t.do(who, appraisals.draft, **on.appraisal_facts),
     "appraisal.approve": lambda t, who, on: t.do(who, appraisals.approve, on.appraisal),
     "appraisal.reject": lambda t, who, on: t.do(who, appraisals.reject, on.appraisal, "x"),
@@ -379,7 +415,12 @@ VERBS: dict[str, Do] = {
 
 # Whose business the subject is that stands ready for a verb; the others' subject is who asks.
 OWNER = {
-    "agreement.sign": "bureau",
+    **dict.fromkeys(("agreement.sign", "agreement.decline", "evaluation.make"), "bureau"),
+    **{f"agreement.{act}": "bureau" for act in ("confirm_hand_back", "reopen_hand_back")},
+    **{f"agreement.{act}": "operator"
+       for act in ("withdraw", "propose_end", "end", "keep", "hand_back")},
+    "agreement.consent": "firm",  # whose resource it names
+    "evaluation.comment": "operator",
     "licence.grant": "operator",
     "licence.revoke": "operator",
     "package.pack": "operator",
@@ -415,11 +456,21 @@ ALSO_OWNER = {
         ("demand.uphold", "demand.dismiss", "feedback.uphold", "feedback.dismiss"), "bureau"),
     **dict.fromkeys(("objection.uphold", "objection.dismiss"), "firm"),
     "application.consent": "bureau",  # who asks for the correction
+    **dict.fromkeys(("agreement.propose_end", "agreement.end", "agreement.keep"), "bureau"),
 }  # fmt: skip
+# Deeds of either side of an agreement: on each side by its own role.
+OF_EITHER_SIDE = ("agreement.propose_end", "agreement.end", "agreement.keep")
+ROLE_OF_SIDE = {"bureau": "provider", "operator": "operator"}
 STRANGER = "bank"
 # Who made what stands ready: it is his alone to carry on, or another's to decide on.
 MAKER = {
-    "agreement.sign": "olga",
+    **{
+        f"agreement.{act}": "olga"
+        for act in ("sign", "decline", "confirm_hand_back", "reopen_hand_back")
+    },
+    "agreement.end": "paul",
+    "evaluation.comment": "paul",
+    **{f"peer.{act}": "rita" for act in ("admit", "reject", "resume")},  # who proposed, suspended
     "appraisal.approve": "anna",
     "appraisal.reject": "anna",
     "member.change": "newt",  # the administrator of himself
@@ -538,8 +589,47 @@ def ready(village: Town) -> Any:
         facts=t.application_facts(), licence=licence, witness=witness,
         licence_facts=facts, member=newt, on_notice=on_notice, proposed=proposed, registered=registered,
         scheme=scheme, unsigned=unsigned, voucher=voucher, **applications, **affairs(t),
-        **registered_affairs(t),
+        **registered_affairs(t), **agreed_affairs(t), **neighbourhood(t),
     )  # fmt: skip
+
+
+def agreed_affairs(town: Town) -> dict[str, Any]:
+    """What becomes of agreements: consents, ends, hand-backs, evaluations."""
+    on = SimpleNamespace()
+    with town.deed() as session:
+        theirs = [
+            catalogue.add_resource(
+                session, town.actors["rita"], town.now, code=f"307001001/00008{n}", title="共享资源",
+                provider=provider, elements={},
+            ).id
+            for n, provider in enumerate((PARTIES["firm"][1], "不在场的部门"))
+        ]  # fmt: skip
+    facts = agreement_facts(town)
+    shared = {**facts, "resource_ids": [*facts["resource_ids"], *theirs]}
+    on.shared = town.do("olga", agreements.propose, **shared)
+    on.running, judged = (town.agreement(from_on=days_from(town, -400)) for _ in range(2))
+    on.evaluation = town.evaluation(judged)
+    on.broken, on.given_up, on.over, on.handing_back = (town.agreement() for _ in range(4))
+    town.do("paul", agreement_ends.propose_end, on.broken, kind="breach", ground="x")
+    for row in (on.given_up, on.over, on.handing_back):
+        town.do("olga", agreement_ends.propose_end, row, kind="by_agreement", ground="x")
+    for row in (on.over, on.handing_back):
+        town.do("paul", agreement_ends.end, row)
+    town.do("olga", agreement_ends.hand_back, on.handing_back, HANDED_BACK)
+    return vars(on)
+
+
+def neighbourhood(town: Town) -> dict[str, Any]:
+    """Other registries, proposed and suspended by rita, and a voucher of the one that is admitted."""
+    on = SimpleNamespace(unknown=neighbours.Neighbour(town))
+    on.peer_proposed = neighbours.proposed(town, neighbours.Neighbour(town))
+    on.peer_suspended = neighbours.admitted(town, neighbours.Neighbour(town))
+    town.do("rita", peers.suspend, on.peer_suspended, "x")
+    near = neighbours.Neighbour(town)
+    on.peer_admitted = neighbours.admitted(town, near)
+    on.checked = recognition.check(near.bundle, on.peer_admitted, town.now)
+    on.news = recognition.open_list(near.listed(hours=1), on.peer_admitted, town.now)
+    return vars(on)
 
 
 def registered_affairs(town: Town) -> dict[str, Any]:
@@ -616,7 +706,7 @@ def agreement_facts(town: Town) -> dict[str, Any]:
     return {
         "elements": dict.fromkeys(agreements.ELEMENTS, "如约定"), "from_on": town.now.date(),
         "implementer": town.party("bureau"), "mode": "whole", "resource_ids": town.resources(),
-        "title": "协议", "until_on": town.now.date(),
+        "title": "协议", "until_on": years_after(town.now.date(), 4),
     }  # fmt: skip
 
 
@@ -641,13 +731,19 @@ def test_a_room_lets_in_whom_the_table_names(
     """Every role, once of the owner's organisation and once of another; what is done is undone."""
     town, before = Rehearsal(village), village.snapshot()
     owner = OWNER.get(verb)
-    house = (owner or "operator") if relation == "own" else STRANGER
+    houses = [(owner or "operator") if relation == "own" else STRANGER]
+    if verb in OF_EITHER_SIDE and relation == "own":
+        houses = [*ROLE_OF_SIDE]
     fits = {"any", relation if owner else "own"}  # what he makes is his own, wherever he is
-    expected = {
-        role: bool(relations_of(verb, role) & fits) and verb not in ONLY_THE_MAKER for role in ROLES
-    }
-    found = {role: may_do(town, verb, person_of(role, house), ready) for role in ROLES}
-    assert found == expected
+    for house in houses:
+        expected = {
+            role: bool(relations_of(verb, role) & fits)
+            and verb not in ONLY_THE_MAKER
+            and (verb not in OF_EITHER_SIDE or ROLE_OF_SIDE.get(house) == role)
+            for role in ROLES
+        }
+        found = {role: may_do(town, verb, person_of(role, house), ready) for role in ROLES}
+        assert found == expected
     assert village.snapshot() == before
 
 

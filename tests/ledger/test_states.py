@@ -36,7 +36,7 @@ from ledger import (
     revenue,
     stewards,
     trading,
-    vouchers,
+    voucher_moves,
 )
 from ledger.catalogue import resource_by_code
 from ledger.errors import Conflict
@@ -119,12 +119,13 @@ def resolve_alarm(town: Town, row: Any) -> None:
 
 
 def voucher_verb(verb: str) -> Callable[[Town, Any], None]:
-    def change(town: Town, row: Any) -> None:
-        if verb == "unfreeze":
-            town.change("freeze", row)
-        town.change(verb, row)
+    return lambda town, row: town.change(verb, row)
 
-    return change
+
+def frozen_voucher(town: Town) -> Any:
+    made = town.voucher()
+    town.change("freeze", made)
+    return made
 
 
 def renew_voucher(town: Town, row: Any) -> None:
@@ -132,13 +133,13 @@ def renew_voucher(town: Town, row: Any) -> None:
     until = row.valid_until + timedelta(days=300)
     if row.state == "valid":
         write(town, town.get(registration.Registration, row), valid_until=until)
-    town.do("rita", vouchers.renew, row, until, "续展", town.issuer())
+    town.do("rita", voucher_moves.renew, row, until, "续展", town.issuer())
 
 
 def transfer_voucher(town: Town, row: Any) -> None:
     """To the bank."""
     town.do(
-        "rita", vouchers.transfer, row, town.party("bank"), OTHER, "转移登记", town.issuer()
+        "rita", voucher_moves.transfer, row, town.party("bank"), OTHER, "转移登记", town.issuer()
     )  # fmt: skip
 
 
@@ -154,7 +155,7 @@ def pledge_voucher(town: Town, row: Any) -> None:
 
     provided_by("firm")
     try:
-        town.do("rita", vouchers.pledge, row, town.party("bank"), "质押合同", ORIGIN)
+        town.do("rita", voucher_moves.pledge, row, town.party("bank"), "质押合同", ORIGIN)
     finally:
         provided_by("bureau")
 
@@ -162,7 +163,7 @@ def pledge_voucher(town: Town, row: Any) -> None:
 def release_voucher(town: Town, row: Any) -> None:
     if row.state in MOVES["voucher"]["release"]:
         write(town, row, pledged=True)
-    town.do("rita", vouchers.release, row, "清偿", ORIGIN)
+    town.do("rita", voucher_moves.release, row, "清偿", ORIGIN)
 
 
 def write(town: Town, row: Any, **values: Any) -> None:
@@ -380,12 +381,12 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("registration", "lapse"): registrations.lapse,
     ("voucher", "renew"): renew_voucher,
     ("voucher", "transfer"): transfer_voucher,
-    ("voucher", "supersede"): lambda t, row: t.do("rita", vouchers.supersede, row, "变更", t.issuer()),
-    ("voucher", "split"): lambda t, row: t.do("rita", vouchers.split, row, "拆分", t.issuer()),
+    ("voucher", "supersede"): lambda t, row: t.do("rita", voucher_moves.supersede, row, "变更", t.issuer()),
+    ("voucher", "split"): lambda t, row: t.do("rita", voucher_moves.split, row, "拆分", t.issuer()),
     ("voucher", "pledge"): pledge_voucher,
     ("voucher", "release"): release_voucher,
     ("voucher", "replace_key"): lambda t, row: t.do(
-        "rita", vouchers.replace_key, row, OTHER, "密钥遗失", ORIGIN),
+        "rita", voucher_moves.replace_key, row, OTHER, "密钥遗失", ORIGIN),
     ("motion", "confirm"): lambda t, row: t.do("rob", motions.confirm, row, t.issuer()),
     ("motion", "reject"): lambda t, row: t.do("rob", motions.reject, row, "依据不足"),
     ("authorisation", "consent"): lambda t, row: t.do("ida", authorisations.consent, row),
@@ -497,6 +498,8 @@ MADE_FOR: dict[tuple[str, str, str], Callable[[Town], Any]] = {
     },
     ("application", "second", "reviewed"): registrations.important,
     ("application", "doubt", "reviewed"): registrations.important,
+    **{("voucher", "unfreeze", state): frozen_voucher for state in MOVES["voucher"]["unfreeze"]
+       if state},
     ("registration", "lift", "registered"): registrations.disputed,
     ("registration", "lift", "under_inquiry"): registrations.disputed,
 }  # fmt: skip
@@ -603,14 +606,9 @@ def test_a_legal_move_is_one_record_and_ends_in_its_state(
     village: Town, machine: str, state: str, verb: str
 ) -> None:
     row = in_state(village, machine, state, verb)
-    if verb == "unfreeze":
-        village.change("freeze", row)
     before = record_count(village, row)
     assert row.state == state
-    if verb == "unfreeze":
-        village.change("unfreeze", row)
-    else:
-        VERBS[machine, verb](village, row)
+    VERBS[machine, verb](village, row)
     after = now_of(village, row)
     assert after.state == MOVES[machine][verb][state]
     assert record_count(village, row) == before + 1
@@ -635,8 +633,6 @@ def test_an_illegal_move_is_a_conflict_and_changes_nothing(
     row = stood[case]
     assert row.state == state
     act: Callable[[Town, Any], Any] = VERBS[machine, verb]
-    if verb == "unfreeze":
-        act = lambda town, row: town.change("unfreeze", row)  # noqa: E731
     if (machine, verb) == ("application", "submit"):
         facts = village.application_facts()  # its own agreement and deposit are deeds of their own
         act = lambda town, row: town.do(  # noqa: E731

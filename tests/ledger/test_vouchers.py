@@ -9,14 +9,16 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from ledger import log, registration, vouchers
+from ledger import freezes, log, registration, vouchers
+from ledger.calendar import local_date
 from ledger.chain import outbox
-from ledger.errors import Conflict, Invalid, Missing, ProofFailed
+from ledger.errors import Conflict, Invalid, Missing, NotAllowed, ProofFailed
 from ledger.proof import credential as credentials
 from ledger.proof.bundle import voucher_key
 from ledger.proof.encoding import canonical, digest_text, instant
 from ledger.vouchers import VERBS, Voucher
 from tests.conftest import BASIS, CREDENTIAL_KEY, HOLDER, ORIGIN, PARTIES, Town
+from webapp.deeds.offers import FITS
 
 DID = credentials.did_key(CREDENTIAL_KEY.public_key().public_bytes_raw())
 
@@ -247,15 +249,61 @@ def test_the_ledger_allows_of_each_verb_what_the_contract_allows(
 def test_what_is_ended_stays_as_it_ended(
     village: Town, issued: Voucher, state: str, frozen: bool, verb: str
 ) -> None:
+    """Only the freeze goes, from the one end that a frozen voucher can come to."""
     with undone(village) as session:
         set_raw(session, Voucher, issued, state=state, frozen=frozen)
         row = session.get_one(Voucher, issued.id)
         login = "gwen" if verb in ("freeze", "unfreeze") else "rita"
+        facts = (session, village.actors[login], village.now, row, verb, "依法", ORIGIN, BASIS)
+        if (state, frozen, verb) == ("revoked", True, "unfreeze"):
+            vouchers.change(*facts)  # or its registration were barred for ever
+            assert (row.state, row.frozen) == ("revoked", False)
+            return
         with pytest.raises(Conflict):
-            vouchers.change(
-                session, village.actors[login], village.now, row, verb, "依法", ORIGIN, BASIS
-            )  # fmt: skip
+            vouchers.change(*facts)
         assert (row.state, row.frozen) == (state, frozen)
+
+
+def test_revoking_and_issuing_anew_does_not_get_round_a_freeze(town: Town) -> None:
+    """A registration has no new voucher while one of its vouchers is frozen, ended or not."""
+    registered = town.registration()
+    first = issue(town, registered)
+    town.change("freeze", first)
+    town.change("revoke", first)
+    before = town.snapshot()
+    with pytest.raises(Conflict, match=f"Voucher {first.number} is frozen by the regulator"):
+        issue(town, registered)
+    with pytest.raises(NotAllowed):
+        town.do("rita", vouchers.change, first, "unfreeze", "依法", ORIGIN, BASIS)
+    assert town.snapshot() == before
+    issue(town, town.registration())  # another registration is not barred
+    town.change("unfreeze", first)
+    second = issue(town, registered)
+    with town.reading() as session:
+        found = session.get_one(Voucher, first.id)
+        assert (found.state, found.frozen) == ("revoked", False)
+        assert [one.id for one in vouchers.in_force(session, registered)] == [second.id]
+
+
+def test_a_registration_s_freezes_are_lifted_from_its_revoked_voucher_too(town: Town) -> None:
+    registered = town.registration()
+    first = issue(town, registered)
+    given = {"basis": BASIS, "reason": "涉嫌造假", "origin": ORIGIN}
+    town.do("gwen", freezes.change_all, registered, "freeze", **given)
+    town.change("revoke", first)
+
+    def offered() -> set[str]:
+        with town.reading() as session:
+            actor = town.actors["gwen"]
+            row = session.get_one(registration.Registration, registered.id)
+            today = local_date(town.now)
+            verbs = ("registration.freeze", "registration.unfreeze")
+            return {verb for verb in verbs if FITS[verb](session, actor, row, today)}
+
+    assert offered() == {"registration.unfreeze"}
+    made = town.do("gwen", freezes.change_all, registered, "unfreeze", **given)
+    assert [one.number for one in made] == [first.number]
+    assert offered() == set(), "what is revoked cannot be frozen"
 
 
 def test_each_change_enqueues_one_act_at_the_version_before_it(town: Town) -> None:

@@ -12,8 +12,11 @@ HIS = {
     "voucher.freeze", "voucher.unfreeze", "registration.freeze", "registration.unfreeze",
     "alarm.close", "alarm.reopen", "audit.run",
 }  # fmt: skip
-FOR_HIMSELF = {"password.change", "token.create", "token.revoke"}
-NOT_HIS_TO_READ = {"draft.read"}  # what nobody has handed in
+FOR_HIMSELF = {
+    "message.mark", "message.mark_all", "password.change", "token.create", "token.revoke",
+}  # fmt: skip
+# What nobody has handed in, and each data subject's own space.
+NOT_HIS_TO_READ = {"draft.read", "space.read"}
 GWEN = Actor("gwen", "bureau", frozenset({"regulator"}))
 
 

@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreement_ends, agreements, evaluations, registration_changes
+from ledger import agreement_ends, agreements, evaluations, registration, registration_changes
 from ledger.calendar import local_date
-from ledger.parties import Actor
+from ledger.parties import MAY, Actor
 from ledger.registration import Application, Registration
 from ledger.registration_profiles import in_use, profile
+from ledger.states import MOVES
 from ledger.vouchers import Voucher
 
 Fits = Callable[[Session, Actor, Any, date], bool]
@@ -59,13 +60,14 @@ def _of_registration(row: Voucher) -> bool:
     return row.kind == "registration"
 
 
-def _some_voucher(frozen: bool) -> Fits:
-    """Whether some voucher of a registration can be unfrozen, or frozen."""
+def _some_voucher(verb: str) -> Fits:
+    """Whether some voucher of a registration can be frozen, or unfrozen."""
+    states = [state for state in MOVES["voucher"][verb] if state is not None]
 
     def fits(session: Session, _actor: Actor, row: Registration, _today: date) -> bool:
         wanted = select(Voucher.id).where(
-            Voucher.registration_id == row.id, Voucher.state.in_(("valid", "suspended")),
-            Voucher.frozen.is_(frozen),
+            Voucher.registration_id == row.id, Voucher.state.in_(states),
+            Voucher.frozen.is_(verb == "unfreeze"),
         )  # fmt: skip
         return session.scalar(wanted.limit(1)) is not None
 
@@ -89,8 +91,8 @@ FITS: dict[str, Fits] = {
        for type_, verb in registration_changes.VERBS.items()},
     "registration.cancel": _row(lambda row: row.state == "under_inquiry"),
     "registration.lift": _row(lambda row: row.disputes),
-    "registration.freeze": _some_voucher(frozen=False),
-    "registration.unfreeze": _some_voucher(frozen=True),
+    "registration.freeze": _some_voucher("freeze"),
+    "registration.unfreeze": _some_voucher("unfreeze"),
     "voucher.freeze": _row(lambda row: not row.frozen),
     "voucher.unfreeze": _row(lambda row: row.frozen),
     "voucher.release": _row(lambda row: row.pledged),
@@ -103,6 +105,14 @@ FITS: dict[str, Fits] = {
 }  # fmt: skip
 
 
+DECISIONS = {
+    verb for verb, roles in MAY.items()
+    if verb.startswith("application.") and set(roles) == {"registrar"}
+}  # fmt: skip
+
+
 def fits(name: str, session: Session, actor: Actor, row: Any, today: date) -> bool:
     """Whether a deed makes sense on a row, for this actor, today."""
+    if name in DECISIONS and not actor.parties.isdisjoint(registration.concerned(session, row)):
+        return False  # whose registration it is about does not decide on it either
     return name not in FITS or FITS[name](session, actor, row, today)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from ledger import authorisations, handoff, log, motions, papers, uses, vouchers
+from ledger import authorisations, handoff, log, motions, papers, uses, voucher_moves, vouchers
 from ledger.catalogue import Resource
 from ledger.chain import outbox
+from ledger.errors import Conflict
 from ledger.proof import credential as credentials
 from ledger.proof import verify as verifier
 from ledger.proof.chain_node import Node
@@ -18,7 +19,7 @@ from ledger.proof.trust import parse_trust
 from ledger.registration import Registration
 from ledger.supervision import Audit, Difference
 from ledger.vouchers import Issuer, Voucher
-from tests.conftest import HOLDER
+from tests.conftest import BASIS, HOLDER
 from tests.ledger.chain.site import PASSPHRASE, Site
 from webapp.audits import ground_of_home
 from webapp.cli.house import make_home, running_node
@@ -107,9 +108,18 @@ def set_registration(site: Site, voucher: Voucher, **facts: Any) -> None:
         log.append(session, row, "registration.changed", "system")
 
 
+def set_provider(site: Site, voucher: Voucher, party_id: str | None) -> None:
+    """Whose data a voucher's registration uses."""
+    with site.deed() as session:
+        for one in session.get_one(Registration, voucher.registration_id).resource_ids:
+            row = session.get_one(Resource, one)
+            row.provider_id = party_id
+            log.append(session, row, "resource.changed", "system")
+
+
 def follow(site: Site, voucher: Voucher, what: str, **facts: Any) -> None:
     registration = site.get(Registration, voucher)
-    site.do("rob", vouchers.follow, registration, what, issuer(site), reason="依法", **facts)
+    site.do("rob", voucher_moves.follow, registration, what, issuer(site), reason="依法", **facts)
 
 
 def test_a_renewed_voucher_is_good_until_later_under_the_same_number(site: Site) -> None:
@@ -182,7 +192,7 @@ def test_a_split_puts_one_voucher_for_each_right_in_the_place_of_one(site: Site)
 def test_killed_amid_a_split_it_takes_effect_once(site: Site) -> None:
     voucher = site.issue()
     settle(site)
-    site.do("rita", vouchers.supersede, voucher, "变更登记", issuer(site))
+    site.do("rita", voucher_moves.supersede, voucher, "变更登记", issuer(site))
     worker = site.worker()
     worker.carry(clock())  # sent; the process dies before it sees the event
     (number,) = fresh(site, voucher).successors or [""]
@@ -212,22 +222,47 @@ def test_a_changed_registration_supersedes_its_vouchers_with_its_new_facts(site:
 
 def test_a_pledge_stands_on_chain_until_its_release(site: Site) -> None:
     voucher = site.issue()
-    with site.deed() as session:  # a company's own data: no public body provides them
-        for one in session.get_one(Registration, voucher.registration_id).resource_ids:
-            row = session.get_one(Resource, one)
-            row.provider_id = None
-            log.append(session, row, "resource.changed", "system")
-    site.do("rita", vouchers.pledge, voucher, site.party("bank"), "质押合同", issuer(site).origin)
+    set_provider(
+        site, voucher, site.parties["operator"]
+    )  # a company's own data: no public body provides them
+    site.do(
+        "rita", voucher_moves.pledge, voucher, site.party("bank"), "质押合同", issuer(site).origin
+    )
     settle(site)
     assert on_chain(site, voucher)["flags"] == 1
-    site.do("rita", vouchers.release, voucher, "清偿", issuer(site).origin)
+    site.do("rita", voucher_moves.release, voucher, "清偿", issuer(site).origin)
     settle(site)
     assert on_chain(site, voucher)["flags"] == 0
+    set_provider(site, voucher, site.parties["bureau"])  # the town's resources are the same for all
+
+
+def test_a_voucher_revoked_while_frozen_is_unfrozen_and_stays_revoked(site: Site) -> None:
+    """The audit sees each step; the freeze is gone on chain before the registration has a new voucher."""
+    voucher = site.issue()
+    registered, origin = site.get(Registration, voucher), issuer(site).origin
+    again = {
+        "registration": registered, "holder": site.party("operator"), "holder_address": HOLDER,
+        "origin": origin, "key": issuer(site).key,
+    }  # fmt: skip
+    site.do("gwen", vouchers.change, voucher, "freeze", "涉嫌造假", origin, BASIS)
+    site.do("rita", vouchers.change, voucher, "revoke", "属实", origin)
+    settle(site)
+    held = on_chain(site, voucher)
+    assert (held["state"], held["flags"], held["version"]) == (REVOKED, 2, 3)
+    with pytest.raises(Conflict, match="is frozen by the regulator"):
+        site.do("rita", vouchers.issue, **again)
+    site.do("gwen", vouchers.change, voucher, "unfreeze", "已查明", origin, BASIS)
+    second = site.do("rita", vouchers.issue, **again)
+    settle(site)
+    held = on_chain(site, voucher)
+    assert (held["state"], held["flags"], held["version"]) == (REVOKED, 0, 4)
+    assert site.changes(voucher) == [1, 2, 3, 4]
+    assert on_chain(site, second)["state"] == VALID
 
 
 def test_a_lost_key_is_replaced_by_another_of_the_same_holder(site: Site) -> None:
     voucher = site.issue()
-    site.do("rita", vouchers.replace_key, voucher, OTHER, "密钥遗失", issuer(site).origin)
+    site.do("rita", voucher_moves.replace_key, voucher, OTHER, "密钥遗失", issuer(site).origin)
     site.worker().drain()
     held = on_chain(site, voucher)
     assert (held["holder"], held["digest"]) == (OTHER, digest_bytes(voucher.digest))
