@@ -160,14 +160,12 @@ def stale_data(session: Session, now: datetime) -> Iterator[Cause]:
 
 def cap_of(agreement: Agreement) -> int | None:
     """The highest price of a licence under an agreement, in fen; None where it has none."""
-    cap: int | None = getattr(agreement, "price_cap_fen", None)
-    return cap
+    return agreement.price_cap_fen
 
 
 def scenes_of(agreement: Agreement) -> Sequence[str] | None:
-    """The scenes an agreement grants; None where it does not name them."""
-    scenes: Sequence[str] | None = getattr(agreement, "scenes", None)
-    return scenes or None
+    """The names of the scenes an agreement grants; None where it does not name them."""
+    return [str(one["name"]) for one in agreement.scenes or ()] or None
 
 
 def scene_of(licence: Licence) -> str:
@@ -254,7 +252,7 @@ Span = tuple[str, str]
 FOR_EVER: Final = "9999"
 STOPS: Final = {
     "voucher.suspend": "suspended", "voucher.freeze": "frozen", "voucher.revoke": "over",
-    "voucher.cancel": "over", "voucher.supersede": "over",
+    "voucher.cancel": "over", "voucher.supersede": "over", "voucher.split": "over",
 }  # fmt: skip
 GOES_ON: Final = {"voucher.resume": "suspended", "voucher.unfreeze": "frozen"}
 

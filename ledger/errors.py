@@ -5,8 +5,11 @@ means that we made a mistake; nobody catches it. The sentence is a template over
 can be translated: `Missing("There is no voucher {number}.", number="PZ…")`.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
+
+NUMBERED = re.compile(r"[0-9A-Z/-]*[0-9][0-9A-Z/-]*")  # a number or code of ours: PZ202611-000001-5
 
 
 class LedgerError(Exception):
@@ -26,11 +29,7 @@ class LedgerError(Exception):
 
     def localized(self, translate: Callable[[str], str]) -> str:
         """The sentence in another language: `translate` maps the template."""
-        facts = {
-            name: value.localized(translate) if isinstance(value, Faults) else value
-            for name, value in self.facts.items()
-        }
-        return fill(translate(self.template), facts)
+        return fill(translate(self.template), spoken(self.facts, translate))
 
     def as_dict(self) -> dict[str, Any]:
         """The refusal as RFC 9457 problem details, without transport fields."""
@@ -80,18 +79,46 @@ class Faults:
 
     def sentences(self, translate: Callable[[str], str]) -> list[str]:
         """Each fault in a language."""
-        return [fill(translate(template), facts) for template, facts, _ in self._named]
+        return [
+            fill(translate(template), spoken(facts, translate))
+            for template, facts, _ in self._named
+        ]
 
     def by_place(self, translate: Callable[[str], str]) -> dict[str, list[str]]:
         """The faults in a language, by their place; those without one stand under ""."""
         found: dict[str, list[str]] = {}
         for template, facts, at in self._named:
-            found.setdefault(at, []).append(fill(translate(template), facts))
+            told = fill(translate(template), spoken(facts, translate))
+            found.setdefault(at, []).append(told)
         return found
 
     def localized(self, translate: Callable[[str], str]) -> str:
         """All faults in one line."""
         return "; ".join(self.sentences(translate))
+
+
+def spoken(facts: Mapping[str, Any], translate: Callable[[str], str]) -> dict[str, Any]:
+    """The facts as a sentence in a language says them: what is a word of ours, is said in that language.
+
+    Of several words (`registrar / provider`) each, of a noun with its number (`voucher PZ…`) the noun.
+    """
+
+    def say(value: Any) -> Any:
+        if isinstance(value, Faults):
+            return value.localized(translate)
+        if not isinstance(value, str) or not value:
+            return value
+        for between in (" / ", ", "):
+            parts = value.split(between)
+            if all(part and translate(part) != part for part in parts):
+                return between.join(map(translate, parts))
+        noun, gap, number = value.rpartition(" ")
+        if not NUMBERED.fullmatch(number):
+            return value
+        known = next((n for n in (noun, noun.lower()) if translate(n) != n), noun) if noun else noun
+        return f"{translate(known)}{gap}{number}" if noun else value
+
+    return {name: say(value) for name, value in facts.items()}
 
 
 def fill(template: str, facts: dict[str, Any]) -> str:

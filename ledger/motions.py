@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import log, vouchers
+from ledger import log, voucher_moves
 from ledger.calendar import local_date
+from ledger.chain.keys import check_address
 from ledger.errors import Conflict, Invalid, Missing
 from ledger.parties import Actor, Party, may, party_by_uscc, require_other
 from ledger.registration import Registration
@@ -35,7 +36,7 @@ class Motion(Evidence):
     voucher_id: Mapped[str] = mapped_column(String(36), ForeignKey("vouchers.id"))
     verb: Mapped[str]
     facts: Mapped[dict[str, Any]]
-    """transfer: holder_address; pledge: pledgee (its code); split: nothing"""
+    """transfer: holder_address and holder (its code); pledge: pledgee (its code); split: nothing"""
     ground: Mapped[str]
     proposed_by: Mapped[str]
     decided_by: Mapped[str | None]
@@ -62,8 +63,10 @@ def propose(
         move("voucher", verb, voucher.state)
     if verb == "pledge":
         party_by_uscc(session, facts["pledgee"])
+        voucher_moves.require_pledgeable(session, voucher)
     elif verb == "transfer":
-        _new_holder(session, voucher)
+        check_address(facts["holder_address"])
+        facts["holder"] = _new_holder(session, voucher).uscc
     waiting = session.scalar(
         select(Motion).where(Motion.voucher_id == voucher.id, Motion.state == "proposed")
     )
@@ -89,13 +92,20 @@ def confirm(session: Session, actor: Actor, now: datetime, motion: Motion, issue
     log.append(session, motion, "motion.confirmed", actor.member_id)
     facts, ground = motion.facts, motion.ground
     if motion.verb == "split":
-        vouchers.split(session, actor, now, voucher, ground, issuer)
+        voucher_moves.split(session, actor, now, voucher, ground, issuer)
     elif motion.verb == "pledge":
         pledgee = party_by_uscc(session, facts["pledgee"])
-        vouchers.pledge(session, actor, now, voucher, pledgee, ground, issuer.origin)
+        voucher_moves.pledge(session, actor, now, voucher, pledgee, ground, issuer.origin)
     else:
         holder = _new_holder(session, voucher)
-        vouchers.transfer(
+        if facts.get("holder", holder.uscc) != holder.uscc:
+            raise Conflict(
+                "Registration {code} went to another since motion {motion} was proposed: reject it, "
+                "and propose anew with the address of {name}.",
+                code=session.get_one(Registration, voucher.registration_id).code,
+                motion=motion.number, name=holder.name,
+            )  # fmt: skip
+        voucher_moves.transfer(
             session, actor, now, voucher, holder, facts["holder_address"], ground, issuer
         )
 

@@ -21,7 +21,7 @@ from ledger import (
     parties,
     peers,
     recognition,
-    registration,
+    registration_rows,
     revenue,
     search,
     settings,
@@ -39,7 +39,7 @@ from ledger.store import Evidence
 
 NOUNS = (agreements, alarms, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
          duties, evaluations, exclusions, feedback, handoff, log, messages, motions, objections,
-         outbox, parties, peers, recognition, registration, revenue, search, settings, stewards,
+         outbox, parties, peers, recognition, registration_rows, revenue, search, settings, stewards,
          successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
 

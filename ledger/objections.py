@@ -157,7 +157,7 @@ def _decide(
     require_other(
         actor,
         [objection.raised_by, application.applicant_id, application.review.get("passed_by")],
-        f"the review of {application.number}",
+        f"application {application.number}",
     )
     lock(session, application)
     objection.state = move("objection", verb, objection.state)

@@ -43,7 +43,7 @@ from ledger.qr import qr_svg as _qr_svg
 ATTACHMENT = "bundle.json"
 PDF_BYTES_MAX = 8 * 1024 * 1024
 BUNDLE_BYTES_MAX = 4 * 1024 * 1024
-FORM = 1  # raise it when this file draws other facts; the template counts by its digest
+FORM = 2  # raise it when this file draws other facts; the template counts by its digest
 TEMPLATE = Path(__file__).with_name("paper") / "voucher.typ"
 MAKER = re.compile(
     r"shuzheng-voucher/\d{1,4} typst/[\d.]{1,20} segno/[\d.]{1,20} "
@@ -234,6 +234,7 @@ def _face(bundle: dict[str, Any]) -> dict[str, Any]:
         "kind": _words(KIND_WORDS, subject["kind"]),
         "leaf_index": str(_whole(bundle["leaf_index"])),
         "maker": maker(),
+        "max_uses": str(_whole(subject["max_uses"])) if "max_uses" in subject else None,
         "not_rights": [_words(RIGHT_WORDS, name) for name in RIGHT_WORDS if name not in rights],
         "number": parse_qr_text(qr_text(subject["number"], digest))[0],
         "object": _words(OBJECT_WORDS, subject["object"]),
@@ -242,6 +243,7 @@ def _face(bundle: dict[str, Any]) -> dict[str, Any]:
         "registration_code": shown(subject["registration_code"], 40),
         "rights": [_words(RIGHT_WORDS, name) for name in RIGHT_WORDS if name in rights],
         "root": checkpoint.root.hex(),
+        "scene": shown(subject["scene"]) if "scene" in subject else None,
         "status": _status(bundle["status"], voucher),
         "summary": shown(subject["summary"], SUMMARY_CHARACTERS_MAX),
         "title": shown(subject["title"]),

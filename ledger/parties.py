@@ -151,7 +151,6 @@ MAY: dict[str, dict[str, str]] = {
         "finance_checker:any",
         "application.submit": "operator:own provider:own",
         "application.withdraw": "operator:own provider:own",
-        "application.amend": "operator:own provider:own",
         "application.consent": "operator:own provider:own",  # joint applicant, receiver, subject
         # about what is registered: by its subject; a correction and an objection by others too
         "application.change": "operator:own provider:own",
@@ -415,7 +414,9 @@ def allowed(actor: Actor, verb: str, owners: str | Iterable[str] | None = None) 
 def require_other(actor: Actor, maker_ids: Iterable[str | None], what: str) -> None:
     """Raise NotAllowed when the actor made himself what he is to decide on."""
     if actor.member_id in set(maker_ids):
-        raise NotAllowed("You made {what} yourself; another person must decide on it.", what=what)
+        raise NotAllowed(
+            "You acted on {what} yourself; another person must decide on it.", what=what
+        )
 
 
 def check_uscc(code: str) -> str:

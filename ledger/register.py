@@ -10,16 +10,17 @@ terminated (before coding) are kept apart.
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
 from ledger import log
-from ledger.calendar import end_of_day, local_date
+from ledger.calendar import local_date, start_of_day
 from ledger.errors import Conflict, Invalid
 from ledger.parties import Actor, may, require_other
 from ledger.registration import Application, Registration, check_ground, owners
 from ledger.registration_profiles import profile
 from ledger.states import move
+from ledger.store import text_in
 
 OPEN_STATES = ("submitted", "returned", "in_review", "reviewed", "on_notice", "objection_review")
 LAPSED_AT_ONCE = 200  # a round takes no more: the rest is the next one's
@@ -87,17 +88,24 @@ def lift(
 
 
 def lapse(session: Session, now: datetime) -> int:
-    """Cancel every registration that ran out and for whose renewal nothing is open; says how many."""
-    waiting = select(Application.registration_id).where(
-        Application.type == "renewal", Application.state.in_(OPEN_STATES)
-    )
-    ended = end_of_day(local_date(now)).replace(hour=0, minute=0, second=0)
+    """Cancel every registration that ran out and for whose renewal nothing is open; says how many.
+
+    A renewal that was returned counts as open until the day by which it is to be mended.
+    """
+    today = local_date(now)
+    being_renewed = exists().where(
+        Application.registration_id == Registration.id, Application.type == "renewal",
+        Application.state.in_(OPEN_STATES),
+        or_(Application.state != "returned",
+            text_in(session, Application.review, "amend_by") >= today.isoformat()),
+    )  # fmt: skip
     wanted = (
         select(Registration)
-        .where(Registration.state == "registered", Registration.valid_until < ended,
-               Registration.id.not_in(waiting.where(Application.registration_id.is_not(None))))
+        .where(Registration.state == "registered", Registration.valid_until < start_of_day(today),
+               ~being_renewed)
         .order_by(Registration.id)
         .limit(LAPSED_AT_ONCE)
+        .with_for_update(of=Registration)  # nothing is applied for meanwhile
     )  # fmt: skip
     found = list(session.scalars(wanted))
     for row in found:

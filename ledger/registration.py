@@ -9,161 +9,79 @@ Applications about what is registered already stand in `registration_changes`, o
 (`registration_profiles`).
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    ForeignKey,
-    Index,
-    String,
-    or_,
-    select,
-    type_coerce,
-)
-from sqlalchemy.orm import Mapped, Session, mapped_column
-from stdnum.iso7064 import mod_37_36
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from ledger import grading, log
-from ledger.agreements import Agreement, faults_of_scope, require_in_force
+from ledger.agreements import Agreement, require_in_force
 from ledger.calendar import clock, end_of_day, local_date, years_after
-from ledger.catalogue import Resource
-from ledger.errors import Conflict, Faults, Invalid, Missing
-from ledger.parties import Actor, Party, may, require_active, require_other
+from ledger.errors import Conflict, Faults, Invalid
+from ledger.parties import Actor, Party, may, require_other
 from ledger.proof.encoding import digest_bytes
-from ledger.registration_profiles import Profile, in_use, profile
+from ledger.registration_checks import (
+    ATTACHMENT_BYTES_MAX,
+    ATTACHMENTS_MAX,
+    check_ground,
+    faults_in,
+    grade_of,
+    name_attachment_faults,
+    name_grade_faults,
+    name_holders,
+    name_scope_faults,
+    require_one_holder,
+)
+from ledger.registration_profiles import in_use, profile
+from ledger.registration_rows import (
+    COMPLIANCE_ITEMS,
+    CONSENTED_IN,
+    MATERIALS,
+    OBJECTS,
+    RIGHTS,
+    VERDICTS,
+    Application,
+    Deposit,
+    Registration,
+    application_by_number,
+    by_code,
+    check_code,
+    coded,
+    of_party,
+    owners,
+)
 from ledger.states import move
-from ledger.store import Evidence, lock, new_id, next_number
+from ledger.store import new_id, next_number
 
-SERIAL_DIGITS = 6
-ATTACHMENTS_MAX = 50
-ATTACHMENT_BYTES_MAX = 50 * 1024 * 1024
-CODE = re.compile(r"[A-Z]{2}[0-9]{6}[0-9]{6}[0-9A-Z]")  # what, year and month, serial, check
-
-RIGHTS = {"holding": 1, "use": 2, "operating": 4}  # 持有权, 使用权, 经营权; the bits on chain
-OBJECTS = ("resource", "product", "model", "computing_power")  # which of them, a profile says
-DESCRIBED = ("resource", "product")  # these rest on resources of the catalogue
-MATERIALS = {  # art. 9(1), for a first registration
-    "subject": "主体信息",
-    "lawful_source": "数据合法合规性来源",
-    "resource": "数据资源情况",
-    "evidence": "存证情况",
-    "product": "产品和服务信息",
-    "scene": "应用场景信息",
-    "security_risk": "数据安全风险评估",
-}
-COMPLIANCE_ITEMS = {  # 合规性审查: what the registrar must find, each with evidence and verdict
-    "lawful_source": "数据来源合法",
-    "personal_information": "个人信息保护",
-    "important_data": "重要数据与核心数据",
-    "authorisation": "授权依据",
-    "agreement_scope": "授权运营范围",
-    "security_assessment": "数据安全评估",
-}
-VERDICTS = ("pass", "not_applicable", "fail")
-IN_FORCE = ("registered", "under_inquiry")  # a registration in these states is one
-CONSENTED_IN = ("submitted", "in_review", "reviewed")
-
-
-class Deposit(Evidence):
-    """Evidence deposited (存证): that a party had these bytes at that time; the bytes stay outside."""
-
-    __tablename__ = "deposits"
-    __table_args__ = (Index("deposits_once", "party_id", "digest", unique=True),)
-    subject_type = "deposit"
-    party_id: Mapped[str] = mapped_column(String(36), ForeignKey("parties.id"))
-    member_id: Mapped[str]
-    name: Mapped[str]
-    digest: Mapped[str]
-    size_bytes: Mapped[int] = mapped_column(BigInteger)
-    deposited_at: Mapped[datetime]
-
-
-class Application(Evidence):
-    """A registration application (登记申请) on its way."""
-
-    __tablename__ = "applications"
-    subject_type = "application"
-    number: Mapped[str] = mapped_column(unique=True)
-    type: Mapped[str]
-    object: Mapped[str]
-    title: Mapped[str]
-    summary: Mapped[str]
-    party_id: Mapped[str] = mapped_column(String(36), ForeignKey("parties.id"))
-    applicant_id: Mapped[str]
-    agreement_id: Mapped[str | None] = mapped_column(String(36), ForeignKey("agreements.id"))
-    resource_ids: Mapped[list[Any]]
-    deposit_ids: Mapped[list[Any]]
-    rights: Mapped[list[Any]]
-    materials: Mapped[dict[str, Any]]
-    quality: Mapped[list[Any]]
-    state: Mapped[str]
-    deadlines: Mapped[dict[str, Any]]
-    review: Mapped[dict[str, Any]]
-    notice: Mapped[dict[str, Any]]
-    profile: Mapped[str | None]
-    registration_id: Mapped[str | None] = mapped_column(String(36), index=True)
-    """what it is about (no foreign key: the registration names its first application); else None"""
-    ground: Mapped[str | None]
-    asked: Mapped[dict[str, Any] | None]
-    """what is to become of the registration"""
-    consents: Mapped[list[Any] | None]
-    """whose consent it needs: {"party_id", "as": joint, receiver or subject, "by": member or null}"""
-    scenes: Mapped[list[Any] | None]
-    """the scenes of the agreement in which it is used"""
-    attachments: Mapped[list[Any] | None]
-    """files to its materials: {"material", "deposit_id"}"""
-    grade: Mapped[str | None]
-    """the strictest grade of its resources, as of the review"""
-
-
-class Registration(Evidence):
-    """What is registered: the outcome of coding (赋码)."""
-
-    __tablename__ = "registrations"
-    subject_type = "registration"
-    code: Mapped[str] = mapped_column(unique=True)
-    application_id: Mapped[str] = mapped_column(String(36), ForeignKey("applications.id"))
-    agreement_id: Mapped[str | None] = mapped_column(String(36), ForeignKey("agreements.id"))
-    party_id: Mapped[str] = mapped_column(String(36), ForeignKey("parties.id"))
-    object: Mapped[str]
-    title: Mapped[str]
-    summary: Mapped[str]
-    rights: Mapped[list[Any]]
-    resource_ids: Mapped[list[Any]]
-    valid_from: Mapped[datetime]
-    valid_until: Mapped[datetime]
-    coded_by: Mapped[str]
-    state: Mapped[str]
-    profile: Mapped[str | None]
-    scenes: Mapped[list[Any] | None]
-    joint_ids: Mapped[list[Any] | None]
-    """who applied together with its subject"""
-    licences: Mapped[list[Any] | None]
-    """licences registered: {"application", "party_id", "right", "from_on", "until_on"}"""
-    disputes: Mapped[list[Any] | None]
-    """objections registered that are not lifted yet: the numbers of their applications"""
-    inquiry: Mapped[dict[str, Any] | None]
-    """what is being verified: {"ground", "by"}"""
-    ending: Mapped[dict[str, Any] | None]
-    """why it was revoked or cancelled: {"ground", "application" or null}"""
-
-
-def owners(row: Application | Registration) -> tuple[str, ...]:
-    """Whose business it is: the applicant's or subject's, and of those who apply together with him."""
-    if isinstance(row, Registration):
-        return (row.party_id, *(row.joint_ids or ()))
-    return (row.party_id, *(one["party_id"] for one in row.consents or ()))
-
-
-def of_party(model: type[Application] | type[Registration], party: str) -> ColumnElement[bool]:
-    """The rows an organisation is one of the owners of."""
-    column = Registration.joint_ids if model is Registration else Application.consents
-    # The ids stand in the column's text, and no id is part of another.
-    return or_(model.party_id == party, type_coerce(column, String).contains(party))
+__all__ = [  # what stands below is known to all by this module
+    "ATTACHMENTS_MAX",
+    "ATTACHMENT_BYTES_MAX",
+    "COMPLIANCE_ITEMS",
+    "CONSENTED_IN",
+    "MATERIALS",
+    "OBJECTS",
+    "RIGHTS",
+    "VERDICTS",
+    "Application",
+    "Deposit",
+    "Registration",
+    "application_by_number",
+    "by_code",
+    "check_code",
+    "check_ground",
+    "coded",
+    "faults_in",
+    "grade_of",
+    "name_attachment_faults",
+    "name_grade_faults",
+    "name_holders",
+    "name_scope_faults",
+    "of_party",
+    "owners",
+    "require_one_holder",
+]  # fmt: skip
 
 
 def deposit(
@@ -273,164 +191,6 @@ def new_number(session: Session, now: datetime) -> str:
     return f"SQ{year}-{next_number(session, f'SQ{year}'):06d}"
 
 
-def grade_of(session: Session, resource_ids: Sequence[str]) -> str | None:
-    """The strictest grade of some resources (就高从严); None while none of them is graded."""
-    wanted = select(Resource.grade).where(Resource.id.in_(list(resource_ids)))
-    return grading.stricter(one for one in session.scalars(wanted) if one)
-
-
-def faults_in(
-    session: Session,
-    actor: Actor,
-    *,
-    object_kind: str,
-    title: str,
-    summary: str,
-    agreement: Agreement | None,
-    resource_ids: Sequence[str],
-    deposits: Sequence[Deposit],
-    rights: Sequence[str],
-    materials: Mapping[str, str],
-    joint: Sequence[Party] = (),
-    scenes: Sequence[str] = (),
-    attachments: Sequence[Mapping[str, str]] = (),
-    besides: Application | None = None,
-) -> Faults:
-    """Everything that an application lacks or breaks, each with its place in what was given.
-
-    `besides` is the application that it takes the place of.
-    """
-    faults, rules = Faults(), in_use(session)
-    faults.name_missing({"title": "名称", "summary": "摘要"}, {"title": title, "summary": summary})
-    faults.name_missing(MATERIALS, materials, at="materials")
-    if object_kind not in rules.objects:
-        faults.name_fault(
-            "object must be one of {choices}", at="object", choices=", ".join(rules.objects)
-        )
-    if not rights or any(right not in RIGHTS for right in rights):
-        faults.name_fault("rights must be among {choices}", at="rights", choices=", ".join(RIGHTS))
-    if not deposits:
-        faults.name_fault("no evidence was deposited (存证) before the application", at="data")
-    if not resource_ids and object_kind in DESCRIBED:
-        faults.name_fault("no catalogue resource is named", at="resources")
-    if object_kind == "product" and agreement is None:
-        faults.name_fault("a product of public data needs its operation agreement", at="agreement")
-    name_scope_faults(session, faults, actor.party_id, agreement, object_kind, resource_ids, scenes)
-    name_grade_faults(session, faults, rules, resource_ids)
-    if "holding" in rights and object_kind == "resource":
-        name_holders(session, faults, resource_ids, besides)
-    for place, one in enumerate(joint):
-        if one.id == actor.party_id or one.id in {other.id for other in joint[:place]}:
-            faults.name_fault("{name} stands there twice", at=f"joint.{place}", name=one.name)
-        require_active(one)
-    name_attachment_faults(session, faults, actor.party_id, attachments, MATERIALS)
-    return faults
-
-
-def name_scope_faults(
-    session: Session, faults: Faults, party_id: str, agreement: Agreement | None, object_kind: str,
-    resource_ids: Sequence[str], scenes: Sequence[str],
-) -> None:  # fmt: skip
-    """What is outside the agreement (27号 art. 21); without one, what the party does not hold."""
-    if agreement is not None:
-        faults.add(faults_of_scope(session, agreement, resource_ids, scenes))
-    elif object_kind == "resource":
-        for resource_id in sorted(set(resource_ids)):
-            known = session.get(Resource, resource_id)
-            if known is None or known.provider_id != party_id:
-                faults.name_fault(
-                    "resource {resource} is held by another body: name the agreement that opens it",
-                    at="resources", resource=resource_id if known is None else known.code,
-                )  # fmt: skip
-
-
-def name_grade_faults(
-    session: Session, faults: Faults, rules: Profile, resource_ids: Sequence[str]
-) -> None:
-    """Resources of a grade that is never registered."""
-    barred = select(Resource).where(
-        Resource.id.in_(list(resource_ids)), Resource.grade.in_(rules.barred_grades)
-    )
-    for one in session.scalars(barred.order_by(Resource.code)):
-        faults.name_fault(
-            "resource {resource} is {grade} data, which is not registered", at="resources",
-            resource=one.code, grade=grading.LEVELS[str(one.grade)][0],
-        )  # fmt: skip
-
-
-def name_holders(
-    session: Session, faults: Faults, resource_ids: Sequence[str],
-    besides: Application | Registration | None, *, applied_for: bool = True,
-) -> None:  # fmt: skip
-    """Resources whose right to hold is registered, or applied for, already: it has one holder.
-
-    `besides` is the application or registration that it is asked for.
-    """
-    open_states = ("submitted", "in_review", "reviewed", "on_notice", "objection_review")
-    applied = select(Application).where(
-        Application.type == "first", Application.object == "resource",
-        Application.state.in_(open_states),
-    )  # fmt: skip
-    coded = select(Registration).where(
-        Registration.object == "resource", Registration.state.in_(IN_FORCE)
-    )
-    taken: dict[str, str] = {}
-    for row in session.scalars(applied) if applied_for else ():
-        if "holding" in row.rights and (besides is None or row.id != besides.id):
-            taken |= dict.fromkeys(row.resource_ids, row.number)
-    for held in session.scalars(coded):
-        if "holding" in held.rights and (besides is None or held.id != besides.id):
-            taken |= dict.fromkeys(held.resource_ids, held.code)
-    for resource_id in sorted(set(resource_ids) & set(taken)):
-        known = session.get(Resource, resource_id)
-        faults.name_fault(
-            "the right to hold resource {resource} is registered or applied for already ({number})",
-            at="rights", resource=resource_id if known is None else known.code,
-            number=taken[resource_id],
-        )  # fmt: skip
-
-
-def require_one_holder(
-    session: Session, held: Application | Registration, resource_ids: Sequence[str],
-    besides: Application | Registration,
-) -> None:  # fmt: skip
-    """Raise Conflict when the right to hold one of the resources was registered meanwhile."""
-    if "holding" not in held.rights or held.object != "resource":
-        return
-    faults = Faults()
-    for row in session.scalars(
-        select(Resource).where(Resource.id.in_(list(resource_ids))).order_by(Resource.id)
-    ):
-        lock(session, row)  # two that compete do not both get it
-    name_holders(session, faults, resource_ids, besides, applied_for=False)
-    if faults:
-        raise Conflict("The application lacks or breaks: {faults}.", faults=faults)
-
-
-def name_attachment_faults(
-    session: Session, faults: Faults, party_id: str, attachments: Sequence[Mapping[str, str]],
-    materials: Mapping[str, str],
-) -> None:  # fmt: skip
-    """Files to materials that are too many or too large, not the party's deposits, or to no material."""
-    if len(attachments) > ATTACHMENTS_MAX:
-        faults.name_fault("more than {most} files", at="attachments", most=ATTACHMENTS_MAX)
-    for place, one in enumerate(attachments):
-        found = session.get(Deposit, one.get("deposit_id", ""))
-        at = f"attachments.{place}"
-        if one.get("material") not in materials:
-            faults.name_fault("unknown item {key}", f"{at}.material", key=one.get("material"))
-        if found is None or found.party_id != party_id:
-            faults.name_fault(
-                "{name} was not deposited by your organisation", f"{at}.digest",
-                name=one.get("deposit_id"),
-            )  # fmt: skip
-        elif found.size_bytes > ATTACHMENT_BYTES_MAX:
-            faults.name_fault(
-                "{name} is larger than {most} MiB", f"{at}.digest", name=found.name,
-                most=ATTACHMENT_BYTES_MAX // 1024**2,
-            )  # fmt: skip
-
-
 def consent(session: Session, actor: Actor, now: datetime, application: Application) -> None:
     """One whose consent an application needs gives it: who applies with it, receives, or is its subject."""
     may(actor, "application.consent", owners(application), f"application {application.number}")
@@ -468,6 +228,9 @@ def send_back(
         raise Invalid("Say what is missing, all at once.")
     decide(session, actor, application, "return")
     application.review = {**application.review, "missing": list(missing)}
+    if application.type == "renewal":  # the registration does not wait for ever
+        days = profile(application.profile).days["amend"]
+        application.review["amend_by"] = clock(local_date(now), days)["on"]
     application.deadlines = {}
     log.append(
         session, application, "application.returned", actor.member_id, reason="; ".join(missing)
@@ -488,15 +251,6 @@ def refuse(
     application.deadlines = {}
     application.review = {**application.review, "refused_on": ground or None}
     log.append(session, application, "application.refused", actor.member_id, reason=reason)
-
-
-def check_ground(grounds: Mapping[str, str], ground: str) -> None:
-    """Raise Invalid unless the ground is one of those listed; where none are listed, none is needed."""
-    if grounds and ground not in grounds:
-        raise Invalid(
-            "The ground must be one of {choices}.",
-            choices="; ".join(f"{key} ({zh})" for key, zh in grounds.items()),
-        )
 
 
 def accept(session: Session, actor: Actor, now: datetime, application: Application) -> None:
@@ -618,7 +372,7 @@ def _second_eyes(actor: Actor, application: Application) -> None:
             "The review of application {number} waits for no second look.",
             number=application.number,
         )
-    require_other(actor, [review["passed_by"]], f"the review of {application.number}")
+    require_other(actor, [review["passed_by"]], f"application {application.number}")
 
 
 def require_seconded(application: Application) -> None:
@@ -736,48 +490,18 @@ def code(
     return registration
 
 
-def coded(prefix: str, number: int) -> str:
-    """A code people can type: prefix, serial, check character (ISO 7064 MOD 37,36).
-
-    The national format (26号 art. 13) is not published; this one is our own.
-
-    >>> coded("DJ202611", 1)
-    'DJ202611-000001-5'
-    """
-    if not 0 <= number < 10**SERIAL_DIGITS:
-        raise Conflict("The serial numbers of {prefix} are used up.", prefix=prefix)
-    plain = f"{prefix}{number:06d}"
-    return f"{prefix}-{number:06d}-{mod_37_36.calc_check_digit(plain)}"
-
-
-def check_code(text: str) -> str:
-    """The code in its one spelling; a mistyped one raises Invalid."""
-    compact = text.strip().upper().replace("-", "").replace(" ", "")
-    if not CODE.fullmatch(compact) or not mod_37_36.is_valid(compact):
-        raise Invalid("{code} is mistyped: its check character does not fit.", code=text)
-    return f"{compact[:-7]}-{compact[-7:-1]}-{compact[-1]}"
-
-
-def application_by_number(session: Session, number: str) -> Application:
-    """The application with a number; raises Missing."""
-    found = session.scalar(select(Application).where(Application.number == number))
-    if found is None:
-        raise Missing("There is no application {number}.", number=number)
-    return found
-
-
-def by_code(session: Session, text: str) -> Registration:
-    """The registration with a result query code; raises Invalid or Missing."""
-    found = session.scalar(select(Registration).where(Registration.code == check_code(text)))
-    if found is None:
-        raise Missing("There is no registration {code}.", code=text)
-    return found
+def concerned(session: Session, application: Application) -> tuple[str, ...]:
+    """Who decides nothing on an application: its owners, and those of the registration it is about."""
+    if application.registration_id is None:
+        return owners(application)
+    found = session.get_one(Registration, application.registration_id)
+    return (*owners(application), *owners(found))
 
 
 def decide(session: Session, actor: Actor, application: Application, verb: str) -> None:
     """A registrar of another house, not the applicant himself, moves an application on."""
     what = f"application {application.number}"
-    may(actor, f"application.{verb}", owners(application), what)
+    may(actor, f"application.{verb}", concerned(session, application), what)
     require_other(actor, [application.applicant_id], what)
     application.state = move("application", verb, application.state)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from ledger import log
@@ -102,7 +102,7 @@ def apply(
     rules = in_use(session)
     kind = rules.type_of(type_)
     lock(session, registration)
-    _require_free(session, registration, type_, amends)
+    _require_free(session, actor, registration, type_, amends)
     faults, today = Faults(), local_date(now)
     materials = {"statement": statement, "proof": proof}
     faults.name_missing(MATERIALS, materials)
@@ -110,7 +110,9 @@ def apply(
         choices = "; ".join(f"{key} ({zh})" for key, zh in kind.grounds.items())
         faults.name_fault("the ground must be one of {choices}", at="ground", choices=choices)
     name_attachment_faults(session, faults, actor.party_id, asked.attachments, MATERIALS)
-    wanted = CHECKS[type_](session, actor, faults, registration, asked, today)
+    # What was applied for in time may be mended after the registration's last day.
+    asked_on = today if amends is None else min(today, local_date(registration.valid_until))
+    wanted = CHECKS[type_](session, actor, faults, registration, asked, asked_on)
     if faults:
         raise Invalid("The application lacks or breaks: {faults}.", faults=faults)
     ids = list(wanted.get("resource_ids", registration.resource_ids))
@@ -139,7 +141,7 @@ def apply(
             quality=[], state=move("application", "apply", None), **facts,
         )  # fmt: skip
     else:
-        may(actor, "application.amend", amends.party_id, f"Application {amends.number}")
+        may(actor, "application.submit", amends.party_id, f"Application {amends.number}")
         application = amends
         application.state = move("application", "amend", amends.state)
         for name, value in facts.items():
@@ -150,22 +152,30 @@ def apply(
 
 
 def _require_free(
-    session: Session, registration: Registration, type_: str, amends: Application | None
-) -> None:
-    """Raise Conflict unless the registration is in force and nothing else about it is open."""
+    session: Session, actor: Actor, registration: Registration, type_: str,
+    amends: Application | None,
+) -> None:  # fmt: skip
+    """Raise Conflict unless the registration is in force and nothing else of its subject's is open.
+
+    What strangers ask for does not hold up its subject; a stranger has one of a type open.
+    """
     if registration.state != "registered":
         raise Conflict(
             "Registration {code} is {state}: nothing can be applied for.",
             code=registration.code, state=registration.state,
         )  # fmt: skip
     _require_undisputed(registration, type_)
+    subjects = owners(registration)
+    rivals: ColumnElement[bool] = Application.party_id.in_(subjects)
+    if actor.parties.isdisjoint(subjects):
+        rivals = Application.party_id.in_(actor.parties) & (Application.type == type_)
     other = session.scalar(
         select(Application.number)
         .where(Application.registration_id == registration.id, Application.state.in_(OPEN_STATES),
-               Application.type != "objection", Application.id != (amends.id if amends else ""))
+               rivals, Application.id != (amends.id if amends else ""))
         .limit(1)
     )  # fmt: skip
-    if other is not None and type_ != "objection":
+    if other is not None:
         raise Conflict(
             "Application {number} about registration {code} is still open; it comes first.",
             number=other, code=registration.code,
@@ -402,6 +412,9 @@ def conclude(
     application.deadlines = {}
     log.append(session, application, "application.concluded", actor.member_id, reason=finding)
     kind = DONE[application.type]
+    move(
+        "registration", "change", registration.state
+    )  # not while it is verified, nor once it ended
     kind_of_move = "cancel" if application.type == "cancellation" else "change"
     registration.state = move("registration", kind_of_move, registration.state)
     APPLY[application.type](session, registration, application, dict(application.asked or {}))

@@ -9,15 +9,21 @@ as empty, and named. Whether somebody may ask at all, `parties.MAY` says; this s
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy.orm import object_session
+
 from ledger.objections import Objection
 from ledger.parties import Actor
 from ledger.registration import Application, Registration, owners
 from ledger.store import Evidence
 
-AUDIENCES = ("registrar", "regulator", "subject", "party", "exchange", "public")
-# `subject`: who applied, who objected, for whom it is registered. `party`: another whose consent it needs,
-# who applied for what is objected to.
+AUDIENCES = ("registrar", "regulator", "subject", "stranger", "party", "exchange", "public")
+# `registrar`: one who may decide, of another organisation than those concerned. `subject`: who applied,
+# who objected, for whom it is registered. `stranger`: who applied about another's registration. `party`:
+# another whose consent it needs, who applied for what is objected to.
 ALL = "all"
+_APPLICATION = frozenset(column.key for column in Application.__table__.columns)
+# What an application about another's registration has from there, and the public is not told.
+_ANOTHERS = {"agreement_id", "scenes", "grade"}
 PARTS: dict[str, dict[str, frozenset[str]]] = {
     "application": {
         "nothing": frozenset(),
@@ -26,11 +32,11 @@ PARTS: dict[str, dict[str, frozenset[str]]] = {
         "outline": frozenset({
             "number", "type", "object", "title", "summary", "state", "notice", "party_id", "rights",
             "resource_ids", "agreement_id", "asked", "ground", "consents", "deadlines",
-            "registration_id",
+            "registration_id", "profile",
         }),
-        "unreviewed": frozenset(
-            {column.key for column in Application.__table__.columns} - {"review", "grade"}
-        ),
+        "unreviewed": _APPLICATION - {"review", "grade"},
+        "own_words": _APPLICATION - _ANOTHERS - {"review"},
+        "own_reviewed": _APPLICATION - _ANOTHERS,
     },
     "objection": {
         "nothing": frozenset(),
@@ -52,12 +58,14 @@ def _row(text: str) -> dict[str, str]:
     return dict(one.split(":") for one in text.split())
 
 
+STRANGER = {"all": "own_reviewed", "unreviewed": "own_words"}
 _WATCHED = "registrar:all regulator:all"
 SEES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "application": {
-        state: _row(f"{_WATCHED} subject:{subject} party:outline public:{public}")
+        state: _row(f"{_WATCHED} subject:{subject} stranger:{STRANGER[subject]} party:outline "
+                    f"public:{public}")
         for state, subject, public in (
-            ("submitted", "unreviewed", "nothing"),
+            ("submitted", "all", "nothing"),  # what was missing before, if anything
             ("returned", "all", "nothing"),
             ("in_review", "unreviewed", "nothing"),
             ("reviewed", "unreviewed", "nothing"),  # a second look may still send it back
@@ -83,11 +91,12 @@ SEES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
 
 def audience(actor: Actor, row: Application | Objection | Registration) -> str:
     """In which capacity the actor looks at a row."""
-    for role in ("registrar", "regulator"):
-        if role in actor.roles:
-            return role
+    if "registrar" in actor.roles and actor.parties.isdisjoint(_concerned(row)):
+        return "registrar"
+    if "regulator" in actor.roles:
+        return "regulator"
     if actor.member_id and row.party_id in actor.parties:
-        return "subject"
+        return "stranger" if isinstance(row, Application) and _of_another(row) else "subject"
     if isinstance(row, Registration):
         if not actor.parties.isdisjoint(owners(row)):
             return "subject"
@@ -97,6 +106,20 @@ def audience(actor: Actor, row: Application | Objection | Registration) -> str:
     if isinstance(row, Application) and not actor.parties.isdisjoint(owners(row)):
         return "party"
     return "public"
+
+
+def _concerned(row: Application | Objection | Registration) -> tuple[str, ...]:
+    """Whose registrars do not decide on it."""
+    if not isinstance(row, Objection):
+        return owners(row)
+    session = object_session(row)
+    assert session is not None, row
+    return (row.party_id, *owners(session.get_one(Application, row.application_id)))
+
+
+def _of_another(row: Application) -> bool:
+    """Whether who applied is not the subject of what it is about."""
+    return row.type == "objection" or any(one["as"] == "subject" for one in row.consents or ())
 
 
 def seen(actor: Actor, noun: str, row: Any) -> frozenset[str]:

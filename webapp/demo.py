@@ -31,6 +31,7 @@ from ledger import (
 )
 from ledger import registration as registering
 from ledger.agreements import Agreement
+from ledger.authorisations import Authorisation
 from ledger.calendar import local_date, start_of_day, years_after
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, LedgerError
@@ -52,7 +53,7 @@ from webapp.cli.money import grant_licence
 from webapp.cli.proofs import open_worker, pack_package
 from webapp.cli.run import Run, print_json, progress_bar, read_document, with_home
 from webapp.cli.verify import unwrap
-from webapp.deeds.all import circulation
+from webapp.deeds.all import authorisations, circulation
 from webapp.documents import read_text
 from webapp.home import Home
 from webapp.language import language, tr, translate
@@ -61,6 +62,9 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 DAYS_BACK = 90
 AMOUNT_PAID = 38_000_000
 PLATFORM_COST = 4_500_000
+HANDED_OUT = ("bundle.json", "voucher.pdf", "package.zip", "status.json", "voucher.json")
+USE_SCENE = "数据资产评估"
+USE_PURPOSE = "核对评估所依据的数据"
 
 # who: (kind, name, social credit code); invented, with fitting check characters
 PARTIES = {
@@ -146,6 +150,7 @@ class Story:
             self.package()
             self.verification(url)
             self.tampering(url)
+            self.authorised_use()
         self.end()
 
     # -- telling -------------------------------------------------------------------------------
@@ -572,6 +577,22 @@ class Story:
 
     def package(self) -> None:
         self.head("Hand-off (移交): the listing package for the exchange")
+        if not self.handed_out():
+            self.hand_out()
+        package = (self.folder / "package.zip").read_bytes()
+        self.line("{count} files in {path}, among them {documents} documents of the listing.",
+                  count=len(bundles.read_zip(package)), path=str(self.folder / "package.zip"),
+                  documents=len(handoff.DOCUMENTS))  # fmt: skip
+
+    def handed_out(self) -> bool:
+        """Whether an earlier run has handed out everything, with a status list that is still good."""
+        if not all((self.folder / name).exists() for name in HANDED_OUT):
+            return False
+        listed = parse((self.folder / "status.json").read_bytes())
+        return homes.clock() < parse_instant(listed["validUntil"])
+
+    def hand_out(self) -> None:
+        """Pack the package, and write what outsiders get."""
         pricing = read_document(DATA / "demo" / "pricing.yaml")
         self.run.now = homes.clock()
         self.worker.publish_status(homes.clock(), force=self.status_is_old())
@@ -591,9 +612,6 @@ class Story:
             }
         for name, data in documents.items():
             keys.write_durably(self.folder / name, data)
-        self.line("{count} files in {path}, among them {documents} documents of the listing.",
-                  count=packed["files"], path=str(self.folder / "package.zip"),
-                  documents=len(handoff.DOCUMENTS))  # fmt: skip
 
     def status_is_old(self) -> bool:
         """Whether the list was published by the story's turned calendar."""
@@ -637,6 +655,66 @@ class Story:
                       why=refused.sentence(translate) if refused else "-")  # fmt: skip
             if report.exit_code == verifier.VALID:
                 raise AssertionError(f"{name} was not refused")
+
+    def authorised_use(self) -> None:
+        self.head(
+            "Authorised use (授权使用): the data subject consents, uses are counted, consent ends"
+        )
+        now = self.run.now = homes.clock()
+        user = self.folder / "user-key.json"
+        address = keys.keystore_address(user) if user.exists() else (
+            keys.create_keystore(user, demo_passphrase(self.path)))  # fmt: skip
+        today = local_date(self.today).isoformat()
+        until = (local_date(self.today) + timedelta(days=90)).isoformat()
+        body = {
+            "registration": self.code, "subject": PARTIES["bank"][2],
+            "provider": PARTIES["operator"][2], "user": PARTIES["appraiser"][2],
+            "user_address": address, "scene": USE_SCENE, "purpose": USE_PURPOSE, "from_on": today,
+            "until_on": until, "max_uses": 1,
+        }  # fmt: skip
+        number, state = self.authorisation()
+        if number is None:
+            number = self.run.do(authorisations.request, "zhang", body)["number"]
+        key: Any = {"authorisation_number": number}
+        self.line("{number}: zhang asks chen's bank that the appraiser may use what is held of it once, "
+                  "for “{scene}”.", number=number, scene=USE_SCENE)  # fmt: skip
+        if state in (None, "requested"):
+            self.run.do(authorisations.consent, "chen", **key)
+        if state in (None, "requested", "consented"):
+            self.run.do(authorisations.issue, "wang", **key)
+        self.settle(now)
+        voucher = self.run.ask(authorisations.show, **key)["voucher"]
+        self.line("chen consents in its own space, wang issues the voucher {voucher}; only then may it be "
+                  "used.", voucher=voucher)  # fmt: skip
+        if state != "withdrawn":
+            use = {"scene": USE_SCENE, "count": 1, "reference": "DEMO-USE-0001"}
+            self.run.do(authorisations.count, "zhang", use, voucher_number=voucher)
+            try:
+                self.run.do(authorisations.count, "zhang", {**use, "reference": "DEMO-USE-0002"},
+                            voucher_number=voucher)  # fmt: skip
+            except Conflict as refused:
+                self.line("One use is counted; a second one is refused: {why}",
+                          why=refused.localized(translate))  # fmt: skip
+            else:
+                raise AssertionError("a use beyond the limit was counted")
+            self.settle(homes.clock())
+            self.run.now = homes.clock()
+            self.run.do(authorisations.withdraw, "chen", **key)
+            self.settle(homes.clock())
+        with self.run.home.reading() as session:
+            made = vouchers.by_number(session, voucher)
+            told = {
+                "most": made.max_uses, "state": translate(made.state), "used": made.used,
+                "voucher": voucher,
+            }  # fmt: skip
+        self.line("chen withdraws the consent: voucher {voucher} is {state}, {used} of {most} used, also "
+                  "on the chain.", **told)  # fmt: skip
+
+    def authorisation(self) -> tuple[str | None, str | None]:
+        """Number and state of the authorised use that an earlier run has begun."""
+        with self.run.home.reading() as session:
+            found = session.scalar(select(Authorisation).order_by(Authorisation.id))
+            return (None, None) if found is None else (found.number, found.state)
 
     def end(self) -> None:
         """Say where everything is and what a newcomer may try; with --json, one document."""

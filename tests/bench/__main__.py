@@ -10,6 +10,7 @@ from tests.bench.audit import bench_audit
 from tests.bench.catalogue import bench_catalogue
 from tests.bench.log import bench_log
 from tests.bench.node import bench_node
+from tests.bench.revocation import bench_revocation
 from tests.bench.search import bench_search
 from tests.bench.site import bench_site
 from tests.bench.usage import bench_usage
@@ -18,6 +19,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
         bench_log(Path(name))
         bench_node(Path(name))
+        bench_revocation(Path(name))
         bench_audit(Path(name))
         bench_site(Path(name))
         bench_usage(Path(name))

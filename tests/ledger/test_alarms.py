@@ -53,6 +53,18 @@ def last_record(town: Town, alarm: Alarm) -> dict[str, Any]:
         return log.payload_of(log.history(session, alarm.id)[-1])
 
 
+def amended(town: Town, **facts: Any) -> None:
+    """Every agreement says something else from now on."""
+    with town.deed() as session:
+        session.execute(update(Agreement).values(**facts))
+
+
+def sold_before(town: Town, voucher: vouchers.Voucher, terms: dict[str, Any]) -> trading.Licence:
+    """A licence sold when its agreement named no scenes yet, though it authorises by scene."""
+    amended(town, scenes=None)
+    return town.licence(voucher, terms=terms)
+
+
 # ---------------------------------------------------------------- what is late
 
 
@@ -149,7 +161,7 @@ def test_usage_under_a_licence_without_scene_of_an_agreement_by_scene_is_outside
     counter = Counter(town)
     with town.reading() as session:
         voucher = session.scalars(select(vouchers.Voucher)).one()
-    plain = town.licence(voucher, terms={"delivery": "接口"})
+    plain = sold_before(town, voucher, {"delivery": "接口"})
     town.later(hours=1)
     rows = [counter.row(n, licence=plain.order_reference) for n in range(4)]
     batch = counter.hand_in(ndjson([*rows, counter.row(9)]))
@@ -162,17 +174,25 @@ def test_usage_under_a_licence_without_scene_of_an_agreement_by_scene_is_outside
     assert look(town) == 0
 
 
-def test_usage_for_another_scene_than_the_agreement_s_is_outside(
-    town: Town, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counter = Counter(town)  # its licence is for 风险评估
+def test_usage_for_another_scene_than_the_agreement_s_is_outside(town: Town) -> None:
+    counter = Counter(town)  # its licence is for 风险评估, a scene that its agreement names
     counter.hand_in(ndjson([counter.row(1)]))
-    monkeypatch.setattr(Agreement, "scenes", ["风险评估", "贷前审查"], raising=False)
     assert look(town) == 0
-    monkeypatch.setattr(Agreement, "scenes", ["城市治理"], raising=False)
+    amended(town, scenes=[{"name": "城市治理", "use": "城市运行监测"}])
     counter.hand_in(ndjson([counter.row(2)]), "second.ndjson")
     assert look(town) == 1
     assert only(town, "outside_scene").facts["count"] == 1
+
+
+def test_usage_after_its_voucher_was_split_is_an_alarm(town: Town) -> None:
+    counter = Counter(town)
+    with town.reading() as session:
+        voucher = session.scalars(select(vouchers.Voucher)).one()
+    town.do("rita", vouchers.split, voucher, "按权利拆分", town.issuer())
+    town.later(hours=1)
+    counter.hand_in(ndjson([counter.row(n) for n in range(3)]))
+    assert look(town) == 1
+    assert only(town, "lapsed_used").facts["count"] == 3
 
 
 def test_of_many_batches_each_is_looked_at_once_a_few_a_round(
@@ -181,7 +201,7 @@ def test_of_many_batches_each_is_looked_at_once_a_few_a_round(
     counter = Counter(town)
     with town.reading() as session:
         voucher = session.scalars(select(vouchers.Voucher)).one()
-    plain = town.licence(voucher, terms={})
+    plain = sold_before(town, voucher, {})
     town.later(hours=1)
     for n in range(3):
         row = counter.row(n, licence=plain.order_reference)
@@ -193,13 +213,11 @@ def test_of_many_batches_each_is_looked_at_once_a_few_a_round(
 # ---------------------------------------------------------------- prices
 
 
-def test_a_price_above_the_cap_is_an_alarm_until_the_licence_is_revoked(
-    town: Town, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_price_above_the_cap_is_an_alarm_until_the_licence_is_revoked(town: Town) -> None:
     licence = town.licence(town.voucher())
-    monkeypatch.setattr(Agreement, "price_cap_fen", 38_000_000, raising=False)
+    amended(town, price_cap_fen=38_000_000)
     assert look(town) == 0, "at the cap"
-    monkeypatch.setattr(Agreement, "price_cap_fen", 37_999_999, raising=False)
+    amended(town, price_cap_fen=37_999_999)
     assert look(town) == 1
     alarm = only(town, "above_cap")
     assert (alarm.about_number, alarm.owner_id) == (

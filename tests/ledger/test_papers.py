@@ -294,6 +294,26 @@ def test_an_authorised_use_voucher_of_a_resource_names_itself():
     assert "公共数据资源" in text
 
 
+def test_an_authorised_use_voucher_shows_scene_term_and_number_of_uses():
+    of = bundle(kind="authorised_use", rights=["use"], scene="贷前审查", max_uses=12)
+    pdf = voucher_pdf(of)
+    text = " ".join(text_of(pdf).split())
+    for fact in (
+        "使用场景 Scene of use", "贷前审查", "使用次数 Number of uses", "at most 12", "授权期限 Term",
+        "User (holder)",
+    ):  # fmt: skip
+        assert fact in text, fact
+    assert len(reader(pdf).pages) == 1
+    assert check_voucher_pdf(pdf) == canonical(of)
+    assert "Scene of use" not in text_of(printed())
+
+
+@pytest.mark.parametrize("facts", [{"max_uses": -1}, {"max_uses": "12"}, {"scene": 7}])
+def test_odd_facts_of_a_use_are_refused(facts: dict[str, Any]):
+    with pytest.raises(Invalid):
+        voucher_pdf(bundle(kind="authorised_use", **facts))
+
+
 def test_the_longest_texts_and_odd_characters_stay_on_two_pages():
     pdf = voucher_pdf(
         bundle(
@@ -581,7 +601,7 @@ def test_a_page_made_by_another_version_is_told_apart_from_a_forged_one(
     monkeypatch: pytest.MonkeyPatch,
 ):
     ours = papers.maker()
-    older = ours.replace("shuzheng-voucher/1", "shuzheng-voucher/0")
+    older = ours.replace(f"shuzheng-voucher/{papers.FORM}", "shuzheng-voucher/0")
     monkeypatch.setattr(papers, "maker", lambda: older)
     pdf = voucher_pdf(bundle())
     monkeypatch.undo()

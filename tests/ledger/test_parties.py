@@ -41,6 +41,7 @@ from ledger import (
     trading,
     usage,
     uses,
+    voucher_moves,
     vouchers,
     witnesses,
 )
@@ -329,8 +330,6 @@ VERBS: dict[str, Do] = {
     "application.transfer": apply("transfer", **TO_THE_BANK),
     "application.licence": apply("licence", **LICENCE),
     "application.dispute": apply("objection"),
-    "application.amend": lambda t, who, on: registrations.apply(
-        t, "change", on.returning, who, amends=on.returned),
     "application.conclude": lambda t, who, on: t.do(
         who, registration_changes.conclude, on.cancellation, "x"),
     "objection.raise": raise_objection,
@@ -347,17 +346,17 @@ VERBS: dict[str, Do] = {
         who, register.lift, on.disputed, application=on.disputed.disputes[0], finding="x"),
     "voucher.issue": issue,
     "voucher.renew": lambda t, who, on: t.do(
-        who, vouchers.renew, on.voucher, on.voucher.valid_until, "续展", t.issuer()),
+        who, voucher_moves.renew, on.voucher, on.voucher.valid_until, "续展", t.issuer()),
     "voucher.transfer": lambda t, who, on: t.do(
         who, motions.propose, on.voucher, "transfer", "转移", holder_address=HOLDER),
     "voucher.supersede": lambda t, who, on: t.do(
-        who, vouchers.supersede, on.voucher, "变更", t.issuer()),
+        who, voucher_moves.supersede, on.voucher, "变更", t.issuer()),
     "voucher.split": lambda t, who, on: t.do(who, motions.propose, on.second, "split", "拆分"),
     "voucher.pledge": lambda t, who, on: t.do(
-        who, vouchers.pledge, on.voucher, t.party("firm"), "质押", ORIGIN),
-    "voucher.release": lambda t, who, on: t.do(who, vouchers.release, on.voucher, "清偿", ORIGIN),
+        who, voucher_moves.pledge, on.voucher, t.party("firm"), "质押", ORIGIN),
+    "voucher.release": lambda t, who, on: t.do(who, voucher_moves.release, on.voucher, "清偿", ORIGIN),
     "voucher.replace_key": lambda t, who, on: t.do(
-        who, vouchers.replace_key, on.voucher, OTHER_KEY, "遗失", ORIGIN),
+        who, voucher_moves.replace_key, on.voucher, OTHER_KEY, "遗失", ORIGIN),
     "motion.confirm": lambda t, who, on: t.do(who, motions.confirm, on.motion, t.issuer()),
     "motion.reject": lambda t, who, on: t.do(who, motions.reject, on.motion, "依据不足"),
     "authorisation.request": lambda t, who, on: t.do(

@@ -55,7 +55,7 @@ def near(town: Town) -> Neighbour:
 def test_a_registry_is_admitted_by_another_person_who_was_told_its_fingerprint(town: Town) -> None:
     near = Neighbour(town)
     made = proposed(town, near)
-    with pytest.raises(NotAllowed, match="You made"):
+    with pytest.raises(NotAllowed, match="You acted"):
         town.do("rita", peers.admit, made, near.fingerprint)
     for wrong in ("", near.fingerprint[1:], "0" * 8, near.fingerprint[::-1] + "x"):
         with pytest.raises(NotAllowed, match="last characters"):
@@ -383,7 +383,7 @@ def test_of_a_registry_that_is_suspended_or_ended_nothing_is_relied_on(
     ):
         with pytest.raises(Conflict):
             act()
-    with pytest.raises(NotAllowed, match="You made"):
+    with pytest.raises(NotAllowed, match="You acted"):
         town.do("rita", peers.resume, peer, "已查明")
     town.do("rob", peers.resume, peer, "已查明")
     assert standing(town, made) == "valid"

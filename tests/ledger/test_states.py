@@ -36,7 +36,7 @@ from ledger import (
     revenue,
     stewards,
     trading,
-    vouchers,
+    voucher_moves,
 )
 from ledger.catalogue import resource_by_code
 from ledger.errors import Conflict
@@ -133,13 +133,13 @@ def renew_voucher(town: Town, row: Any) -> None:
     until = row.valid_until + timedelta(days=300)
     if row.state == "valid":
         write(town, town.get(registration.Registration, row), valid_until=until)
-    town.do("rita", vouchers.renew, row, until, "续展", town.issuer())
+    town.do("rita", voucher_moves.renew, row, until, "续展", town.issuer())
 
 
 def transfer_voucher(town: Town, row: Any) -> None:
     """To the bank."""
     town.do(
-        "rita", vouchers.transfer, row, town.party("bank"), OTHER, "转移登记", town.issuer()
+        "rita", voucher_moves.transfer, row, town.party("bank"), OTHER, "转移登记", town.issuer()
     )  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def pledge_voucher(town: Town, row: Any) -> None:
 
     provided_by("firm")
     try:
-        town.do("rita", vouchers.pledge, row, town.party("bank"), "质押合同", ORIGIN)
+        town.do("rita", voucher_moves.pledge, row, town.party("bank"), "质押合同", ORIGIN)
     finally:
         provided_by("bureau")
 
@@ -163,7 +163,7 @@ def pledge_voucher(town: Town, row: Any) -> None:
 def release_voucher(town: Town, row: Any) -> None:
     if row.state in MOVES["voucher"]["release"]:
         write(town, row, pledged=True)
-    town.do("rita", vouchers.release, row, "清偿", ORIGIN)
+    town.do("rita", voucher_moves.release, row, "清偿", ORIGIN)
 
 
 def write(town: Town, row: Any, **values: Any) -> None:
@@ -381,12 +381,12 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("registration", "lapse"): registrations.lapse,
     ("voucher", "renew"): renew_voucher,
     ("voucher", "transfer"): transfer_voucher,
-    ("voucher", "supersede"): lambda t, row: t.do("rita", vouchers.supersede, row, "变更", t.issuer()),
-    ("voucher", "split"): lambda t, row: t.do("rita", vouchers.split, row, "拆分", t.issuer()),
+    ("voucher", "supersede"): lambda t, row: t.do("rita", voucher_moves.supersede, row, "变更", t.issuer()),
+    ("voucher", "split"): lambda t, row: t.do("rita", voucher_moves.split, row, "拆分", t.issuer()),
     ("voucher", "pledge"): pledge_voucher,
     ("voucher", "release"): release_voucher,
     ("voucher", "replace_key"): lambda t, row: t.do(
-        "rita", vouchers.replace_key, row, OTHER, "密钥遗失", ORIGIN),
+        "rita", voucher_moves.replace_key, row, OTHER, "密钥遗失", ORIGIN),
     ("motion", "confirm"): lambda t, row: t.do("rob", motions.confirm, row, t.issuer()),
     ("motion", "reject"): lambda t, row: t.do("rob", motions.reject, row, "依据不足"),
     ("authorisation", "consent"): lambda t, row: t.do("ida", authorisations.consent, row),

@@ -256,7 +256,7 @@ def test_what_is_ended_stays_as_it_ended(
         login = "gwen" if verb in ("freeze", "unfreeze") else "rita"
         facts = (session, village.actors[login], village.now, row, verb, "依法", ORIGIN, BASIS)
         if (state, frozen, verb) == ("revoked", True, "unfreeze"):
-            vouchers.change(*facts)
+            vouchers.change(*facts)  # or its registration were barred for ever
             assert (row.state, row.frozen) == ("revoked", False)
             return
         with pytest.raises(Conflict):

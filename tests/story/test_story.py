@@ -20,11 +20,13 @@ EXPECTED_RECORDS = {
     "agreement.proposed": 1, "agreement.signed": 1, "application.accepted": 1,
     "application.noticed": 1, "application.registered": 1, "application.reviewed": 1,
     "application.submitted": 1, "appraisal.approved": 1, "appraisal.drafted": 1,
+    "authorisation.consented": 1, "authorisation.issued": 1, "authorisation.requested": 1,
+    "authorisation.withdrawn": 1,
     "catalogue.imported": 1, "entry.posted": 1, "evidence.deposited": 2, "licence.granted": 1,
-    "member.added": 11, "package.packed": 1, "party.added": 7, "payment.assigned": 1,
+    "member.added": 12, "package.packed": 1, "party.added": 7, "payment.assigned": 1,
     "payment.recorded": 1, "registration.coded": 1, "resource.listed": 1431, "scheme.agreed": 1,
     "scheme.proposed": 1, "statement.approved": 1, "statement.drafted": 1, "statement.posted": 1,
-    "statement.proposed": 1, "voucher.issued": 1,
+    "statement.proposed": 1, "use.counted": 1, "voucher.cancel": 1, "voucher.issued": 2, "voucher.used": 1,
 }  # fmt: skip
 
 
@@ -42,7 +44,7 @@ def verify(demo: Demo, name: str, *more: str) -> int:
 
 
 def test_the_story_tells_each_step_and_leaves_the_files_for_outsiders(demo: Demo) -> None:
-    for step in range(1, 14):
+    for step in range(1, 15):
         assert f"\n{step}. " in demo.output
     for name in ("package.zip", "voucher.json", "bundle.json", "status.json", "trust.json"):
         assert (demo.folder / name).is_file()
@@ -53,6 +55,19 @@ def test_every_forgery_of_the_story_is_refused(demo: Demo) -> None:
     refused = [line for line in demo.output.splitlines() if "→ not valid, at " in line]
     assert len(refused) == 13
     assert "→ valid" not in demo.output
+
+
+def test_one_use_is_counted_the_second_refused_and_then_the_consent_is_withdrawn(
+    demo: Demo,
+) -> None:
+    found = json.loads(demo.invoke("authorisation", "list", "--home", str(demo.home)).stdout)[
+        "items"
+    ]
+    assert [one["state"] for one in found] == ["withdrawn"]
+    uses = demo.invoke("use", "list", found[0]["number"], "--home", str(demo.home))
+    assert [one["total"] for one in json.loads(uses.stdout)] == [1]
+    assert "was granted for 1 uses; 1 are used, 1 more are refused" in demo.output
+    assert "is cancelled, 1 of 1 used, also on the chain" in demo.output
 
 
 def test_the_audit_finds_nothing(demo: Demo) -> None:

@@ -325,6 +325,8 @@ def furnish(site: Site) -> Stage:
     application = town.application()
     near = neighbours.Neighbour(town)
     neighbour = neighbours.admitted(town, near)
+    # At once: below time goes on, and its status list runs out.
+    recognised = neighbours.recognise(town, near.bundle)
     made = Stage(site, {
         "alarm_number": town.alarm().number,
         "agreement_number": agreement.number,
@@ -353,7 +355,7 @@ def furnish(site: Site) -> Stage:
             town, town.application("on_notice"), "anna").number,
         "order": licence.order_reference,
         "peer_id": neighbour.id,
-        "recognition_id": neighbours.recognise(town, near.bundle).id,
+        "recognition_id": recognised.id,
         "reference": payment.reference,
         "registration_code": registered.code,
         "resource_code": open_resource(town).code,

@@ -324,7 +324,7 @@ class TestOneTimePassword:
     ) -> None:
         visit = visit_of(site, "admin")
         page = visit.post("/members/admin/password-reset", status=403).text
-        assert "You made the account yourself" in page
+        assert "You acted on the account yourself" in page
         assert visit.get("/work")
         site.visit("rita").get("/members/olga/password-reset", 403)
         visit.get("/members/nobody/password-reset", 404)

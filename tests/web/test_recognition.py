@@ -10,7 +10,7 @@ from ledger.errors import LedgerError
 from ledger.recognition import Recognition
 from ledger.registration import Registration
 from ledger.vouchers import Voucher
-from tests.ledger.neighbours import Neighbour, admitted, recognise
+from tests.ledger.neighbours import Neighbour, admitted, follow, recognise
 from tests.ledger.test_recognition import rows
 from tests.web.conftest import Site, Visit
 from webapp.deeds import DEEDS
@@ -99,6 +99,62 @@ def test_what_the_registry_says_is_told_as_of_when_and_then_as_unknown(site: Sit
     [row] = nobody.read("/recognitions?words=PZ202608")["items"]
     assert row["now"] == "unknown now"
     nobody.read("/peers", 401)
+
+
+def test_a_number_of_another_registry_leads_to_whose_it_is_and_how_to_check(site: Site) -> None:
+    near, nobody = Neighbour(site.town), english(site)
+    number = "PZ202608-000001-X"
+    assert "is mistyped" in nobody.get(f"/verify?q={number}", 400), "numbers of ours look otherwise"
+    admitted(site.town, near)
+    made = recognise(site.town, near.bundle)
+    digest = made.digest.removeprefix("sha256:")
+    for asked in (number, number.lower(), f"SZ1:{number}:{digest}"):
+        page = nobody.get(f"/verify?q={asked}", follow_redirects=True)
+        assert "It is not a voucher of this registry." in page, asked
+        assert "Get the trust file from 川渝登记机构 itself" in page
+    wrong = nobody.get(f"/verify?q=SZ1:{number}:{'0' * 64}", 400, follow_redirects=True)
+    assert "is mistyped" in wrong, "another digest is not what was recognised"
+
+
+def test_ours_and_theirs_of_the_same_number_are_told_apart(site: Site) -> None:
+    ours = site.town.voucher()
+    near, nobody = Neighbour(site.town), english(site)
+    admitted(site.town, near)
+    made = recognise(site.town, near.bundle)
+    with site.town.deed() as session:
+        session.get_one(Recognition, made.id).number = ours.number
+    page = nobody.get(f"/verify?q={ours.number}", follow_redirects=True)
+    assert "川渝登记机构 has given the same number to another voucher" in page
+    theirs = made.digest.removeprefix("sha256:")
+    page = nobody.get(f"/verify?q=SZ1:{ours.number}:{theirs}", follow_redirects=True)
+    assert "It is not a voucher of this registry." in page
+    page = nobody.get(f"/verify?q=SZ1:{ours.number}:{'0' * 64}", follow_redirects=True)
+    assert "Forged" in page
+
+
+def test_an_uploaded_file_of_another_registry_is_checked_under_its_admitted_trust(
+    site: Site,
+) -> None:
+    near, nobody = Neighbour(site.town), english(site)
+    peer = admitted(site.town, near)
+    page = nobody.post("/verify", handed(near.bundle), 200).text
+    assert "genuine and unchanged" in page
+    assert "川渝登记机构" in page
+    assert peer.digest in page.replace("\u200b", "")
+    assert "It has not been recognised here" in page
+    assert "Trust file of this site" not in page
+    made = recognise(site.town, near.bundle)
+    page = nobody.post("/verify", handed(near.bundle), 200).text
+    assert f"/recognitions/{made.id}" in page
+    bad = near.voucher.replace("泊位".encode(), "车位".encode())
+    page = nobody.post("/verify", handed(bad), 200).text
+    assert "At least one step failed" in page
+    assert "Issued by 川渝登记机构; it is not a voucher of this registry." in page
+    follow(site.town, near, near.listed(3, hours=1))
+    site.town.later(hours=2)
+    page = nobody.post("/verify", handed(near.bundle), 200).text
+    assert "revoked" in page
+    assert "At least one step failed" in page
 
 
 OTHERS = [

@@ -26,9 +26,8 @@ PLACES = {
     **dict.fromkeys(("import", "catalogue", "resource"), "webapp.cli.catalogue"),
     **dict.fromkeys(("licence", "payment", "scheme", "statement", "sign"), "webapp.cli.money"),
     **dict.fromkeys(("value", "share"), "webapp.cli.figures"),
-    **dict.fromkeys(
-        ("voucher", "trust", "status", "history", "package", "witness"), "webapp.cli.proofs"
-    ),
+    **dict.fromkeys(("trust", "status", "history", "package", "witness"), "webapp.cli.proofs"),
+    **dict.fromkeys(("voucher", "motion", "authorisation", "use"), "webapp.cli.vouchers"),
     **dict.fromkeys(("demand", "exclusion", "feedback", "responsibilities"), "webapp.cli.lists"),
     **dict.fromkeys(("peer", "recognise", "recognition"), "webapp.cli.recognition"),
     "duty": "webapp.cli.duties",

@@ -1,4 +1,4 @@
-"""The verbs of the field: deposit, agreement, application, voucher, appraisal."""
+"""The verbs of the field: deposit, application, appraisal."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,6 @@ import click
 
 from ledger.proof.encoding import digest_text
 from ledger.proof.verify import read_file
-from ledger.vouchers import VERBS
 from webapp.cli import main
 from webapp.cli.run import (
     Run,
@@ -19,7 +18,7 @@ from webapp.cli.run import (
     with_home,
 )
 from webapp.deeds import Deed
-from webapp.deeds.all import alarms, circulation, field, register
+from webapp.deeds.all import circulation, field, register
 
 MATERIAL_BYTES_MAX = 128 * 1024 * 1024
 
@@ -132,52 +131,6 @@ _application_verb("conclude", register.conclude, "Do what it asked for (办结).
 def application_show(run: Run, number: str) -> None:
     """Show an application as recorded (JSON)."""
     print_json(run.ask(field.show_application, application_number=number))
-
-
-@main.group()
-def voucher() -> None:
-    """Data asset vouchers 数据资产凭证."""
-
-
-@voucher.command("issue")
-@click.argument("code")
-@click.option("--holder-address", required=True, help="the holder's own chain address")
-@as_member
-@with_home
-def voucher_issue(run: Run, login: str, code: str, holder_address: str) -> None:
-    """Issue the voucher of a registration (registrar)."""
-    body = {"holder_address": holder_address}
-    run.say(run.do(circulation.issue, login, body, registration_code=code), circulation.issue.says)
-
-
-@voucher.command("change")
-@click.argument("verb", type=click.Choice(VERBS))
-@click.argument("number")
-@click.option("--reason", required=True)
-@click.option("--basis", default="", help="the law or decision a freeze rests on")
-@as_member
-@with_home
-def voucher_change(run: Run, login: str, verb: str, number: str, reason: str, basis: str) -> None:
-    """Suspend, resume, revoke, cancel (registrar), freeze or unfreeze (regulator) a voucher."""
-    deed = circulation.CHANGES[verb]
-    body = {"reason": reason, **({"basis": basis} if basis else {})}
-    run.say(run.do(deed, login, body, voucher_number=number), deed.says)
-
-
-def _on_all(verb: str, help_text: str) -> None:
-    @voucher.command(f"{verb}-all", help=help_text)
-    @click.argument("code")
-    @click.option("--basis", required=True, help="the law or decision it rests on")
-    @click.option("--reason", required=True)
-    @as_member
-    @with_home
-    def command(run: Run, login: str, code: str, **body: str) -> None:
-        deed = alarms.FREEZES[verb]
-        run.say(run.do(deed, login, body, registration_code=code), deed.says)
-
-
-_on_all("freeze", "Freeze all vouchers of a registration (regulator).")
-_on_all("unfreeze", "Unfreeze all vouchers of a registration (regulator).")
 
 
 @main.group()

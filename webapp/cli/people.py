@@ -42,6 +42,14 @@ def party_add(run: Run, login: str, **body: str) -> None:
     run.say(run.do(people.add_party, login, body), people.add_party.says)
 
 
+@party.command("individual")
+@as_member
+@with_home
+def party_individual(run: Run, login: str) -> None:
+    """Enter a natural person as a data subject, by a code made here and no name (administrator)."""
+    run.say(run.do(people.add_individual, login), people.add_individual.says)
+
+
 @member.command("add")
 @click.option("--party", "uscc", required=True, help="the party's social credit code")
 @click.option("--login", "new_login", required=True)

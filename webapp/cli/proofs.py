@@ -8,9 +8,8 @@ import click
 from ledger.chain import keys
 from ledger.proof.verify import read_file
 from webapp.cli import main
-from webapp.cli.field import voucher
 from webapp.cli.run import Run, as_sole_member, print_json, read_document, with_home
-from webapp.deeds.all import circulation, proofs, witnesses
+from webapp.deeds.all import proofs, witnesses
 from webapp.worker import Worker
 
 NOTE_BYTES_MAX = 40_000
@@ -29,42 +28,6 @@ def trust_export(run: Run, output: Path, quorum: int) -> None:
     """Write the trust file: give it to verifiers once, out of band."""
     keys.write_durably(output, run.ask(proofs.trust, query={"quorum": quorum}).content)
     run.say({"path": str(output)}, "The trust file is {path}.")
-
-
-@voucher.command("bundle")
-@click.argument("number")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--withhold", is_flag=True, help="do not disclose the withheld fields")
-@with_home
-def voucher_bundle(run: Run, number: str, output: Path, withhold: bool) -> None:
-    """Write the proof bundle of an effective, anchored voucher (FILE.json or FILE.tlog-proof)."""
-    if output.suffix == ".tlog-proof":
-        file = run.ask(proofs.tlog_proof, voucher_number=number)
-    else:
-        file = run.ask(proofs.bundle, query={"withhold": withhold}, voucher_number=number)
-    keys.write_durably(output, file.content)
-    run.say({"number": number, "path": str(output)}, "The bundle of {number} is {path}.")
-
-
-@voucher.command("pdf")
-@click.argument("number")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--withhold", is_flag=True, help="do not disclose the withheld fields")
-@with_home
-def voucher_pdf(run: Run, number: str, output: Path, withhold: bool) -> None:
-    """Print an effective, anchored voucher (PDF/A with QR code and the bundle attached)."""
-    file = run.ask(proofs.voucher_pdf, query={"withhold": withhold}, voucher_number=number)
-    keys.write_durably(output, file.content)
-    run.say({"number": number, "path": str(output)}, "The printed voucher {number} is {path}.")
-
-
-@voucher.command("show")
-@click.argument("number")
-@with_home
-def voucher_show(run: Run, number: str) -> None:
-    """Show a voucher: its state, its ladder, its history (JSON)."""
-    found = run.ask(circulation.show_voucher, voucher_number=number)
-    print_json({"history": found.pop("history"), "voucher": found})
 
 
 @main.command("history")

@@ -7,25 +7,28 @@ from collections.abc import Callable
 
 import click
 
-from ledger import registration_views
+from ledger import deadlines, registration_views
 from ledger.parties import MAY, ROLES
 from ledger.registration_profiles import profiles
 from ledger.states import MOVES
 from webapp.cli import main
 
-MACHINES = ("application", "objection", "registration", "agreement", "voucher", "authorisation",
-            "alarm", "peer", "recognition")  # fmt: skip
+MACHINES = ("application", "objection", "registration", "agreement", "evaluation", "voucher", "motion",
+            "authorisation", "alarm", "peer", "recognition")  # fmt: skip
+NOUNS = (*MACHINES, "evidence", "notice", "use", "space", "supervision")
 
 
 @main.command("rules")
 @click.argument(
-    "table", type=click.Choice(["moves", "may", "sees", "profiles", "all"]), default="all"
+    "table",
+    type=click.Choice(["profiles", "deadlines", "moves", "may", "sees", "all"]),
+    default="all",
 )
 def rules(table: str) -> None:
     """Print the tables of registration and vouchers (Markdown)."""
     for name, make in TABLES.items():
         if table in (name, "all"):
-            click.echo(make())
+            click.echo(f"## {TITLES[name]}\n\n{make()}")
 
 
 def moves() -> str:
@@ -48,7 +51,7 @@ def moves() -> str:
 
 def may() -> str:
     """Verb × role of the same nouns: own, other, any; a role that may nothing of them has no column."""
-    wanted = {verb: roles for verb, roles in MAY.items() if verb.partition(".")[0] in MACHINES}
+    wanted = {verb: roles for verb, roles in MAY.items() if verb.partition(".")[0] in NOUNS}
     roles = [
         role for role in ("public", "member", *ROLES) if any(role in one for one in wanted.values())
     ]
@@ -94,8 +97,24 @@ def profiles_table() -> str:
     return _table(["", *(one.zh for one in known.values())], rows)
 
 
+def deadlines_table() -> str:
+    """Every deadline that runs: in which states, how it is counted, by which rule, what settles it."""
+    rows = [
+        [f"{term.name}", ", ".join(term.states), "working days" if term.working else "days", term.rule,
+         ", ".join(term.deeds)]
+        for term in deadlines.TERMS.values()
+    ]  # fmt: skip
+    return _table(["deadline", "states", "counted in", "rule", "settled by"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    "profiles": profiles_table, "moves": moves, "may": may, "sees": sees,
+    "profiles": profiles_table, "deadlines": deadlines_table, "moves": moves, "may": may, "sees": sees,
+}  # fmt: skip
+
+
+TITLES = {
+    "profiles": "Profiles 登记规则", "deadlines": "Deadlines 时限", "moves": "State × verb 状态与动作",
+    "may": "Verb × role 权限", "sees": "What each party sees 各方可见范围",
 }  # fmt: skip
 
 

@@ -95,9 +95,15 @@ class SpaceAnswer(Schema):
     items = fields.List(fields.Nested(SpaceItem), required=True)
 
 
+def _not_over(session: Session, answer: dict[str, Any]) -> bool:
+    """Whether what was asked for was neither refused nor has ended: the same may be asked for again."""
+    found = authorisations.by_number(session, answer["number"])
+    return found.state in ("requested", "consented", "in_force")
+
+
 @deed("authorisation.request", "/authorisations", "Ask for an authorised use",
       "Authorisation {number} is asked for; the data subject decides in its own space.",
-      body=RequestBody)  # fmt: skip
+      body=RequestBody, still=_not_over)  # fmt: skip
 def request(
     desk: Desk, session: Session, actor: Actor, *, from_on: date, until_on: date, **body: Any
 ) -> dict[str, Any]:

@@ -455,11 +455,13 @@ list_applications = lists("application", "/applications", "Applications",
 def show_application(
     _desk: Desk, session: Session, actor: Actor, found: Application
 ) -> dict[str, Any]:
-    """As much of it as the asker's side sees in this state."""
-    return {
-        **registration_views.told(actor, "application", found),
-        "history": history_of(session, found.id),
-    }
+    """As much of it as the asker's side sees in this state; of its resources those that exist for him."""
+    told = registration_views.told(actor, "application", found)
+    told["resource_ids"] = _seen_of(session, actor, told["resource_ids"])
+    if "resource_ids" in (told["asked"] or {}):
+        ids = _seen_of(session, actor, told["asked"]["resource_ids"])
+        told["asked"] = {**told["asked"], "resource_ids": ids}
+    return {**told, "history": history_of(session, found.id)}
 
 
 list_registrations = lists("registration", "/registrations", "Registrations",
@@ -480,13 +482,18 @@ def show_registration(
 
 
 def _with_seen_resources(session: Session, actor: Actor, found: Registration) -> dict[str, Any]:
-    wanted = select(Resource.id).where(Resource.id.in_(found.resource_ids))
-    seen = catalogue.visible(session, actor)
-    ids = set(session.scalars(wanted if seen is None else wanted.where(seen)))
     return {
         **found.body(), "history": history_of(session, found.id),
-        "resource_ids": [one for one in found.resource_ids if one in ids],
+        "resource_ids": _seen_of(session, actor, found.resource_ids),
     }  # fmt: skip
+
+
+def _seen_of(session: Session, actor: Actor, resource_ids: list[str]) -> list[str]:
+    """Those of the resources that exist for the asker."""
+    wanted = select(Resource.id).where(Resource.id.in_(resource_ids))
+    seen = catalogue.visible(session, actor)
+    ids = set(session.scalars(wanted if seen is None else wanted.where(seen)))
+    return [one for one in resource_ids if one in ids]
 
 
 # The states in which the public is told what the notice says.

@@ -164,6 +164,8 @@ def terms(name: str, due: Mapping[str, str], labels: Mapping[str, str]) -> type[
     What is missing is left to the verb, which names it with its place.
     """
     made = {key: text(labels[key], area=True, required=False, blank=True) for key in due}
+    for one in made.values():
+        one.metadata = {**one.metadata, "due": True}
     return type(name, (Body,), made)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreement_ends, agreements, evaluations, registration_changes
+from ledger import agreement_ends, agreements, evaluations, registration, registration_changes
 from ledger.calendar import local_date
-from ledger.parties import Actor
+from ledger.parties import MAY, Actor
 from ledger.registration import Application, Registration
 from ledger.registration_profiles import in_use, profile
 from ledger.states import MOVES
@@ -105,6 +105,14 @@ FITS: dict[str, Fits] = {
 }  # fmt: skip
 
 
+DECISIONS = {
+    verb for verb, roles in MAY.items()
+    if verb.startswith("application.") and set(roles) == {"registrar"}
+}  # fmt: skip
+
+
 def fits(name: str, session: Session, actor: Actor, row: Any, today: date) -> bool:
     """Whether a deed makes sense on a row, for this actor, today."""
+    if name in DECISIONS and not actor.parties.isdisjoint(registration.concerned(session, row)):
+        return False  # whose registration it is about does not decide on it either
     return name not in FITS or FITS[name](session, actor, row, today)

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from ledger import handoff, log, settings, uses, vouchers, witnesses
+from ledger import handoff, log, peers, recognition, settings, uses, vouchers, witnesses
 from ledger.chain import outbox
 from ledger.errors import (
     Conflict,
@@ -20,6 +20,7 @@ from ledger.errors import (
 )
 from ledger.log import Checkpoint, Record
 from ledger.parties import MEMBER, PUBLIC, Actor, roles_of
+from ledger.peers import Peer
 from ledger.proof import bundle as bundles
 from ledger.proof import report as reports
 from ledger.proof import verify as verifier
@@ -344,7 +345,8 @@ def _recorded(session: Session, number: str) -> dict[str, Any]:
 def verify_bytes(desk: Desk, session: Session, data: bytes, name: str) -> reports.Report:
     """The verifier's report on a file, with this registry's own trust file, status list and chain.
 
-    Whoever does not trust this site runs `shuzheng verify` himself; the page says so.
+    A voucher of another registry is checked under that one's admitted trust file, and the report begins
+    with saying so. Whoever does not trust this site runs `shuzheng verify` himself; the page says so.
     """
     from webapp.cli.verify import unwrap  # noqa: PLC0415 - the printed form needs fonts
 
@@ -356,10 +358,46 @@ def verify_bytes(desk: Desk, session: Session, data: bytes, name: str) -> report
     except Invalid as error:
         report.add("form", verifier.NOT_VALID, error.template, **error.facts)
         return report
+    peer = _peer_of(session, data)
+    if peer is not None:
+        return _verify_as(peer, session, data, desk, report)
     return verifier.verify(
         data, parse_trust(desk.home.trust(witnesses.trust_keys(session))), now=desk.now,
         status=listed, node=_own_node(desk), report=report,
     )  # fmt: skip
+
+
+def _peer_of(session: Session, data: bytes) -> Peer | None:
+    """The admitted registry whose voucher a file holds; None for our own and for everything else."""
+    try:
+        return peers.admitted(session, recognition.origin_of(data))
+    except LedgerError:
+        return None
+
+
+def _verify_as(
+    peer: Peer, session: Session, data: bytes, desk: Desk, report: reports.Report
+) -> reports.Report:
+    """The report on a voucher of another registry; its chain is not asked, since anybody may upload."""
+    report.add(
+        "trust", verifier.VALID,
+        "This is a voucher of {registry} ({origin}), not of this registry. It is checked under the trust "
+        "file of {registry} that was admitted here ({fingerprint}); its chain is not asked.",
+        registry=peer.name, origin=peer.origin, fingerprint=peer.digest,
+    )  # fmt: skip
+    known = peers.visit_of(session, peer.origin).status_list
+    try:
+        found = recognition.check(
+            data, peer, desk.now, status=[] if known is None else [canonical(known)]
+        ).report
+    except recognition.NotRecognised as error:
+        found = error.report
+    except LedgerError as error:
+        report.add("form", verifier.NOT_VALID, error.template, **error.facts)
+        return report
+    report.kind = found.kind
+    report.steps += found.steps
+    return report
 
 
 def _own_node(desk: Desk) -> Node | None:

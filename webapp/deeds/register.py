@@ -8,12 +8,20 @@ from marshmallow import fields, validate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreements, authorisations, parties, register, registration_changes, vouchers
+from ledger import (
+    agreements,
+    authorisations,
+    parties,
+    register,
+    registration_changes,
+    voucher_moves,
+)
 from ledger import registration as registering
 from ledger.errors import Faults, Invalid
 from ledger.parties import Actor, Party
 from ledger.registration import Application, Deposit, Registration
 from ledger.registration_changes import Asked
+from ledger.voucher_rows import Issuer
 from webapp.deeds import Deed, Desk, deed
 from webapp.deeds.catalogue import resource_ids
 from webapp.deeds.field import DIGEST, RIGHTS, decision, own_deposits
@@ -232,6 +240,7 @@ dispute = _applied("objection", "dispute", "Have an objection registered", Dispu
 def conclude(
     desk: Desk, session: Session, actor: Actor, found: Application, finding: str
 ) -> dict[str, Any]:
+    """What it asked for is done, and the vouchers of the registration follow in the same deed."""
     made = registration_changes.conclude(session, actor, desk.now, found, finding)
     if found.type in FOLLOWED:
         asked = found.asked or {}
@@ -257,8 +266,8 @@ def _follow(
     """The vouchers of a registration, and the uses under it, go the way it went, in the same deed."""
     if what in ("cancelled", "revoked", "transferred"):
         authorisations.end_all(session, actor, desk.now, found, reason, desk.origin)
-    issuer = vouchers.Issuer(desk.origin, desk.credential_key)
-    vouchers.follow(session, actor, desk.now, found, what, issuer, reason=reason, **more)
+    issuer = Issuer(desk.origin, desk.credential_key)
+    voucher_moves.follow(session, actor, desk.now, found, what, issuer, reason=reason, **more)
 
 
 def _registered(

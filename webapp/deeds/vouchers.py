@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ledger import motions, vouchers
+from ledger import motions, voucher_moves
 from ledger.calendar import local_date
 from ledger.motions import Motion
 from ledger.parties import Actor
@@ -53,7 +53,7 @@ def renew(
 ) -> dict[str, Any]:
     """As long as its registration is."""
     until = session.get_one(Registration, found.registration_id).valid_until
-    vouchers.renew(session, actor, desk.now, found, until, reason, issuer(desk))
+    voucher_moves.renew(session, actor, desk.now, found, until, reason, issuer(desk))
     return _told(found)
 
 
@@ -62,7 +62,7 @@ def renew(
 def supersede(
     desk: Desk, session: Session, actor: Actor, found: Voucher, reason: str
 ) -> dict[str, Any]:
-    made = vouchers.supersede(session, actor, desk.now, found, reason, issuer(desk))
+    made = voucher_moves.supersede(session, actor, desk.now, found, reason, issuer(desk))
     return {**_told(found), "successor": made.number}
 
 
@@ -71,7 +71,7 @@ def supersede(
 def release(
     desk: Desk, session: Session, actor: Actor, found: Voucher, reason: str
 ) -> dict[str, Any]:
-    vouchers.release(session, actor, desk.now, found, reason, desk.origin)
+    voucher_moves.release(session, actor, desk.now, found, reason, desk.origin)
     return _told(found)
 
 
@@ -81,7 +81,7 @@ def release(
 def replace_key(
     desk: Desk, session: Session, actor: Actor, found: Voucher, reason: str, holder_address: str
 ) -> dict[str, Any]:
-    vouchers.replace_key(session, actor, desk.now, found, holder_address, reason, desk.origin)
+    voucher_moves.replace_key(session, actor, desk.now, found, holder_address, reason, desk.origin)
     return _told(found)
 
 

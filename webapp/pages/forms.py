@@ -47,6 +47,8 @@ def fields_of(
         if not offered and told.get("source"):
             offered = choices(str(told["source"]))
             kind = CHOSEN.get(kind, kind) if offered else kind
+            if told["source"] == "deposits" and not (offered or one.required or value):
+                continue  # there is nothing that could be named
         rows: list[list[FormField]] = []
         if kind == "group":
             rows = [fields_of(type(one.schema), value or {}, errors, choices, f"{at}.")]  # type: ignore[attr-defined]
@@ -62,11 +64,25 @@ def fields_of(
         elif kind == "document" and isinstance(value, Mapping):
             value = yaml.safe_dump(dict(value), allow_unicode=True, sort_keys=False)
         hint = str(told.get("hint", ""))
+        if offered and told.get("source") in ("parties", "implementers"):
+            hint = ""  # it says how a code is typed, and here it is chosen
+        may_be = value not in (None, "", [], {}) or not (one.required or told.get("due"))
         made.append(FormField(
             at, tr(str(told.get("title") or name)), tr(hint) if hint else "", kind, bool(one.required),
-            value, offered, _told_at(errors.get(at, []), bool(value) or not one.required), rows,
+            value, offered, _told_at(errors.get(at, []), may_be), rows,
         ))  # fmt: skip
     return made
+
+
+def title_at(schema: type[Schema], place: str) -> str:
+    """What the field at a place of a body is called, in English: `scenes.0.name`; "" where none is."""
+    head, _, rest = place.partition(".")
+    one = schema().fields.get(head)
+    if isinstance(one, fields.List):
+        one, rest = (one.inner, rest.partition(".")[2]) if rest.partition(".")[2] else (one, "")
+    if isinstance(one, fields.Nested) and rest:
+        return title_at(type(one.schema), rest)
+    return "" if one is None else str(one.metadata.get("title") or "")
 
 
 def _told_at(errors: list[str], may_be: bool) -> list[str]:

@@ -30,6 +30,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("application_list", "application.read", "Applications"),
         ("registration_list", "registration.read", "Registrations"),
         ("notices", "notice.read", "Public notices"),
+        ("objection_list", "objection.read", "Objections"),
     ),
     "Vouchers and value": (
         ("voucher_list", "voucher.read", "Vouchers"),
@@ -56,10 +57,10 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("permissions", "page.read", "Who may do what"),
         ("api_docs", "page.read", "API"),
     ),
-    " ": (
+    "Verification": (
+        ("verify", "file.verify", "Verify"),
         ("log_read", "log.read", "Log"),
         ("witness_list", "witness.read", "Witnesses"),
-        ("verify", "file.verify", "Verify"),
     ),
 }
 
@@ -74,5 +75,5 @@ def menu(actor: Actor, endpoints: Container[str]) -> list[tuple[str, list[tuple[
             if endpoint in endpoints and allowed(actor, verb)
         ]
         if seen:
-            made.append((group.strip(), seen))
+            made.append((group, seen))
     return made

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from ledger.calendar import local_date
-from ledger.errors import Invalid, LedgerError, NotAuthenticated
+from ledger.errors import Faults, Invalid, LedgerError, NotAuthenticated
 from ledger.parties import Actor, Party, allowed
 from ledger.proof.report import Report
 from ledger.states import MOVES
@@ -24,7 +24,7 @@ from webapp.deeds.offers import fits
 from webapp.deeds.subjects import BY_NOUN, SUBJECTS
 from webapp.intake import keep_upload, read_form
 from webapp.language import tr, translate
-from webapp.pages.forms import choices_for, fields_of
+from webapp.pages.forms import choices_for, fields_of, title_at
 from webapp.pages.show import redirect
 
 # What a list shows of each noun: column → heading. The first one leads to the page.
@@ -144,18 +144,29 @@ def _list_view(question: Question) -> Any:
     return view
 
 
+class Told:
+    """A row as far as the reader is told of it: what the answer hides is as empty here as there."""
+
+    def __init__(self, row: Evidence, shown: Mapping[str, Any]) -> None:
+        self._row, self._empty = row, {name: shown[name] for name in shown["hidden"]}
+
+    def __getattr__(self, name: str) -> Any:
+        return self._empty[name] if name in self._empty else getattr(self._row, name)
+
+
 def _subject_view(question: Question) -> Any:
     def view(**keys: str) -> str:
         desk = door.the_desk()
         shown = desk.ask(question, door.who, keys, {})
         with desk.home.reading() as session:
             row = question.subjects(session, keys)[-1]
+            told = Told(row, shown) if shown.get("hidden") else row
             return render_template(
                 [f"{question.noun}.html", "subject.html"], question=question, shown=shown, keys=keys,
-                noun=question.noun, columns=COLUMNS.get(question.noun, {}), row=row,
+                noun=question.noun, columns=COLUMNS.get(question.noun, {}), row=told,
                 **_list_of(question.noun),
                 offers=offers(session, door.actor(), row, keys), names=party_names(session),
-                **EXTRA.get(question.noun, lambda _s, _r: {})(session, row),
+                **EXTRA.get(question.noun, lambda _s, _r: {})(session, told),
             )  # fmt: skip
 
     return view
@@ -185,6 +196,9 @@ def address(endpoint: str, keys: Mapping[str, Any]) -> str:
     return url_for(endpoint, **dict(keys))
 
 
+# Deeds that are done from another page than their subject's: deed → function of session and keys, which
+# gives that page, or none.
+BEHIND: dict[str, Any] = {}
 # What a noun's page needs besides its row: noun → function of session and row.
 EXTRA: dict[str, Any] = {}
 
@@ -261,7 +275,8 @@ def deed_page(
             [f"deed_{_name(deed)}.html", "deed.html"], deed=deed, keys=keys, row=row,
             fields=[one for one in form if not _from_upload(deed, one.at)], errors=errors,
             refusal=refusal, key=key or uuid4().hex, back=back_to(deed, keys),
-            report=report and report.as_dict(translate),
+            **_list_behind(deed),
+            report=report and report.as_dict(translate), names=party_names(session),
             seen=seen if seen is not None else (row.version if row is not None else ""),
         )  # fmt: skip
 
@@ -291,15 +306,30 @@ def submit(deed: Deed, keys: Mapping[str, str]) -> Any:
     except NotAuthenticated:
         raise
     except LedgerError as error:
+        call_by_title(deed, error)
         fresh = None if error.code == "stale" else version
         page = deed_page(
-            deed, keys, values, faults_by_place(error, translate), error.localized(translate),
+            deed, keys, values, faults_by_place(error, translate), error.localized(plainly),
             key=None if error.code in ("stale", "conflict") else key, seen=fresh,
             report=getattr(error, "report", None),
         )  # fmt: skip
         return page, error.http_status
     flash(tr(deed.says, **done.answer), "success")
     return redirect(after(deed, keys, done.answer))
+
+
+def call_by_title(deed: Deed, error: LedgerError) -> None:
+    """Let what a refusal says of a field name it by its title, which is what the form shows."""
+    for faults in error.facts.values():
+        for _, facts, at in faults.named() if isinstance(faults, Faults) else ():
+            title = title_at(deed.body, at)
+            if title and "name" in facts:
+                facts["name"] = f"“{tr(title)}”"
+
+
+def plainly(template: str) -> str:
+    """A sentence for a page: what is missing is called by its name there, not by its key too."""
+    return translate(template).replace("（{key}）", "")
 
 
 def _unreadable(deed: Deed, keys: Mapping[str, str], error: Invalid, key: str) -> Any:
@@ -316,6 +346,11 @@ def _unreadable(deed: Deed, keys: Mapping[str, str], error: Invalid, key: str) -
 
 def back_to(deed: Deed, keys: Mapping[str, str]) -> str:
     """Where the form came from: the page of its subject, or the list of its noun."""
+    if deed.name in BEHIND:
+        with door.the_desk().home.reading() as session:
+            page = BEHIND[deed.name](session, keys)
+        if page is not None:
+            return str(page)
     for name in reversed(deed.keys):
         subject = SUBJECTS.get(name)
         if subject is not None and f"{subject.noun}.read" in QUESTIONS:
@@ -324,6 +359,11 @@ def back_to(deed: Deed, keys: Mapping[str, str]) -> str:
         if deed.name in names:
             return url_for(f"{noun}_list")
     return url_for("work_read")
+
+
+def _list_behind(deed: Deed) -> dict[str, str]:
+    """The list that a form without a subject came from, if the reader may see it."""
+    return _list_of(next((noun for noun, names in LISTED.items() if deed.name in names), ""))
 
 
 def after(deed: Deed, keys: Mapping[str, str], answer: Mapping[str, Any]) -> str:

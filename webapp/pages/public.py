@@ -2,19 +2,23 @@
 
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, render_template, request, send_from_directory, url_for
 from flask_limiter import Limiter
+from sqlalchemy.orm import Session
 
+from ledger import peers, recognition
 from ledger.errors import Invalid, LedgerError, Missing
 from ledger.proof.encoding import digest_bytes
 from ledger.proof.page import NAME as PAGE_NAME
 from ledger.proof.page import content_policy, read_page
 from ledger.proof.report import Report
 from ledger.qr import parse_qr_text, qr_svg, qr_text
+from ledger.registration import check_code
 from webapp import door, quick, tlog
 from webapp.api import NOUNS
 from webapp.api.more import VERIFY_BYTES_MAX, docs
@@ -96,23 +100,59 @@ def verify_page(asked: str, error: LedgerError | None = None) -> Any:
 def find(text: str) -> str:
     """The page of what somebody typed, in any spelling, or a scanner typed for him; raises LedgerError.
 
-    It is a voucher's number or the text of its QR code; a registration's code leads to its page.
+    It is a voucher's number or the text of its QR code; a registration's code leads to its page. What is
+    not ours may be a voucher of another registry that is recognised here.
     """
     plain = unicodedata.normalize("NFKC", text).translate(DASHES).strip()
     if ":" in plain:
         number, digest = parse_qr_text(plain)
         return url_for("voucher_state", number=number, digest=digest.hex())
+    try:
+        return our_page(plain)
+    except LedgerError:
+        theirs = recognised_page(plain)
+        if theirs is None:
+            raise
+        return theirs
+
+
+def our_page(number: str) -> str:
+    """The page of our voucher, or else our registration, with a number; raises LedgerError."""
     desk = door.the_desk()
     try:
-        found = desk.ask(proofs.state, door.who, {"number": plain}, {})
+        found = desk.ask(proofs.state, door.who, {"number": number}, {})
     except Missing as unknown:
         try:
-            keys = {"registration_code": plain}
+            keys = {"registration_code": number}
             found = desk.ask(field.show_registration, door.who, keys, {})
         except LedgerError:
             raise unknown from None
         return url_for("registration_read", registration_code=found["code"])
     return url_for("voucher_state", number=found["number"])
+
+
+def recognised(number: str, digest: str = "") -> list[dict[str, Any]]:
+    """The vouchers of other registries with a number that are recognised here, by whom they were issued."""
+    spellings = {number, number.upper()}
+    with suppress(LedgerError):
+        spellings.add(check_code(number))
+    desk = door.the_desk()
+    with desk.home.reading() as session:
+        rows = [row for one in sorted(spellings) for row in recognition.of_number(session, one)]
+        return [
+            {"id": row.id, "number": row.number, "origin": row.origin,
+             "registry": peers.find(session, row.peer_id).name}
+            for row in rows
+            if not digest or row.digest == f"sha256:{digest}"
+        ]  # fmt: skip
+
+
+def recognised_page(number: str, digest: str = "") -> str | None:
+    """Where a recognised voucher is shown: its own page, or the choice among several; None for none."""
+    found = recognised(number, digest)
+    if len(found) == 1:
+        return url_for("recognition_read", recognition_id=found[0]["id"])
+    return url_for("recognition_list", words=found[0]["number"]) if found else None
 
 
 def check_upload() -> Any:
@@ -125,9 +165,27 @@ def check_upload() -> Any:
     desk = door.the_desk()
     with desk.home.reading() as session:
         report = proofs.verify_bytes(desk, session, data, name)
+        theirs = their_voucher(session, report)
     return render_template(
-        "verify_report.html", report=report.as_dict(translate), name=name, now=stands(report)
-    )
+        "verify_report.html", report=report.as_dict(translate), name=name, theirs=theirs,
+        now=theirs["stands"] if theirs else stands(report),
+    )  # fmt: skip
+
+
+def their_voucher(session: Session, report: Report) -> dict[str, Any] | None:
+    """Whose the voucher is that was checked under another registry's trust file; how it stands here."""
+    origin = next((dict(one.facts) for one in report.steps if "fingerprint" in one.facts), None)
+    if origin is None:
+        return None
+    number = next((one.facts["number"] for one in report.steps if "number" in one.facts), "")
+    rows = [
+        row for row in recognition.of_number(session, str(number)) if row.origin == origin["origin"]
+    ]
+    told = None
+    for row in rows:
+        word = recognition.standings(session, [row], door.the_desk().now)[row.id]["now"]
+        told = {"number": row.number, "recognition_id": row.id, "word": word}
+    return {**origin, "stands": told}
 
 
 def vouchers_in(texts: list[str]) -> tuple[str, bytes]:
@@ -170,10 +228,18 @@ def voucher_state(number: str) -> Any:
     try:
         shown = door.the_desk().ask(proofs.state, door.who, {"number": number}, given)
     except LedgerError as error:
-        return verify_page(number, error)
+        theirs = recognised_page(number, given.get("digest", ""))
+        return redirect(theirs) if theirs else verify_page(number, error)
+    if shown["digest_fits"] is False:
+        theirs = recognised_page(
+            number, given["digest"]
+        )  # the same number, given by another registry
+        if theirs:
+            return redirect(theirs)
     word = word_of(shown)
     return render_template(
         "voucher_state.html", shown=shown, word=word, given=given.get("digest", ""),
+        namesakes=recognised(shown["number"]),
         tone=TONES.get(word, "bad") if shown["digest_fits"] is not False else "bad",
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import log, registration_changes, registration_views
+from ledger import log, registration_changes
 from ledger import registration as registering
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
@@ -38,6 +38,7 @@ ASKED = {
     "from_on": "First day", "until_on": "Last day", "terms": "Terms of the licence",
     "claim": "What is objected to",
 }  # fmt: skip
+REVIEWED = ("submitted", "in_review", "reviewed")
 CONSENTS = {
     "joint": "applies with it",
     "receiver": "receives it",
@@ -65,12 +66,14 @@ def about_application(session: Session, row: Application) -> dict[str, Any]:
     me, today = door.actor(), local_date(door.the_desk().now)
     agreement = session.get(Agreement, row.agreement_id) if row.agreement_id else None
     last = log.history(session, row.id)[-1]
+    # What is said in the review while it goes on, only those hear who see the review.
+    told = row.state != "returned" and (row.state not in REVIEWED or bool(row.review))
     limits = profile(row.profile).days
     return {
         "agreement": agreement,
         "deposits": _deposits(session, row.deposit_ids),
         "due": [_due(what, due, limits.get(what, 0), today) for what, due in row.deadlines.items()],
-        "ground": log.payload_of(last)["reason"] if row.state != "returned" else None,
+        "ground": log.payload_of(last)["reason"] if told else None,
         "may_mend": row.state == "returned" and allowed(me, field.submit.verb, row.party_id),
         "may_see_agreement": agreement is not None
         and allowed(me, "agreement.read", (agreement.operator_id, agreement.implementer_id)),
@@ -173,7 +176,7 @@ def _objections(session: Session, row: Application) -> list[Objection]:
 def about_objection(session: Session, row: Objection) -> dict[str, Any]:
     """The application it is to; who raised it, for whoever decides."""
     me, application = door.actor(), session.get_one(Application, row.application_id)
-    knows = registration_views.audience(me, row) in ("registrar", "regulator", "subject")
+    knows = bool(row.party_id)  # it is empty for whom it is hidden
     account = session.get(Account, row.raised_by) if knows else None
     return {
         "application": application,
@@ -194,7 +197,7 @@ def application_facts(row: Application) -> dict[str, Any]:
 def about_registration(session: Session, row: Registration) -> dict[str, Any]:
     """Where it comes from, and what rests on it, as far as the reader may see that."""
     me = door.actor()
-    application = session.get_one(Application, row.application_id)
+    application = session.get(Application, row.application_id)
     agreement = session.get(Agreement, row.agreement_id) if row.agreement_id else None
     return {
         "agreement": agreement

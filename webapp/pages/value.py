@@ -208,12 +208,22 @@ def about_voucher(session: Session, row: Voucher) -> dict[str, Any]:
         "lapsed": now > row.valid_until,
         "licences": licences,
         "missing": _missing(session, known),
+        "waiting": _waiting(session, row),
         "used": uses.counted(session, row.id),
         "pack": allowed(actor, "package.pack", row.party_id),
         "public": url_for("voucher_state", number=row.number) if public else None,
         "registration": session.get_one(Registration, row.registration_id),
         "subject": row.credential["credentialSubject"],
     }
+
+
+def _waiting(session: Session, row: Voucher) -> Motion | None:
+    """The motion that waits to be decided, for who may see it."""
+    if not allowed(door.actor(), "motion.read", row.party_id):
+        return None
+    return session.scalar(
+        select(Motion).where(Motion.voucher_id == row.id, Motion.state == "proposed")
+    )
 
 
 def _missing(session: Session, known: Mapping[str, Any]) -> list[str]:

@@ -28,6 +28,19 @@ for (const list of document.querySelectorAll("[data-rows]")) {
   });
 }
 
+// What scrolls sideways is reached by the keyboard too, and says what it is.
+const reach = () => {
+  for (const box of document.querySelectorAll(".table-responsive:not([role])")) {
+    if (box.scrollWidth <= box.clientWidth) continue;
+    const title = box.querySelector("caption")?.textContent || box.previousElementSibling?.textContent;
+    box.tabIndex = 0;
+    box.setAttribute("role", "region");
+    box.setAttribute("aria-label", (title || document.title).trim().slice(0, 100));
+  }
+};
+reach();
+addEventListener("resize", reach);
+
 // A job's progress, asked for until it is done; the page that is loaded then tells the outcome.
 const job = document.querySelector("[data-job]");
 if (job) {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ledger import authorisations, handoff, log, motions, papers, uses, vouchers
+from ledger import authorisations, handoff, log, motions, papers, uses, voucher_moves, vouchers
 from ledger.catalogue import Resource
 from ledger.chain import outbox
 from ledger.errors import Conflict
@@ -119,7 +119,7 @@ def set_provider(site: Site, voucher: Voucher, party_id: str | None) -> None:
 
 def follow(site: Site, voucher: Voucher, what: str, **facts: Any) -> None:
     registration = site.get(Registration, voucher)
-    site.do("rob", vouchers.follow, registration, what, issuer(site), reason="依法", **facts)
+    site.do("rob", voucher_moves.follow, registration, what, issuer(site), reason="依法", **facts)
 
 
 def test_a_renewed_voucher_is_good_until_later_under_the_same_number(site: Site) -> None:
@@ -192,7 +192,7 @@ def test_a_split_puts_one_voucher_for_each_right_in_the_place_of_one(site: Site)
 def test_killed_amid_a_split_it_takes_effect_once(site: Site) -> None:
     voucher = site.issue()
     settle(site)
-    site.do("rita", vouchers.supersede, voucher, "变更登记", issuer(site))
+    site.do("rita", voucher_moves.supersede, voucher, "变更登记", issuer(site))
     worker = site.worker()
     worker.carry(clock())  # sent; the process dies before it sees the event
     (number,) = fresh(site, voucher).successors or [""]
@@ -222,11 +222,15 @@ def test_a_changed_registration_supersedes_its_vouchers_with_its_new_facts(site:
 
 def test_a_pledge_stands_on_chain_until_its_release(site: Site) -> None:
     voucher = site.issue()
-    set_provider(site, voucher, None)  # a company's own data: no public body provides them
-    site.do("rita", vouchers.pledge, voucher, site.party("bank"), "质押合同", issuer(site).origin)
+    set_provider(
+        site, voucher, site.parties["operator"]
+    )  # a company's own data: no public body provides them
+    site.do(
+        "rita", voucher_moves.pledge, voucher, site.party("bank"), "质押合同", issuer(site).origin
+    )
     settle(site)
     assert on_chain(site, voucher)["flags"] == 1
-    site.do("rita", vouchers.release, voucher, "清偿", issuer(site).origin)
+    site.do("rita", voucher_moves.release, voucher, "清偿", issuer(site).origin)
     settle(site)
     assert on_chain(site, voucher)["flags"] == 0
     set_provider(site, voucher, site.parties["bureau"])  # the town's resources are the same for all
@@ -258,7 +262,7 @@ def test_a_voucher_revoked_while_frozen_is_unfrozen_and_stays_revoked(site: Site
 
 def test_a_lost_key_is_replaced_by_another_of_the_same_holder(site: Site) -> None:
     voucher = site.issue()
-    site.do("rita", vouchers.replace_key, voucher, OTHER, "密钥遗失", issuer(site).origin)
+    site.do("rita", voucher_moves.replace_key, voucher, OTHER, "密钥遗失", issuer(site).origin)
     site.worker().drain()
     held = on_chain(site, voucher)
     assert (held["holder"], held["digest"]) == (OTHER, digest_bytes(voucher.digest))
