@@ -165,7 +165,7 @@ def terms(name: str, due: Mapping[str, str], labels: Mapping[str, str]) -> type[
     """
     made = {key: text(labels[key], area=True, required=False, blank=True) for key in due}
     for one in made.values():
-        one.metadata["due"] = True
+        one.metadata = {**one.metadata, "due": True}
     return type(name, (Body,), made)
 
 
