@@ -40,6 +40,7 @@ def test_scenes_joint_applicants_and_attachments(people: People, lang: str) -> N
     zhang.page.locator('[id="attachments.0.digest"]').select_option(index=1)
     zhang.look("wizard-attachments")
     zhang.press(said(lang, "Next"))
+    zhang.sees("城市商业银行")
     zhang.look("wizard-joint-check")
     zhang.press(said(lang, "Submit the application"))
     zhang.done()
