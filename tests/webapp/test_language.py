@@ -75,6 +75,7 @@ SINKS: dict[str, tuple[int, ...]] = {
     "line": (0,),
     "name_fault": (0,),
     "plainly": (0,),
+    "_said": (0,),
     "say": (1,),
     "tr": (0,),
     "translate": (0,),
