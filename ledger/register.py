@@ -8,13 +8,13 @@ What is taken away is verified first, by one registrar, and decided by another. 
 terminated (before coding) are kept apart.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger import log
-from ledger.calendar import end_of_day, local_date
+from ledger.calendar import end_of_day, local_date, working_days_after
 from ledger.errors import Conflict, Invalid
 from ledger.parties import Actor, may, require_other
 from ledger.registration import Application, Registration, check_ground, owners
@@ -22,6 +22,9 @@ from ledger.registration_profiles import profile
 from ledger.states import move
 
 OPEN_STATES = ("submitted", "returned", "in_review", "reviewed", "on_notice", "objection_review")
+MENDED_WITHIN = (
+    20  # working days, ours: so long a returned renewal keeps its registration from lapsing
+)
 LAPSED_AT_ONCE = 200  # a round takes no more: the rest is the next one's
 
 
@@ -87,11 +90,22 @@ def lift(
 
 
 def lapse(session: Session, now: datetime) -> int:
-    """Cancel every registration that ran out and for whose renewal nothing is open; says how many."""
-    waiting = select(Application.registration_id).where(
+    """Cancel every registration that ran out and for whose renewal nothing is open; says how many.
+
+    A renewal that was returned is open for as long as it may be mended.
+    """
+    today = local_date(now)
+    renewals = select(Application).where(
         Application.type == "renewal", Application.state.in_(OPEN_STATES)
     )
-    ended = end_of_day(local_date(now)).replace(hour=0, minute=0, second=0)
+    given_up = [
+        one.id for one in session.scalars(renewals.where(Application.state == "returned"))
+        if not _may_be_mended(one, today)
+    ]  # fmt: skip
+    waiting = renewals.with_only_columns(Application.registration_id).where(
+        Application.id.not_in(given_up)
+    )
+    ended = end_of_day(today).replace(hour=0, minute=0, second=0)
     wanted = (
         select(Registration)
         .where(Registration.state == "registered", Registration.valid_until < ended,
@@ -105,6 +119,13 @@ def lapse(session: Session, now: datetime) -> int:
         row.ending = {"application": None, "ground": "expired"}
         log.append(session, row, "registration.lapsed", "system", reason="期满未续展")
     return len(found)
+
+
+def _may_be_mended(application: Application, today: date) -> bool:
+    returned_on = application.review.get("returned_on")
+    if returned_on is None:
+        return False
+    return working_days_after(date.fromisoformat(returned_on), MENDED_WITHIN).on >= today
 
 
 def _act(actor: Actor, registration: Registration, verb: str, reason: str) -> None:
