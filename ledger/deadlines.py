@@ -26,7 +26,7 @@ from ledger.feedback import Feedback
 from ledger.messages import To
 from ledger.objections import Objection
 from ledger.register import OPEN_STATES
-from ledger.registration import Application, Registration
+from ledger.registration import Application, Registration, owners
 from ledger.store import Evidence, text_in
 
 NEAR_WORKING_DAYS = 2
@@ -112,8 +112,9 @@ def _provider(row: Any) -> tuple[To, ...]:
     return (To("provider", row.party_id),)
 
 
-def _operator(row: Any) -> tuple[To, ...]:
-    return (To("operator", row.party_id),)
+def _subject(row: Any) -> tuple[To, ...]:
+    """For whom it is registered, an operator or a body that provides."""
+    return tuple(To(party_id=one) for one in owners(row))
 
 
 def _department(row: Any) -> tuple[To, ...]:
@@ -236,11 +237,11 @@ TERMS: dict[str, Term] = {term.name: term for term in (
          lambda row: _day(row.review_on), _registrar, ("exclusion.end",),
          lambda _session: Exclusion.review_on.expression, working=False, near=NEAR_DAYS),
     Term("registration.renewal", Registration, "Renewal of the registration", ART_15,
-         ("registered",), _valid_until, _operator, (), _shanghai_day(Registration.valid_until),
+         ("registered",), _valid_until, _subject, (), _shanghai_day(Registration.valid_until),
          _no_renewal_open, working=False, near=RENEWAL_DAYS, late=False, passes=False,
          near_says="{deadline}: {number} is valid until {day}; apply for its renewal before."),
     Term("registration.expiry", Registration, "Validity of the registration", ART_15,
-         ("registered",), _valid_until, _operator, (), _shanghai_day(Registration.valid_until),
+         ("registered",), _valid_until, _subject, (), _shanghai_day(Registration.valid_until),
          _no_renewal_open, working=False, near=NEAR_DAYS,
          near_says="{deadline}: {number} is valid until {day}.",
          past_says="{deadline}: {number} was valid until {day}."),

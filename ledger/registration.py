@@ -313,10 +313,7 @@ def pass_review(
             items=", ".join(failed),
         )
     decide(session, actor, application, "pass")
-    barred = Faults()  # a resource may have been graded since
-    name_grade_faults(session, barred, profile(application.profile), application.resource_ids)
-    if barred:
-        raise Conflict("The application lacks or breaks: {faults}.", faults=barred)
+    require_not_barred(session, application)
     application.grade = grade_of(session, application.resource_ids)
     second = needs_second(application)
     application.review = {
@@ -330,6 +327,19 @@ def pass_review(
     if not second:
         application.deadlines = {}
     log.append(session, application, "application.reviewed", actor.member_id)
+
+
+def require_not_barred(session: Session, application: Application) -> None:
+    """Raise Conflict when a resource was graded since as one that is never registered.
+
+    What only ends, mends or disputes a registration goes on all the same.
+    """
+    if application.type in ("cancellation", "correction", "objection"):
+        return
+    barred = Faults()
+    name_grade_faults(session, barred, profile(application.profile), application.resource_ids)
+    if barred:
+        raise Conflict("The application lacks or breaks: {faults}.", faults=barred)
 
 
 def needs_second(application: Application) -> bool:
@@ -408,7 +418,7 @@ def withdraw(
 def reject(
     session: Session, actor: Actor, now: datetime, application: Application, reason: str
 ) -> None:
-    """Reject the application after review; the reason must be stated."""
+    """Reject the application in its review, or for what came to light since; the reason must be stated."""
     _reasoned(reason)
     decide(session, actor, application, "reject")
     application.deadlines = {}
@@ -466,6 +476,7 @@ def code(
     if application.agreement_id != (agreement.id if agreement else None):
         raise Invalid("Application {number} names another agreement.", number=application.number)
     require_one_holder(session, application, application.resource_ids, application)
+    require_not_barred(session, application)
     rules = profile(application.profile)
     until = years_after(today, rules.validity_years)
     if agreement is not None:
