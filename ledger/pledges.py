@@ -24,7 +24,7 @@ def barred_by(session: Session, voucher: Voucher, registration: Registration) ->
     wanted = [str(one) for one in registration.resource_ids]
     for one in session.scalars(select(Resource).where(Resource.id.in_(wanted))):
         if one.provider_id is None:
-            names.add(one.provider)
+            names.add(one.provider or one.code)
         else:
             ids.add(one.provider_id)
     for party in session.scalars(select(Party).where(Party.id.in_(ids))).all():

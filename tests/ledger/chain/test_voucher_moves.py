@@ -210,16 +210,22 @@ def test_a_changed_registration_supersedes_its_vouchers_with_its_new_facts(site:
     assert (on_chain(site, voucher)["state"], on_chain(site, heir)["rights"]) == (SUPERSEDED, 4)
 
 
-def test_a_pledge_stands_on_chain_until_its_release(site: Site) -> None:
-    voucher = site.issue()
-    with site.deed() as session:  # a company's own data: no public body provides them
+def provided_by(site: Site, voucher: Voucher, party: str) -> None:
+    """What is registered is provided by another organisation from now on."""
+    with site.deed() as session:
         for one in session.get_one(Registration, voucher.registration_id).resource_ids:
             row = session.get_one(Resource, one)
-            row.provider_id = site.parties["operator"]
+            row.provider_id = site.parties[party]
             log.append(session, row, "resource.changed", "system")
+
+
+def test_a_pledge_stands_on_chain_until_its_release(site: Site) -> None:
+    voucher = site.issue()
+    provided_by(site, voucher, "operator")  # a company's own data: no public body provides them
     site.do("rita", vouchers.pledge, voucher, site.party("bank"), "质押合同", issuer(site).origin)
     settle(site)
     assert on_chain(site, voucher)["flags"] == 1
+    provided_by(site, voucher, "bureau")
     site.do("rita", vouchers.release, voucher, "清偿", issuer(site).origin)
     settle(site)
     assert on_chain(site, voucher)["flags"] == 0
