@@ -343,7 +343,9 @@ def require_not_barred(session: Session, application: Application) -> None:
 
 
 def needs_second(application: Application) -> bool:
-    """Whether a second pair of eyes must look at its review: its grade is one, or stricter."""
+    """Whether a second pair of eyes must look at its review: above a grade, or without the subject."""
+    if application.type == "correction" and lacking_consents(application, "subject"):
+        return True
     due = profile(application.profile).second_review_from
     return application.grade is not None and grading.stricter([application.grade, due]) == (
         application.grade
@@ -390,7 +392,7 @@ def require_seconded(application: Application) -> None:
     review = application.review
     if review.get("needs_second") and not review.get("seconded_by"):
         raise Conflict(
-            "Application {number} is about important data: a second registrar must confirm its review.",
+            "A second registrar must confirm the review of application {number}.",
             number=application.number,
         )
 
@@ -467,7 +469,8 @@ def code(
 ) -> Registration:
     """Code what stood its notice unopposed (赋码): the registration begins, for three years.
 
-    A product whose agreement runs three years or less lives as long as the agreement (art. 15).
+    A product whose agreement runs three years or less lives as long as the agreement (art. 15), and
+    none outlives it.
     """
     require_type(application, "first")
     decide(session, actor, application, "code")
@@ -484,6 +487,7 @@ def code(
         end = date.fromisoformat(agreement.until_on)
         if end <= years_after(date.fromisoformat(agreement.from_on), rules.validity_years):
             until = end
+        until = min(until, end)  # the right to operate it ends with the agreement
     registration = Registration(
         id=new_id(), code=coded(f"DJ{today:%Y%m}", next_number(session, f"DJ{today:%Y%m}")),
         application_id=application.id, agreement_id=application.agreement_id,
