@@ -603,7 +603,12 @@ def test_a_legal_move_is_one_record_and_ends_in_its_state(
     village: Town, machine: str, state: str, verb: str
 ) -> None:
     row = in_state(village, machine, state, verb)
-    if verb == "unfreeze":
+    if verb == "unfreeze" and state == "revoked":  # frozen first: what is revoked can no longer be
+        row = in_state(village, machine, "valid", "revoke")
+        village.change("freeze", row)
+        village.change("revoke", row)
+        row = now_of(village, row)
+    elif verb == "unfreeze":
         village.change("freeze", row)
     before = record_count(village, row)
     assert row.state == state
