@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
-from ledger import objections, register, registration
+from ledger import objections, register, registration, registration_changes
 from ledger.authorisations import Authorisation
 from ledger.calendar import local_date
 from ledger.chain.outbox import Act
@@ -351,6 +351,28 @@ def _concluded(town: Town) -> Any:
     return made
 
 
+def _asked_by_a_stranger(*verbs: str) -> Callable[[Town], Any]:
+    """The bank's correction of what is olga's, taken through some verbs."""
+
+    def make(town: Town) -> Any:
+        made = registrations.apply(town, "correction", town.registration(), "mallory")
+        acts: dict[str, Callable[[], Any]] = {
+            "return": lambda: town.do("rita", registration.send_back, made, ["证据"]),
+            "refuse": lambda: town.do("rita", registration.refuse, made, "不符"),
+            "accept": lambda: town.do("rita", registration.accept, made),
+            "pass": lambda: town.do("rita", registration.pass_review, made, formal="齐全",
+                                    compliance=compliance()),
+            "consent": lambda: town.do("olga", registration.consent, made),
+            "withdraw": lambda: town.do("mallory", registration.withdraw, made, "另行申请"),
+            "conclude": lambda: town.do("rita", registration_changes.conclude, made, "属实"),
+        }  # fmt: skip
+        for verb in verbs:
+            acts[verb]()
+        return made
+
+    return make
+
+
 def _registered(town: Town) -> Any:
     return _coded(town, _to("accept", "pass", "notice")(town))
 
@@ -384,6 +406,14 @@ STAGES: dict[str, dict[str, Callable[[Town], Any]]] = {
         "registered": _to("accept", "pass", "notice", "code"),
         "concluded": _concluded,
     },
+    "application of a stranger": {
+        "submitted": _asked_by_a_stranger(), "returned": _asked_by_a_stranger("return"),
+        "not_accepted": _asked_by_a_stranger("refuse"),
+        "in_review": _asked_by_a_stranger("accept"),
+        "reviewed": _asked_by_a_stranger("accept", "pass"),
+        "withdrawn": _asked_by_a_stranger("accept", "pass", "withdraw"),
+        "concluded": _asked_by_a_stranger("accept", "pass", "consent", "conclude"),
+    },
     "registration": {
         "registered": _registered, "under_inquiry": _inquired, "revoked": _revoked,
         "cancelled": _cancelled,
@@ -392,6 +422,9 @@ STAGES: dict[str, dict[str, Callable[[Town], Any]]] = {
 # Who stands for which audience; the bank is a joint subject of what is registered.
 EYES = {
     "application": {"registrar": "rob", "regulator": "gwen", "subject": "olga", "party": "mallory"},
+    "application of a stranger": {
+        "registrar": "rob", "regulator": "gwen", "stranger": "mallory", "party": "olga",
+    },
     "registration": {
         "registrar": "rob", "regulator": "gwen", "subject": "olga", "exchange": "egon",
         "public": None,
@@ -405,22 +438,26 @@ MODELS: dict[str, type[Application] | type[Registration]] = {
 
 
 def test_every_state_has_its_stage() -> None:
-    for noun, stages in STAGES.items():
-        assert set(stages) == set(SEES[noun])
+    for noun, states in SEES.items():
+        assert noun not in STAGES or set(STAGES[noun]) == set(states)
+    # a correction goes on no notice, and is no registration
+    unlike = {"on_notice", "objection_review", "terminated", "registered"}
+    assert set(STAGES["application of a stranger"]) == set(SEES["application"]) - unlike
 
 
 @pytest.mark.parametrize(
-    ("noun", "state"), [(noun, state) for noun, stages in STAGES.items() for state in stages]
+    ("what", "state"), [(what, state) for what, stages in STAGES.items() for state in stages]
 )
 def test_each_sees_what_the_table_shows_him_and_nothing_else(
-    site: Site, noun: str, state: str
+    site: Site, what: str, state: str
 ) -> None:
-    made = STAGES[noun][state](site.town)
+    noun = what.split(maxsplit=1)[0]
+    made = STAGES[what][state](site.town)
     row = registrations.row(site.town, MODELS[noun], made.id)
     assert row.state == state
     every = set(row.body())
     name = row.number if noun == "application" else row.code
-    for audience, login in EYES[noun].items():
+    for audience, login in EYES[what].items():
         part = SEES[noun][state][audience]
         may_see = every if part == ALL else PARTS[noun][part] | {"id", "version"}
         shown = site.visit(login).read(f"/{noun}s/{name}")

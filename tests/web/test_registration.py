@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from ledger import agreements, registration
+from ledger.calendar import working_days_after
 from ledger.catalogue import add_resource
 from ledger.proof.encoding import digest_text
 from ledger.registration import Application
@@ -155,13 +156,14 @@ def go_on(visit: Visit, draft: str) -> str:
     return str(answer.headers["Location"])
 
 
-def test_a_resource_needs_no_agreement_and_is_searched_for_in_the_catalogue(
+def test_what_one_holds_needs_no_agreement_and_is_searched_for_in_the_catalogue(
     common_site: Site,
 ) -> None:
     common_site.town.resources()  # which nobody may open: they exist neither for olga nor for her search
     for n in (1, 2):
         common_site.town.do(
-            "rita", add_resource, code=f"307001001/00001{n}", title=f"公开资源 {n}", provider="市数据局",
+            "rita", add_resource, code=f"307001001/00001{n}", title=f"公开资源 {n}",
+            provider=PARTIES["operator"][1],
             elements={"opening": "unconditional"},
         )  # fmt: skip
     visit = english(common_site, "olga")
@@ -449,7 +451,7 @@ def test_the_page_tells_quality_personal_data_and_time_limits(site: Site) -> Non
 
 
 def test_a_deadline_beyond_the_published_calendar_is_provisional(site: Site) -> None:
-    while not registration.working_days_after(site.town.now.date(), 20).provisional:
+    while not working_days_after(site.town.now.date(), 20).provisional:
         site.town.later(days=30)
     made = site.town.application("in_review")
     page = english(site, "olga").get(f"/applications/{made.number}")
@@ -600,7 +602,7 @@ def test_notices_are_public_and_tell_no_more_than_the_rule_wants(site: Site) -> 
         assert private not in page
     [item] = public.read("/notices")["items"]
     assert item == {
-        "from_on": "2026-03-02", "number": noticed.number, "provisional": False,
+        "from_on": "2026-03-02", "number": noticed.number, "paused": False, "provisional": False,
         "subject": "城数运营有限公司", "summary": "统计产品", "title": "风险统计产品", "type": "first",
         "until_on": "2026-03-16",
     }  # fmt: skip
