@@ -231,7 +231,9 @@ class TestSettings:
         visit.get("/settings/confirmations")
         visit.api("/settings/confirmations", {"value": "3"})
         found = {one["name"]: one["value"] for one in visit.read("/settings")["items"]}
-        assert found == {"confirmations": "3", "log_readers": "public"}
+        assert found == {
+            "confirmations": "3", "log_readers": "public", "registration_profile": "national",
+        }  # fmt: skip
         visit.api("/settings/confirmations", {"value": "many"}, status=400)
         visit_of(site, "gwen").api("/settings/confirmations", {"value": "4"}, status=403)
         assert 'href="/settings/confirmations"' not in visit_of(site, "gwen").get("/house")
