@@ -122,16 +122,19 @@ def any_unposted(session: Session) -> bool:
 
 def _behind() -> Select[Voucher]:
     """The vouchers with uses that are not on the way to the chain, and that still takes them."""
-    totals = (
-        select(Use.voucher_id, func.max(Use.total).label("total"))
-        .group_by(Use.voucher_id)
-        .subquery()
+    last = (  # the last of a voucher's uses, by its index: their whole number is never gone through
+        select(Use.total)
+        .where(Use.voucher_id == Voucher.id)
+        .order_by(Use.n.desc())
+        .limit(1)
+        .scalar_subquery()
     )
     return (
         select(Voucher)
-        .join(totals, totals.c.voucher_id == Voucher.id)
-        .where(Voucher.state == "valid", Voucher.frozen.is_(False))
-        .where(totals.c.total > func.coalesce(Voucher.used, 0))
+        .where(
+            Voucher.kind == "authorised_use", Voucher.state == "valid", Voucher.frozen.is_(False)
+        )
+        .where(last > func.coalesce(Voucher.used, 0))
         .order_by(Voucher.id)
     )
 
