@@ -252,7 +252,7 @@ def consent(
 ) -> list[str]:
     """A body consents to the use of its resources that the agreement names (27号 art. 5); their codes.
 
-    For a provider that takes no part in the house the registrar enters its written consent.
+    For a provider that takes no part in the house a registrar of neither side enters its written consent.
     """
     may(actor, "agreement.consent", asked(session, agreement), f"Agreement {agreement.number}")
     require_ground(basis)
@@ -276,7 +276,8 @@ def consents_due(session: Session, actor: Actor, agreement: Agreement) -> list[t
     return [
         (resource_id, code)
         for resource_id, code, party_id, _name in _unconsented(session, agreement)
-        if ("registrar" in actor.roles if party_id is None
+        if ("registrar" in actor.roles and actor.parties.isdisjoint(owners(agreement))
+            if party_id is None
             else "provider" in actor.roles and party_id in actor.parties)
     ]  # fmt: skip
 

@@ -9,7 +9,7 @@ there, one alarm is raised for it, however often one looks.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -17,15 +17,14 @@ from sqlalchemy import String, cast, select
 from sqlalchemy.orm import Session
 
 from ledger import log, overdue, usage
-from ledger.agreements import Agreement
-from ledger.calendar import days_overdue, local_date
+from ledger.agreements import Agreement, faults_of_use
+from ledger.calendar import local_date
 from ledger.chain import outbox
-from ledger.demands import Demand
-from ledger.duties import Duty
-from ledger.feedback import Feedback
+from ledger.deadlines import TERMS, rows_of, standing
+from ledger.messages import To
 from ledger.parties import Actor, Member, Party
 from ledger.proof.encoding import instant
-from ledger.registration import Application, Registration
+from ledger.registration import Registration
 from ledger.trading import Licence
 from ledger.usage import Batch
 from ledger.vouchers import Voucher
@@ -44,27 +43,29 @@ LICENCES_NAMED: Final = 10
 EVERYTHING: Final = Actor("system", "", frozenset({"regulator"}))
 """who sees all that is overdue"""
 
-# What was due, by the subject's kind and its deadline's name.
-LATE: Final[dict[tuple[str, str], str]] = {
-    ("application", "accept"): "Application {number} was to be accepted or returned by {due}.",
-    ("application", "review"): "The review of application {number} was due by {due}.",
-    ("demand", "assign"): "Demand {number} was to be assigned to a department by {due}.",
-    ("demand", "answer"): "Demand {number} was to be answered by {due}.",
-    ("demand", "supply"): "The data of demand {number} were promised for {due}.",
-    ("demand", "decide"): "The appeal about demand {number} was to be decided by {due}.",
-    ("duty", ""): "The catalogue was to be changed by {due} (duty {number}).",
-    ("feedback", "answer"): "Feedback {number} was to be answered by {due}.",
-    ("feedback", "decide"): "The appeal about feedback {number} was to be decided by {due}.",
+# What was due, by the deadline's name.
+LATE: Final[dict[str, str]] = {
+    "application.accept": "Application {number} was to be accepted or returned by {due}.",
+    "application.cancellation": "The cancellation {number} was to be decided by {due}.",
+    "application.review": "The review of application {number} was due by {due}.",
+    "demand.assign": "Demand {number} was to be assigned to a department by {due}.",
+    "demand.answer": "Demand {number} was to be answered by {due}.",
+    "demand.supply": "The data of demand {number} were promised for {due}.",
+    "demand.decide": "The appeal about demand {number} was to be decided by {due}.",
+    "duty.settle": "The catalogue was to be changed by {due} (duty {number}).",
+    "exclusion.review": "Entry {number} was to be reviewed by {due}.",
+    "feedback.answer": "Feedback {number} was to be answered by {due}.",
+    "feedback.decide": "The appeal about feedback {number} was to be decided by {due}.",
+    "objection.review": "Objection {number} was to be decided by {due}.",
 }
-LATE_OTHERWISE: Final = "{number} was due by {due}."
 STALE: Final = "The data of {count} resources of {name} are past their update cycle."
 LAPSED_USED: Final = (
     "{count} events of batch {number} happened while the voucher or the licence was not in force: "
     "{orders}."
 )
 OUTSIDE_SCENE: Final = (
-    "{count} events of batch {number} are under licences for scenes that their agreement does not "
-    "grant: {orders}."
+    "{count} events of batch {number} are under licences for scenes or fields that their agreement "
+    "does not grant: {orders}."
 )
 ABOVE_CAP: Final = (
     "Licence {number} was sold for {price} yuan; by agreement {agreement} the most is {cap} yuan."
@@ -89,59 +90,41 @@ class Cause:
 # -- who has to answer ---------------------------------------------------------------------------------
 
 
-def house_of(session: Session, role: str) -> str | None:
+def house_of(session: Session, role: str, other_than: str | None = None) -> str | None:
     """The organisation that acts in a role: that of the first member who has it; None if nobody has."""
     found = session.scalars(
         select(Member.party_id)
         .join(Party, Party.id == Member.party_id)
-        .where(Party.state == "active", cast(Member.roles, String).contains(f'"{role}"'))
+        .where(
+            Party.state == "active",
+            Party.id.is_distinct_from(other_than),
+            cast(Member.roles, String).contains(f'"{role}"'),
+        )
         .order_by(Member.id)
         .limit(1)
     )
     return found.first()
 
 
+def _owner_of(session: Session, to: To) -> str | None:
+    return to.party_id or (house_of(session, to.role, to.other_than) if to.role else None)
+
+
 # -- overdue -------------------------------------------------------------------------------------------
 
 
-def late_applications(session: Session, now: datetime) -> Iterator[Cause]:
-    """Decisions on applications that are past their day; a paused deadline is not late."""
-    owner, today = house_of(session, "registrar"), local_date(now)
-    rows = select(Application).where(cast(Application.deadlines, String) != "{}")
-    for row in session.scalars(rows.order_by(Application.id)):
-        for what, due in row.deadlines.items():
-            yield from _late(row, row.number, what, due, today, owner)
-
-
-def late_answers(session: Session, now: datetime) -> Iterator[Cause]:
-    """Demands and feedback past their day: the department's to answer, else the registrar's."""
-    registrar, today = house_of(session, "registrar"), local_date(now)
-    models: tuple[Any, ...] = (Demand, Feedback)
-    for model in models:
-        for row in session.scalars(select(model).where(model.due.is_not(None)).order_by(model.id)):
-            due = row.due or {}
-            is_theirs = due["what"] in ("answer", "supply")
-            owner = (row.department_id if is_theirs else None) or registrar
-            yield from _late(row, row.number, due["what"], due, today, owner)
-
-
-def late_duties(session: Session, now: datetime) -> Iterator[Cause]:
-    """Departments that owe a change of the catalogue."""
+def late_deeds(session: Session, now: datetime) -> Iterator[Cause]:
+    """Every deadline of `LATE` that is past its day; a paused one is not late."""
     today = local_date(now)
-    for row in session.scalars(select(Duty).where(Duty.state == "open").order_by(Duty.id)):
-        yield from _late(row, row.number, "", row.due, today, row.party_id)
-
-
-def _late(
-    row: Any, number: str, what: str, due: Mapping[str, Any], today: date, owner: str | None
-) -> Iterator[Cause]:
-    if due.get("left") is not None or not days_overdue(due, today):
-        return
-    noun = row.subject_type
-    yield Cause(
-        "overdue", f"overdue:{noun}:{row.id}:{what}:{due['on']}", noun, row.id, number, owner,
-        LATE.get((noun, what), LATE_OTHERWISE), {"due": due["on"], "number": number},
-    )  # fmt: skip
+    for name, template in LATE.items():
+        term = TERMS[name]
+        for row, due in rows_of(session, term, today):
+            if standing(due, today, term).urgency == "overdue":
+                yield Cause(
+                    "overdue", f"overdue:{name}:{row.id}:{due['on']}", term.noun, row.id, row.number,
+                    _owner_of(session, term.owed(row)[0]), template,
+                    {"due": due["on"], "number": row.number},
+                )  # fmt: skip
 
 
 def stale_data(session: Session, now: datetime) -> Iterator[Cause]:
@@ -158,55 +141,33 @@ def stale_data(session: Session, now: datetime) -> Iterator[Cause]:
 # -- prices and scenes ---------------------------------------------------------------------------------
 
 
-def cap_of(agreement: Agreement) -> int | None:
-    """The highest price of a licence under an agreement, in fen; None where it has none."""
-    return agreement.price_cap_fen
-
-
-def scenes_of(agreement: Agreement) -> Sequence[str] | None:
-    """The names of the scenes an agreement grants; None where it does not name them."""
-    return [str(one["name"]) for one in agreement.scenes or ()] or None
-
-
-def scene_of(licence: Licence) -> str:
-    """The scene a licence is for, as its terms name it."""
-    return str(licence.terms.get("scene") or "")
-
-
 def is_outside(licence: Licence, agreement: Agreement) -> bool:
-    """Whether a licence is for a scene that the agreement does not grant.
+    """Whether a licence is for a scene or a field that the agreement does not grant.
 
-    One that authorises by scene (依场景授权) grants nothing to a licence that names none.
+    An agreement by scene (依场景授权) of before scenes were kept grants nothing to a licence without one.
     """
-    scenes, scene = scenes_of(agreement), scene_of(licence)
-    if scenes is not None:
-        return scene not in scenes
+    if faults_of_use(agreement, licence.terms, 0):
+        return True
+    scene = str(licence.terms.get("scene") or "")
     return agreement.mode == "by_scene" and not scene.strip()
 
 
 def prices_above_cap(session: Session, _now: datetime) -> Iterator[Cause]:
     """Licences in force that were sold above what their agreement allows."""
-    for agreement in session.scalars(select(Agreement).order_by(Agreement.id)):
-        cap = cap_of(agreement)
-        if cap is None:
-            continue
-        sold = (
-            select(Licence, Voucher.party_id)
-            .join(Voucher, Voucher.id == Licence.voucher_id)
-            .join(Registration, Registration.id == Voucher.registration_id)
-            .where(
-                Registration.agreement_id == agreement.id,
-                Licence.price_fen > cap,
-                Licence.state == "granted",
-            )
-        )
-        for licence, seller in session.execute(sold.order_by(Licence.id)).tuples():
-            order = licence.order_reference
-            yield Cause(
-                "above_cap", f"above_cap:{licence.id}", "licence", licence.id, order, seller, ABOVE_CAP,
-                {"agreement": agreement.number, "cap": yuan(cap), "number": order,
-                 "price": yuan(licence.price_fen)},
-            )  # fmt: skip
+    sold = (
+        select(Licence, Voucher.party_id, Agreement.number, Agreement.price_cap_fen)
+        .join(Voucher, Voucher.id == Licence.voucher_id)
+        .join(Registration, Registration.id == Voucher.registration_id)
+        .join(Agreement, Agreement.id == Registration.agreement_id)
+        .where(Licence.price_fen > Agreement.price_cap_fen, Licence.state == "granted")
+    )
+    for licence, seller, number, cap in session.execute(sold.order_by(Licence.id)).tuples():
+        order = licence.order_reference
+        yield Cause(
+            "above_cap", f"above_cap:{licence.id}", "licence", licence.id, order, seller, ABOVE_CAP,
+            {"agreement": number, "cap": yuan(cap or 0), "number": order,
+             "price": yuan(licence.price_fen)},
+        )  # fmt: skip
 
 
 # -- the chain -----------------------------------------------------------------------------------------
@@ -258,7 +219,10 @@ GOES_ON: Final = {"voucher.resume": "suspended", "voucher.unfreeze": "frozen"}
 
 
 def used_though_lapsed(session: Session, batch: Batch) -> Iterator[Cause]:
-    """Events while the voucher was suspended, frozen or over, or the licence was."""
+    """Events while the voucher was suspended, frozen or over, or the licence was.
+
+    What is used by a person's consent is no licence's: `uses.count` refuses it beforehand.
+    """
     spans: dict[str, list[Span]] = {}
     sellers: dict[str, str] = {}
     for licence, voucher, _agreement in _licences(session, batch):
@@ -351,7 +315,7 @@ def _of_batch(
 # -- the tables ----------------------------------------------------------------------------------------
 
 STANDING: Final[Mapping[str, Sequence[Callable[[Session, datetime], Iterable[Cause]]]]] = {
-    "overdue": (late_applications, late_answers, late_duties, stale_data),
+    "overdue": (late_deeds, stale_data),
     "above_cap": (prices_above_cap,),
     "fork": (forks,),
     "act_failed": (failed_acts,),

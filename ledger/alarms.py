@@ -12,17 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, UniqueConstraint, func, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from ledger import log
+from ledger.alarm_rows import Alarm, AlarmMark
 from ledger.alarm_rules import BY_BATCH, KINDS, STANDING, Cause, house_of
-from ledger.calendar import local_date, working_days_after
+from ledger.calendar import clock, local_date
 from ledger.errors import Invalid, Missing
 from ledger.parties import Actor, may, require_other
 from ledger.proof.encoding import digest_text, instant
 from ledger.states import move
-from ledger.store import Base, Evidence, canonical_fast, hold, new_id, next_number
+from ledger.store import canonical_fast, hold, new_id, next_number
 from ledger.usage import Batch
 
 SYSTEM = "system"
@@ -34,41 +35,6 @@ USAGE_MARK = "usage"
 AUDIT = "audit_difference"
 AUDITED = "The audit found {count} differences in {records} records."
 RESOLVED = "The cause is gone."
-
-
-class Alarm(Evidence):
-    """An alarm; `cause` and `occurrence` say what for, and the how-manieth time."""
-
-    __tablename__ = "alarms"
-    __table_args__ = (UniqueConstraint("cause", "occurrence"),)
-    subject_type = "alarm"
-    number: Mapped[str] = mapped_column(unique=True)
-    kind: Mapped[str]
-    cause: Mapped[str]
-    occurrence: Mapped[int]
-    about_type: Mapped[str]
-    about_id: Mapped[str]
-    about_number: Mapped[str]
-    owner_id: Mapped[str | None] = mapped_column(String(36), index=True)
-    """the organisation that has to answer; None where nobody has the role"""
-    template: Mapped[str]
-    facts: Mapped[dict[str, Any]]
-    raised_at: Mapped[datetime]
-    due: Mapped[dict[str, Any] | None]
-    """until when its owner has to answer; None when he has"""
-    state: Mapped[str] = mapped_column(index=True)
-    explanation: Mapped[dict[str, Any] | None]
-    decision: Mapped[dict[str, Any] | None]
-    gone_at: Mapped[datetime | None]
-    """since when the cause is gone; None while it lasts, and for what has happened for good"""
-
-
-class AlarmMark(Base):
-    """Up to which record of the log one has looked for causes of a kind (operational)."""
-
-    __tablename__ = "alarm_marks"
-    name: Mapped[str] = mapped_column(primary_key=True)
-    leaf_count: Mapped[int]
 
 
 # -- raised and resolved by the system ------------------------------------------------------------------
@@ -226,7 +192,7 @@ def _decide(actor: Actor, now: datetime, alarm: Alarm, verb: str, reason: str) -
 
 
 def _due(now: datetime) -> dict[str, Any]:
-    return working_days_after(local_date(now), ANSWER_DAYS).as_dict()
+    return clock(local_date(now), ANSWER_DAYS)
 
 
 # -- reading -------------------------------------------------------------------------------------------

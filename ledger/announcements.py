@@ -23,7 +23,7 @@ Whom = Callable[[Session, Body], tuple[To, ...]]
 
 def _applicant(_session: Session, body: Body) -> tuple[To, ...]:
     """Whose it is, and who applied together with him or has to consent."""
-    others = [one["party_id"] for one in body.get("consents") or ()]
+    others = [one["party_id"] for one in body.get("consents") or ()] + (body.get("joint_ids") or [])
     return tuple(To(party_id=one) for one in (body["party_id"], *others))
 
 
@@ -59,6 +59,18 @@ def _importers(_session: Session, _body: Body) -> tuple[To, ...]:
 def _registrars(_session: Session, body: Body) -> tuple[To, ...]:
     """Those who decide on it: of another organisation than whose it is."""
     return (To("registrar", other_than=body.get("party_id")),)
+
+
+def _registrars_and_consents(session: Session, body: Body) -> tuple[To, ...]:
+    """Those who decide on it, and those whose consent it waits for."""
+    asked = [one["party_id"] for one in body["consents"] or () if one["by"] is None]
+    return (*_registrars(session, body), *(To(party_id=one) for one in asked))
+
+
+def _licence_parties(session: Session, body: Body) -> tuple[To, ...]:
+    """Whose the registration is, and for whom the newest licence was entered."""
+    newest = (body["licences"] or [])[-1:]
+    return (*_applicant(session, body), *(To(party_id=one["party_id"]) for one in newest))
 
 
 def _holder_and_registrars(session: Session, body: Body) -> tuple[To, ...]:
@@ -104,7 +116,7 @@ def _scheme_operator(session: Session, body: Body) -> tuple[To, ...]:
 
 
 EVENTS: dict[str, tuple[str, Whom]] = {
-    "application.submitted": ("Application {number} was submitted.", _registrars),
+    "application.submitted": ("Application {number} was submitted.", _registrars_and_consents),
     "application.returned": ("Application {number} was returned: it lacks something.", _applicant),
     "application.refused": ("Application {number} was not accepted.", _applicant),
     "application.accepted": ("Application {number} was accepted.", _applicant),
@@ -125,6 +137,11 @@ EVENTS: dict[str, tuple[str, Whom]] = {
     "objection.dismissed": ("Objection {number} was dismissed.", _whoever_asked),
     "registration.inquired": ("Registration {number} is being verified.", _holder_and_registrars),
     "registration.cleared": ("Registration {number} is in order.", _applicant),
+    "registration.changed": ("Registration {number} was changed.", _applicant),
+    "registration.corrected": ("Registration {number} was corrected.", _applicant),
+    "registration.licensed": ("A licence under registration {number} was entered.", _licence_parties),
+    "registration.disputed": ("An objection to registration {number} was entered.", _applicant),
+    "registration.lifted": ("An objection to registration {number} is settled.", _applicant),
     "registration.renewed": ("Registration {number} was renewed.", _applicant),
     "registration.transferred": ("Registration {number} was transferred.", _applicant),
     "motion.proposed": ("Motion {number} waits for a second registrar.", _motion_registrars),

@@ -75,7 +75,7 @@ def clock(start: date, days: int) -> dict[str, Any]:
 
 def pause(due: Mapping[str, Any], today: date) -> dict[str, Any]:
     """The deadline stopped today: from today on its working days are left; paused again, the same."""
-    if due["left"] is not None:
+    if due.get("left") is not None:
         return dict(due)
     left, day = 0, date.fromisoformat(due["on"])
     while day >= today:
@@ -86,7 +86,7 @@ def pause(due: Mapping[str, Any], today: date) -> dict[str, Any]:
 
 def resume(due: Mapping[str, Any], today: date) -> dict[str, Any]:
     """The deadline running again: what was left is counted from the day before today on."""
-    if due["left"] is None:
+    if due.get("left") is None:
         return dict(due)
     start = today - timedelta(days=1)
     return {**due, **clock(start, due["left"])}

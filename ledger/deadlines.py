@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from ledger import log
 from ledger.agreements import RUNNING, Agreement
+from ledger.alarm_rows import Alarm
 from ledger.calendar import clock, end_of_day, local_date, recount, working_days_left
 from ledger.demands import Demand
 from ledger.duties import Duty
@@ -25,7 +26,7 @@ from ledger.feedback import Feedback
 from ledger.messages import To
 from ledger.objections import Objection
 from ledger.register import OPEN_STATES
-from ledger.registration import Application, Registration
+from ledger.registration import Application, Registration, owners
 from ledger.store import Evidence, text_in
 
 NEAR_WORKING_DAYS = 2
@@ -111,12 +112,17 @@ def _provider(row: Any) -> tuple[To, ...]:
     return (To("provider", row.party_id),)
 
 
-def _operator(row: Any) -> tuple[To, ...]:
-    return (To("operator", row.party_id),)
+def _subject(row: Any) -> tuple[To, ...]:
+    """For whom it is registered, an operator or a body that provides."""
+    return tuple(To(party_id=one) for one in owners(row))
 
 
 def _department(row: Any) -> tuple[To, ...]:
     return (To("provider", row.department_id),) if row.department_id else (To("registrar"),)
+
+
+def _owner(row: Any) -> tuple[To, ...]:
+    return (To(party_id=row.owner_id),) if row.owner_id else ()
 
 
 def _both_sides(row: Any) -> tuple[To, ...]:
@@ -225,15 +231,17 @@ TERMS: dict[str, Term] = {term.name: term for term in (
          _department, ("feedback.answer",), _text(Feedback.due, "on")),
     Term("feedback.decide", Feedback, "Decision on the appeal", "", ("appealed",), _what("decide"),
          _others_registrar, ("feedback.uphold", "feedback.dismiss"), _text(Feedback.due, "on")),
+    Term("alarm.explain", Alarm, "Explanation of the alarm", "", ("raised",), lambda row: row.due,
+         _owner, ("alarm.explain",), _text(Alarm.due, "on")),
     Term("exclusion.review", Exclusion, "Review of the entry", "", ("in_force",),
          lambda row: _day(row.review_on), _registrar, ("exclusion.end",),
          lambda _session: Exclusion.review_on.expression, working=False, near=NEAR_DAYS),
     Term("registration.renewal", Registration, "Renewal of the registration", ART_15,
-         ("registered",), _valid_until, _operator, (), _shanghai_day(Registration.valid_until),
+         ("registered",), _valid_until, _subject, (), _shanghai_day(Registration.valid_until),
          _no_renewal_open, working=False, near=RENEWAL_DAYS, late=False, passes=False,
          near_says="{deadline}: {number} is valid until {day}; apply for its renewal before."),
     Term("registration.expiry", Registration, "Validity of the registration", ART_15,
-         ("registered",), _valid_until, _operator, (), _shanghai_day(Registration.valid_until),
+         ("registered",), _valid_until, _subject, (), _shanghai_day(Registration.valid_until),
          _no_renewal_open, working=False, near=NEAR_DAYS,
          near_says="{deadline}: {number} is valid until {day}.",
          past_says="{deadline}: {number} was valid until {day}."),
@@ -329,13 +337,14 @@ def _until(value: dict[str, Any]) -> dict[str, Any]:
     return {**value, "until": recount(value["until"])} if "until" in value else value
 
 
-KEPT = (
+KEPT: tuple[Kept, ...] = (
     Kept(Application, "deadlines", _each),
     Kept(Application, "notice", _until),
     Kept(Demand, "due", recount),
     Kept(Duty, "due", recount),
     Kept(Feedback, "due", recount),
     Kept(Objection, "due", recount),
+    Kept(Alarm, "due", recount),
 )
 
 

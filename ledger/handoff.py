@@ -43,6 +43,7 @@ DOCUMENTS = {
     "registration": "voucher.json",
     "appraisal": "records/appraisal.json",
 }
+CREDENTIAL_KINDS = ("voucher.issued", "voucher.renew", "voucher.transfer")
 
 
 class Package(Evidence):
@@ -142,16 +143,28 @@ def record_bundle(
 def voucher_bundle(
     session: Session, voucher: Voucher, deployment: Deployment, *, disclose: bool = True
 ) -> dict[str, Any]:
-    """The bundle of a voucher that is effective and anchored, with the status list of its day."""
+    """The bundle of a voucher that is effective and anchored, with the status list of its day.
+
+    Its record is the one that made the credential: on what ground a voucher was frozen or suspended since,
+    and to whom it is pledged, is not for everybody who gets the file.
+    """
     require_effective(session, voucher.id, f"Voucher {voucher.number}")
     published = vouchers.current_status(session)
     if published is None:
         raise Conflict("No status list was published yet: run the worker, then ask again.")
     return record_bundle(
-        session, log.record_of(session, voucher.id, voucher.version), deployment,
+        session, _record_of_credential(session, voucher), deployment,
         voucher=voucher.credential, status=published.list_credential,
         disclosures=vouchers.disclosures_of(session, voucher) if disclose else {},
     )  # fmt: skip
+
+
+def _record_of_credential(session: Session, voucher: Voucher) -> log.Record:
+    """The record with which a voucher got the credential that it has."""
+    made = select(log.Record).where(
+        log.Record.subject_id == voucher.id, log.Record.kind.in_(CREDENTIAL_KINDS)
+    )
+    return session.scalars(made.order_by(log.Record.subject_version.desc()).limit(1)).one()
 
 
 def pack(
@@ -170,6 +183,11 @@ def pack(
     the record is anchored.
     """
     may(actor, "package.pack", voucher.party_id, f"Voucher {voucher.number}")
+    if voucher.kind != "registration":
+        raise Conflict(
+            "Voucher {number} rests on a person's consent: it is not handed off.",
+            number=voucher.number,
+        )
     registration = session.get_one(Registration, voucher.registration_id)
     if voucher.state != "valid" or voucher.frozen:
         raise Conflict(

@@ -2,7 +2,7 @@
 
 from ledger import (
     agreements,
-    alarms,
+    alarm_rows,
     appraisals,
     authorisations,
     books,
@@ -37,10 +37,10 @@ from ledger import (
 from ledger.chain import outbox
 from ledger.store import Evidence
 
-NOUNS = (agreements, alarms, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
+NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
          duties, evaluations, exclusions, feedback, handoff, log, messages, motions, objections,
-         outbox, parties, peers, recognition, registration_rows, revenue, search, settings, stewards,
-         successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
+         outbox, parties, peers, recognition, registration_rows, revenue, search, settings,
+         stewards, successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

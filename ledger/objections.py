@@ -117,6 +117,7 @@ def uphold(
     application.deadlines = {}
     log.append(session, application, "application.terminated", actor.member_id, reason=finding)
     for other in _open(session, application):
+        may(actor, "objection.uphold", other.party_id, f"Objection {other.number}")
         other.state = move("objection", "uphold", other.state)
         other.finding, other.decided_by = finding, actor.member_id
         log.append(session, other, "objection.upheld", actor.member_id, reason=finding)

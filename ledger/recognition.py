@@ -28,7 +28,7 @@ from ledger.proof.encoding import canonical, instant, parse, parse_instant
 from ledger.proof.report import CANNOT_TELL, VALID, Report
 from ledger.proof.trust import Trust
 from ledger.proof.verify import verify
-from ledger.proof.voucher_steps import FINAL_WORDS, list_period, listed_word
+from ledger.proof.voucher_steps import FINAL_WORDS, list_period, listed_at, listed_word
 from ledger.states import move
 from ledger.store import Evidence, hold, new_id
 
@@ -223,6 +223,7 @@ def recognise(session: Session, actor: Actor, now: datetime, checked: Checked) -
         _set(row, facts, move("recognition", "import", None))
         log.append(session, row, "recognition.imported", actor.member_id)
         session.flush()
+        _catch_up(session, row, checked, actor.member_id)
         return row
     if signed_at(row.credential) >= signed_at(checked.voucher):
         raise Conflict(
@@ -232,7 +233,20 @@ def recognise(session: Session, actor: Actor, now: datetime, checked: Checked) -
     _set(row, facts, move("recognition", "update", row.state))
     log.append(session, row, "recognition.updated", actor.member_id)
     session.flush()
+    _catch_up(session, row, checked, actor.member_id)
     return row
+
+
+def _catch_up(session: Session, row: Recognition, checked: Checked, actor_id: str) -> None:
+    """Take over what a list says that became known while the voucher was being verified."""
+    known = peers.visit_of(session, row.origin)
+    if known.list_from is None or known.list_until is None or known.status_list is None:
+        return
+    if checked.news is None or checked.news.start < known.list_from:
+        word = _word_in(known.status_list, row)
+        if word in FINAL_WORDS or checked.chain_at is None:
+            _note(session, row, word, known.list_from, known.list_until, actor_id)
+            session.flush()
 
 
 def _set(row: Recognition, facts: Mapping[str, Any], state: str) -> None:
@@ -256,6 +270,7 @@ def _facts(checked: Checked, peer: Peer) -> dict[str, Any]:
     """The columns that a verified voucher gives; what it withholds stays withheld."""
     voucher, subject = checked.voucher, checked.voucher["credentialSubject"]
     start, end = credentials.period(voucher)
+    listed_at(voucher)
     texts = {name: subject.get(name, "") for name in ("number", "title", "kind")}
     rights = subject.get("rights", [])
     fits = type(rights) is list and all(type(one) is str for one in rights)
@@ -321,13 +336,21 @@ def take_list(
     known.list_from, known.list_until = news.start, news.end
     count = 0
     for row in followed(session, peer.origin):
-        word = listed_word(row.credential, news.status_list)
+        word = _word_in(news.status_list, row)
         heard = known.chain_at is not None and news.start < known.chain_at
         # What the chain said later stands, but what is final is final whoever tells it first.
         if word in FINAL_WORDS or not heard:
             count += _note(session, row, word, news.start, news.end, actor_id)
     session.flush()
     return count
+
+
+def _word_in(status_list: Mapping[str, Any], row: Recognition) -> str:
+    """What a list says of a voucher; one that says nothing fit of it does not keep the others back."""
+    try:
+        return listed_word(row.credential, status_list)
+    except LedgerError:
+        return UNTOLD
 
 
 def take_chain(

@@ -313,10 +313,7 @@ def pass_review(
             items=", ".join(failed),
         )
     decide(session, actor, application, "pass")
-    barred = Faults()  # a resource may have been graded since
-    name_grade_faults(session, barred, profile(application.profile), application.resource_ids)
-    if barred:
-        raise Conflict("The application lacks or breaks: {faults}.", faults=barred)
+    require_not_barred(session, application)
     application.grade = grade_of(session, application.resource_ids)
     second = needs_second(application)
     application.review = {
@@ -332,8 +329,23 @@ def pass_review(
     log.append(session, application, "application.reviewed", actor.member_id)
 
 
+def require_not_barred(session: Session, application: Application) -> None:
+    """Raise Conflict when a resource was graded since as one that is never registered.
+
+    What only ends, mends or disputes a registration goes on all the same.
+    """
+    if application.type in ("cancellation", "correction", "objection"):
+        return
+    barred = Faults()
+    name_grade_faults(session, barred, profile(application.profile), application.resource_ids)
+    if barred:
+        raise Conflict("The application lacks or breaks: {faults}.", faults=barred)
+
+
 def needs_second(application: Application) -> bool:
-    """Whether a second pair of eyes must look at its review: its grade is one, or stricter."""
+    """Whether a second pair of eyes must look at its review: above a grade, or without the subject."""
+    if application.type == "correction" and lacking_consents(application, "subject"):
+        return True
     due = profile(application.profile).second_review_from
     return application.grade is not None and grading.stricter([application.grade, due]) == (
         application.grade
@@ -380,7 +392,7 @@ def require_seconded(application: Application) -> None:
     review = application.review
     if review.get("needs_second") and not review.get("seconded_by"):
         raise Conflict(
-            "Application {number} is about important data: a second registrar must confirm its review.",
+            "A second registrar must confirm the review of application {number}.",
             number=application.number,
         )
 
@@ -408,7 +420,7 @@ def withdraw(
 def reject(
     session: Session, actor: Actor, now: datetime, application: Application, reason: str
 ) -> None:
-    """Reject the application after review; the reason must be stated."""
+    """Reject the application in its review, or for what came to light since; the reason must be stated."""
     _reasoned(reason)
     decide(session, actor, application, "reject")
     application.deadlines = {}
@@ -457,7 +469,8 @@ def code(
 ) -> Registration:
     """Code what stood its notice unopposed (赋码): the registration begins, for three years.
 
-    A product whose agreement runs three years or less lives as long as the agreement (art. 15).
+    A product whose agreement runs three years or less lives as long as the agreement (art. 15), and
+    none outlives it.
     """
     require_type(application, "first")
     decide(session, actor, application, "code")
@@ -466,6 +479,7 @@ def code(
     if application.agreement_id != (agreement.id if agreement else None):
         raise Invalid("Application {number} names another agreement.", number=application.number)
     require_one_holder(session, application, application.resource_ids, application)
+    require_not_barred(session, application)
     rules = profile(application.profile)
     until = years_after(today, rules.validity_years)
     if agreement is not None:
@@ -473,6 +487,7 @@ def code(
         end = date.fromisoformat(agreement.until_on)
         if end <= years_after(date.fromisoformat(agreement.from_on), rules.validity_years):
             until = end
+        until = min(until, end)  # the right to operate it ends with the agreement
     registration = Registration(
         id=new_id(), code=coded(f"DJ{today:%Y%m}", next_number(session, f"DJ{today:%Y%m}")),
         application_id=application.id, agreement_id=application.agreement_id,

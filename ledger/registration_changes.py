@@ -43,6 +43,7 @@ from ledger.registration import (
     name_scope_faults,
     new_number,
     owners,
+    require_not_barred,
     require_noticed,
     require_one_holder,
     require_seconded,
@@ -227,6 +228,8 @@ def _content(
         agreement = _agreement_of(session, registration)
         name_scope_faults(session, faults, registration.party_id, agreement, registration.object, ids,
                           registration.scenes or [])  # fmt: skip
+        if agreement is not None:
+            _name_not_in_force(faults, agreement, today)
         name_grade_faults(session, faults, in_use(session), ids)
         if "holding" in registration.rights and registration.object == "resource":
             name_holders(session, faults, ids, registration)
@@ -264,12 +267,11 @@ def _renewal(
         )
     until = years_after(last, max(1, min(asked.years, rules.validity_years)))
     agreement = asked.agreement or _agreement_of(session, registration)
-    if agreement is not None:
+    if agreement is not None and agreement.operator_id != registration.party_id:
+        _name_another_s(faults, agreement)
+    elif agreement is not None:
         name_scope_faults(session, faults, registration.party_id, agreement, registration.object,
                           registration.resource_ids, registration.scenes or [])  # fmt: skip
-        if agreement.operator_id != registration.party_id:
-            faults.name_fault("agreement {number} is another operator's", at="agreement",
-                              number=agreement.number)  # fmt: skip
         until = min(until, date.fromisoformat(agreement.until_on))
         if until <= last:
             faults.name_fault(
@@ -300,10 +302,9 @@ def _transfer(
             "a product of public data needs its operation agreement: name the receiver's",
             at="agreement",
         )
-    if agreement is not None:
-        if party is not None and agreement.operator_id != party.id:
-            faults.name_fault("agreement {number} is another operator's", at="agreement",
-                              number=agreement.number)  # fmt: skip
+    if agreement is not None and (party is None or agreement.operator_id != party.id):
+        _name_another_s(faults, agreement)
+    elif agreement is not None:
         name_scope_faults(session, faults, agreement.operator_id, agreement, registration.object,
                           registration.resource_ids, registration.scenes or [])  # fmt: skip
         _name_not_in_force(faults, agreement, today)
@@ -322,6 +323,9 @@ def _licence(
     if asked.right not in registration.rights or asked.right not in RIGHTS:
         faults.name_fault("the right must be one of those registered: {choices}", at="right",
                           choices=", ".join(registration.rights))  # fmt: skip
+    agreement = _agreement_of(session, registration)
+    if agreement is not None:
+        _name_not_in_force(faults, agreement, today)
     last = local_date(registration.valid_until)
     start, until = asked.from_on, asked.until_on
     if start is None or until is None or not start <= until <= last:
@@ -342,6 +346,12 @@ def _objection(
     if not asked.terms.strip():
         faults.name_fault("{key} ({zh})", at="terms", key="terms", zh="异议事项")
     return {"claim": asked.terms.strip()}
+
+
+def _name_another_s(faults: Faults, agreement: Agreement) -> None:
+    """Of another's agreement nothing more is told."""
+    faults.name_fault("agreement {number} is another operator's", at="agreement",
+                      number=agreement.number)  # fmt: skip
 
 
 def _name_not_in_force(faults: Faults, agreement: Agreement, on: date) -> None:
@@ -405,6 +415,7 @@ def conclude(
             number=application.number,
         )
     _require_undisputed(registration, application.type)
+    require_not_barred(session, application)
     _require_agreed(session, registration, application, today)
     if "resource_ids" in (application.asked or {}):
         require_one_holder(session, registration, application.resource_ids, registration)
@@ -427,10 +438,14 @@ def _require_agreed(
     session: Session, registration: Registration, application: Application, today: date
 ) -> None:
     """Raise Invalid when the agreement under which it is to go on has ended since it was applied for."""
-    days = {"renewal": local_date(registration.valid_until) + timedelta(days=1), "transfer": today}
-    if application.agreement_id is not None and application.type in days:
-        agreement = session.get_one(Agreement, application.agreement_id)
-        require_in_force(agreement, days[application.type])
+    widens = "resource_ids" in (application.asked or {})
+    if application.type not in ("renewal", "transfer", "licence") and not widens:
+        return  # nothing rests anew on the agreement
+    day = today
+    if application.type == "renewal":
+        day = local_date(registration.valid_until) + timedelta(days=1)
+    if application.agreement_id is not None:
+        require_in_force(session.get_one(Agreement, application.agreement_id), day)
 
 
 def _change_now(
@@ -467,6 +482,7 @@ def _transfer_now(
 def _licence_now(
     session: Session, registration: Registration, application: Application, asked: dict[str, Any]
 ) -> None:
+    require_active(session.get_one(Party, asked["party_id"]))
     made = {name: asked[name] for name in ("from_on", "party_id", "right", "until_on")}
     registration.licences = [
         *(registration.licences or []), {**made, "application": application.number}

@@ -127,7 +127,7 @@ def name_holders(
     taken: dict[str, str] = {}
     for row in session.scalars(applied) if applied_for else ():
         if "holding" in row.rights and (besides is None or row.id != besides.id):
-            taken |= dict.fromkeys(row.resource_ids, row.number)
+            taken |= dict.fromkeys(row.resource_ids, "-")  # whose it is, is not told
     for held in session.scalars(coded):
         if "holding" in held.rights and (besides is None or held.id != besides.id):
             taken |= dict.fromkeys(held.resource_ids, held.code)

@@ -62,8 +62,10 @@ STRANGER = {"all": "own_reviewed", "unreviewed": "own_words"}
 _WATCHED = "registrar:all regulator:all"
 SEES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "application": {
-        state: _row(f"{_WATCHED} subject:{subject} stranger:{STRANGER[subject]} party:outline "
-                    f"public:{public}")
+        state: _row(
+            f"{_WATCHED} subject:{subject} stranger:{STRANGER[subject]} party:outline "
+            f"public:{public}"
+        )
         for state, subject, public in (
             ("submitted", "all", "nothing"),  # what was missing before, if anything
             ("returned", "all", "nothing"),

@@ -79,7 +79,11 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "amend": {"returned": "submitted"},
         "refuse": {"submitted": "not_accepted"},
         "accept": {"submitted": "in_review"},
-        "reject": {"in_review": "not_accepted"},
+        "reject": {
+            "in_review": "not_accepted",
+            "reviewed": "not_accepted",  # what bars it may come to light, or come about, later
+            "on_notice": "not_accepted",
+        },
         "pass": {"in_review": "reviewed"},
         "second": {"reviewed": "reviewed"},  # 复核: a second pair of eyes above a grade
         "doubt": {"reviewed": "in_review"},

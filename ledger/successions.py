@@ -32,7 +32,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
 from ledger.agreements import NEVER, OVER, Agreement, runs_on
-from ledger.alarms import Alarm
+from ledger.alarm_rows import Alarm
 from ledger.authorisations import Authorisation
 from ledger.calendar import local_date
 from ledger.catalogue import Resource

@@ -52,6 +52,7 @@ def _begin(
             number=voucher.number,
         )
     require_free(voucher, pledged=pledged)
+    voucher.freeze_ground = None  # of a freeze that is over: it stays with its own records
     voucher.state = move("voucher", verb, voucher.state)
     return session.get_one(Registration, voucher.registration_id)
 

@@ -41,6 +41,7 @@ from ledger import (
     trading,
     vouchers,
 )
+from ledger.alarm_rows import Alarm
 from ledger.alarm_rules import LAPSED_USED, Cause
 from ledger.calendar import local_date, years_after
 from ledger.chain import keys, outbox
@@ -278,7 +279,7 @@ class Town:
         basis = BASIS if verb in vouchers.FREEZING else ""
         self.do(login, vouchers.change, voucher, verb, reason, ORIGIN, basis)
 
-    def alarm(self, login: str = "") -> alarms.Alarm:
+    def alarm(self, login: str = "") -> Alarm:
         """An alarm of olga's organisation: usage while its voucher was suspended; explained by `login`."""
         with self.deed() as session:
             n = next(_count)
@@ -287,9 +288,7 @@ class Town:
                 LAPSED_USED, {"count": 3, "number": f"PC-{n}", "orders": "XK-1"},
             )  # fmt: skip
             alarms.raise_all(session, self.now, [cause])
-            made = session.scalars(
-                select(alarms.Alarm).where(alarms.Alarm.cause == cause.key)
-            ).one()
+            made = session.scalars(select(Alarm).where(Alarm.cause == cause.key)).one()
         if login:
             self.do(login, alarms.explain, made, "系统时钟有误，已更正")
         return made

@@ -138,8 +138,8 @@ WORDS: tuple[str, ...] = (
     "id and type", "irregular", "no record", "no record before it", "none", "none ({state}, since {at})",
     "none at this place", "not before {at}", "of another type", "ok", "readable rows",
     "records are missing", "regular", "the digest of salt and payload", "the next number",
-    "the ten fields of a record", "version {version}, block {block}", "what its step on chain needs",
-    "without {columns}", "wrong",
+    "the ten fields of a record", "version {version}, block {block}", "{facts}, block {block}",
+    "what its step on chain needs", "without {columns}", "wrong",
 )  # fmt: skip
 FIELDS: tuple[str, ...] = (
     "columns", "event of version {version}", "hash {number}", "integrity_check", "latest root",

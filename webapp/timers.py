@@ -34,7 +34,7 @@ _one = threading.Lock()
 
 
 def ring(home: Home, now: datetime) -> int:
-    """Let every timer do what fell due; a refusal of one does not keep the others from theirs."""
+    """Let every timer do what fell due; what goes wrong in one does not keep the others from theirs."""
     done = 0
     for name, timer in TIMERS.items():
         try:
@@ -42,6 +42,8 @@ def ring(home: Home, now: datetime) -> int:
                 done += timer(session, now)
         except LedgerError as error:
             logger.warning("timer", timer=name, cause=error.sentence)
+        except Exception:
+            logger.exception("timer", timer=name)
     return done
 
 

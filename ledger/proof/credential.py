@@ -10,6 +10,7 @@ import base64
 import zlib
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -166,20 +167,32 @@ def status_at(status_list: Any, index: int) -> int:
     """The 4-bit status of entry `index` in a status list credential; raises Invalid."""
     try:
         encoded = status_list["credentialSubject"]["encodedList"]
+    except (KeyError, TypeError):
+        encoded = None
+    if type(encoded) is not str:
+        raise Invalid("The status list's bitstring cannot be read.")
+    content = _bits(encoded)
+    if not 0 <= index < 2 * len(content):
+        return 0
+    return content[index // 2] >> (0 if index % 2 else STATUS_SIZE) & 0xF
+
+
+@lru_cache(maxsize=2)  # a list is asked of each voucher in turn
+def _bits(encoded: str) -> bytes:
+    """The bytes behind an encoded list in its one spelling; raises Invalid."""
+    try:
         packed = base64.urlsafe_b64decode(encoded[1:] + "=" * (-len(encoded[1:]) % 4))
         strict = base64.urlsafe_b64encode(packed).decode().rstrip("=") == encoded[1:]
         unpack = zlib.decompressobj(wbits=31)
         content = unpack.decompress(packed, STATUS_LIST_BYTES_MAX)
-    except (KeyError, TypeError, ValueError, zlib.error):
+    except (ValueError, zlib.error):
         raise Invalid("The status list's bitstring cannot be read.") from None
     if (
         encoded[:1] != "u" or not strict
         or not unpack.eof or unpack.unconsumed_tail or unpack.unused_data
     ):  # fmt: skip
         raise Invalid("The status list's bitstring cannot be read.")
-    if not 0 <= index < 2 * len(content):
-        return 0
-    return content[index // 2] >> (0 if index % 2 else STATUS_SIZE) & 0xF
+    return content
 
 
 def status_word(status: int) -> str:

@@ -1,5 +1,6 @@
 """Steps about a voucher: its issuer and record, its time, its state on chain and in the status list."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from ledger.proof.encoding import instant, parse_instant
 from ledger.proof.report import CANNOT_TELL, NOT_VALID, VALID, Report
 from ledger.proof.trust import Trust
 
+INDEX = re.compile("[0-9]{1,15}")
 FINAL_WORDS = ("revoked", "cancelled", "superseded")  # what no later list can take back
 
 
@@ -103,14 +105,19 @@ def list_period(status_list: Any, trust: Trust) -> tuple[datetime, datetime]:
 
 def listed_word(voucher: Any, status_list: Any) -> str:
     """What a status list, checked before, says of a voucher; raises ProofFailed for another one's."""
-    entry = voucher["credentialStatus"]
-    if entry["statusListCredential"] != status_list["id"]:
+    index = listed_at(voucher)
+    if voucher["credentialStatus"].get("statusListCredential") != status_list["id"]:
         raise ProofFailed("The status list is not the voucher's.", step="status")
-    if type(entry["statusListIndex"]) is not str or not entry["statusListIndex"].isdigit():
+    return credentials.status_word(credentials.status_at(status_list, index))
+
+
+def listed_at(voucher: Any) -> int:
+    """The place of a voucher in its registry's status list; raises Invalid."""
+    entry = voucher.get("credentialStatus")
+    index = entry.get("statusListIndex") if type(entry) is dict else None
+    if type(index) is not str or not INDEX.fullmatch(index):
         raise Invalid("The voucher's status index is no number.")
-    return credentials.status_word(
-        credentials.status_at(status_list, int(entry["statusListIndex"]))
-    )
+    return int(index)
 
 
 def _check_status(

@@ -39,6 +39,7 @@ from ledger.supervision import Audit, Difference, Ground
 from ledger.tables.events import read_events
 from tests.conftest import CHECKER_KEYS, ORIGIN, Town
 from tests.ledger import registrations
+from tests.ledger.neighbours import Neighbour, admitted, recognise
 from webapp.audits import ground_of_home
 from webapp.cli.house import make_home, running_node
 from webapp.home import Home, clock
@@ -191,6 +192,9 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     town.catalogue_affairs()
     town.alarm("olga")
     _authorised(town, worker)
+    neighbour = Neighbour(town)
+    admitted(town, neighbour)
+    recognise(town, neighbour.bundle)
     _rest(town, folder, licence)
     settle()
     with town.deed() as session:

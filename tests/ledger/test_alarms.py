@@ -17,10 +17,11 @@ from ledger import (
     registration,
     supervision,
     trading,
+    voucher_moves,
     vouchers,
 )
 from ledger.agreements import Agreement
-from ledger.alarms import Alarm
+from ledger.alarm_rows import Alarm
 from ledger.calendar import local_date
 from ledger.chain import outbox
 from ledger.errors import Conflict, Invalid, NotAllowed
@@ -28,6 +29,7 @@ from ledger.proof.checkpoint import verifier_key
 from ledger.proof.encoding import INT_MAX
 from ledger.proof.trust import LogKey
 from tests.conftest import BASIS, LOG_KEY, ORIGIN, Town
+from tests.ledger import registrations
 from tests.ledger.test_usage import Counter, ndjson
 from webapp import audits, timers
 
@@ -102,6 +104,22 @@ def test_a_paused_deadline_is_not_late(town: Town) -> None:
     assert look(town) == 0
 
 
+def test_an_objection_past_its_day_is_an_alarm_and_an_unanswered_alarm_is_none_of_its_own(
+    town: Town,
+) -> None:
+    objected = registrations.object_to(town, town.application("on_notice"))
+    town.later(days=40)
+    assert look(town) == 1
+    alarm = only(town, "overdue")
+    assert (alarm.about_type, alarm.about_number) == ("objection", objected.number)
+    assert alarm.owner_id == town.parties["registry"]
+    town.later(days=40)
+    assert look(town) == 0
+    registrations.decide(town, town.get(registration.Application, objected), "dismiss")
+    assert look(town) == 1
+    assert only(town, "overdue").state == "resolved"
+
+
 def test_a_department_answers_for_its_duties_and_stale_data(town: Town) -> None:
     town.resources()
     town.do("rita", duties.report, party=town.party("bureau"), cause="law", description="新规定",
@@ -155,13 +173,32 @@ def test_usage_while_its_voucher_was_not_in_force_is_an_alarm_of_the_seller(
     assert look(town) == 0, "an event before it is no alarm, whenever it is handed in"
 
 
+def recorded(town: Town, agreement: Agreement, **columns: Any) -> None:
+    """The agreement is another one from now on, as a record says: of before scenes, or with a lower cap."""
+    with town.deed() as session:
+        row = session.get_one(Agreement, agreement.id)
+        for name, value in columns.items():
+            setattr(row, name, value)
+        log.append(session, row, "agreement.signed", "system")
+
+
+def agreement_of(town: Town, voucher: vouchers.Voucher) -> Agreement:
+    registered = town.get(registration.Registration, voucher)
+    return town.get(Agreement, registered)  # type: ignore[no-any-return]
+
+
+def scene(name: str) -> dict[str, str]:
+    return {"name": name, "use": "如约定"}
+
+
 def test_usage_under_a_licence_without_scene_of_an_agreement_by_scene_is_outside(
     town: Town,
 ) -> None:
     counter = Counter(town)
     with town.reading() as session:
         voucher = session.scalars(select(vouchers.Voucher)).one()
-    plain = sold_before(town, voucher, {"delivery": "接口"})
+    recorded(town, agreement_of(town, voucher), scenes=None)  # of before scenes were kept
+    plain = town.licence(voucher, terms={"delivery": "接口"})
     town.later(hours=1)
     rows = [counter.row(n, licence=plain.order_reference) for n in range(4)]
     batch = counter.hand_in(ndjson([*rows, counter.row(9)]))
@@ -174,11 +211,27 @@ def test_usage_under_a_licence_without_scene_of_an_agreement_by_scene_is_outside
     assert look(town) == 0
 
 
-def test_usage_for_another_scene_than_the_agreement_s_is_outside(town: Town) -> None:
-    counter = Counter(town)  # its licence is for 风险评估, a scene that its agreement names
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"scenes": [scene("风险评估"), scene("贷前审查")]}, {"scenes": [scene("城市治理")]}),
+        ({"domains": ["金融服务"]}, {"domains": ["交通运输"]}),
+    ],
+    ids=("scene", "field"),
+)
+def test_usage_for_what_the_agreement_does_not_grant_any_more_is_outside(
+    town: Town, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    counter = Counter(town)
+    with town.reading() as session:
+        voucher = session.scalars(select(vouchers.Voucher)).one()
+    agreement = agreement_of(town, voucher)
+    recorded(town, agreement, **before)
+    counter.licence = town.licence(voucher, terms={"scene": "风险评估", "field": "金融服务"})
+    town.later(hours=1)
     counter.hand_in(ndjson([counter.row(1)]))
     assert look(town) == 0
-    amended(town, scenes=[{"name": "城市治理", "use": "城市运行监测"}])
+    recorded(town, agreement, **after)
     counter.hand_in(ndjson([counter.row(2)]), "second.ndjson")
     assert look(town) == 1
     assert only(town, "outside_scene").facts["count"] == 1
@@ -188,7 +241,7 @@ def test_usage_after_its_voucher_was_split_is_an_alarm(town: Town) -> None:
     counter = Counter(town)
     with town.reading() as session:
         voucher = session.scalars(select(vouchers.Voucher)).one()
-    town.do("rita", vouchers.split, voucher, "按权利拆分", town.issuer())
+    town.do("rita", voucher_moves.split, voucher, "按权利拆分", town.issuer())
     town.later(hours=1)
     counter.hand_in(ndjson([counter.row(n) for n in range(3)]))
     assert look(town) == 1
@@ -201,7 +254,8 @@ def test_of_many_batches_each_is_looked_at_once_a_few_a_round(
     counter = Counter(town)
     with town.reading() as session:
         voucher = session.scalars(select(vouchers.Voucher)).one()
-    plain = sold_before(town, voucher, {})
+    recorded(town, agreement_of(town, voucher), scenes=None)
+    plain = town.licence(voucher, terms={})
     town.later(hours=1)
     for n in range(3):
         row = counter.row(n, licence=plain.order_reference)
@@ -214,10 +268,12 @@ def test_of_many_batches_each_is_looked_at_once_a_few_a_round(
 
 
 def test_a_price_above_the_cap_is_an_alarm_until_the_licence_is_revoked(town: Town) -> None:
-    licence = town.licence(town.voucher())
-    amended(town, price_cap_fen=38_000_000)
+    voucher = town.voucher()
+    agreement = agreement_of(town, voucher)
+    recorded(town, agreement, price_cap_fen=38_000_000)
+    licence = town.licence(voucher)
     assert look(town) == 0, "at the cap"
-    amended(town, price_cap_fen=37_999_999)
+    recorded(town, agreement, price_cap_fen=37_999_999)
     assert look(town) == 1
     alarm = only(town, "above_cap")
     assert (alarm.about_number, alarm.owner_id) == (
@@ -382,7 +438,8 @@ def test_only_who_has_to_answer_explains_and_only_the_regulator_decides(town: To
     town.later(days=1)
     town.do("gwen", alarms.reopen, alarm, "未说明如何更正")
     alarm = only(town, "lapsed_used")
-    assert (alarm.state, alarm.due) == ("raised", {"on": "2026-03-10", "provisional": False})
+    assert alarm.due is not None
+    assert (alarm.state, alarm.due["on"]) == ("raised", "2026-03-10")
     assert alarm.explanation is not None
     town.do("olga", alarms.explain, alarm, "已更正，附日志")
     town.do("gwen", alarms.close, alarm, "属实")

@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ledger import calendar, deadlines, duties, log, registration
+from ledger import calendar, deadlines, duties, log, registration, registration_profiles
 from ledger.agreements import Agreement
 from ledger.calendar import clock, local_date, pause, recount, resume
 from ledger.deadlines import KEPT, TERMS, first_due, running, settled_by, standing
 from ledger.duties import Duty
+from ledger.messages import To
 from ledger.registration import Application
 from ledger.states import MOVES
 from tests.conftest import Town
+from tests.ledger import registrations
 from tests.ledger.test_supervision import audit
 
 
@@ -51,13 +53,10 @@ def counted(town: Town, state: str) -> Application:
     today = local_date(town.now)
     with town.deed() as session:
         row = session.get_one(Application, made.id)
-        days = {
-            "accept": registration.ACCEPT_WORKING_DAYS,
-            "review": registration.REVIEW_WORKING_DAYS,
-        }
+        days = registration_profiles.profile(row.profile).days
         row.deadlines = {name: clock(today, days[name]) for name in row.deadlines}
         if row.notice:
-            until = clock(today, registration.NOTICE_WORKING_DAYS)
+            until = clock(today, days["notice"])
             row.notice = {**row.notice, "until": until}
         log.append(session, row, "application.accepted", "system")
     return made
@@ -86,6 +85,10 @@ def test_every_state_in_which_a_day_is_owed_has_its_term(town: Town) -> None:
         for table in (Duty, deadlines.Demand, deadlines.Feedback):
             row: Any = session.scalars(select(table)).first()
             assert [due for _, due in running(row)] == [row.due], table
+    alarm = town.alarm()
+    assert [(term.name, term.owed(alarm)) for term, _ in running(alarm)] == [
+        ("alarm.explain", (To(party_id=town.parties["operator"]),))
+    ]
 
 
 def test_a_deed_settles_the_deadline_that_falls_first(town: Town) -> None:
@@ -222,14 +225,17 @@ def test_every_running_deadline_is_recounted_once_with_a_record_and_no_other_row
     town.now = at(date(2025, 12, 29))
     town.catalogue_affairs()
     late, review = counted(town, "on_notice"), counted(town, "in_review")
+    registrations.object_to(town, town.application("on_notice"))
+    town.alarm()
     ended = town.do("rita", duties.report, party=town.party("bureau"), cause="law", description="-",
                     cause_on=date(2025, 12, 1))  # fmt: skip
     with town.reading() as session:
         affairs = [session.scalars(select(kept.model)).first() for kept in KEPT[2:]]
+    assert None not in affairs, "each noun that keeps a deadline"
     assert recounted(town) == 0, "nothing new is known"
     known["last"] = 2026
     before = {row.id: kinds(town, row) for row in (*affairs, late, review, ended)}
-    assert recounted(town) == 5
+    assert recounted(town) == 7
     for row in (*affairs, late, review):
         assert kinds(town, row) == [*before[row.id], f"{row.subject_type}.recounted"]
     assert kinds(town, ended) == before[ended.id], "its days were all in the published year"

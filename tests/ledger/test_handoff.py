@@ -1,5 +1,6 @@
 """Hand-off: nothing leaves before it is effective and anchored; what leaves verifies without us."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from ledger.proof import bundle as bundles
 from ledger.proof.bundle import check_bundle
 from ledger.proof.encoding import canonical, parse
 from ledger.proof.trust import parse_trust
-from tests.conftest import CREDENTIAL_KEY, LOG_KEY, ORIGIN, START, Town
+from ledger.registration import Registration
+from tests.conftest import BASIS, CREDENTIAL_KEY, LOG_KEY, ORIGIN, START, Town
+from tests.ledger.neighbours import now_of
 
 PRICING = {"unit": "年许可", "price_yuan": "380000.00"}
 
@@ -77,6 +80,37 @@ def test_withheld_fields_travel_only_when_wanted(town: Town) -> None:
     assert closed["disclosures"] == {}
     assert town.party("operator").name.encode() not in canonical(closed)
     check_bundle(closed)
+
+
+def test_on_what_ground_it_was_frozen_or_suspended_does_not_travel(town: Town) -> None:
+    voucher = ready(town)
+    for verb in ("freeze", "suspend", "unfreeze"):
+        town.change(verb, voucher, "涉嫌造假")
+        town.settle(voucher)
+        made = bundle(town, voucher)
+        check_bundle(made)
+        for told in ("涉嫌造假", BASIS):
+            assert told.encode() not in canonical(made), verb
+    town.change("resume", voucher)
+    with town.deed() as session:
+        registered = session.get_one(Registration, voucher.registration_id)
+        registered.valid_until += timedelta(days=30)
+        log.append(session, registered, "registration.renewed", "system")
+    until = registered.valid_until
+    town.do("rita", vouchers.renew, voucher, until, "续展", town.issuer())
+    town.settle(voucher)
+    anchor(town)
+    renewed = bundle(town, voucher)
+    check_bundle(renewed)
+    assert renewed["payload"]["kind"] == "voucher.renew"
+    assert "涉嫌造假".encode() not in canonical(renewed)
+
+
+def test_what_rests_on_a_person_s_consent_is_not_packed(town: Town) -> None:
+    row = now_of(town, town.authorisation("in_force"))
+    used = town.get(vouchers.Voucher, row)
+    with pytest.raises(Conflict, match="person's consent"):
+        pack(town, used, "rita")
 
 
 def test_a_package_holds_every_document_of_a_listing_and_its_own_proof(town: Town) -> None:

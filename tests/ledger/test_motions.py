@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from ledger import log, motions, vouchers
+from ledger import log, motions, voucher_moves
 from ledger.catalogue import Resource
 from ledger.errors import Conflict, Invalid, NotAllowed
 from ledger.motions import Motion
@@ -138,7 +138,7 @@ def test_public_data_are_not_pledged_by_a_roundabout_way(
 
 def test_what_came_of_a_split_is_barred_like_what_was_split(town: Town) -> None:
     voucher = town.voucher()
-    for part in town.do("rita", vouchers.split, voucher, "拆分", town.issuer()):
+    for part in town.do("rita", voucher_moves.split, voucher, "拆分", town.issuer()):
         with pytest.raises(Conflict, match="市数据局"):
             pledge(town, part)
 

@@ -26,6 +26,7 @@ from tests.ledger.neighbours import (
     standing,
 )
 from tests.ledger.test_supervision import audit
+from tests.proof import world as worlds
 from tests.proof.world import chain_server, private_key, public_of, serve
 
 REVOKED, SUSPENDED, VALID = 3, 2, 1
@@ -430,6 +431,45 @@ def test_the_chain_tells_at_once_and_does_without_a_list(town: Town, near: Neigh
         chain.genesis = "0x" + "00" * 32
         with pytest.raises(ValueError, match="chain"):
             asked(town, near, node)
+
+
+def test_a_revocation_that_comes_while_a_voucher_is_verified_is_not_lost(
+    town: Town, near: Neighbour
+) -> None:
+    with town.reading() as session:
+        peer = peers.find(session, near.origin)
+    found = recognition.check(near.bundle, peer, town.now)
+    follow(town, near, near.listed(REVOKED, hours=1))
+    made = town.do("egon", recognition.recognise, found)
+    assert standing(town, made) == "revoked"
+    assert records(town, made) == ["recognition.imported", "recognition.revoked"]
+
+
+@pytest.mark.parametrize("entry", [None, "x", {}, {"statusListIndex": "²"}], ids=repr)
+def test_a_voucher_without_place_in_a_list_is_not_recognised_by_its_chain_alone(
+    town: Town, near: Neighbour, entry: Any
+) -> None:
+    odd = near.registry.voucher(credentialStatus=entry)
+    server = chain_server()
+    server.chain = chain = near.chain()
+    for state in chain.vouchers.values():
+        state[0] = credentials.credential_digest(odd)
+    with serve(server) as url, pytest.raises(Invalid, match="status index"):
+        recognise(town, canonical(odd), node=PeerNode(url, 5))
+    assert rows(town, Recognition) == 0
+
+
+def test_a_status_without_meaning_does_not_keep_the_others_back(
+    town: Town, near: Neighbour
+) -> None:
+    first = recognise(town, near.bundle)
+    other = near.registry.voucher("PZ202608-000002-Y", 3)
+    second = recognise(town, canonical(other), status=canonical(
+        near.registry.status_list({5: VALID, 3: VALID})))  # fmt: skip
+    later = worlds.LISTED + timedelta(hours=1)
+    listed = near.registry.status_list({5: 7, 3: REVOKED}, later, worlds.NEXT_LIST)
+    assert follow(town, near, canonical(listed)) == 2
+    assert (standing(town, first), standing(town, second)) == ("unlisted", "revoked")
 
 
 def test_a_node_that_is_away_is_done_without_and_a_wrong_one_is_not(

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,19 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
-from ledger import catalogue_imports, handoff, log, registration, settings, usage, witnesses
+from ledger import (
+    authorisations,
+    catalogue_imports,
+    handoff,
+    log,
+    motions,
+    registration,
+    settings,
+    usage,
+    uses,
+    vouchers,
+    witnesses,
+)
 from ledger.audit_records import PLAIN, entry
 from ledger.audit_tree import Tree
 from ledger.nouns import evidence_tables
@@ -30,6 +42,8 @@ from ledger.proof.trust import LogKey
 from ledger.store import Evidence, canonical_fast, new_id
 from ledger.supervision import Audit, Difference, Ground
 from tests.conftest import LOG_KEY, ORIGIN, Town
+from tests.ledger import registrations
+from tests.ledger.neighbours import Neighbour, admitted, recognise
 
 # The rows of a batch that is gone are nobody's; what a voucher withholds stands in the voucher.
 BESIDE = {"usage_rows", "usage_subtrees", "disclosure"}
@@ -60,12 +74,30 @@ def honest(village: Town) -> Town:
     t.statement("rejected")
     t.publish_status()
     t.catalogue_affairs()
+    t.alarm("olga")
+    registrations.object_to(t, t.application("on_notice"))
+    t.evaluation(t.agreement(from_on=t.now.date() - timedelta(days=400)))
+    neighbour = Neighbour(t)
+    admitted(t, neighbour)
+    recognise(t, neighbour.bundle)
+    _authorised(t)
     with t.deed() as session:
         _rows_for_the_rest(session, t)
     t.seal()
     with t.deed() as session:
         session.execute(text("UPDATE acts SET state = 'effective'"))
     return t
+
+
+def _authorised(town: Town) -> None:
+    """A use that ida has allowed and that was counted, and a motion to split its voucher."""
+    voucher = town.voucher()
+    row = town.authorisation("in_force", town.get(registration.Registration, voucher))
+    with town.reading() as session:
+        allowed = town.get(vouchers.Voucher, session.get_one(authorisations.Authorisation, row.id))
+    town.settle(allowed)
+    town.do("olga", uses.count, allowed, scene="贷前审查", count=2, reference="R-1")
+    town.do("rita", motions.propose, voucher, "split", "分别流通")
 
 
 def _rows_for_the_rest(session: Session, town: Town) -> None:

@@ -30,18 +30,26 @@ from ledger.errors import Conflict
 from ledger.vouchers import Voucher
 from webapp.home import Home
 
+ATTEMPTS = 20
 path, voucher_id, at, name, count = sys.argv[1:]
 home, now = Home(Path(path)), datetime.fromisoformat(at)
 
 def once(n):
-    try:
-        with home.deed(now) as session:
-            actor = parties.actor_by_login(session, "olga")
-            uses.count(session, actor, now, session.get_one(Voucher, voucher_id),
-                       scene="贷前审查", count=1, reference=f"{name}-{n}")
-    except Conflict as error:
-        return "refused" if "was granted for" in error.sentence else error.sentence
-    return "counted"
+    for attempt in range(ATTEMPTS):
+        try:
+            with home.deed(now) as session:
+                actor = parties.actor_by_login(session, "olga")
+                uses.count(session, actor, now, session.get_one(Voucher, voucher_id),
+                           scene="贷前审查", count=1, reference=f"{name}-{n}")
+        except Conflict as error:
+            if "was granted for" in error.sentence:
+                return "refused"
+            told = error.sentence
+            if "nothing was stored" not in told:
+                break  # else a machine too busy, or another one first: a client tries again
+        else:
+            return "counted"
+    return told
 
 print("ready", flush=True)
 sys.stdin.readline()
@@ -253,3 +261,4 @@ def test_twenty_clients_in_two_processes_have_exactly_what_was_granted(town: Tow
             select(Use).where(Use.voucher_id == voucher.id).order_by(Use.n)
         ).all()
     assert [(one.n, one.total) for one in rows] == [(n, n) for n in range(1, 8)]
+    assert len({one.reference for one in rows}) == 7, "who tried again was counted once"

@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy import select
 
 from ledger import agreements, catalogue, catalogue_imports, duties, feedback, parties
+from ledger.authorisations import Authorisation
 from ledger.catalogue import Resource
 from ledger.errors import Conflict, NotAllowed
-from ledger.registration import MATERIALS
+from ledger.registration import MATERIALS, Registration
+from ledger.vouchers import Voucher
 from tests.conftest import PARTIES, Town
 from tests.web.conftest import Site
 from webapp.deeds import DEEDS
@@ -189,3 +191,47 @@ def test_ids_and_codes_are_filtered_wherever_they_stand(site: Site) -> None:
     agreed = town.agreement(consents=("rita",), resource_ids=[named])
     assert site.visit("mona").read(f"/agreements/{agreed.number}")["resource_ids"] == []
     assert site.visit("rita").read(f"/agreements/{agreed.number}")["resource_ids"] == [row.id]
+
+
+def test_an_authorised_use_is_known_to_its_parties_and_its_supervisors_alone(site: Site) -> None:
+    town = site.town
+    row = town.authorisation("in_force")
+    with town.reading() as session:
+        row = session.get_one(Authorisation, row.id)
+        used = session.get_one(Voucher, row.voucher_id)
+        theirs = session.get_one(Registration, row.registration_id).code
+    address = f"/vouchers/{used.number}"
+    for login in ("rita", "gwen", "mallory"):
+        assert site.visit(login).read(address)["provider_id"] == town.parties["operator"], login
+    for login in ("egon", "anna", "carl"):
+        visit = site.visit(login)
+        numbers = [one["number"] for one in visit.read("/vouchers")["items"]]
+        assert numbers
+        assert used.number not in numbers, login
+        visit.read(address, 404)
+        visit.get(address, 404)
+        assert used.number not in visit.get(f"/registrations/{theirs}")
+        visit.read(f"/authorisations/{row.number}", 403)
+    for way in ("bundle", "voucher.pdf", "tlog-proof"):
+        assert site.visit("egon").client.get(f"/api/v1{address}/{way}").status_code == 404
+    assert site.visit().read(f"{address}/state")["number"] == used.number
+
+
+def test_no_form_offers_natural_persons(site: Site) -> None:
+    ida = site.town.subject()
+    voucher = site.town.voucher()
+    page = site.visit("rita").get(f"/vouchers/{voucher.number}/pledge")
+    assert PARTIES["bank"][2] in page
+    assert ida.uscc not in page
+
+
+def test_who_takes_part_as_a_natural_person_is_listed_to_nobody_without_need(site: Site) -> None:
+    ida = site.town.subject()
+    for login in ("olga", "egon", "mallory", "paul"):
+        visit = site.visit(login)
+        listed = {one["uscc"] for one in visit.read("/parties")["items"]}
+        assert listed
+        assert ida.uscc not in listed, login
+        visit.read(f"/parties/{ida.uscc}", 404)
+    for login in ("admin", "rita", "gwen", "ida"):
+        assert site.visit(login).read(f"/parties/{ida.uscc}")["uscc"] == ida.uscc

@@ -75,6 +75,7 @@ SINKS: dict[str, tuple[int, ...]] = {
     "line": (0,),
     "name_fault": (0,),
     "plainly": (0,),
+    "_said": (0,),
     "say": (1,),
     "tr": (0,),
     "translate": (0,),
@@ -393,7 +394,7 @@ def words() -> set[str]:
         *(*agreements.MODES, *trading.PURPOSES, *evaluations.VERDICTS),
         *recognition.COMPUTED,
         *record_kinds(),
-        *(*alarm_rules.LATE.values(), alarm_rules.LATE_OTHERWISE, alarm_rules.STALE),
+        *(*alarm_rules.LATE.values(), alarm_rules.STALE),
         *(alarm_rules.LAPSED_USED, alarm_rules.OUTSIDE_SCENE, alarm_rules.ABOVE_CAP),
         *(alarm_rules.NO_REASON, alarms.AUDITED, "checkpoint", "log"),
         *deed_alarms.KINDS.values(),  # what an alarm is about, in the list of work

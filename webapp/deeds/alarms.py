@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ledger import alarm_rules, alarms, freezes
-from ledger.alarms import Alarm
+from ledger.alarm_rows import Alarm
 from ledger.calendar import local_date
 from ledger.errors import fill
 from ledger.parties import Actor, Party

@@ -9,7 +9,10 @@ from sqlalchemy.orm import Session
 
 from ledger import agreement_ends, agreements, evaluations, registration, registration_changes
 from ledger.calendar import local_date
+from ledger.motions import Motion
+from ledger.objections import Objection
 from ledger.parties import MAY, Actor
+from ledger.peers import Peer
 from ledger.registration import Application, Registration
 from ledger.registration_profiles import in_use, profile
 from ledger.states import MOVES
@@ -60,6 +63,17 @@ def _of_registration(row: Voucher) -> bool:
     return row.kind == "registration"
 
 
+def _of_another(_session: Session, actor: Actor, row: Motion | Peer, _today: date) -> bool:
+    """Whether somebody else proposed it."""
+    return row.proposed_by != actor.member_id
+
+
+def _not_reviewed_by_him(session: Session, actor: Actor, row: Objection, _today: date) -> bool:
+    """Whether somebody else passed the review of what is objected to."""
+    application = session.get_one(Application, row.application_id)
+    return bool(application.review.get("passed_by") != actor.member_id)
+
+
 def _some_voucher(verb: str) -> Fits:
     """Whether some voucher of a registration can be frozen, or unfrozen."""
     states = [state for state in MOVES["voucher"][verb] if state is not None]
@@ -99,8 +113,11 @@ FITS: dict[str, Fits] = {
     "voucher.pledge": _row(lambda row: _of_registration(row) and not row.pledged),
     "voucher.split": _row(
         lambda row: _of_registration(row) and not row.pledged and len(row.rights) > 1),
-    **dict.fromkeys(("voucher.renew", "voucher.supersede", "voucher.transfer", "licence.grant"),
+    **dict.fromkeys(("voucher.renew", "voucher.supersede", "voucher.transfer"),
                     _row(_of_registration)),
+    "licence.grant": _row(lambda row: _of_registration(row) and not row.frozen),
+    **dict.fromkeys(("motion.confirm", "motion.reject", "peer.admit"), _of_another),
+    **dict.fromkeys(("objection.uphold", "objection.dismiss"), _not_reviewed_by_him),
     "use.count": _row(lambda row: not _of_registration(row)),
 }  # fmt: skip
 

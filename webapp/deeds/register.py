@@ -139,7 +139,7 @@ class LiftBody(FoundBody):
 class InquiryBody(Body):
     """What is to be verified."""
 
-    reason = text("Ground", area=True, hint="what is said against it, and by whom it is known")
+    reason = text("Ground", area=True, hint="what is said against it; its subject is told this")
 
 
 def _applied(

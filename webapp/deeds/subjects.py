@@ -33,7 +33,7 @@ from ledger import (
     vouchers,
 )
 from ledger.agreements import Agreement
-from ledger.alarms import Alarm
+from ledger.alarm_rows import Alarm
 from ledger.appraisals import Appraisal
 from ledger.authorisations import Authorisation
 from ledger.catalogue import Resource
@@ -114,6 +114,28 @@ def _appraisal_of(party: str) -> ColumnElement[bool]:
     )
 
 
+def _known_to(_session: Session, actor: Actor) -> ColumnElement[bool] | None:
+    """A natural person's code is told by himself: it is listed to himself and the registry's people."""
+    if actor.roles & {"administrator", "registrar", "regulator"}:
+        return None
+    return or_(Party.kind != "individual", Party.id.in_(sorted(actor.parties)))
+
+
+def _concerned_with(_session: Session, actor: Actor) -> ColumnElement[bool] | None:
+    """An authorised use is its user's and its provider's, the registrar's and the regulator's business.
+
+    Others may verify its voucher by number, like everybody; who is behind it they are not told.
+    """
+    if actor.roles & {"registrar", "regulator"}:
+        return None
+    theirs = sorted(actor.parties)
+    return or_(
+        Voucher.kind != "authorised_use",
+        Voucher.party_id.in_(theirs),
+        Voucher.provider_id.in_(theirs),
+    )
+
+
 def member_by_login(session: Session, login: str) -> Member:
     """The member with a login; raises Missing."""
     found = session.scalar(
@@ -156,7 +178,7 @@ SUBJECTS = {
     subject.key: subject
     for subject in (
         Subject("party", Party, parties.party_by_uscc, lambda _s, row: (row.id,),
-                lambda party: Party.id == party, lambda row: row.uscc, "uscc"),
+                lambda party: Party.id == party, lambda row: row.uscc, "uscc", _known_to),
         Subject("member", Member, member_by_login, lambda _s, row: (row.party_id,),
                 lambda party: Member.party_id == party, lambda row: row.id, "login"),
         Subject("evidence", Deposit, deposit_by_digest, lambda _s, row: (row.party_id,),
@@ -186,7 +208,8 @@ SUBJECTS = {
                 lambda party: registration.of_party(Registration, party), lambda row: row.code,
                 "registration_code"),
         Subject("voucher", Voucher, vouchers.by_number, lambda _s, row: (row.party_id,),
-                lambda party: Voucher.party_id == party, lambda row: row.number, "voucher_number"),
+                lambda party: Voucher.party_id == party, lambda row: row.number, "voucher_number",
+                _concerned_with),
         Subject("motion", Motion, motions.by_number, motions.owners,
                 lambda party: _through(Motion.voucher_id, Voucher, Voucher.party_id == party),
                 lambda row: row.number, "motion_number"),

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from ledger import agreement_ends, deadlines, evaluations, log, overdue, registration_changes
 from ledger.agreements import OVER, RUNNING, Agreement
-from ledger.alarms import Alarm
+from ledger.alarm_rows import Alarm
 from ledger.appraisals import Appraisal
 from ledger.authorisations import Authorisation
 from ledger.calendar import local_date
@@ -44,6 +44,7 @@ APPLY: dict[str, tuple[str, Any]] = {
     "agreement.first_due": ("Register what the agreement opens", Agreement.operator_id),
     "registration.renewal": ("Apply for the renewal", Registration.party_id),
 }
+APPLIES = {"agreement.first_due": {"operator"}, "registration.renewal": {"operator", "provider"}}
 UPDATE = "Update the data and say so in the catalogue"
 CLIMBING_MAX = 100
 ABOUT = (
@@ -316,10 +317,10 @@ def _stale(session: Session, actor: Actor, today: date) -> Iterator[dict[str, An
 
 
 def _to_apply_for(session: Session, actor: Actor, today: date) -> Iterator[dict[str, Any]]:
-    """What an operator has to register under his agreements, and what of his comes up for renewal."""
-    if "operator" not in actor.roles:
-        return
+    """What an operator has to register under his agreements, and what of one's own comes up for renewal."""
     for name, (title, whose) in APPLY.items():
+        if actor.roles.isdisjoint(APPLIES[name]):
+            continue
         term = deadlines.TERMS[name]
         found = deadlines.rows_of(session, term, today, whose.in_(sorted(actor.parties)))
         for row, due in islice(found, EACH):

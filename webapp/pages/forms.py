@@ -110,7 +110,8 @@ def choices_for(session: Session, actor: Actor) -> Choices:
 
     def offered(source: str) -> list[tuple[str, str]]:
         if source in ("parties", "implementers"):
-            query = select(Party).where(Party.state == "active").order_by(Party.name)
+            query = select(Party).where(Party.state == "active", Party.kind != "individual")
+            query = query.order_by(Party.name)
             if source == "implementers":
                 query = query.where(Party.kind == "public_body")
             return [(p.uscc, f"{p.name} {p.uscc}") for p in session.scalars(query)]

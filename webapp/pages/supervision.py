@@ -1,5 +1,6 @@
 """The regulator's overview, what an alarm's page needs, and what a freeze is about."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, render_template, url_for
@@ -8,8 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ledger import alarms
-from ledger.alarms import Alarm
-from ledger.errors import fill
+from ledger.alarm_rows import Alarm
+from ledger.calendar import local_date
+from ledger.errors import fill, spoken
 from ledger.parties import Party, allowed
 from ledger.registration import Registration
 from ledger.trading import Licence
@@ -25,6 +27,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the route, and what the templates ask for."""
     app.jinja_env.globals |= {
         "ALARM_KINDS": deeds.KINDS, "ALARM_STATES": deeds.STATES, "freeze_facts": freeze_facts,
+        "alarm_said": lambda row: _said(row.template, row.facts),
     }  # fmt: skip
     nouns.EXTRA["alarm"] = about_alarm
     app.add_url_rule("/supervision", "supervision_read", overview)
@@ -35,7 +38,7 @@ def overview() -> str:
     """Alarms by kind and state, and the oldest that are open."""
     found = door.the_desk().ask(deeds.overview, door.who, {}, {})
     for one in found["oldest"]:
-        one["told"] = fill(translate(one["reason"]["template"]), one["reason"]["facts"])
+        one["told"] = _said(one["reason"]["template"], one["reason"]["facts"])
     return render_template("supervision.html", question=deeds.overview, found=found)
 
 
@@ -50,9 +53,14 @@ def about_alarm(session: Session, row: Alarm) -> dict[str, Any]:
     return {
         "about": nouns.page_of(row.about_type, subject.number(found)) if subject and may else None,
         "first": [audits.told(one) for one in row.facts.get("first", [])],
-        "late": alarms.is_late(row, door.the_desk().now.date().isoformat()),
-        "told": fill(translate(row.template), row.facts),
+        "late": alarms.is_late(row, local_date(door.the_desk().now).isoformat()),
+        "told": _said(row.template, row.facts),
     }
+
+
+def _said(template: str, facts: Mapping[str, Any]) -> str:
+    """What is wrong, as the reader's language says it."""
+    return fill(translate(template), spoken(facts, translate))
 
 
 def _endpoints() -> Any:

@@ -328,6 +328,7 @@ def _page(
             differences=_differences(step, draft, body) if stale else [],
             resources=_offered(session, agreement, body), files=_rows(session, actor.party_id, body),
             words=request.args.get("find", ""), label_of=_label_of, deposited=choices("deposits"),
+            names={**dict(choices("parties")), **dict(choices("deposits"))},
         )  # fmt: skip
     return page, status
 

@@ -222,9 +222,7 @@ def test_a_changed_registration_supersedes_its_vouchers_with_its_new_facts(site:
 
 def test_a_pledge_stands_on_chain_until_its_release(site: Site) -> None:
     voucher = site.issue()
-    set_provider(
-        site, voucher, site.parties["operator"]
-    )  # a company's own data: no public body provides them
+    set_provider(site, voucher, site.parties["operator"])  # a company's own data
     site.do(
         "rita", voucher_moves.pledge, voucher, site.party("bank"), "质押合同", issuer(site).origin
     )
