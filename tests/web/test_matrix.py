@@ -563,7 +563,7 @@ def agreement_at(state: str) -> Callable[[Town, str], dict[str, str]]:
 
     def make(town: Town, login: str) -> dict[str, str]:
         today = local_date(town.now)
-        shared = [_bank_s(town)] if state == "shared" else []
+        shared = [bank_s_resource(town)] if state == "shared" else []
         made = town.do(
             login if state == "proposed" else "olga", agreements.propose, title="协议",
             elements=dict.fromkeys(agreements.ELEMENTS, "如约定"), from_on=today - timedelta(days=400),
@@ -586,11 +586,11 @@ def agreement_at(state: str) -> Callable[[Town, str], dict[str, str]]:
     return make
 
 
-def _bank_s(town: Town) -> str:
+def bank_s_resource(town: Town) -> str:
     """The id of a resource that the bank provides."""
     with town.deed() as session:
         return catalogue.add_resource(
-            session, town.actors["rita"], town.now, code="307001001/000077", title="共享资源",
+            session, town.actors["rita"], town.now, code="307001001/000078", title="共享资源",
             provider=town.party("bank").name, elements={},
         ).id  # fmt: skip
 
