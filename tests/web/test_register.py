@@ -362,6 +362,8 @@ def _asked_by_a_stranger(*verbs: str) -> Callable[[Town], Any]:
             "accept": lambda: town.do("rita", registration.accept, made),
             "pass": lambda: town.do("rita", registration.pass_review, made, formal="齐全",
                                     compliance=compliance()),
+            # what a stranger wants corrected, two registrars look at
+            "second": lambda: town.do("rob", registration.second, made, "属实"),
             "consent": lambda: town.do("olga", registration.consent, made),
             "withdraw": lambda: town.do("mallory", registration.withdraw, made, "另行申请"),
             "conclude": lambda: town.do("rita", registration_changes.conclude, made, "属实"),
@@ -412,7 +414,7 @@ STAGES: dict[str, dict[str, Callable[[Town], Any]]] = {
         "in_review": _asked_by_a_stranger("accept"),
         "reviewed": _asked_by_a_stranger("accept", "pass"),
         "withdrawn": _asked_by_a_stranger("accept", "pass", "withdraw"),
-        "concluded": _asked_by_a_stranger("accept", "pass", "consent", "conclude"),
+        "concluded": _asked_by_a_stranger("accept", "pass", "second", "consent", "conclude"),
     },
     "registration": {
         "registered": _registered, "under_inquiry": _inquired, "revoked": _revoked,
