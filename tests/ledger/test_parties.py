@@ -74,6 +74,8 @@ from tests.conftest import (
 from tests.ledger import neighbours, organisations, registrations
 from tests.witness import LittleWitness
 
+pytestmark = pytest.mark.pages
+
 # In the table of roles, but nobody has written the verb yet: this list can only shrink.
 VERB_COMES_LATER: set[str] = set()
 # Questions, and deeds of the site: no room of the ledger asks `may` for them.

@@ -46,6 +46,8 @@ from ledger.states import MOVES, move
 from tests.conftest import ORIGIN, Town, compliance
 from tests.ledger import neighbours, organisations, registrations
 
+pytestmark = pytest.mark.pages
+
 # Legal in the table, but nobody has written the verb yet: this list can only shrink.
 VERB_COMES_LATER: set[tuple[str, str]] = set()
 OTHER = "0x4444444444444444444444444444444444444444"
