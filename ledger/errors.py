@@ -118,7 +118,8 @@ def spoken(facts: Mapping[str, Any], translate: Callable[[str], str]) -> dict[st
         known = next((n for n in (noun, noun.lower()) if translate(n) != n), noun) if noun else noun
         return f"{translate(known)}{gap}{number}" if noun else value
 
-    return {name: say(value) for name, value in facts.items()}
+    # What bears a name (a field, a file, an organisation) is called by it.
+    return {name: value if name == "name" else say(value) for name, value in facts.items()}
 
 
 def fill(template: str, facts: dict[str, Any]) -> str:
