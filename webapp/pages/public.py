@@ -35,7 +35,6 @@ DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−─－_"), "-")
 TONES = {"valid": "good", "suspended": "doubt", "frozen": "doubt", "lapsed": "doubt"}
 # What the verbs are called that no deed and no question is named after.
 VERBS = {
-    "application.amend": "Mends the returned application",
     "catalogue.read": "See the imports", "catalogue.export": "Take the catalogue along",
     "draft.drop": "Drop a draft", "draft.read": "My drafts",
     "draft.save": "Keep a draft", "file.verify": "Verify a document",
