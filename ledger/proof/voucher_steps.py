@@ -105,10 +105,9 @@ def list_period(status_list: Any, trust: Trust) -> tuple[datetime, datetime]:
 
 def listed_word(voucher: Any, status_list: Any) -> str:
     """What a status list, checked before, says of a voucher; raises ProofFailed for another one's."""
-    index = listed_at(voucher)
-    if voucher["credentialStatus"].get("statusListCredential") != status_list["id"]:
+    if voucher["credentialStatus"]["statusListCredential"] != status_list["id"]:
         raise ProofFailed("The status list is not the voucher's.", step="status")
-    return credentials.status_word(credentials.status_at(status_list, index))
+    return credentials.status_word(credentials.status_at(status_list, listed_at(voucher)))
 
 
 def listed_at(voucher: Any) -> int:
