@@ -173,7 +173,8 @@ class TestTheMainJob:
         until = (years_after(local_date(clock()), 1)).isoformat()
         zhang.fill(
             order=order, licensee=BANK, licensee_address=LICENSEES[lang], right="use",
-            purpose="governance", terms="scene: 区域公共卫生风险评估", from_on=days_from_now(0), until_on=until,
+            purpose="governance", terms="scene: 区域公共卫生风险评估", from_on=days_from_now(0),
+            until_on=until,
             price_yuan="120000.00",
         )  # fmt: skip
         zhang.look("licence-form")

@@ -18,6 +18,8 @@ from tests.conftest import Town
 from tests.ledger import registrations
 from tests.ledger.registrations import object_to, row
 
+pytestmark = pytest.mark.pages
+
 
 def at(day: str, hour: int = 10) -> datetime:
     """An hour of a day in Shanghai."""

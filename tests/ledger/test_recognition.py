@@ -29,6 +29,8 @@ from tests.ledger.test_supervision import audit
 from tests.proof import world as worlds
 from tests.proof.world import chain_server, private_key, public_of, serve
 
+pytestmark = pytest.mark.pages
+
 REVOKED, SUSPENDED, VALID = 3, 2, 1
 
 

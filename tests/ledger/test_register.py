@@ -14,6 +14,8 @@ from tests.conftest import Town
 from tests.ledger import registrations
 from tests.ledger.registrations import inquire, registered_under, row
 
+pytestmark = pytest.mark.pages
+
 
 def at(day: date | str, hour: int = 10, minute: int = 0) -> datetime:
     """A time of a day in Shanghai."""

@@ -26,6 +26,8 @@ from tests.ledger.registrations import (
     row,
 )
 
+pytestmark = pytest.mark.pages
+
 
 def at(day: date, hour: int = 10) -> datetime:
     """An hour of a day in Shanghai."""
