@@ -519,6 +519,7 @@ NO_DECISIONS = {
     "agreement.propose_end": "either side's own; another person confirms it",
     "agreement.keep": "either side's own, also his who proposed the end",
     "agreement.hand_back": "the operator's own",
+    "alarm.explain": "the answering organisation's own, on what the system raised",
     "application.withdraw": "the applicant's own",
     "application.consent": "the consenting organisation's own",
     "objection.withdraw": "his who raised it",
@@ -779,6 +780,11 @@ def _reason() -> dict[str, Any]:
     return {"reason": "依法"}
 
 
+def explained_alarm(town: Town, login: str) -> dict[str, str]:
+    """An alarm of the operator's that somebody there explained."""
+    return {"alarm_number": town.alarm(login).number}
+
+
 def _motion(town: Town, login: str) -> dict[str, str]:
     made = town.do(login, motions.propose, town.voucher(), "split", "分别流通")
     return {"motion_number": made.number}
@@ -837,6 +843,8 @@ DECISIONS = {
     "registration.revoke": Decision(
         "registry", "registry", inquiry, _finding(ground="tampering")),
     "registration.cancel": Decision("registry", "registry", inquiry, _finding(ground="lost")),
+    "alarm.close": Decision("operator", "bureau", explained_alarm, _reason),
+    "alarm.reopen": Decision("operator", "bureau", explained_alarm, _reason),
     "appraisal.approve": Decision("firm", "firm", _appraisal),
     "appraisal.reject": Decision("firm", "firm", _appraisal, _reason),
     "scheme.agree": Decision("operator", "bureau", _scheme),
