@@ -209,6 +209,9 @@ def consent(session: Session, actor: Actor, now: datetime, application: Applicat
     application.consents = [
         {**one, "by": actor.member_id} if one in due else one for one in application.consents or ()
     ]
+    if "needs_second" in application.review:  # a correction with its subject's consent needs none
+        second = needs_second(application)
+        application.review = {**application.review, "needs_second": second}
     log.append(session, application, "application.consented", actor.member_id)
 
 

@@ -85,7 +85,8 @@ def passed(town: Town, application: Application) -> Application:
 
 def conclude(town: Town, application: Application) -> Registration:
     """From submitted to concluded, over its notice where it has one."""
-    passed(town, application)
+    if passed(town, application).review["needs_second"]:
+        town.do("rob", registration.second, application, "属实")
     if application.type in ("change", "transfer", "licence"):
         town.do("rita", registration.give_notice, application)
         town.later(days=21)

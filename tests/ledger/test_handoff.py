@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ledger import appraisals, handoff, log, vouchers
+from ledger import appraisals, handoff, log, voucher_moves, vouchers
 from ledger.errors import Conflict, Missing
 from ledger.parties import Actor
 from ledger.proof import bundle as bundles
@@ -97,7 +97,7 @@ def test_on_what_ground_it_was_frozen_or_suspended_does_not_travel(town: Town) -
         registered.valid_until += timedelta(days=30)
         log.append(session, registered, "registration.renewed", "system")
     until = registered.valid_until
-    town.do("rita", vouchers.renew, voucher, until, "续展", town.issuer())
+    town.do("rita", voucher_moves.renew, voucher, until, "续展", town.issuer())
     town.settle(voucher)
     anchor(town)
     renewed = bundle(town, voucher)

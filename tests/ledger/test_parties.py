@@ -500,6 +500,7 @@ ONLY_THE_MAKER = {"statement.propose", "statement.reopen"}
 DECISIONS = sorted(set(MAKER) - ONLY_THE_MAKER)
 # What stands ready is not in the state for these, or not on a chain: who may is told that.
 OUT_OF_STATE = {
+    "agreement.consent",  # a registrar of either side is told that nothing waits for him
     "application.consent",  # of who applies himself none is needed
     "package.pack", "statement.draft", "statement.reopen", "voucher.resume", "voucher.unfreeze",
     "registration.unfreeze",

@@ -327,7 +327,8 @@ def test_nothing_is_coded_while_it_is_on_notice_and_it_is_the_day_after(town: To
     [
         (date(2027, 3, 1), date(2027, 3, 1)),  # a year: the operating term
         (date(2029, 3, 2), date(2029, 3, 2)),  # exactly three years: the operating term
-        (date(2029, 3, 3), date(2029, 3, 17)),  # a day more: three years from coding
+        (date(2029, 3, 3), date(2029, 3, 3)),  # a day more: no longer than the agreement
+        (date(2029, 3, 18), date(2029, 3, 17)),  # three years from coding
         (date(2031, 3, 2), date(2029, 3, 17)),
     ],
 )
