@@ -305,6 +305,8 @@ def by_id(session: Session, recognition_id: str) -> Recognition:
 
 def of_number(session: Session, number: str) -> list[Recognition]:
     """The recognised vouchers with a number: two registries may have given the same."""
+    if not number.isprintable():  # no number of anybody's; PostgreSQL takes no zero byte
+        return []
     return list(session.scalars(select(Recognition).where(Recognition.number == number)))
 
 
