@@ -11,7 +11,7 @@ from zipfile import ZipFile
 import pytest
 from sqlalchemy import select
 
-from ledger import catalogue
+from ledger import agreements, catalogue
 from ledger.catalogue import Resource
 from tests.conftest import Town
 from tests.web.conftest import TOKEN, Site, Visit
@@ -177,7 +177,14 @@ def stage(common_site: Site) -> Stage:
     def resources() -> list[str]:
         return [hidden(town, n).id for n in (1, 2)]
 
+    def do(login: str, verb: Any, *args: Any, **facts: Any) -> Any:
+        """The provider takes no part: before a signature a registrar enters its written consent."""
+        if verb is agreements.sign:
+            Town.do(town, "rita", agreements.consent, args[0], "同意函")
+        return Town.do(town, login, verb, *args, **facts)
+
     town.resources = resources  # type: ignore[method-assign]
+    town.do = do  # type: ignore[method-assign]
     return furnish(common_site)
 
 
