@@ -29,9 +29,20 @@ def state(shuzheng: Any, number: str) -> str:
 def test_what_is_weighty_waits_for_another_registrar(town: Town, shuzheng: Any) -> None:
     number = town.voucher().number
     bank = town.party("bank").uscc
-    told = shuzheng(
-        "voucher", "pledge", number, "--pledgee", bank, "--reason", "质押合同", "--as", "rita"
+    barred = shuzheng(
+        "voucher",
+        "pledge",
+        number,
+        "--pledgee",
+        bank,
+        "--reason",
+        "质押合同",
+        "--as",
+        "rita",
+        code=1,
     )
+    assert "may not pledge" in barred  # a public body provides the data
+    told = shuzheng("voucher", "split", number, "--reason", "按权利拆分", "--as", "rita")
     assert "FH2026-000001" in told
     assert "FH2026-000001" in shuzheng("motion", "list", "--state", "proposed")
     refused = shuzheng("motion", "confirm", "FH2026-000001", "--as", "rita", code=1)
