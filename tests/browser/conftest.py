@@ -47,6 +47,7 @@ class Served:
         self.password = json.loads((home / "demo" / "accounts.json").read_bytes())["password"]
         voucher = json.loads((home / "demo" / "voucher.json").read_bytes())
         self.voucher = str(voucher["credentialSubject"]["number"])
+        self.agreement = ""  # the demo's own, beside those the tests propose
         self.prepared: dict[str, str] = {}
 
     def shuzheng(self, *arguments: str, **extra: str) -> None:
@@ -66,7 +67,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         [*SHUZHENG, "demo", "--home", str(home)], check=True, env=environment(), timeout=300,
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    numbers = {lang: prepared(home, lang) for lang in ("zh", "en")}
+    agreed = the_agreement(home)
+    numbers = {lang: prepared(home, lang, agreed) for lang in ("zh", "en")}
     process = subprocess.Popen(
         [*SHUZHENG, "serve", "--home", str(home), "--port", "0", "--json"], text=True,
         stdout=subprocess.PIPE, stderr=sys.stderr, env=environment(),
@@ -74,7 +76,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     try:
         assert process.stdout is not None
         made = Served(home, json.loads(process.stdout.readline())["url"], process)
-        made.prepared = numbers
+        made.agreement, made.prepared = agreed, numbers
         yield made
     finally:
         process.terminate()
@@ -84,13 +86,21 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             process.stdout.close()
 
 
-def prepared(home: Path, lang: str) -> str:
+def the_agreement(home: Path) -> str:
+    """The number of the demo's only agreement."""
+    run = Run(home, True, None)
+    try:
+        with run.home.reading() as session:
+            return session.scalars(select(Agreement)).one().number
+    finally:
+        run.home.close()
+
+
+def prepared(home: Path, lang: str, agreed: str) -> str:
     """An application whose public notice is over: handed in, reviewed and noticed some weeks ago."""
     run = Run(home, True, None)
     run.now = clock() - timedelta(days=DAYS_AGO)
     try:
-        with run.home.reading() as session:
-            agreed = session.scalars(select(Agreement)).one().number
         document = read_document(DATA / "application.yaml")
         document |= {
             "agreement": agreed,

@@ -42,7 +42,7 @@ class TestTheMainJob:
     """In order; each needs the one before."""
 
     def test_the_operator_applies_in_the_wizard(
-        self, people: People, lang: str, tmp_path: Path
+        self, people: People, served: Served, lang: str, tmp_path: Path
     ) -> None:
         zhang = people("zhang", lang)
         zhang.look("work")
@@ -66,7 +66,7 @@ class TestTheMainJob:
         zhang.press(said(lang, "Next"))  # what is missing is told at its field
         zhang.look("wizard-what-missing")
         zhang.fill(summary=document["summary"])
-        zhang.page.locator("#agreement").select_option(index=1)
+        zhang.page.locator("#agreement").select_option(served.agreement)
         zhang.press(said(lang, "Next"))
         for box in zhang.page.locator("input[name=resources]").all():
             box.check()
@@ -200,7 +200,7 @@ class TestTheMainJob:
         wu = people("wu", lang)
         wu.look("work")
         wu.go("/agreements")
-        wu.page.locator("main table a").first.click()
+        wu.click(served.agreement)
         wu.look("agreement")
         wu.click(said(lang, "Draft a statement"))
         wu.fill(until_on=days_from_now(PERIOD_END[lang]))

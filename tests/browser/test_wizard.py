@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import PHONE, People
+from tests.browser.conftest import PHONE, People, Served
 from tests.browser.test_roles import example, said
 
 BANK = "91000000DEM000007U"
@@ -11,13 +11,13 @@ LANGS = pytest.mark.parametrize("lang", ["zh", "en"])
 
 @pytest.mark.slow
 @LANGS
-def test_scenes_joint_applicants_and_attachments(people: People, lang: str) -> None:
+def test_scenes_joint_applicants_and_attachments(people: People, served: Served, lang: str) -> None:
     document = example("application.yaml")
     zhang = people("zhang", lang)
     zhang.go("/applications/new")
     zhang.press(said(lang, "Begin"))
     zhang.fill(object="product", title=f"联合申请 {lang}", summary=document["summary"])
-    zhang.page.locator("#agreement").select_option(index=1)
+    zhang.page.locator("#agreement").select_option(served.agreement)
     zhang.look("wizard-joint")
     box = zhang.page.locator(f'input[name="joint"][value="{BANK}"]')
     if box.count():
