@@ -325,18 +325,6 @@ def _resources() -> Any:
 # ---------------------------------------------------------------- what it covers
 
 
-def check_scene(agreement: Agreement, scene: str) -> None:
-    """Raise Invalid, naming the agreement's scenes, unless the scene is one of them."""
-    names = [one["name"] for one in agreement.scenes or ()]
-    if names and scene not in names:
-        raise Invalid(
-            OUTSIDE_SCENE, scene=scene or "-", number=agreement.number, scenes=", ".join(names)
-        )
-
-
-OUTSIDE_SCENE = "The scene {scene} is outside agreement {number}, which names: {scenes}."
-
-
 def faults_of_use(agreement: Agreement, terms: Mapping[str, Any], price_fen: int) -> Faults:
     """What of a licence's terms and price is outside the agreement (27号 art. 21)."""
     faults = _scene_faults(agreement, [str(terms.get("scene") or "")], at="terms")

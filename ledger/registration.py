@@ -487,10 +487,8 @@ def code(
     until = years_after(today, rules.validity_years)
     if agreement is not None:
         require_in_force(agreement, today)
-        end = date.fromisoformat(agreement.until_on)
-        if end <= years_after(date.fromisoformat(agreement.from_on), rules.validity_years):
-            until = end
-        until = min(until, end)  # the right to operate it ends with the agreement
+        # The right to operate it ends with the agreement.
+        until = min(until, date.fromisoformat(agreement.until_on))
     registration = Registration(
         id=new_id(), code=coded(f"DJ{today:%Y%m}", next_number(session, f"DJ{today:%Y%m}")),
         application_id=application.id, agreement_id=application.agreement_id,

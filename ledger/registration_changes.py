@@ -25,7 +25,6 @@ from sqlalchemy.orm import Session
 from ledger import log
 from ledger.agreements import Agreement, require_in_force
 from ledger.calendar import clock, end_of_day, local_date, years_after
-from ledger.catalogue import Resource
 from ledger.chain.keys import check_address
 from ledger.errors import Conflict, Faults, Invalid
 from ledger.parties import Actor, Party, may, require_active
@@ -506,8 +505,3 @@ DONE = {
     "change": "changed", "correction": "corrected", "cancellation": "cancelled",
     "renewal": "renewed", "transfer": "transferred", "licence": "licensed", "objection": "disputed",
 }  # fmt: skip
-
-
-def resources_of(session: Session, ids: Sequence[str]) -> list[str]:
-    """The catalogue codes of some resources, in order."""
-    return sorted(session.scalars(select(Resource.code).where(Resource.id.in_(list(ids)))))

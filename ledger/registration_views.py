@@ -24,6 +24,8 @@ ALL = "all"
 _APPLICATION = frozenset(column.key for column in Application.__table__.columns)
 # What an application about another's registration has from there, and the public is not told.
 _ANOTHERS = {"agreement_id", "scenes", "grade"}
+_ENTRY = frozenset({"code", "object", "title", "summary", "rights", "party_id", "joint_ids", "valid_from",
+                    "valid_until", "state", "disputes", "ending", "resource_ids"})  # fmt: skip
 PARTS: dict[str, dict[str, frozenset[str]]] = {
     "application": {
         "nothing": frozenset(),
@@ -44,12 +46,8 @@ PARTS: dict[str, dict[str, frozenset[str]]] = {
                             "finding", "raised_at", "state"}),
     },
     "registration": {
-        "entry": frozenset({"code", "object", "title", "summary", "rights", "party_id", "joint_ids",
-                            "valid_from", "valid_until", "state", "disputes", "ending",
-                            "resource_ids"}),
-        "market": frozenset({"code", "object", "title", "summary", "rights", "party_id", "joint_ids",
-                             "valid_from", "valid_until", "state", "disputes", "ending",
-                             "resource_ids", "agreement_id", "licences", "profile"}),
+        "entry": _ENTRY,
+        "market": _ENTRY | {"agreement_id", "licences", "profile"},
     },
 }  # fmt: skip
 

@@ -136,11 +136,10 @@ def test_a_scene_is_checked_by_name_and_an_agreement_without_scenes_checks_none(
     scenes = [{"name": " 贷前审查 ", "use": "银行"}, {"name": "核保", "use": ""}]
     made = town.do("olga", agreements.propose, **facts(town, mode="by_scene", scenes=scenes))
     assert made.scenes == [{"name": "贷前审查", "use": "银行"}, {"name": "核保", "use": ""}]
-    agreements.check_scene(made, "核保")
-    with pytest.raises(Invalid, match="贷前审查, 核保"):
-        agreements.check_scene(made, "营销")
+    assert not agreements.faults_of_use(made, {"scene": "核保"}, 0)
+    assert "贷前审查, 核保" in str(agreements.faults_of_use(made, {"scene": "营销"}, 0))
     whole = town.do("olga", agreements.propose, **facts(town))
-    agreements.check_scene(whole, "营销")
+    assert not agreements.faults_of_use(whole, {"scene": "营销"}, 0)
 
 
 def test_a_licence_names_a_scene_of_its_agreement(town: Town) -> None:

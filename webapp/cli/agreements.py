@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from webapp.cli import main
-from webapp.cli.run import Run, as_member, print_json, read_document, renamed, with_home
-from webapp.deeds import Deed, Question
+from webapp.cli.run import Run, as_member, print_json, read_document, renamed, verb, with_home
+from webapp.deeds import Question
 from webapp.deeds.all import agreements
 
 REASON = click.option("--reason", required=True, help="the ground, as told to those concerned")
@@ -38,24 +38,6 @@ def agreement_propose(run: Run, login: str, path: Path) -> None:
     run.say(run.do(agreements.propose, login, body, once=True), agreements.propose.says)
 
 
-def _verb(group: click.Group, name: str, deed: Deed, help_text: str, *options: Any) -> None:
-    """A command that does a deed to the subject with a number; options left out are not given."""
-
-    @group.command(name, help=help_text)
-    @click.argument("number")
-    @as_member
-    @with_home
-    def command(run: Run, login: str, number: str, **given: Any) -> None:
-        path = given.pop("path", None)
-        body = read_document(path) if path else {}
-        body |= {key: value for key, value in given.items() if value is not None}
-        key: Any = {deed.keys[-1]: number}
-        run.say(run.do(deed, login, body, **key), deed.says)
-
-    for option in options:
-        option(command)
-
-
 def _shown(group: click.Group, question: Question, help_text: str) -> None:
     @group.command("show", help=help_text)
     @click.argument("number")
@@ -75,32 +57,32 @@ def _listed(
         print_json(run.ask(question, login, query or {}))
 
 
-_verb(agreement, "sign", agreements.sign, "Sign an agreement for the implementing body (provider).")
-_verb(agreement, "consent", agreements.consent,
+verb(agreement, "sign", agreements.sign, "Sign an agreement for the implementing body (provider).")
+verb(agreement, "consent", agreements.consent,
       "Consent to the use of your body's data (provider).",
       click.option("--basis", required=True, help="the document by which it was given"))  # fmt: skip
-_verb(agreement, "withdraw", agreements.withdraw, "Withdraw a proposal (operator).", REASON)
-_verb(agreement, "decline", agreements.decline, "Decline to sign (provider).", REASON)
-_verb(agreement, "propose-end", agreements.propose_end, "Propose an early end (either side).",
+verb(agreement, "withdraw", agreements.withdraw, "Withdraw a proposal (operator).", REASON)
+verb(agreement, "decline", agreements.decline, "Decline to sign (provider).", REASON)
+verb(agreement, "propose-end", agreements.propose_end, "Propose an early end (either side).",
       click.option("--kind", required=True, type=click.Choice(list(agreements.END_KINDS))),
       click.option("--ground", required=True))  # fmt: skip
-_verb(agreement, "end", agreements.end, "Confirm the early end (another person).")
-_verb(agreement, "keep", agreements.keep, "Do not end the agreement.", REASON)
-_verb(agreement, "hand-back", agreements.hand_back,
+verb(agreement, "end", agreements.end, "Confirm the early end (another person).")
+verb(agreement, "keep", agreements.keep, "Do not end the agreement.", REASON)
+verb(agreement, "hand-back", agreements.hand_back,
       "Report the hand-back (operator); FILE: resources platform products accounts personal_data.",
       FILE)  # fmt: skip
-_verb(agreement, "confirm-hand-back", agreements.confirm_hand_back,
+verb(agreement, "confirm-hand-back", agreements.confirm_hand_back,
       "Confirm that all is handed back (provider).")  # fmt: skip
-_verb(agreement, "reopen-hand-back", agreements.reopen_hand_back,
+verb(agreement, "reopen-hand-back", agreements.reopen_hand_back,
       "Open the hand-back again (provider).", REASON)  # fmt: skip
-_verb(agreement, "evaluate", agreements.evaluate,
+verb(agreement, "evaluate", agreements.evaluate,
       "Evaluate the oldest year that waits (provider); "
       "FILE: verdict findings [score mend mend_by_on].", FILE)  # fmt: skip
 _shown(agreement, agreements.show, "Show an agreement (JSON).")
 _listed(agreement, "list", agreements.list_agreements, "List agreements (JSON).", {"limit": "200"})
 _listed(agreement, "disclosed", agreements.disclosures,
         "List the agreements in force as everybody is told (JSON).", {"limit": "200"})  # fmt: skip
-_verb(evaluation, "comment", agreements.comment, "Comment on an evaluation (operator).",
+verb(evaluation, "comment", agreements.comment, "Comment on an evaluation (operator).",
       click.option("--comment", required=True))  # fmt: skip
 _shown(evaluation, agreements.show_evaluation, "Show an evaluation (JSON).")
 _listed(evaluation, "list", agreements.list_evaluations, "List evaluations (JSON).",

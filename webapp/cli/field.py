@@ -15,9 +15,9 @@ from webapp.cli.run import (
     print_json,
     read_document,
     renamed,
+    verb,
     with_home,
 )
-from webapp.deeds import Deed
 from webapp.deeds.all import circulation, field, register
 
 MATERIAL_BYTES_MAX = 128 * 1024 * 1024
@@ -83,46 +83,27 @@ def _named(folder: Path, entry: Any) -> Any:
     return told
 
 
-def _application_verb(name: str, deed: Deed, help_text: str, *options: Any) -> None:
-    """A command that moves an application by one deed."""
-
-    @application.command(name, help=help_text)
-    @click.argument("number")
-    @as_member
-    @with_home
-    def command(run: Run, login: str, number: str, **given: Any) -> None:
-        body = read_document(given["findings"]) if "findings" in given else {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in given.items() if value is not None
-        }  # fmt: skip
-        run.say(run.do(deed, login, body, application_number=number), deed.says)
-
-    for option in options:
-        option(command)
-
-
 _REASON = click.option("--reason", required=True, help="the ground, as stated to the applicant")
-_application_verb("accept", field.accept, "Accept (受理).")
-_application_verb("return", field.send_back,
+verb(application, "accept", field.accept, "Accept (受理).")
+verb(application, "return", field.send_back,
                   "Return for completion, naming all gaps at once (一次性告知).",
                   click.option("--missing", multiple=True, required=True))  # fmt: skip
-_application_verb("refuse", field.refuse, "Do not accept (不予受理).", _REASON,
+verb(application, "refuse", field.refuse, "Do not accept (不予受理).", _REASON,
                   click.option("--ground", default=None, help="where the rules list grounds"))  # fmt: skip
-_application_verb("reject", field.reject, "Reject after review.", _REASON)
-_application_verb("review", field.review,
+verb(application, "reject", field.reject, "Reject after review.", _REASON)
+verb(application, "review", field.review,
     "Pass formal review and compliance review (合规性审查); FILE: formal, compliance.",
-    click.option("--findings", required=True, type=click.Path(path_type=Path, dir_okay=False)),
+    click.option("--findings", "path", required=True, type=click.Path(path_type=Path, dir_okay=False)),
 )  # fmt: skip
-_application_verb("notice", field.give_notice, "Give public notice (公示).")
-_application_verb("code", field.code, "Code (赋码): the registration begins.")
-_application_verb("withdraw", field.withdraw, "Withdraw (operator).", _REASON)
-_application_verb("consent", field.consent, "Consent as joint applicant, receiver or subject.")
+verb(application, "notice", field.give_notice, "Give public notice (公示).")
+verb(application, "code", field.code, "Code (赋码): the registration begins.")
+verb(application, "withdraw", field.withdraw, "Withdraw (operator).", _REASON)
+verb(application, "consent", field.consent, "Consent as joint applicant, receiver or subject.")
 _FINDING = click.option("--finding", required=True, help="what was found")
-_application_verb(
-    "second", field.second, "Confirm the review (复核), as another registrar.", _FINDING
-)
-_application_verb("doubt", field.doubt, "Send the review back, as another registrar.", _REASON)
-_application_verb("conclude", register.conclude, "Do what it asked for (办结).", _FINDING)
+verb(application, "second", field.second, "Confirm the review (复核), as another registrar.",
+     _FINDING)  # fmt: skip
+verb(application, "doubt", field.doubt, "Send the review back, as another registrar.", _REASON)
+verb(application, "conclude", register.conclude, "Do what it asked for (办结).", _FINDING)
 
 
 @application.command("show")

@@ -1,12 +1,11 @@
 """The verbs of the three lists 三张清单 and of feedback."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from webapp.cli import main
-from webapp.cli.run import Run, as_member, print_json, read_document, with_home
+from webapp.cli.run import Run, as_member, print_json, read_document, verb, with_home
 from webapp.deeds import Deed, Question
 from webapp.deeds.all import demands, exclusions, feedback, responsibilities
 
@@ -40,22 +39,6 @@ def _made(group: click.Group, name: str, deed: Deed, help_text: str) -> None:
         run.say(run.do(deed, login, read_document(path), once=True), deed.says)
 
 
-def _verb(group: click.Group, deed: Deed, help_text: str, *options: Any) -> None:
-    """A command that does a deed to the subject with a number; options left out are not given."""
-
-    @group.command(deed.move, help=help_text)
-    @click.argument("number")
-    @as_member
-    @with_home
-    def command(run: Run, login: str, number: str, **given: Any) -> None:
-        body = {name: value for name, value in given.items() if value is not None}
-        key: Any = {deed.keys[-1]: number}
-        run.say(run.do(deed, login, body, **key), deed.says)
-
-    for option in options:
-        option(command)
-
-
 def _shown(group: click.Group, name: str, question: Question, help_text: str) -> None:
     """A command that shows what a question answers about a number, to a member or at the console."""
 
@@ -80,23 +63,23 @@ def _listed(group: click.Group, question: Question, help_text: str) -> None:
 
 _made(demand, "submit", demands.submit,
       "Submit a demand; FILE: title purpose items use basis [cycle resource for_name].")  # fmt: skip
-_verb(demand, demands.assign, "Name the department that has to answer (registrar).",
+verb(demand, "assign", demands.assign, "Name the department that has to answer (registrar).",
       click.option("--department", required=True, help="its social credit code"))  # fmt: skip
-_verb(demand, demands.accept, "Accept a demand for the department (受理).",
+verb(demand, "accept", demands.accept, "Accept a demand for the department (受理).",
       click.option("--resource", required=True, help="the catalogue code of what is supplied"),
       click.option("--mode", required=True, type=click.Choice(list(demands.MODES))),
       click.option("--by", "by_on", required=True, help="the day, 2026-01-31"))  # fmt: skip
-_verb(demand, demands.refuse, "Refuse a demand for the department (不予受理).",
+verb(demand, "refuse", demands.refuse, "Refuse a demand for the department (不予受理).",
       click.option("--ground", required=True),
       click.option("--exclusion", help="the entry of the negative list that forbids it"))  # fmt: skip
-_verb(demand, demands.fulfil, "Say how the data were supplied.",
+verb(demand, "fulfil", demands.fulfil, "Say how the data were supplied.",
       click.option("--how", required=True), click.option("--resource"),
       click.option("--mode", type=click.Choice(list(demands.MODES))))  # fmt: skip
-_verb(demand, demands.close, "Close a demand (its demander).")
-_verb(demand, demands.appeal, "Appeal against the answer (its demander).", REASON)
-_verb(demand, demands.uphold, "Uphold the appeal (another registrar).", REASON)
-_verb(demand, demands.dismiss, "Dismiss the appeal (another registrar).", REASON)
-_verb(demand, demands.withdraw, "Withdraw a demand (its demander).", REASON)
+verb(demand, "close", demands.close, "Close a demand (its demander).")
+verb(demand, "appeal", demands.appeal, "Appeal against the answer (its demander).", REASON)
+verb(demand, "uphold", demands.uphold, "Uphold the appeal (another registrar).", REASON)
+verb(demand, "dismiss", demands.dismiss, "Dismiss the appeal (another registrar).", REASON)
+verb(demand, "withdraw", demands.withdraw, "Withdraw a demand (its demander).", REASON)
 _shown(demand, "show", demands.show, "Show a demand (JSON).")
 _shown(
     demand,
@@ -108,9 +91,9 @@ _listed(demand, demands.list_demands, "List demands (JSON).")
 
 _made(exclusion, "propose", exclusions.propose,
       "Propose an entry; FILE: title forbids basis from_on review_on [resource].")  # fmt: skip
-_verb(exclusion, exclusions.approve, "Put an entry in force (another person, registrar).")
-_verb(exclusion, exclusions.reject, "Reject an entry (registrar).", REASON)
-_verb(exclusion, exclusions.end, "End an entry in force (registrar).", REASON)
+verb(exclusion, "approve", exclusions.approve, "Put an entry in force (another person, registrar).")
+verb(exclusion, "reject", exclusions.reject, "Reject an entry (registrar).", REASON)
+verb(exclusion, "end", exclusions.end, "End an entry in force (registrar).", REASON)
 _shown(exclusion, "show", exclusions.show, "Show an entry (JSON).")
 _listed(exclusion, exclusions.list_exclusions, "List the entries (JSON).")
 
@@ -131,15 +114,16 @@ def feedback_raise(run: Run, login: str, code: str, **body: str) -> None:
     run.say(run.do(deed, login, body, resource_code=code), deed.says)
 
 
-_verb(feedback_, feedback.answer, "Answer feedback (the department, or the registrar without one).",
+verb(feedback_, "answer", feedback.answer,
+     "Answer feedback (the department, or the registrar without one).",
       click.option("--verdict", required=True, type=click.Choice(list(feedback.VERDICTS))),
       click.option("--text", required=True),
       click.option("--version", type=int, help="of the resource, where it was corrected"))  # fmt: skip
-_verb(feedback_, feedback.close, "Close feedback (who raised it).")
-_verb(feedback_, feedback.appeal, "Appeal against the answer (who raised it).", REASON)
-_verb(feedback_, feedback.uphold, "Uphold the appeal (registrar).", REASON)
-_verb(feedback_, feedback.dismiss, "Dismiss the appeal (registrar).", REASON)
-_verb(feedback_, feedback.withdraw, "Withdraw feedback (who raised it).", REASON)
+verb(feedback_, "close", feedback.close, "Close feedback (who raised it).")
+verb(feedback_, "appeal", feedback.appeal, "Appeal against the answer (who raised it).", REASON)
+verb(feedback_, "uphold", feedback.uphold, "Uphold the appeal (registrar).", REASON)
+verb(feedback_, "dismiss", feedback.dismiss, "Dismiss the appeal (registrar).", REASON)
+verb(feedback_, "withdraw", feedback.withdraw, "Withdraw feedback (who raised it).", REASON)
 _shown(feedback_, "show", feedback.show, "Show feedback (JSON).")
 _listed(feedback_, feedback.list_feedback, "List feedback (JSON).")
 

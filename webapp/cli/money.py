@@ -22,9 +22,9 @@ from webapp.cli.run import (
     read_document,
     refusals,
     renamed,
+    verb,
     with_home,
 )
-from webapp.deeds import Deed
 from webapp.deeds.all import circulation
 from webapp.language import language, tr
 
@@ -243,26 +243,12 @@ def statement_approve(run: Run, login: str, number: str, signature: Path) -> Non
     run.say(run.do(deed, login, {"approval": approval}, statement_number=number), deed.says)
 
 
-def _statement_verb(name: str, deed: Deed, help_text: str, *options: Any) -> None:
-    """A command that moves a statement by one deed."""
-
-    @statement.command(name, help=help_text)
-    @click.argument("number")
-    @as_member
-    @with_home
-    def command(run: Run, login: str, number: str, **body: Any) -> None:
-        run.say(run.do(deed, login, body, statement_number=number), deed.says)
-
-    for option in options:
-        option(command)
-
-
-_statement_verb("propose", circulation.propose_statement,
+verb(statement, "propose", circulation.propose_statement,
                 "Put your statement before the checker (finance maker).")  # fmt: skip
-_statement_verb("reopen", circulation.reopen_statement,
+verb(statement, "reopen", circulation.reopen_statement,
                 "Take back an approval that the chain refused, to have it approved anew (finance "
                 "maker).")  # fmt: skip
-_statement_verb("reject", circulation.reject_statement, "Send a statement back (finance checker).",
+verb(statement, "reject", circulation.reject_statement, "Send a statement back (finance checker).",
                 click.option("--reason", required=True))  # fmt: skip
 
 

@@ -1,14 +1,13 @@
 """The verbs about what is registered, and about objections."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ledger.registration_changes import VERBS
 from webapp.cli import main
-from webapp.cli.run import Run, as_member, print_json, read_document, with_home
-from webapp.deeds import DEEDS, Deed
+from webapp.cli.run import Run, as_member, print_json, read_document, verb, with_home
+from webapp.deeds import DEEDS
 from webapp.deeds.all import field, objections
 from webapp.deeds.all import register as deeds
 
@@ -30,30 +29,16 @@ def registration_apply(run: Run, login: str, type_: str, code: str, path: Path) 
     run.say(run.do(deed, login, read_document(path), registration_code=code), deed.says)
 
 
-def _registration_verb(name: str, deed: Deed, help_text: str, *options: Any) -> None:
-    """A command that moves a registration by one deed."""
-
-    @registration.command(name, help=help_text)
-    @click.argument("code")
-    @as_member
-    @with_home
-    def command(run: Run, login: str, code: str, **body: Any) -> None:
-        run.say(run.do(deed, login, body, registration_code=code), deed.says)
-
-    for option in options:
-        option(command)
-
-
 _FINDING = click.option("--finding", required=True, help="what was found")
 _GROUND = click.option("--ground", required=True, help="the ground by the rules")
-_registration_verb("inquire", deeds.inquire, "Begin an inquiry (核实), as a registrar.",
+verb(registration, "inquire", deeds.inquire, "Begin an inquiry (核实), as a registrar.",
                    click.option("--reason", required=True))  # fmt: skip
-_registration_verb("clear", deeds.clear, "Nothing was found; another registrar.", _FINDING)
-_registration_verb("revoke", deeds.revoke, "Revoke (撤销) after an inquiry; another registrar.",
+verb(registration, "clear", deeds.clear, "Nothing was found; another registrar.", _FINDING)
+verb(registration, "revoke", deeds.revoke, "Revoke (撤销) after an inquiry; another registrar.",
                    _GROUND, _FINDING)  # fmt: skip
-_registration_verb("cancel", deeds.end, "Cancel (注销) after an inquiry; another registrar.",
+verb(registration, "cancel", deeds.end, "Cancel (注销) after an inquiry; another registrar.",
                    _GROUND, _FINDING)  # fmt: skip
-_registration_verb("lift", deeds.lift, "Lift a registered objection.",
+verb(registration, "lift", deeds.lift, "Lift a registered objection.",
                    click.option("--application", required=True), _FINDING)  # fmt: skip
 
 
@@ -83,20 +68,8 @@ def objection_raise(run: Run, login: str, number: str, **body: str) -> None:
     run.say(run.do(deed, login, body, application_number=number), deed.says)
 
 
-def _objection_verb(name: str, deed: Deed, help_text: str, option: Any) -> None:
-    @objection.command(name, help=help_text)
-    @click.argument("number")
-    @as_member
-    @with_home
-    def command(run: Run, login: str, number: str, **body: Any) -> None:
-        run.say(run.do(deed, login, body, objection_number=number), deed.says)
-
-    option(command)
-
-
-_objection_verb(
-    "uphold", objections.uphold, "Uphold (成立): the application is terminated.", _FINDING
-)
-_objection_verb("dismiss", objections.dismiss, "Dismiss (不成立): the notice goes on.", _FINDING)
-_objection_verb("withdraw", objections.withdraw, "Take it back.",
+verb(objection, "uphold", objections.uphold, "Uphold (成立): the application is terminated.",
+     _FINDING)  # fmt: skip
+verb(objection, "dismiss", objections.dismiss, "Dismiss (不成立): the notice goes on.", _FINDING)
+verb(objection, "withdraw", objections.withdraw, "Take it back.",
                 click.option("--reason", required=True))  # fmt: skip

@@ -166,6 +166,31 @@ class Run:
             click.echo(tr(template, **answer))
 
 
+def verb(group: click.Group, name: str, deed: Deed, help_text: str, *options: Any) -> None:
+    """Add to the group a command that does the deed to the subject whose number it is given.
+
+    The options are the deed's body: what is left out is not given, and a repeated one is a list. Where
+    there is an argument `path`, the body is the document there instead.
+    """
+    key = deed.keys[-1]
+
+    @group.command(name, help=help_text)
+    @click.argument("subject", metavar=key.rpartition("_")[2].upper())
+    @as_member
+    @with_home
+    def command(run: Run, login: str, subject: str, **given: Any) -> None:
+        path = given.pop("path", None)
+        body = read_document(path) if path else {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in given.items() if value is not None
+        }  # fmt: skip
+        keys: Any = {key: subject}
+        run.say(run.do(deed, login, body, **keys), deed.says)
+
+    for option in options:
+        option(command)
+
+
 def progress_bar() -> Progress:
     """A progress bar on stderr, where a person looks; it goes when it is done."""
     return Progress(transient=True, console=Console(stderr=True), disable=not sys.stderr.isatty())

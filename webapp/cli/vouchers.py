@@ -1,15 +1,14 @@
 """Vouchers on the command line: their whole life, motions, authorised uses, what is handed out."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ledger.chain import keys
 from ledger.vouchers import VERBS
 from webapp.cli import main
-from webapp.cli.run import Run, as_member, print_json, read_document, renamed, with_home
-from webapp.deeds import Deed, Question
+from webapp.cli.run import Run, as_member, print_json, read_document, renamed, verb, with_home
+from webapp.deeds import Question
 from webapp.deeds.all import alarms, authorisations, circulation, proofs, vouchers
 
 REASON = click.option("--reason", required=True, help="the ground, as stated in the record")
@@ -35,21 +34,6 @@ def authorisation() -> None:
 @main.group()
 def use() -> None:
     """Uses counted under an authorised-use voucher 使用计次."""
-
-
-def _verb(group: click.Group, name: str, deed: Deed, help_text: str, *options: Any) -> None:
-    """A command that does a deed to the subject with a number."""
-
-    @group.command(name, help=help_text)
-    @click.argument("number")
-    @as_member
-    @with_home
-    def command(run: Run, login: str, number: str, **body: Any) -> None:
-        key: Any = {deed.keys[-1]: number}
-        run.say(run.do(deed, login, body, **key), deed.says)
-
-    for option in options:
-        option(command)
 
 
 def _shown(group: click.Group, name: str, question: Question, help_text: str, part: str) -> None:
@@ -151,26 +135,26 @@ def voucher_show(run: Run, number: str) -> None:
     print_json({"history": found.pop("history"), "voucher": found})
 
 
-_verb(voucher, "renew", vouchers.renew,
+verb(voucher, "renew", vouchers.renew,
       "Prolong a voucher as its registration was prolonged (registrar).", REASON)  # fmt: skip
-_verb(voucher, "supersede", vouchers.supersede,
+verb(voucher, "supersede", vouchers.supersede,
       "Put a new voucher of the registration's present facts in its place (registrar).",
       REASON)  # fmt: skip
-_verb(voucher, "release", vouchers.release, "Note that a pledge has ended (registrar).", REASON)
-_verb(voucher, "replace-key", vouchers.replace_key,
+verb(voucher, "release", vouchers.release, "Note that a pledge has ended (registrar).", REASON)
+verb(voucher, "replace-key", vouchers.replace_key,
       "Put another address of the same holder in place of a lost key's (registrar).", ADDRESS,
       REASON)  # fmt: skip
-_verb(voucher, "transfer", vouchers.transfer,
+verb(voucher, "transfer", vouchers.transfer,
       "Propose a transfer to the subject of the registration; another registrar decides.", ADDRESS,
       REASON)  # fmt: skip
-_verb(voucher, "split", vouchers.split,
+verb(voucher, "split", vouchers.split,
       "Propose one voucher for each right in its place; another registrar decides.",
       REASON)  # fmt: skip
-_verb(voucher, "pledge", vouchers.pledge, "Propose a pledge; another registrar decides.",
+verb(voucher, "pledge", vouchers.pledge, "Propose a pledge; another registrar decides.",
       click.option("--pledgee", required=True, help="its social credit code"), REASON)  # fmt: skip
 
-_verb(motion, "confirm", vouchers.confirm, "Confirm a motion, and do it (another registrar).")
-_verb(motion, "reject", vouchers.reject, "Reject a motion (another registrar).", REASON)
+verb(motion, "confirm", vouchers.confirm, "Confirm a motion, and do it (another registrar).")
+verb(motion, "reject", vouchers.reject, "Reject a motion (another registrar).", REASON)
 _listed(motion, vouchers.list_motions, "List the motions (JSON).")
 
 
@@ -188,19 +172,19 @@ def authorisation_request(run: Run, login: str, path: Path) -> None:
     run.say(run.do(deed, login, body, once=True), deed.says)
 
 
-_verb(authorisation, "consent", authorisations.consent, "Consent (the data subject).")
-_verb(authorisation, "refuse", authorisations.refuse, "Refuse consent (the data subject).")
-_verb(authorisation, "issue", authorisations.issue,
+verb(authorisation, "consent", authorisations.consent, "Consent (the data subject).")
+verb(authorisation, "refuse", authorisations.refuse, "Refuse consent (the data subject).")
+verb(authorisation, "issue", authorisations.issue,
       "Issue the voucher of what was consented to (registrar).")  # fmt: skip
-_verb(authorisation, "withdraw", authorisations.withdraw,
+verb(authorisation, "withdraw", authorisations.withdraw,
       "Withdraw the consent; the voucher ends with it (the data subject).")  # fmt: skip
-_verb(
+verb(
     authorisation, "end", authorisations.end, "End the authorised use (provider, or user).", REASON
 )
 _listed(authorisation, authorisations.list_authorisations, "List authorised uses (JSON).")
 _shown(authorisation, "show", authorisations.show, "Show an authorised use (JSON).", "")
 
-_verb(use, "count", authorisations.count, "Count uses under the voucher with a number (provider).",
+verb(use, "count", authorisations.count, "Count uses under the voucher with a number (provider).",
       click.option("--scene", required=True, help="as it stands in the voucher"),
       click.option("--count", type=int, default=1, show_default=True),
       click.option("--reference", required=True, help="your own; the same again counts once"))  # fmt: skip

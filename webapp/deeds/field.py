@@ -1,7 +1,7 @@
 """The deeds of the field before there is a voucher: evidence, agreements, applications."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -204,7 +204,7 @@ def _facts(
     """An application's body as `registering.submit` takes it: what it names is looked up."""
     return {
         "agreement": _own_agreement(session, actor, agreement) if agreement else None,
-        "attachments": _attached(session, actor, more.get("attachments", [])),
+        "attachments": attached(session, actor, more.get("attachments", [])),
         "joint": [parties.party_by_uscc(session, one) for one in more.get("joint", [])],
         "deposits": own_deposits(session, actor, data), "materials": more["materials"],
         "object_kind": more["object"], "resource_ids": resource_ids(session, actor, resources),
@@ -229,7 +229,9 @@ def own_deposits(session: Session, actor: Actor, data: list[dict[str, str]]) -> 
     return [known[digest] for digest in digests]
 
 
-def _attached(session: Session, actor: Actor, given: list[dict[str, str]]) -> list[dict[str, str]]:
+def attached(
+    session: Session, actor: Actor, given: Sequence[Mapping[str, str]]
+) -> list[dict[str, str]]:
     """Files to materials, as the application keeps them; what is not there is named by its digest."""
     digests = [one.get("digest", "") for one in given]
     mine = select(Deposit).where(Deposit.party_id == actor.party_id, Deposit.digest.in_(digests))
@@ -273,7 +275,7 @@ def gaps(
         summary=body.get("summary", ""), agreement=agreement, resource_ids=ids or [],
         deposits=deposits or [], rights=body.get("rights", []), materials=body.get("materials", {}),
         joint=[one for one in joint if one is not None], scenes=body.get("scenes", []),
-        attachments=_attached(session, actor, body.get("attachments", [])),
+        attachments=attached(session, actor, body.get("attachments", [])),
         besides=_mended(session, body.get("resubmits", "")),
     ).by_place(said)  # fmt: skip
     found.update({place: faults[place] for place in faults if place not in found})

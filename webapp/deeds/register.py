@@ -5,7 +5,6 @@ from datetime import date
 from typing import Any
 
 from marshmallow import fields, validate
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger import (
@@ -17,14 +16,13 @@ from ledger import (
     voucher_moves,
 )
 from ledger import registration as registering
-from ledger.errors import Faults, Invalid
 from ledger.parties import Actor, Party
-from ledger.registration import Application, Deposit, Registration
+from ledger.registration import Application, Registration
 from ledger.registration_changes import Asked
 from ledger.voucher_rows import Issuer
 from webapp.deeds import Deed, Desk, deed
 from webapp.deeds.catalogue import resource_ids
-from webapp.deeds.field import DIGEST, RIGHTS, decision, own_deposits
+from webapp.deeds.field import DIGEST, RIGHTS, attached, decision, own_deposits
 from webapp.deeds.forms import MISSHAPEN, Body, rows, said, text, texts
 from webapp.deeds.forms import day as day_field
 
@@ -40,8 +38,6 @@ GROUNDS = {  # ground → English, for all profiles
     "revocation": {"false_material": "False materials", "tampering": "Tampering with what is registered",
                    "illegal_use": "Illegal use of what is registered",
                    "other_illegal": "Another breach of law"},
-    "refusal": {"core_data": "Core data of the state", "unlawful_source": "Unlawful source",
-                "title_dispute": "Title in dispute", "statutory": "By statute"},
 }  # fmt: skip
 YEARS_MAX = 5
 
@@ -165,25 +161,6 @@ def _applied(
     return deed(verb, f"/registrations/<registration_code>/{path}", title,
                 "Application {number} is submitted; acceptance is due by {due}.", body=body,
                 owners=lambda _s, row: registering.owners(row))(act)  # fmt: skip
-
-
-def attached(
-    session: Session, actor: Actor, given: Sequence[Mapping[str, str]]
-) -> list[dict[str, str]]:
-    """Files to materials, as the application keeps them; raises Invalid naming each that is not there."""
-    digests = [one["digest"] for one in given]
-    mine = select(Deposit).where(Deposit.party_id == actor.party_id, Deposit.digest.in_(digests))
-    known = {one.digest: one.id for one in session.scalars(mine)}
-    faults = Faults()
-    for place, digest in enumerate(digests):
-        if digest not in known:
-            faults.name_fault("{name} was not deposited by your organisation",
-                              f"attachments.{place}.digest", name=digest)  # fmt: skip
-    if faults:
-        raise Invalid("What was given does not fit: {faults}.", faults=faults)
-    return [
-        {"deposit_id": known[one["digest"]], "material": one["material"]} for one in given
-    ]  # fmt: skip
 
 
 def _content(
