@@ -1022,6 +1022,7 @@ def work_off(site: Site) -> None:
 # ---------------------------------------------------------------- the rules, deed by deed
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_deed_keeps_the_rules_of_a_write(place: Site, name: str) -> None:
     deed, town = DEEDS[name], place.town
@@ -1074,7 +1075,12 @@ def test_a_deed_keeps_the_rules_of_a_write(place: Site, name: str) -> None:
     assert town.snapshot() == after, "once is enough"
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+AT_ONCE = {"application.submit", "evidence.deposit", "party.add", "payment.record", "voucher.issue"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in AT_ONCE else pytest.mark.pages) for n in EXAMPLES]
+)
 def test_many_at_once_under_one_key_are_one_deed(place: Site, name: str) -> None:
     deed = DEEDS[name]
     request = EXAMPLES[name](place)
@@ -1113,6 +1119,7 @@ def texts_of(deed: Deed) -> list[str]:
             and not one.metadata.get("choices")]  # fmt: skip
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize("name", [n for n, d in DEEDS.items() if not d.upload])
 def test_what_is_missing_or_unknown_is_named_by_its_field_in_both_languages(
     place: Site, name: str
@@ -1135,6 +1142,7 @@ def test_what_is_missing_or_unknown_is_named_by_its_field_in_both_languages(
     assert place.town.snapshot() == before
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize(
     "name", sorted({n for n, d in DEEDS.items() if not d.upload and texts_of(d)})
 )
@@ -1147,6 +1155,7 @@ def test_spaces_are_no_text(place: Site, name: str) -> None:
     assert blank.keys() <= problem(answer, 400, "invalid")["errors"].keys()
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize(
     ("body", "status"),
     [

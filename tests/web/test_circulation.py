@@ -28,6 +28,8 @@ from webapp.home import Home, clock
 from webapp.pages.show import money
 from webapp.pages.value import EXAMPLES, decimal, quantity
 
+pytestmark = pytest.mark.pages
+
 assert node_home  # a fixture of ours, too
 TERMS = "scene: 风险评估\nterritory: 中国境内"
 

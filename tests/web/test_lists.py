@@ -11,6 +11,8 @@ from ledger.catalogue import Resource, resource_by_code
 from tests.ledger.lists import HIDDEN, demand, exclusion, raised, resource
 from tests.web.conftest import Site
 
+pytestmark = pytest.mark.pages
+
 WANTED = {
     "title": "企业登记基本信息", "items": "企业名称\n注册资本", "purpose": "贷前审查", "use": "opening",
     "basis": "合同第三条", "cycle": "monthly",

@@ -10,6 +10,8 @@ from tests.conftest import PARTIES, Town
 from tests.ledger.organisations import party, steward
 from tests.web.conftest import Site
 
+pytestmark = pytest.mark.pages
+
 BUREAU = PARTIES["bureau"][2]
 
 

@@ -17,6 +17,8 @@ from tests.conftest import Town
 from tests.web.conftest import TOKEN, Site, Visit
 from tests.web.test_matrix import NOBODY, Stage, furnish
 
+pytestmark = pytest.mark.pages
+
 OPEN = {"sharing": "unconditional", "opening": "unconditional", "update_cycle": "daily"}
 HIDDEN = {"sharing": "not_shared", "opening": "not_open", "update_cycle": "monthly"}
 SECRET = "鬯龘霡靐"  # stands in every text of what is hidden, and nowhere else

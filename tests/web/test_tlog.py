@@ -27,6 +27,8 @@ from tests.web.conftest import Site
 from webapp import accounts
 from webapp.tlog import PREFIXES
 
+pytestmark = pytest.mark.pages
+
 KEY = verifier_key(ORIGIN, LOG_KEY.public_key().public_bytes_raw())
 API = "/api/v1/log"
 OCTETS, TEXT = "application/octet-stream", "text/plain; charset=utf-8"

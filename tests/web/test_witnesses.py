@@ -25,6 +25,8 @@ from webapp.cli.run import HOUSE
 from webapp.deeds.all import proofs
 from webapp.deeds.all import witnesses as deeds
 
+pytestmark = pytest.mark.pages
+
 LOG_VKEY = verifier_key(ORIGIN, LOG_KEY.public_key().public_bytes_raw())
 
 
