@@ -40,6 +40,9 @@ def run(document: Mapping[str, Any]) -> Figure:
     ]
     given = inputs.mapping(entries["inputs"], "inputs", required, keys)
     given = inputs.in_cny(given, "inputs", stated="currency" in keys)
+    for key, value in given.items():
+        if value is None:
+            raise InputError(f"inputs.{key}", "is null: state it, or leave it out")
     try:
         figure = _COMPUTE[method](given)
     except InputError as error:
