@@ -216,6 +216,17 @@ def verify(data: Analysis | Mapping[str, Any]) -> Analysis:
 
     Its figure is verified by `methods.verify`; then the request is analysed again. Raises InputError that
     names what differs. The release of NumPy in `range.generator` may differ: it changes no draw.
+
+    >>> document = {"method": "cost", "version": "1", "inputs": {"preparatory_fen": 0, "direct_fen": 90000,
+    ...     "indirect_fen": 0, "opportunity_fen": 0, "taxes_fen": 10000, "factors": []}}
+    >>> request = {"sensitivity": [{"at": "direct_fen", "low": 80000, "high": 100000}]}
+    >>> data = analyse(document, request).to_dict()
+    >>> verify(data).tornado[0].high_value_fen
+    110000
+    >>> data["tornado"][0]["high_value_fen"] = 120000
+    >>> verify(data)
+    Traceback (most recent call last):
+    valuation.InputError: tornado[0].high_value_fen: is 120000, but is computed as 110000
     """
     analysis = data if isinstance(data, Analysis) else Analysis.from_dict(data)
     methods.verify(analysis.figure)
