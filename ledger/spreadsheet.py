@@ -1,11 +1,17 @@
 """A figure handed out as a spreadsheet recomputes itself: every step is a live formula over its inputs.
 
-One row is one step: number, symbol, name, formula as text, value, unit, source. Inputs are constants,
-steps are formulas that refer to cells, and the exact value is cached, so that a viewer that does not
-recalculate shows it too. A spreadsheet counts in binary floating point: it agrees with the exact value to
-the fen for amounts up to about ten million yuan, and to fifteen digits beyond; the exact value is that of
-the figure's JSON. To make roundings agree, a number is rounded to six further decimals before it is
-rounded or cut off.
+One row is one step: number, symbol, name, formula as text, value, unit, source. The inputs stand on top in
+yellow cells; steps are formulas that refer to cells, and the exact value is cached, so that a viewer that
+does not recalculate shows it too. Beside the result stand its exact value at export and the difference.
+
+The result is the same fen wherever it is recalculated, up to 10^13 fen and beyond (tried with random
+documents of every method in LibreOffice, ties among them). A cell counts in binary floating point, about
+fifteen digits. That is enough below ten million yuan: a number is rounded to six further decimals before
+it is rounded or cut off. From there on, and where a smaller amount lies within 1/1000 fen of a tie, what
+is rounded is computed in long numbers on a second sheet (`ledger.long_numbers`), also after an input is
+changed. What is not rounded (a discount factor, a score) agrees to about fifteen digits. The limits: an
+exact value within 10^-10 fen of a tie, but no tie, counts as the tie; an input of more than fifteen
+digits is changed in its limbs on the second sheet.
 
 Text never becomes a formula: whatever begins with ``=``, ``+``, ``-`` or ``@`` is stored as text. The same
 figure gives the same bytes.
@@ -15,7 +21,7 @@ import math
 import operator
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 from io import BytesIO
@@ -62,8 +68,11 @@ _CLOSE = 1e-3
 _ROUNDING = re.compile(r"\b(?:round_half_up|floor)\(")
 
 
-def write_figure(figure: Figure, target: Target) -> None:
+def write_figure(figure: Figure, target: Target, analysis: Mapping[str, Any] | None = None) -> None:
     """Write a figure as an XLSX workbook with live formulas to a path or a `BytesIO`.
+
+    `analysis` is the ``to_dict`` form of an analysis of the figure (`valuation.simulation`); its range,
+    sensitivity and breakeven become sheets of values, since no cell formula draws from a distribution.
 
     Raises `InputError` (of `valuation`) where the figure's steps do not recompute, so that no cached value
     ever differs from its formula.
@@ -71,6 +80,8 @@ def write_figure(figure: Figure, target: Target) -> None:
     recompute(figure)
     with _Workbook(target) as book:
         book.steps(figure, "计算 Derivation", f"{figure.method} v{figure.version}")
+        if analysis is not None:
+            book.analysis(analysis)
 
 
 def write_distribution(distribution: Distribution, target: Target) -> None:
@@ -106,7 +117,7 @@ class _Workbook:
         self.text = self.book.add_format({"num_format": "@", "text_wrap": True, "valign": "top"})
         self.fen = self.book.add_format({"num_format": "#,##0", "valign": "top"})
         self.yuan = self.book.add_format({"num_format": "#,##0.00", "bold": True})
-        marked = {"bg_color": "#FFF8D6", "border": 1, "valign": "top", "locked": False}
+        marked = {"bg_color": "#FFF8D6", "border": 1, "valign": "top"}
         self.marked = self.book.add_format({**marked, "num_format": "General"})
         self.marked_fen = self.book.add_format({**marked, "num_format": "#,##0"})
         self.number = self.book.add_format({"num_format": "General", "valign": "top"})
@@ -209,6 +220,84 @@ class _Workbook:
         if decimals is None:
             return None
         return Given(f"{sheet}$E${row + 1}", decimals, None, value)
+
+    def analysis(self, analysis: Mapping[str, Any]) -> None:
+        """Add a sheet of values for each part of an analysis."""
+        if (found := analysis["range"]) is not None:
+            page = self._values_page("区间 Range")
+            facts = (
+                ("随机种子 Seed", found["seed"]),
+                ("抽样次数 Draws", found["draws"]),
+                ("随机数发生器 Generator", found["generator"]),
+                ("评估值 Value", found["base_fen"]),
+                ("平均值 Mean", found["mean_fen"]),
+                ("标准差 Standard deviation", found["deviation_fen"]),
+                ("平均值的标准误差 Standard error of the mean", found["error_fen"]),
+            )
+            row = self._table(page, 3, (("项目 Item", 44), ("值(分) Value, fen", 24)), facts)
+            percentiles = [(f"P{pct}", fen) for pct, fen in found["percentiles"]]
+            row = self._table(page, row, ("分位 Percentile", "值(分) Value, fen"), percentiles)
+            columns = ("抽样次数 Draws", "平均值 Mean", "P5", "P50", "P95", "标准误差 Error")
+            keys = ("draws", "mean_fen", "p5_fen", "p50_fen", "p95_fen", "error_fen")
+            checkpoints = [[point[key] for key in keys] for point in found["convergence"]]
+            row = self._table(page, row, columns, checkpoints)
+            bins = ("自(分) From, fen", "至(分) Until, fen", "次数 Count")
+            self._table(page, row, bins, found["histogram"])
+        if analysis["tornado"]:
+            page = self._values_page("敏感性 Sensitivity")
+            shown = ("at", "low", "high", "low_value_fen", "high_value_fen")
+            bars = [[f"{bar['zh']} / {bar['en']}", *(bar[key] for key in shown),
+                     abs(bar["high_value_fen"] - bar["low_value_fen"])]
+                    for bar in analysis["tornado"]]  # fmt: skip
+            columns_wide = (
+                ("输入 Input", 44), ("位置 Path", 30), ("低 Low", 20), ("高 High", 20),
+                ("低时的值(分) Value at low, fen", 24), ("高时的值(分) Value at high, fen", 24),
+                ("差(分) Spread, fen", 24),
+            )  # fmt: skip
+            self._table(page, 3, columns_wide, bars)
+        if (found := analysis["breakeven"]) is not None:
+            page = self._values_page("盈亏平衡 Breakeven")
+            solved = (
+                ("输入 Input", f"{found['zh']} / {found['en']}"),
+                ("位置 Path", found["at"]),
+                ("目标值(分) Target, fen", found["target_fen"]),
+                ("求得的输入 Input found", found["found"]),
+                ("该输入下的值(分) Value there, fen", found["value_fen"]),
+                ("搜索下限 Searched from", found["low"]),
+                ("搜索上限 Searched to", found["high"]),
+                ("二分次数 Halvings", found["steps"]),
+            )
+            self._table(page, 3, (("项目 Item", 44), ("值 Value", 44)), solved)
+
+    def _values_page(self, name: str) -> Any:
+        page = self.book.add_worksheet(name)
+        page.write_string(0, 0, name, self.bold)
+        page.write_string(
+            1, 0, "本表只有数值，不含公式；用 shuzheng value … --analysis 重算。 Values, no formulas:"
+            " recomputed by shuzheng value … --analysis.",
+        )  # fmt: skip
+        return page
+
+    def _table(
+        self, page: Any, row: int, headings: Iterable[Any], lines: Iterable[Iterable[Any]]
+    ) -> int:
+        """Write headings (with widths, where a column has not got its own) and lines of values.
+
+        Returns the row where the next table begins.
+        """
+        for column, heading in enumerate(headings):
+            text, width = (heading, 0) if isinstance(heading, str) else heading
+            page.write_string(row, column, text, self.head)
+            if width or column > 1:
+                page.set_column(column, column, width or 24)
+        for line in lines:
+            row += 1
+            for column, value in enumerate(line):
+                if isinstance(value, int) and abs(value) <= _LARGEST:
+                    page.write_number(row, column, value, self.fen)
+                else:
+                    page.write_string(row, column, str(value), self.text)
+        return row + 2
 
     def lines(self, distribution: Distribution) -> None:
         """Add the sheet of lines and, after it, their derivation."""
