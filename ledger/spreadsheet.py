@@ -33,6 +33,7 @@ from ledger.long_numbers import Given, LongNumbers
 from valuation import InputError
 from valuation.money import round_half_up
 from valuation.sharing import Distribution
+from valuation.simulation import Analysis
 from valuation.worksheet import UNITS, Apply, Figure, Node, Number, Step, Symbol, parse, recompute
 
 Target = str | os.PathLike[str] | BytesIO
@@ -68,11 +69,11 @@ _CLOSE = 1e-3
 _ROUNDING = re.compile(r"\b(?:round_half_up|floor)\(")
 
 
-def write_figure(figure: Figure, target: Target, analysis: Mapping[str, Any] | None = None) -> None:
+def write_figure(figure: Figure, target: Target, analysis: Analysis | None = None) -> None:
     """Write a figure as an XLSX workbook with live formulas to a path or a `BytesIO`.
 
-    `analysis` is the ``to_dict`` form of an analysis of the figure (`valuation.simulation`); its range,
-    sensitivity and breakeven become sheets of values, since no cell formula draws from a distribution.
+    The range, sensitivity and breakeven of an `analysis` become sheets of values, since no cell formula
+    draws from a distribution.
 
     Raises `InputError` (of `valuation`) where the figure's steps do not recompute, so that no cached value
     ever differs from its formula.
@@ -221,51 +222,51 @@ class _Workbook:
             return None
         return Given(f"{sheet}$E${row + 1}", decimals, None, value)
 
-    def analysis(self, analysis: Mapping[str, Any]) -> None:
+    def analysis(self, analysis: Analysis) -> None:
         """Add a sheet of values for each part of an analysis."""
-        if (found := analysis["range"]) is not None:
+        if (found := analysis.range) is not None:
             page = self._values_page("区间 Range")
             facts = (
-                ("随机种子 Seed", found["seed"]),
-                ("抽样次数 Draws", found["draws"]),
-                ("随机数发生器 Generator", found["generator"]),
-                ("评估值 Value", found["base_fen"]),
-                ("平均值 Mean", found["mean_fen"]),
-                ("标准差 Standard deviation", found["deviation_fen"]),
-                ("平均值的标准误差 Standard error of the mean", found["error_fen"]),
+                ("随机种子 Seed", found.seed),
+                ("抽样次数 Draws", found.draws),
+                ("随机数发生器 Generator", found.generator),
+                ("评估值 Value", found.base_fen),
+                ("平均值 Mean", found.mean_fen),
+                ("标准差 Standard deviation", found.deviation_fen),
+                ("平均值的标准误差 Standard error of the mean", found.error_fen),
             )
             row = self._table(page, 3, (("项目 Item", 44), ("值(分) Value, fen", 24)), facts)
-            percentiles = [(f"P{pct}", fen) for pct, fen in found["percentiles"]]
+            percentiles = [(f"P{pct}", fen) for pct, fen in found.percentiles]
             row = self._table(page, row, ("分位 Percentile", "值(分) Value, fen"), percentiles)
             columns = ("抽样次数 Draws", "平均值 Mean", "P5", "P50", "P95", "标准误差 Error")
             keys = ("draws", "mean_fen", "p5_fen", "p50_fen", "p95_fen", "error_fen")
-            checkpoints = [[point[key] for key in keys] for point in found["convergence"]]
+            checkpoints = [[getattr(point, key) for key in keys] for point in found.convergence]
             row = self._table(page, row, columns, checkpoints)
             bins = ("自(分) From, fen", "至(分) Until, fen", "次数 Count")
-            self._table(page, row, bins, found["histogram"])
-        if analysis["tornado"]:
+            self._table(page, row, bins, found.histogram)
+        if analysis.tornado:
             page = self._values_page("敏感性 Sensitivity")
             shown = ("at", "low", "high", "low_value_fen", "high_value_fen")
-            bars = [[f"{bar['zh']} / {bar['en']}", *(bar[key] for key in shown),
-                     abs(bar["high_value_fen"] - bar["low_value_fen"])]
-                    for bar in analysis["tornado"]]  # fmt: skip
+            bars = [[f"{bar.zh} / {bar.en}", *(getattr(bar, key) for key in shown),
+                     abs(bar.high_value_fen - bar.low_value_fen)]
+                    for bar in analysis.tornado]  # fmt: skip
             columns_wide = (
                 ("输入 Input", 44), ("位置 Path", 30), ("低 Low", 20), ("高 High", 20),
                 ("低时的值(分) Value at low, fen", 24), ("高时的值(分) Value at high, fen", 24),
                 ("差(分) Spread, fen", 24),
             )  # fmt: skip
             self._table(page, 3, columns_wide, bars)
-        if (found := analysis["breakeven"]) is not None:
+        if (even := analysis.breakeven) is not None:
             page = self._values_page("盈亏平衡 Breakeven")
             solved = (
-                ("输入 Input", f"{found['zh']} / {found['en']}"),
-                ("位置 Path", found["at"]),
-                ("目标值(分) Target, fen", found["target_fen"]),
-                ("求得的输入 Input found", found["found"]),
-                ("该输入下的值(分) Value there, fen", found["value_fen"]),
-                ("搜索下限 Searched from", found["low"]),
-                ("搜索上限 Searched to", found["high"]),
-                ("二分次数 Halvings", found["steps"]),
+                ("输入 Input", f"{even.zh} / {even.en}"),
+                ("位置 Path", even.at),
+                ("目标值(分) Target, fen", even.target_fen),
+                ("求得的输入 Input found", even.found),
+                ("该输入下的值(分) Value there, fen", even.value_fen),
+                ("搜索下限 Searched from", even.low),
+                ("搜索上限 Searched to", even.high),
+                ("二分次数 Halvings", even.steps),
             )
             self._table(page, 3, (("项目 Item", 44), ("值 Value", 44)), solved)
 
