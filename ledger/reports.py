@@ -2,8 +2,8 @@
 
 Both are the same pages (`paper/appraisal.typ`): PDF/A-3b, embedded font, Chinese first. They show what
 they are given and nothing else; what a report must disclose and was not given stands there as 未披露. The
-figure's JSON travels as the attachment `figure.json`, the document it was computed from as
-`document.json`, an analysis as `analysis-NAME.json`, so that the PDF alone is enough to compute it again.
+figure's JSON, which holds its inputs, travels as the attachment `figure.json`, an analysis as
+`analysis-NAME.json`, so that the PDF alone is enough to compute it again (`shuzheng value`).
 
 The same facts give the same bytes (of one version of typesetter, fonts and template). Texts of users are
 data: the template gets them as JSON, and never reads them as markup.
@@ -23,7 +23,7 @@ from ledger.errors import Invalid
 from ledger.papers import shown, typeset
 from ledger.proof.encoding import canonical, digest_text
 from valuation import InputError, methods
-from valuation.money import capitals, round_half_up, yuan
+from valuation.money import capitals, exact_text, round_half_up, yuan
 from valuation.simulation import DECIMALS, Analysis
 from valuation.worksheet import UNITS, Figure, Step, recompute
 
@@ -32,7 +32,12 @@ DISCLOSURES = (
     "basics_rights", "quality", "scene", "outlook", "sources", "experts", "method", "assumptions",
 )  # fmt: skip
 YUAN_PLACES, PLACES = 6, 10  # decimals shown of an amount between two fen, and of other numbers
-TEXT_MAX, CELL_MAX = 6_000, 400  # characters that the page shows of a text, and of a table's cell
+TEXT_MAX, REASON_MAX, CELL_MAX = (
+    6_000,
+    1_500,
+    400,
+)  # characters shown of a text, and in a table's cell
+EXACT_MAX = 24
 SYMBOL_RUN, CELL_RUN, FORMULA_RUN = 12, 16, 30  # a longer run of ASCII may break in its column
 _TAKEN_OVER = re.compile(r"m[0-9]+_")  # `reconcile` so renames the steps of what it weighs
 _MADE = datetime(2025, 1, 1, tzinfo=UTC)
@@ -47,7 +52,7 @@ def worksheet_report(figure: Figure, analysis: Analysis | None = None) -> bytes:
     recompute(figure)
     if analysis and analysis.figure != figure:
         raise InputError("analysis", "is that of another figure")
-    face = {**_face(figure, analysis is not None), "appraisal": None}
+    face = {**_face(figure), "appraisal": None}
     face["approaches"] = [_approach("", figure, analysis)]
     return _pdf(face, figure, {figure.method: analysis} if analysis else {}, _MADE)
 
@@ -89,7 +94,7 @@ def appraisal_report(
     inputs_digest : of all inputs, as the record has it; else that of the conclusion's document
     """
     found = dict(analyses or {})
-    face = _face(conclusion, bool(found))
+    face = _face(conclusion)
     if inputs_digest:
         face["inputs_digest"] = inputs_digest
     face["appraisal"] = {
@@ -161,14 +166,13 @@ def maker() -> str:
 # -- the facts of the page ---------------------------------------------------------------------
 
 
-def _face(figure: Figure, analysed: bool) -> dict[str, Any]:
+def _face(figure: Figure) -> dict[str, Any]:
     """What stands on top of the report, and how the figure is computed again."""
     methods_used = {figure.method: figure.version} | _methods_in(figure.document)
     amount = figure.unit == "fen"
     return {
         "amount": {"capitals": capitals(figure.value_fen), "yuan": _grouped(figure.value_fen)}
         if amount else None,
-        "analysed": analysed,
         "inputs_digest": digest_text(canonical(figure.document)) if figure.document else None,
         "maker": maker(),
         "method": _method(figure.method),
@@ -183,11 +187,12 @@ def _pdf(
     face: Mapping[str, Any], figure: Figure, analyses: Mapping[str, Analysis], at: datetime
 ) -> bytes:
     attached = {"figure.json": canonical(figure.to_dict()).decode()}
-    if figure.document:
-        attached["document.json"] = canonical(figure.document).decode()
+    analysed = []
     for name, analysis in sorted(analyses.items()):
-        attached[f"analysis-{name}.json"] = canonical(analysis.to_dict()).decode()
-    facts = {**face, "attached": [*attached]}
+        file = f"analysis-{name}.json"
+        attached[file] = canonical(analysis.to_dict()).decode()
+        analysed.append({"file": file, "method_id": analysis.figure.method})
+    facts = {**face, "analysed": analysed, "attached": [*attached]}
     inputs = {"face": json.dumps(facts, ensure_ascii=False, sort_keys=True)}
     return typeset(TEMPLATE, {**inputs, **{f"attached:{k}": v for k, v in attached.items()}}, at)
 
@@ -212,7 +217,7 @@ def _weights(figures: Mapping[str, Figure], conclusion: Figure) -> list[dict[str
         if figure is None:
             raise Invalid("The conclusion weighs a figure that the appraisal does not hold.")
         rows.append({
-            "method": _method(figure.method), "reason": shown(entry["reason"], TEXT_MAX),
+            "method": _method(figure.method), "reason": shown(entry["reason"], REASON_MAX),
             "value": _grouped(figure.value_fen), "weight": decimal(entry["weight"]),
         })  # fmt: skip
     return rows
@@ -238,6 +243,10 @@ def _approach(
 
 
 def _step(step: Step) -> dict[str, Any]:
+    """A line of a table; an input that is no decimal stands there exactly, too, where it is short."""
+    value, exact = quantity(step.to_dict()), exact_text(step.value)
+    if not step.formula and value.startswith("≈") and len(exact) < EXACT_MAX:
+        value = f"{exact} {value}"
     return {
         "formula": shown(step.formula, 2 * CELL_MAX, FORMULA_RUN),
         "label": _label(step),
@@ -245,7 +254,7 @@ def _step(step: Step) -> dict[str, Any]:
         "source": shown(step.source, CELL_MAX, CELL_RUN),
         "symbol": shown(step.symbol, run=SYMBOL_RUN),
         "unit": _unit(step),
-        "value": quantity(step.to_dict()),
+        "value": value,
     }
 
 

