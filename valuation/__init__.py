@@ -1,6 +1,6 @@
 """Pure valuation: numbers in, figures with their derivation out.
 
-The package uses the standard library only, reads no file, no clock and no network, and imports nothing
+The package uses the standard library and NumPy, reads no file, no clock and no network, and imports nothing
 of the rest of the house (design §2). Money is integer fen (1 fen = 1/100 CNY), every other number an
 exact `fractions.Fraction`; floats are refused as input, because 0.1 is not one tenth in them.
 
@@ -15,6 +15,7 @@ Which file answers what:
 `sharing`              revenue schemes: who gets which fen of an amount, and why
 `methods`              all of them by name, for documents in JSON
 `comparison`           why a value is not what it was: the effect of each input that changed
+`draws` `simulation`   range by Monte Carlo, sensitivity, breakeven: floats in `draws` alone
 =====================  =======================================================================
 """
 

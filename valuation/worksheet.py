@@ -128,6 +128,15 @@ def evaluate(formula: str, values: Mapping[str, Fraction]) -> Fraction:
     return _value(parse(formula), values)
 
 
+def apply(name: str, *args: Fraction) -> Fraction:
+    """Return the exact value of one operation or function, such as ``*`` or ``root``, over its arguments.
+
+    >>> apply("max", Fraction(1, 2), Fraction(2))
+    Fraction(2, 1)
+    """
+    return _bounded(_OPERATIONS[name](*args))
+
+
 def symbols(node: Node) -> Iterator[str]:
     """Yield the names of the steps that a tree refers to, from left to right."""
     if isinstance(node, Symbol):
@@ -542,8 +551,7 @@ def _value(node: Node, values: Mapping[str, Fraction]) -> Fraction:
                 "formula", f"refers to {node.name[:60]!r}, which no earlier step is called"
             )
         return values[node.name]
-    args = [_value(arg, values) for arg in node.args]
-    return _bounded(_OPERATIONS[node.name](*args))
+    return apply(node.name, *(_value(arg, values) for arg in node.args))
 
 
 def _divide(a: Fraction, b: Fraction) -> Fraction:
