@@ -1,5 +1,6 @@
 """The bare calculations, which need no home: a value with its derivation, an amount shared out."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from ledger.proof.encoding import canonical
 from ledger.reports import worksheet_report
 from ledger.spreadsheet import write_distribution, write_figure
 from valuation import methods, money, sharing, simulation
+from valuation.comparison import REASONS, compare
 from valuation.simulation import Analysis
 from valuation.worksheet import Figure
 from webapp.cli import main
 from webapp.cli.run import print_json, read_document, refusals
-from webapp.language import language
+from webapp.language import language, tr
 
 
 @main.command("value")
@@ -26,44 +28,57 @@ from webapp.language import language
 )
 @click.option(
     "--analysis", "analysis_path", type=click.Path(path_type=Path, dir_okay=False),
-    help="range, sensitivity, breakeven: what to compute",
+    help="range, sensitivity, breakeven: what to compute, or an analysis written with -o",
+)  # fmt: skip
+@click.option(
+    "--against", type=click.Path(path_type=Path, dir_okay=False),
+    help="explain the difference from this one: an earlier FILE, or a figure written with -o",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True)
 def value(
-    method: str, path: Path, output: Path | None, analysis_path: Path | None, as_json: bool
-) -> None:
+    method: str, path: Path, output: Path | None, analysis_path: Path | None, against: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Compute a value with its derivation; FILE: inputs, or what this command wrote. Needs no home."""
     with refusals(as_json):
-        document = _inputs(read_document(path), path)
-        if document.setdefault("method", method) != method:
-            raise Invalid(
-                "{path} is for the method {found}.", path=str(path), found=document["method"]
-            )
-        document.setdefault("version", methods.describe(method)["version"])
+        document = _document(method, path)
         analysis = None
         if analysis_path is not None:
             asked = read_document(analysis_path)
             analysis = simulation.analyse(document, asked.get("request", asked))
         figure = analysis.figure if analysis else methods.run(document)
-        whole = (analysis or figure).to_dict()
+        told = None if against is None else compare(_written(method, against), figure).to_dict()
         if output is not None:
             _hand_out(figure, analysis, output)
         if as_json:
-            print_json(whole)
+            print_json(told or (analysis or figure).to_dict())
+            return
+        if told is not None:
+            print_comparison(told)
         else:
             _print_steps(figure)
-            if analysis:
-                _print_analysis(analysis)
+        if analysis:
+            _print_analysis(analysis)
 
 
-def _inputs(read: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The document in a file: itself, or that of the figure or analysis which this command wrote."""
-    figure = read.get("figure", read)
-    if not isinstance(figure, dict) or "steps" not in figure:
-        return read
-    if not isinstance(figure.get("document"), dict):
-        raise Invalid("{path} holds a figure without its inputs.", path=str(path))
-    return dict(figure["document"])
+def _document(method: str, path: Path) -> dict[str, Any]:
+    """The inputs in a file: itself, or those of the figure or analysis which this command wrote."""
+    read = read_document(path)
+    read = read["figure"] if isinstance(read.get("figure"), dict) else read
+    if "steps" in read:
+        if not isinstance(read.get("document"), dict):
+            raise Invalid("{path} holds a figure without its inputs.", path=str(path))
+        read = read["document"]
+    if read.setdefault("method", method) != method:
+        raise Invalid("{path} is for the method {found}.", path=str(path), found=read["method"])
+    read.setdefault("version", methods.describe(method)["version"])
+    return read
+
+
+def _written(method: str, path: Path) -> Figure:
+    """The figure in a file as it was written, of whichever version; of inputs, the one they give."""
+    read = read_document(path)
+    return Figure.from_dict(read) if "steps" in read else methods.run(_document(method, path))
 
 
 def _hand_out(figure: Figure, analysis: Analysis | None, output: Path) -> None:
@@ -92,6 +107,38 @@ def _print_analysis(analysis: Analysis) -> None:
         even = analysis.breakeven
         label = even.zh if language() == "zh" else even.en
         click.echo(f"盈亏平衡 breakeven: {label} = {even.found} → {money.yuan(even.value_fen)}")
+
+
+def print_comparison(told: Mapping[str, Any]) -> None:
+    """A comparison (`Comparison.to_dict`) for a person: a line for each effect, and what they sum to."""
+    word = "zh" if language() == "zh" else "en"
+    if told["reason"]:
+        reason = REASONS[told["reason"]][word == "en"]
+        click.echo(tr("Not comparable step by step: {reason}.", reason=reason))
+    for effect in told["effects"]:
+        click.echo(
+            f"{money.yuan(effect['effect_fen']):>20}  {effect[word]}{_was_and_is(effect['changes'])}"
+        )
+    click.echo(
+        tr(
+            "{old} → {new} yuan, a difference of {difference}.", old=money.yuan(told["old_fen"]),
+            new=money.yuan(told["new_fen"]), difference=money.yuan(told["difference_fen"]),
+        )
+    )  # fmt: skip
+    if told["effects"]:
+        click.echo(told["order"][word])
+
+
+def _was_and_is(changes: list[dict[str, Any]]) -> str:
+    """What a single input was and is, where a line has room for it."""
+    if len(changes) != 1 or any(isinstance(changes[0][side], dict) for side in ("old", "new")):
+        return ""
+    is_money = changes[0]["unit"] == "fen"
+    was, now = (
+        "-" if value is None else money.yuan(value) if is_money else str(value)
+        for value in (changes[0]["old"], changes[0]["new"])
+    )
+    return f": {was} → {now}"
 
 
 def _print_steps(figure: Figure) -> None:
