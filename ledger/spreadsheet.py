@@ -416,7 +416,7 @@ def _excel(node: Node, cells: Mapping[str, str], long: LongNumbers | None = None
     match node.name:
         case "+" | "-" | "*" | "/":
             return f"({args[0]}{node.name}{args[1]})"
-        case "**":
+        case "**" | "power":
             return f"POWER({args[0]},{args[1]})"
         case "neg":
             return f"(0-{args[0]})"
