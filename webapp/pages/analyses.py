@@ -18,13 +18,7 @@ from webapp.pages.value import decimal
 from webapp.wording import spoken
 
 AROUND = "10%"
-NO_AMOUNT = (
-    "at",
-    "distribution",
-    "target",
-    "target_yuan",
-    "sigma",
-)  # even where the input is an amount
+NO_AMOUNT = ("at", "distribution", "target", "target_yuan", "sigma")  # even where the input is an amount
 MARKED = (5, 25, 50, 75, 95)  # percentiles drawn into the histogram; the table has all
 DISTRIBUTIONS = {
     "uniform": ("均匀分布", "uniform"), "triangular": ("三角分布", "triangular"),
@@ -102,9 +96,7 @@ def around(method: str, given: Given) -> None:
     n = 0
     for one in inputs.numbers(method, methods.describe(method)["fields"], given):
         try:
-            base = money.ratio(
-                (inputs.plain_amount if one.is_money else inputs.plain_ratio)(one.text)
-            )
+            base = money.ratio((inputs.plain_amount if one.is_money else inputs.plain_ratio)(one.text))
         except InputError:
             continue
         if not base:
@@ -150,9 +142,7 @@ def typed(method: str, asked: Any, unknown: list[str]) -> Given:
         unknown.append(at)
         return {}
     made = inputs.typed(at, described([]), asked, unknown)
-    for place in [
-        place for place, path in made.items() if place.endswith(".at") and path.endswith("_fen")
-    ]:
+    for place in [place for place, path in made.items() if place.endswith(".at") and path.endswith("_fen")]:
         start = place.removesuffix("at")
         for key in [key for key in made if key.startswith(start) and not key.endswith(NO_AMOUNT)]:
             if _is_ratio(made[key]):

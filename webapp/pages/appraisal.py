@@ -37,11 +37,7 @@ from webapp.pages.show import redirect
 from webapp.pages.value import decimal, person, standing
 
 CONCLUSION = "conclusion"
-COMPUTED = (
-    "documents",
-    "weights",
-    "analyses",
-)  # fields of the body that the form makes of its inputs
+COMPUTED = ("documents", "weights", "analyses")  # fields of the body that the form makes of its inputs
 # What each disclosure must say, as its field tells.
 DISCLOSED = {
     "basics_rights": "name, size, cycle and storage of the data; who holds which rights, for how long",
@@ -117,7 +113,6 @@ market:
 """,
 }
 WEIGHTS = {1: ("1",), 2: ("0.5", "0.5"), 3: ("0.2", "0.5", "0.3")}
-
 
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes."""
@@ -329,14 +324,10 @@ def _take_over(given: Given, faults: Faults) -> None:
     try:
         entries = read_text(given["documents"])
     except Unreadable as error:
-        faults["documents"] = [
-            tr("It cannot be read as YAML or JSON at line {line}.", line=error.line)
-        ]
+        faults["documents"] = [tr("It cannot be read as YAML or JSON at line {line}.", line=error.line)]
         return
     if not isinstance(entries, Mapping):
-        faults["documents"] = [
-            tr("It must name its entries: an approach and its inputs, for example.")
-        ]
+        faults["documents"] = [tr("It must name its entries: an approach and its inputs, for example.")]
         return
     whole = dict(entries) if "documents" in entries else {"documents": entries}
     made: Given = {}
@@ -349,9 +340,7 @@ def _take_over(given: Given, faults: Faults) -> None:
         made |= _typed_document(name, document, unknown)
     for row in whole.pop("weights", None) or []:
         if isinstance(row, Mapping) and row.get("method") in circulation.APPROACHES:
-            made |= {
-                f"weights.{row['method']}.{k}": str(row.get(k, "")) for k in ("weight", "reason")
-            }
+            made |= {f"weights.{row['method']}.{k}": str(row.get(k, "")) for k in ("weight", "reason")}
         else:
             unknown.append("weights")
     for name, request_ in (whole.pop("analyses", None) or {}).items():
@@ -400,9 +389,7 @@ def _page(
         if name.split(".")[0] in circulation.APPROACHES and name.split(".")[0] not in on
         or name.startswith(("analysis.", "weights.")) and name.split(".")[1] not in on
     }  # fmt: skip
-    kept |= {
-        f"{name}.version": given[f"{name}.version"] for name in on if given.get(f"{name}.version")
-    }
+    kept |= {f"{name}.version": given[f"{name}.version"] for name in on if given.get(f"{name}.version")}
     sections = [
         {
             **calculator.section(name, given, faults), "on": name in on,

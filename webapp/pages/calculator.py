@@ -26,11 +26,7 @@ from webapp.pages import analyses, inputs
 from webapp.pages.inputs import Faults, Given
 from webapp.pages.value import XLSX
 
-VALUED = (
-    "cost",
-    "income",
-    "market",
-)  # methods whose value is an amount, so that it can be analysed
+VALUED = ("cost", "income", "market")  # methods whose value is an amount, so that it can be analysed
 OFFERED = (*VALUED, "quality", "ahp")
 
 
@@ -167,10 +163,7 @@ def _xlsx(made: Computed, method: str) -> Any:
 def _json(made: Computed, method: str) -> Any:
     told = made.figure.to_dict() if made.analysis is None else made.analysis
     return send_file(
-        BytesIO(canonical(told)),
-        "application/json",
-        as_attachment=True,
-        download_name=f"{method}.json",
+        BytesIO(canonical(told)), "application/json", as_attachment=True, download_name=f"{method}.json"
     )
 
 

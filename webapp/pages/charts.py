@@ -251,11 +251,7 @@ def _box(
 
 
 def _line(
-    x: int | Fraction,
-    y: int | Fraction,
-    until_x: int | Fraction,
-    until_y: int | Fraction,
-    kind: str,
+    x: int | Fraction, y: int | Fraction, until_x: int | Fraction, until_y: int | Fraction, kind: str
 ) -> Markup:
     return Markup('<line x1="{}" y1="{}" x2="{}" y2="{}" class="{}"/>').format(
         _n(x), _n(y), _n(until_x), _n(until_y), kind
@@ -302,10 +298,7 @@ def _scale(
 ) -> list[Markup]:
     if low == high:
         return [_text(Fraction(left + right, 2), base + 14, say(low), "middle small")]
-    return [
-        _text(left, base + 14, say(low), "small"),
-        _text(right, base + 14, say(high), "end small"),
-    ]
+    return [_text(left, base + 14, say(low), "small"), _text(right, base + 14, say(high), "end small")]
 
 
 def _lanes(marks: Sequence[tuple[Fraction, str]]) -> list[int]:

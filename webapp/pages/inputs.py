@@ -309,9 +309,7 @@ def _read_one(
 def _out_of_bounds(exact: Fraction, bounds: str) -> str:
     least, above, most = bounds_of(bounds)
     if above is not None and exact <= above:
-        return tr(
-            "It is {value}, but must be more than {bound}.", value=decimal(exact), bound=above
-        )
+        return tr("It is {value}, but must be more than {bound}.", value=decimal(exact), bound=above)
     if least is not None and exact < least:
         return tr("It is {value}, but must be at least {bound}.", value=decimal(exact), bound=least)
     if most is not None and exact > most:
@@ -365,9 +363,7 @@ def typed(at: str, described: Described, entries: Any, unknown: list[str]) -> Gi
     known: set[str] = set()
     for one in described:
         place = f"{at}.{one['key']}"
-        keys = (
-            [f"{one['key']}_yuan", f"{one['key']}_fen"] if one["kind"] == "money" else [one["key"]]
-        )
+        keys = [f"{one['key']}_yuan", f"{one['key']}_fen"] if one["kind"] == "money" else [one["key"]]
         key = next((key for key in keys if key in entries), None)
         if key is None:
             continue

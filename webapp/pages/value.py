@@ -31,7 +31,6 @@ SIGNS = re.compile(r"\*\*|[*-]")
 CODE = re.compile(r"(?<![0-9A-Z])[0-9A-Z]{18}(?![0-9A-Z])")
 YUAN_PLACES, PLACES = 6, 10  # decimals shown of an amount between two fen, and of other numbers
 
-
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes."""
     app.jinja_env.filters |= {
@@ -94,9 +93,7 @@ def derived(steps: Sequence[Mapping[str, str]], at: str) -> list[dict[str, Any]]
         linked, put_in = [], []
         for n, part in enumerate(parts):
             known = n % 2 and part in values
-            linked.append(
-                Markup('<a href="#{}-{}">{}</a>').format(at, part, part) if known else escape(part)
-            )
+            linked.append(Markup('<a href="#{}-{}">{}</a>').format(at, part, part) if known else escape(part))
             put_in.append(_in_formula(values[part]) if known else SIGNS.sub(_sign, part))
         lone = step["formula"].strip() in values
         made.append({
