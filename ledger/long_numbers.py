@@ -14,6 +14,9 @@ sum, product    by limbs, with carries; a product is cut off behind the 28th dec
 quotient        a first quotient in doubles, then twice the rest over the divisor (Newton)
 power           products of the base with itself; a negative exponent is one over that
 root            a first root in doubles, then twice (x - s²) / (2·s)
+x^q             x^n · e^((q - n)·ln x), n the integer next to q when the sheet was made
+e^z             1 + w + w²/2! + … + w^8/8! with w = z / 2^12, then twelve times its square
+ln x            a first logarithm m in doubles, then m + 2·(x - e^m) / (x + e^m) (Halley)
 floor, round    limbs before the point, and the limbs behind it decide; 10^-10 beside a tie is the tie
 ==============  ================================================================================
 
@@ -25,13 +28,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
-from math import floor
+from math import factorial, floor, log
 from typing import Any
 
 from xlsxwriter.utility import xl_col_to_name
 
 from valuation.money import round_half_up
-from valuation.worksheet import Apply, Node, Number, Step, Symbol, parse
+from valuation.worksheet import Apply, Node, Number, Step, parse
 
 BASE = 10**7
 DIGITS = 7
@@ -40,6 +43,7 @@ LIMBS = 8
 NEAR_TIE = "0.0000000001"
 """This near to a tie is the tie: the limbs behind the point err by about 10^-14."""
 
+_HALVINGS, _TERMS = 12, 8
 _FIRST = 3  # the column of the highest limb
 _CARRIED = _FIRST + LIMBS + 1  # the column of the highest sum, its carry included
 _EXPONENTS = tuple(DIGITS * (WHOLE - 1 - k) for k in range(LIMBS))
@@ -124,15 +128,20 @@ class LongNumbers:
 
     def _made(self, node: Node) -> Long:
         if isinstance(node, Number):
-            return self._constant(str(node.value), node.value)
-        if isinstance(node, Symbol):
-            step = self.steps[node.name]
-            if step.formula:
-                return self.of(parse(step.formula))
-            return self._input(node.name, self.given[node.name], step.value)
+            return self._constant(str(node.value)[:40], node.value)
+        if isinstance(node, Apply):
+            return self._applied(node)
+        step = self.steps[node.name]
+        if step.formula:
+            return self.of(parse(step.formula))
+        return self._input(node.name, self.given[node.name], step.value)
+
+    def _applied(self, node: Apply) -> Long:
         name = node.name
         if name == "**":
             return self._power(node.args[0], _whole_number(node.args[1]))
+        if name == "power":
+            return self._real_power(node.args[0], self.of(node.args[1]))
         if name in ("floor", "round_half_up"):
             return self._rounded(name, self.of(node.args[0]))
         args = [self.of(arg) for arg in node.args]
@@ -297,6 +306,39 @@ class LongNumbers:
             a, b = self._power(base, lower), self._power(base, exponent - lower)
             self.known[key] = self._product(a, b)
         return self.known[key]
+
+    def _real_power(self, base: Node, exponent: Long) -> Long:
+        near = round(exponent.about)
+        power = self._power(base, near)
+        rest = self._sum([(1, exponent), (-1, self.of(Number(Fraction(near))))])
+        return self._product(power, self._exponential(self._product(rest, self._logarithm(base))))
+
+    def _logarithm(self, base: Node) -> Long:
+        key = ("ln", base, 0)
+        if key not in self.known:
+            x = self.of(base)
+            first = self._digits(f"≈ ln #{x.row + 1}", f"LN({x.about_at})", log(x.about))
+            e = self._exponential(first)
+            difference, total = self._sum([(1, x), (-1, e)]), self._sum([(1, x), (1, e)])
+            half = self._quotient(difference, total)
+            self.known[key] = self._sum([(1, first), (1, half), (1, half)])
+        return self.known[key]
+
+    def _exponential(self, z: Long) -> Long:
+        one = self.of(Number(Fraction(1)))
+        powers = [one, self._product(z, self.of(Number(Fraction(1, 2**_HALVINGS))))]
+        while len(powers) <= _TERMS:
+            powers.append(self._product(powers[-1], powers[1]))
+        parts = [self.of(Number(Fraction(1, factorial(n)))) for n in range(_TERMS + 1)]
+
+        def terms(k: int) -> tuple[list[str], int]:
+            pairs = [_products(k, a, b) for a, b in zip(powers, parts, strict=True)]
+            return [cell for cells, _ in pairs for cell in cells], sum(value for _, value in pairs)
+
+        made = self._carried(f"e^(#{z.row + 1} / 2^{_HALVINGS})", terms)
+        for _ in range(_HALVINGS):
+            made = self._product(made, made)
+        return made
 
     def _extreme(self, name: str, a: Long, b: Long) -> Long:
         difference = self._sum([(1, a), (-1, b)])

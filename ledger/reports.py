@@ -22,7 +22,8 @@ from typing import Any
 from ledger.errors import Invalid
 from ledger.papers import shown, typeset
 from ledger.proof.encoding import canonical, digest_text
-from valuation import InputError, methods
+from valuation import InputError
+from valuation.descriptions import DESCRIPTIONS
 from valuation.money import capitals, exact_text, round_half_up, yuan
 from valuation.simulation import DECIMALS, Analysis
 from valuation.worksheet import UNITS, Figure, Step, recompute
@@ -315,7 +316,7 @@ def _unit(step: Step) -> dict[str, str]:
 
 
 def _method(name: str) -> dict[str, str]:
-    described = methods.DESCRIPTIONS.get(name)
+    described = DESCRIPTIONS.get(name)
     return {"en": described.en, "zh": described.zh} if described else {"en": "", "zh": shown(name)}
 
 

@@ -56,7 +56,33 @@ class Draw:
         ]
         return document("cost", **{key: self.amount() for key in COSTS}, factors=factors)
 
-    def income(self, model: str = "", timing: str = "") -> dict[str, Any]:
+    def cost_by_item(self) -> dict[str, Any]:
+        made = self.cost()
+        given = made["inputs"]
+        lines = [{"name": f"l{k}", "amount_fen": self.amount(), "basis": "b"} for k in range(30)]
+        given["lines"] = {"direct": lines}
+        del given["direct_fen"]
+        only = {
+            "zh": "乙",
+            "en": "b",
+            "value": self.factor(),
+            "basis": "b",
+            "applies_to": ["direct"],
+        }
+        given["factors"].append(only)
+        return made
+
+    def cost_expert_9(self) -> dict[str, Any]:
+        pick, kinds = self.random.randrange, ("open", "public", "shared")
+        return document(
+            "cost_expert_9",
+            total_cost_fen=self.amount(), return_on_cost=self.ratio(), quality=self.ratio(),
+            transmission={key: self.factor() for key in kinds},
+            volumes={**{key: pick(1, 10**6) for key in kinds}, "total": 3 * 10**6},
+            monopoly={"system": pick(1, 10**6), "industry": 10**6 + 3}, risk=self.ratio(), basis="b",
+        )  # fmt: skip
+
+    def income(self, model: str = "", timing: str = "", stub: bool = False) -> dict[str, Any]:
         pick = self.random
         made = document(
             "income",
@@ -69,11 +95,14 @@ class Draw:
             periods=[],
         )  # fmt: skip
         given = made["inputs"]
+        if stub or pick.random() < 0.2:
+            given["first_period"] = pick.choice(["5/12", "0.3", "1/2"])
+            given["life"] = f"{pick.randrange(1, 60)}.{pick.randrange(100):02d}"
         given["periods"] = [self.period(given["model"]) for _ in range(pick.choice([1, 4, 10, 60]))]
         try:
             methods.run(made)
         except InputError:  # a rate of too many digits, or of 1 and more
-            return self.income(model, timing)
+            return self.income(model, timing, stub)
         return made
 
     def period(self, model: str) -> dict[str, Any]:
@@ -165,9 +194,13 @@ def test_every_method_recalculates_to_the_fen_in_libreoffice(tmp_path: Path) -> 
     """The golden documents, every model and timing of income, and many at random, in one workbook."""
     draw = Draw(20250301)
     documents = [case["document"] for case in GOLDEN["cases"]]
-    documents += [draw.income(model, timing) for model in MODELS for timing in TIMINGS]
-    for make in (draw.cost, draw.income, draw.market, draw.reconcile, draw.beside_a_tie):
-        documents += [make() for _ in range(25)]
+    kinds = [(model, timing) for model in MODELS for timing in TIMINGS]
+    documents += [draw.income(*kind, stub) for kind in kinds for stub in (False, True)]
+    for make in (
+        draw.cost, draw.cost_by_item, draw.cost_expert_9, draw.income, draw.market, draw.reconcile,
+        draw.beside_a_tie,
+    ):  # fmt: skip
+        documents += [make() for _ in range(20)]
     figures = [methods.run(one) for one in documents]
     assert {figure.method for figure in figures} == {*methods.METHODS}
     with _Workbook(tmp_path / "figures.xlsx") as book:
