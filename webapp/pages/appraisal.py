@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import yaml
-from flask import Flask, flash, render_template, request
+from flask import Flask, flash, request
 from flask_limiter import Limiter
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
@@ -18,7 +18,7 @@ from werkzeug.datastructures import MultiDict
 from ledger import appraisals
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
-from ledger.errors import Invalid, LedgerError, Missing, NotAuthenticated
+from ledger.errors import LedgerError, Missing, NotAuthenticated
 from ledger.registration import Registration
 from ledger.spreadsheet import write_figure
 from valuation import InputError, ValuationError, methods, money, reconciliation
@@ -34,10 +34,14 @@ from webapp.pages import analyses, calculator, charts, inputs, nouns
 from webapp.pages.calculator import Computed
 from webapp.pages.inputs import Faults, Given
 from webapp.pages.show import redirect
-from webapp.pages.value import decimal, person, standing
+from webapp.pages.value import decimal, person, sheet, standing
 
 CONCLUSION = "conclusion"
-COMPUTED = ("documents", "weights", "analyses")  # fields of the body that the form makes of its inputs
+COMPUTED = (
+    "documents",
+    "weights",
+    "analyses",
+)  # fields of the body that the form makes of its inputs
 # What each disclosure must say, as its field tells.
 DISCLOSED = {
     "basics_rights": "name, size, cycle and storage of the data; who holds which rights, for how long",
@@ -114,6 +118,7 @@ market:
 }
 WEIGHTS = {1: ("1",), 2: ("0.5", "0.5"), 3: ("0.2", "0.5", "0.3")}
 
+
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes."""
     nouns.EXTRA["appraisal"] = about_appraisal
@@ -186,7 +191,7 @@ def sheet_of(figure: Mapping[str, Any], name: str) -> Any:
     target = BytesIO()
     with calculating():
         write_figure(Figure.from_dict(figure), target)
-    return calculator.sheet(target, name)
+    return sheet(target, name)
 
 
 # -- the form ----------------------------------------------------------------------------------
@@ -324,10 +329,14 @@ def _take_over(given: Given, faults: Faults) -> None:
     try:
         entries = read_text(given["documents"])
     except Unreadable as error:
-        faults["documents"] = [tr("It cannot be read as YAML or JSON at line {line}.", line=error.line)]
+        faults["documents"] = [
+            tr("It cannot be read as YAML or JSON at line {line}.", line=error.line)
+        ]
         return
     if not isinstance(entries, Mapping):
-        faults["documents"] = [tr("It must name its entries: an approach and its inputs, for example.")]
+        faults["documents"] = [
+            tr("It must name its entries: an approach and its inputs, for example.")
+        ]
         return
     whole = dict(entries) if "documents" in entries else {"documents": entries}
     made: Given = {}
@@ -340,7 +349,9 @@ def _take_over(given: Given, faults: Faults) -> None:
         made |= _typed_document(name, document, unknown)
     for row in whole.pop("weights", None) or []:
         if isinstance(row, Mapping) and row.get("method") in circulation.APPROACHES:
-            made |= {f"weights.{row['method']}.{k}": str(row.get(k, "")) for k in ("weight", "reason")}
+            made |= {
+                f"weights.{row['method']}.{k}": str(row.get(k, "")) for k in ("weight", "reason")
+            }
         else:
             unknown.append("weights")
     for name, request_ in (whole.pop("analyses", None) or {}).items():
@@ -386,10 +397,12 @@ def _page(
     on = approaches_in(given)
     kept = {
         name: text for name, text in given.items()
-        if name.split(".")[0] in circulation.APPROACHES and name.split(".")[0] not in on
-        or name.startswith(("analysis.", "weights.")) and name.split(".")[1] not in on
+        if (name.split(".")[0] in circulation.APPROACHES and name.split(".")[0] not in on)
+        or (name.startswith(("analysis.", "weights.")) and name.split(".")[1] not in on)
     }  # fmt: skip
-    kept |= {f"{name}.version": given[f"{name}.version"] for name in on if given.get(f"{name}.version")}
+    kept |= {
+        f"{name}.version": given[f"{name}.version"] for name in on if given.get(f"{name}.version")
+    }
     sections = [
         {
             **calculator.section(name, given, faults), "on": name in on,
@@ -423,5 +436,5 @@ def values_picture(rows: list[tuple[str, int, str]], value_fen: int) -> Any:
         tr("Value by approach"),
         tr("{count} approaches; the conclusion is {value} yuan.", count=len(rows),
            value=analyses.say(value_fen)),
-        rows, analyses.say, value_fen,
+        rows, analyses.say, (tr("Conclusion"), value_fen),
     )  # fmt: skip
