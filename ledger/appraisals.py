@@ -25,9 +25,10 @@ from ledger.proof.encoding import canonical, digest_text
 from ledger.registration import Registration
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id, next_number
-from valuation import InputError, inputs, methods, reconciliation
+from valuation import InputError, inputs, methods, reconciliation, simulation
 from valuation.comparison import Comparison, compare
 from valuation.money import amount_fen
+from valuation.simulation import Analysis
 from valuation.worksheet import Figure
 
 APPROACHES = ("cost", "income", "market")
@@ -84,13 +85,15 @@ def draft(
     weights: Sequence[Mapping[str, str]],
     assumptions: Sequence[str],
     valid_until_on: date | None = None,
+    analyses: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Appraisal:
     """Compute and draft an appraisal; the same person's same draft again is the same appraisal.
 
     `documents` are the methods' inputs by approach (`valuation.methods`); `weights` names for each its
-    weight and the reason for it. It holds until `valid_until_on`, at most and without it a year after
-    the base day, and replaces the approved one of the same purpose. Raises Invalid naming all that is
-    missing, ValuationError for inputs that a method refuses.
+    weight and the reason for it. `analyses` asks, by approach, for a range, a sensitivity or a breakeven
+    (`valuation.simulation`). It holds until `valid_until_on`, at most and without it a year after the
+    base day, and replaces the approved one of the same purpose. Raises Invalid naming all that is missing,
+    ValuationError for inputs that a method refuses.
     """
     may(actor, "appraisal.draft")
     faults = Faults()
@@ -99,6 +102,9 @@ def draft(
     for name in documents:
         if name not in APPROACHES:
             faults.name_fault("unknown item {key}", at="documents", key=name)
+    for name in analyses or {}:
+        if name not in documents:
+            faults.name_fault("unknown item {key}", at="analyses", key=name)
     until = valid_until_on or years_after(base_on, 1)
     _name_days(faults, base_on, until, local_date(now))
     if not assumptions or len(assumptions) > ASSUMPTIONS_MAX:
@@ -122,7 +128,10 @@ def draft(
     lock(session, registration)  # of two drafts at once, the later one sees the other
     before = _approved(session, registration.id, purpose)
     facts: dict[str, Any] = {
-        "analyses": {},
+        "analyses": {
+            name: _analysed(name, figures[name], request)
+            for name, request in sorted((analyses or {}).items())
+        },
         "assumptions": list(assumptions),
         "base_on": base_on.isoformat(),
         "conclusion": conclusion.to_dict(),
@@ -234,15 +243,29 @@ def recomputed(body: Mapping[str, Any]) -> dict[str, Figure]:
     conclusion = figures[CONCLUSION] = _verified(CONCLUSION, body.get("conclusion"))
     assert conclusion.document is not None
     weighed = [one["document"] for one in conclusion.document["inputs"].get("figures", ())]
-    own = [figure.document for name, figure in figures.items() if name != CONCLUSION]
+    own = [figures[name].document for name in given]
     if sorted(map(canonical, weighed)) != sorted(map(canonical, own)):
         raise _differs(body, CONCLUSION)
     if conclusion.value_fen != body.get("value_fen"):
         raise _differs(body, "value_fen")
+    for name in sorted(inputs.mapping(body.get("analyses") or {}, "analyses", (), given)):
+        analysis_of(body, name)
     for column, derived in (("inputs_digest", inputs_digest), ("method_versions", method_versions)):
-        if body.get("edition") is not None and body.get(column) != derived(body):
+        if body.get(column) is not None and body[column] != derived(body):  # absent in old records
             raise _differs(body, column)
     return figures
+
+
+def analysis_of(body: Mapping[str, Any], name: str) -> Analysis:
+    """The analysis of one approach in an appraisal's record, computed again.
+
+    It is recorded without its figure, which stands among the figures. Raises InputError for what differs.
+    """
+    with _naming(f"analyses.{name}"):
+        found = inputs.mapping(
+            body["analyses"][name], "", ("request", "range", "tornado", "breakeven")
+        )
+        return simulation.verify({**found, "figure": body["figures"][name]})
 
 
 def inputs_digest(body: Mapping[str, Any]) -> str:
@@ -251,7 +274,9 @@ def inputs_digest(body: Mapping[str, Any]) -> str:
     return digest_text(
         canonical(
             {
-                "analyses": {name: one["request"] for name, one in body["analyses"].items()},
+                "analyses": {
+                    name: one["request"] for name, one in (body["analyses"] or {}).items()
+                },
                 "documents": {name: one["document"] for name, one in body["figures"].items()},
                 "weights": [
                     {
@@ -345,6 +370,14 @@ def _figure(name: str, document: Mapping[str, Any]) -> Figure:
     """The figure of one approach; what is wrong with its inputs is named with the approach."""
     with _naming(name):
         return methods.METHODS[name](document)
+
+
+def _analysed(name: str, figure: Figure, request: Mapping[str, Any]) -> dict[str, Any]:
+    """What is recorded of an analysis: all of it but its figure, which is recorded already."""
+    assert figure.document is not None
+    with _naming(f"analyses.{name}"):
+        made = simulation.analyse(figure.document, request).to_dict()
+    return {key: value for key, value in made.items() if key != "figure"}
 
 
 def _verified(name: str, figure: Any) -> Figure:
