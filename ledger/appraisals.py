@@ -228,32 +228,40 @@ def withdraw(
 
 def recompute(appraisal: Appraisal) -> int:
     """How many steps agree when everything is computed once more from its inputs (`recomputed`)."""
-    return sum(len(figure.steps) for figure in recomputed(appraisal.body()).values())
+    found = recomputed(appraisal.body())
+    return sum(len(part.steps) for _, part in found if isinstance(part, Figure))
 
 
-def recomputed(body: Mapping[str, Any]) -> dict[str, Figure]:
-    """The figures of an appraisal's record by name, the conclusion last, once all of it recomputes.
+def recomputed(body: object) -> Iterator[tuple[str, Figure | Analysis | str]]:
+    """Compute an appraisal's record once more; yields each part by name as soon as it agrees.
 
-    Needs the record's body alone. Every step of every figure is computed again, the conclusion is that of
-    these figures, and the value, the digest of the inputs and the versions of the methods are theirs.
-    Raises InputError naming the figure and the step, or ProofFailed naming the column, that differs first.
+    Needs the record's body alone, which may be anybody's. Every step of every figure is computed again, the
+    conclusion is that of these figures, and the value, the analyses, the digest of the inputs and the
+    versions of the methods are theirs. Raises InputError naming the figure and the step, or ProofFailed
+    naming the column, that differs first.
     """
-    given = inputs.mapping(body.get("figures"), "figures", (), APPROACHES)
-    figures = {name: _verified(name, given[name]) for name in sorted(given)}
-    conclusion = figures[CONCLUSION] = _verified(CONCLUSION, body.get("conclusion"))
+    known = inputs.mapping(body, "", ("figures", "conclusion"), Appraisal.__table__.columns.keys())
+    given = inputs.mapping(known["figures"], "figures", (), APPROACHES)
+    figures: dict[str, Figure] = {}
+    for name in sorted(given):
+        figures[name] = _verified(name, given[name])
+        yield name, figures[name]
+    conclusion = _verified(CONCLUSION, known["conclusion"])
     assert conclusion.document is not None
-    weighed = [one["document"] for one in conclusion.document["inputs"].get("figures", ())]
-    own = [figures[name].document for name in given]
-    if sorted(map(canonical, weighed)) != sorted(map(canonical, own)):
-        raise _differs(body, CONCLUSION)
-    if conclusion.value_fen != body.get("value_fen"):
-        raise _differs(body, "value_fen")
-    for name in sorted(inputs.mapping(body.get("analyses") or {}, "analyses", (), given)):
-        analysis_of(body, name)
+    weighed = conclusion.document["inputs"].get("figures", ())
+    documents = [canonical(figure.document) for figure in figures.values()]
+    if sorted(canonical(one["document"]) for one in weighed) != sorted(documents) or not figures:
+        raise _differs(known, CONCLUSION)
+    if conclusion.value_fen != known.get("value_fen"):
+        raise _differs(known, "value_fen")
+    yield CONCLUSION, conclusion
+    for name in sorted(inputs.mapping(known.get("analyses") or {}, "analyses", (), given)):
+        yield f"analyses.{name}", analysis_of(known, name)
     for column, derived in (("inputs_digest", inputs_digest), ("method_versions", method_versions)):
-        if body.get(column) is not None and body[column] != derived(body):  # absent in old records
-            raise _differs(body, column)
-    return figures
+        if known.get(column) is not None:  # absent in old records
+            if known[column] != derived(known):
+                raise _differs(known, column)
+            yield column, str(known[column])
 
 
 def analysis_of(body: Mapping[str, Any], name: str) -> Analysis:
