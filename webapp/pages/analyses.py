@@ -46,7 +46,8 @@ def described(paths: list[tuple[str, str]]) -> list[dict[str, Any]]:
     cut = ["normal", "lognormal"]
     drawn = [
         at,
-        _field("distribution", "choice", "分布", "distribution", choices=list(draws.DISTRIBUTIONS)),
+        _field("distribution", "choice", "分布", "distribution", choices=list(draws.DISTRIBUTIONS),
+               offered=[(name, spoken(*DISTRIBUTIONS[name])) for name in draws.DISTRIBUTIONS]),
         _field("mean", "ratio", "均值", "mean", only=["normal"]),
         _field("deviation", "ratio", "标准差", "standard deviation", only=["normal"], bounds="> 0"),
         _field("median", "ratio", "中位数", "median", only=["lognormal"], bounds="> 0"),

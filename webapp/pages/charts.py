@@ -200,7 +200,11 @@ def lines(
 
 
 def amounts(
-    title: str, tells: str, rows: Sequence[tuple[str, int, str]], say: Say, whole: tuple[str, int] | None = None,
+    title: str,
+    tells: str,
+    rows: Sequence[tuple[str, int, str]],
+    say: Say,
+    whole: tuple[str, int] | None = None,
 ) -> Markup:
     """Amounts as bars from zero (label, fen, note), and a line where the `whole` (name, fen) lies."""
     values = [0, *(fen for _, fen, _ in rows), *([] if whole is None else [whole[1]])]
@@ -211,8 +215,8 @@ def amounts(
     for label, fen, note in rows:
         y += LINE + 1
         told = f"{say(fen)}{' · ' if note else ''}{note}"
-        parts.append(_text(EDGE, y, _cut(label, WIDTH - 2 * EDGE - _width(told) - 8)))
-        parts.append(_text(WIDTH - EDGE, y, told, "end"))
+        name = _cut(label, WIDTH - 2 * EDGE - _width(told) - 8)  # on the left, clear of the mark
+        parts.append(_text(EDGE, y, f"{name} {told}"))
         x = _at(fen, low, high, left, right) if low < high else zero
         y += 4
         tone = "bad" if fen < 0 else "good"
