@@ -25,9 +25,10 @@ from ledger.proof.encoding import canonical, digest_text
 from ledger.registration import Registration
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id, next_number
-from valuation import InputError, inputs, methods, reconciliation
+from valuation import InputError, inputs, methods, reconciliation, simulation
 from valuation.comparison import Comparison, compare
 from valuation.money import amount_fen
+from valuation.simulation import Analysis
 from valuation.worksheet import Figure
 
 APPROACHES = ("cost", "income", "market")
@@ -84,13 +85,15 @@ def draft(
     weights: Sequence[Mapping[str, str]],
     assumptions: Sequence[str],
     valid_until_on: date | None = None,
+    analyses: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Appraisal:
     """Compute and draft an appraisal; the same person's same draft again is the same appraisal.
 
     `documents` are the methods' inputs by approach (`valuation.methods`); `weights` names for each its
-    weight and the reason for it. It holds until `valid_until_on`, at most and without it a year after
-    the base day, and replaces the approved one of the same purpose. Raises Invalid naming all that is
-    missing, ValuationError for inputs that a method refuses.
+    weight and the reason for it. `analyses` asks, by approach, for a range, a sensitivity or a breakeven
+    (`valuation.simulation`). It holds until `valid_until_on`, at most and without it a year after the
+    base day, and replaces the approved one of the same purpose. Raises Invalid naming all that is missing,
+    ValuationError for inputs that a method refuses.
     """
     may(actor, "appraisal.draft")
     faults = Faults()
@@ -99,6 +102,9 @@ def draft(
     for name in documents:
         if name not in APPROACHES:
             faults.name_fault("unknown item {key}", at="documents", key=name)
+    for name in analyses or {}:
+        if name not in documents:
+            faults.name_fault("unknown item {key}", at="analyses", key=name)
     until = valid_until_on or years_after(base_on, 1)
     _name_days(faults, base_on, until, local_date(now))
     if not assumptions or len(assumptions) > ASSUMPTIONS_MAX:
@@ -122,7 +128,10 @@ def draft(
     lock(session, registration)  # of two drafts at once, the later one sees the other
     before = _approved(session, registration.id, purpose)
     facts: dict[str, Any] = {
-        "analyses": {},
+        "analyses": {
+            name: _analysed(name, figures[name], request)
+            for name, request in sorted((analyses or {}).items())
+        },
         "assumptions": list(assumptions),
         "base_on": base_on.isoformat(),
         "conclusion": conclusion.to_dict(),
@@ -219,30 +228,52 @@ def withdraw(
 
 def recompute(appraisal: Appraisal) -> int:
     """How many steps agree when everything is computed once more from its inputs (`recomputed`)."""
-    return sum(len(figure.steps) for figure in recomputed(appraisal.body()).values())
+    found = recomputed(appraisal.body())
+    return sum(len(part.steps) for _, part in found if isinstance(part, Figure))
 
 
-def recomputed(body: Mapping[str, Any]) -> dict[str, Figure]:
-    """The figures of an appraisal's record by name, the conclusion last, once all of it recomputes.
+def recomputed(body: object) -> Iterator[tuple[str, Figure | Analysis | str]]:
+    """Compute an appraisal's record once more; yields each part by name as soon as it agrees.
 
-    Needs the record's body alone. Every step of every figure is computed again, the conclusion is that of
-    these figures, and the value, the digest of the inputs and the versions of the methods are theirs.
-    Raises InputError naming the figure and the step, or ProofFailed naming the column, that differs first.
+    Needs the record's body alone, which may be anybody's. Every step of every figure is computed again, the
+    conclusion is that of these figures, and the value, the analyses, the digest of the inputs and the
+    versions of the methods are theirs. Raises InputError naming the figure and the step, or ProofFailed
+    naming the column, that differs first.
     """
-    given = inputs.mapping(body.get("figures"), "figures", (), APPROACHES)
-    figures = {name: _verified(name, given[name]) for name in sorted(given)}
-    conclusion = figures[CONCLUSION] = _verified(CONCLUSION, body.get("conclusion"))
+    known = inputs.mapping(body, "", ("figures", "conclusion"), Appraisal.__table__.columns.keys())
+    given = inputs.mapping(known["figures"], "figures", (), APPROACHES)
+    figures: dict[str, Figure] = {}
+    for name in sorted(given):
+        figures[name] = _verified(name, given[name])
+        yield name, figures[name]
+    conclusion = _verified(CONCLUSION, known["conclusion"])
     assert conclusion.document is not None
-    weighed = [one["document"] for one in conclusion.document["inputs"].get("figures", ())]
-    own = [figure.document for name, figure in figures.items() if name != CONCLUSION]
-    if sorted(map(canonical, weighed)) != sorted(map(canonical, own)):
-        raise _differs(body, CONCLUSION)
-    if conclusion.value_fen != body.get("value_fen"):
-        raise _differs(body, "value_fen")
+    weighed = conclusion.document["inputs"].get("figures", ())
+    documents = [canonical(figure.document) for figure in figures.values()]
+    if sorted(canonical(one["document"]) for one in weighed) != sorted(documents) or not figures:
+        raise _differs(known, CONCLUSION)
+    if conclusion.value_fen != known.get("value_fen"):
+        raise _differs(known, "value_fen")
+    yield CONCLUSION, conclusion
+    for name in sorted(inputs.mapping(known.get("analyses") or {}, "analyses", (), given)):
+        yield f"analyses.{name}", analysis_of(known, name)
     for column, derived in (("inputs_digest", inputs_digest), ("method_versions", method_versions)):
-        if body.get("edition") is not None and body.get(column) != derived(body):
-            raise _differs(body, column)
-    return figures
+        if known.get(column) is not None:  # absent in old records
+            if known[column] != derived(known):
+                raise _differs(known, column)
+            yield column, str(known[column])
+
+
+def analysis_of(body: Mapping[str, Any], name: str) -> Analysis:
+    """The analysis of one approach in an appraisal's record, computed again.
+
+    It is recorded without its figure, which stands among the figures. Raises InputError for what differs.
+    """
+    with _naming(f"analyses.{name}"):
+        found = inputs.mapping(
+            body["analyses"][name], "", ("request", "range", "tornado", "breakeven")
+        )
+        return simulation.verify({**found, "figure": body["figures"][name]})
 
 
 def inputs_digest(body: Mapping[str, Any]) -> str:
@@ -251,7 +282,9 @@ def inputs_digest(body: Mapping[str, Any]) -> str:
     return digest_text(
         canonical(
             {
-                "analyses": {name: one["request"] for name, one in body["analyses"].items()},
+                "analyses": {
+                    name: one["request"] for name, one in (body["analyses"] or {}).items()
+                },
                 "documents": {name: one["document"] for name, one in body["figures"].items()},
                 "weights": [
                     {
@@ -345,6 +378,14 @@ def _figure(name: str, document: Mapping[str, Any]) -> Figure:
     """The figure of one approach; what is wrong with its inputs is named with the approach."""
     with _naming(name):
         return methods.METHODS[name](document)
+
+
+def _analysed(name: str, figure: Figure, request: Mapping[str, Any]) -> dict[str, Any]:
+    """What is recorded of an analysis: all of it but its figure, which is recorded already."""
+    assert figure.document is not None
+    with _naming(f"analyses.{name}"):
+        made = simulation.analyse(figure.document, request).to_dict()
+    return {key: value for key, value in made.items() if key != "figure"}
 
 
 def _verified(name: str, figure: Any) -> Figure:

@@ -88,6 +88,8 @@ class AppraisalBody(Body):
     documents = document("Inputs of the approaches (YAML)",
                          hint="cost, income, market: each with method, version, inputs")  # fmt: skip
     weights = rows("Weights", WeightBody)
+    analyses = document("Range, sensitivity, breakeven (YAML)", required=False,
+                        hint="by approach: cost, income, market")  # fmt: skip
     disclosures = group("What the report discloses", Disclosures)
     assumptions = texts(
         "Assumptions", most=TEXT_MAX, hint="one a line, each a statement of its own"
@@ -256,7 +258,8 @@ class ComparisonAnswer(Schema):
 
 
 @question("appraisal.read", "/appraisals/<appraisal_number>/comparison",
-          "Comparison with the edition before", name="appraisal.compare", answer=ComparisonAnswer)  # fmt: skip
+          "Comparison with the edition before", name="appraisal.compare",
+          answer=ComparisonAnswer)  # fmt: skip
 def compare_appraisal(
     _desk: Desk, session: Session, _actor: Actor, found: Appraisal
 ) -> dict[str, Any]:

@@ -18,7 +18,13 @@ from webapp.pages.value import decimal
 from webapp.wording import spoken
 
 AROUND = "10%"
-NO_AMOUNT = ("at", "distribution", "target", "target_yuan", "sigma")  # even where the input is an amount
+NO_AMOUNT = (
+    "at",
+    "distribution",
+    "target",
+    "target_yuan",
+    "sigma",
+)  # even where the input is an amount
 MARKED = (5, 25, 50, 75, 95)  # percentiles drawn into the histogram; the table has all
 DISTRIBUTIONS = {
     "uniform": ("均匀分布", "uniform"), "triangular": ("三角分布", "triangular"),
@@ -40,7 +46,8 @@ def described(paths: list[tuple[str, str]]) -> list[dict[str, Any]]:
     cut = ["normal", "lognormal"]
     drawn = [
         at,
-        _field("distribution", "choice", "分布", "distribution", choices=list(draws.DISTRIBUTIONS)),
+        _field("distribution", "choice", "分布", "distribution", choices=list(draws.DISTRIBUTIONS),
+               offered=[(name, spoken(*DISTRIBUTIONS[name])) for name in draws.DISTRIBUTIONS]),
         _field("mean", "ratio", "均值", "mean", only=["normal"]),
         _field("deviation", "ratio", "标准差", "standard deviation", only=["normal"], bounds="> 0"),
         _field("median", "ratio", "中位数", "median", only=["lognormal"], bounds="> 0"),
@@ -76,7 +83,8 @@ def paths_of(method: str, given: Mapping[str, str]) -> list[tuple[str, str]]:
         head, bracket, rest = one.path.partition("[")
         if bracket:
             star = f"{head}[*]{rest.partition(']')[2]}"
-            label = f"{one.label.partition(' › ')[0].rpartition(' ')[0]} ({tr('all')}) › {one.label.partition(' › ')[2]}"
+            row, _, inner = one.label.partition(" › ")
+            label = f"{row.rpartition(' ')[0]} ({tr('all')}) › {inner}"
             together[star] = (label, together.get(star, ("", 0))[1] + 1)
     return [
         *((star, label) for star, (label, count) in together.items() if count > 1),
@@ -96,7 +104,9 @@ def around(method: str, given: Given) -> None:
     n = 0
     for one in inputs.numbers(method, methods.describe(method)["fields"], given):
         try:
-            base = money.ratio((inputs.plain_amount if one.is_money else inputs.plain_ratio)(one.text))
+            base = money.ratio(
+                (inputs.plain_amount if one.is_money else inputs.plain_ratio)(one.text)
+            )
         except InputError:
             continue
         if not base:
@@ -128,10 +138,7 @@ def request(method: str, given: Given, faults: Faults) -> dict[str, Any]:
             }  # fmt: skip
     if "breakeven" in made and "target_yuan" in made["breakeven"]:
         target = made["breakeven"].pop("target_yuan")
-        try:
-            made["breakeven"]["target_fen"] = money.fen(target)
-        except InputError:
-            pass  # entered at its place already
+        made["breakeven"]["target_fen"] = money.fen(target)
     return made
 
 
@@ -142,7 +149,9 @@ def typed(method: str, asked: Any, unknown: list[str]) -> Given:
         unknown.append(at)
         return {}
     made = inputs.typed(at, described([]), asked, unknown)
-    for place in [place for place, path in made.items() if place.endswith(".at") and path.endswith("_fen")]:
+    for place in [
+        place for place, path in made.items() if place.endswith(".at") and path.endswith("_fen")
+    ]:
         start = place.removesuffix("at")
         for key in [key for key in made if key.startswith(start) and not key.endswith(NO_AMOUNT)]:
             if _is_ratio(made[key]):

@@ -5,12 +5,13 @@ itself; "compute" shows what would be drafted and records nothing, "draft" recor
 """
 
 from collections.abc import Mapping
+from fractions import Fraction
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
 import yaml
-from flask import Flask, flash, render_template, request
+from flask import Flask, current_app, flash, request, url_for
 from flask_limiter import Limiter
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
@@ -18,10 +19,10 @@ from werkzeug.datastructures import MultiDict
 from ledger import appraisals
 from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
-from ledger.errors import Invalid, LedgerError, Missing, NotAuthenticated
+from ledger.errors import LedgerError, Missing, NotAuthenticated
 from ledger.registration import Registration
 from ledger.spreadsheet import write_figure
-from valuation import InputError, ValuationError, methods, money, reconciliation
+from valuation import InputError, ValuationError, comparison, methods, money, reconciliation
 from valuation.worksheet import Figure
 from webapp import door
 from webapp.deeds import calculating
@@ -34,10 +35,17 @@ from webapp.pages import analyses, calculator, charts, inputs, nouns
 from webapp.pages.calculator import Computed
 from webapp.pages.inputs import Faults, Given
 from webapp.pages.show import redirect
-from webapp.pages.value import decimal, person, standing
+from webapp.pages.value import decimal, person, sheet, standing
+from webapp.wording import spoken
 
 CONCLUSION = "conclusion"
-COMPUTED = ("documents", "weights", "analyses")  # fields of the body that the form makes of its inputs
+REPORT = "appraisal_report"  # the endpoint of the PDF report, where the site has it
+CHANGES_SHOWN = 5  # of inputs that changed together
+COMPUTED = (
+    "documents",
+    "weights",
+    "analyses",
+)  # fields of the body that the form makes of its inputs
 # What each disclosure must say, as its field tells.
 DISCLOSED = {
     "basics_rights": "name, size, cycle and storage of the data; who holds which rights, for how long",
@@ -114,6 +122,7 @@ market:
 }
 WEIGHTS = {1: ("1",), 2: ("0.5", "0.5"), 3: ("0.2", "0.5", "0.3")}
 
+
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes."""
     nouns.EXTRA["appraisal"] = about_appraisal
@@ -133,14 +142,15 @@ def about_appraisal(session: Session, row: Appraisal) -> dict[str, Any]:
         }
         for name, figure in row.figures.items()
     ]  # fmt: skip
-    told = getattr(row, "analyses", None) or {}
+    told = row.analyses or {}
     return {
         **standing(session, row),
         "analyses": [
-            analyses.told(told[one["name"]], tr(one["title"])) for one in approaches
-            if one["name"] in told
+            analyses.told({**told[one["name"]], "figure": one["figure"]}, tr(one["title"]))
+            for one in approaches if one["name"] in told
         ],
         "approaches": approaches,
+        "compared": _compared(session, row),
         "picture": values_picture(
             [(tr(one["title"]), int(one["figure"]["value"]),
               tr("weight {weight}", weight=decimal(one["weight"]))) for one in approaches],
@@ -150,12 +160,64 @@ def about_appraisal(session: Session, row: Appraisal) -> dict[str, Any]:
             (title, row.disclosures.get(name, ""))
             for name, title in circulation.DISCLOSURES.items()
         ],
+        "export": url_for("api.appraisal_export", appraisal_number=row.number),
+        "report": url_for(REPORT, appraisal_number=row.number)
+        if REPORT in current_app.view_functions else None,
         "expired": local_date(door.the_desk().now).isoformat() > row.valid_until_on,
         "maker": person(session, row.maker_id),
         "recomputed": _recomputed(row) if request.args.get("recompute") else None,
         "registration": session.get_one(Registration, row.registration_id),
         "reviewer": person(session, row.reviewer_id),
     }  # fmt: skip
+
+
+def _compared(session: Session, row: Appraisal) -> dict[str, Any] | None:
+    """How the value of the edition before became this one, for the eye; None for a first edition."""
+    if row.replaces_id is None:
+        return None
+    before = session.get_one(Appraisal, row.replaces_id)
+    address = nouns.page_of("appraisal", before.number)
+    try:
+        made = appraisals.compared(session, row)
+    except ValuationError as error:  # what was recorded does not recompute: the page still shows it
+        return {
+            "address": address, "before": before.number, "old_fen": before.value_fen,
+            "new_fen": row.value_fen, "difference_fen": row.value_fen - before.value_fen,
+            "reason": str(error),
+        }  # fmt: skip
+    assert made is not None
+    reason = spoken(*comparison.REASONS[made.reason]) if made.reason else ""
+    effects = [
+        {**one.to_dict(), "changes": [
+            {"new": _changed(change.new, change.unit), "old": _changed(change.old, change.unit)}
+            for change in one.changes[:CHANGES_SHOWN]
+        ]} for one in made.effects
+    ]  # fmt: skip
+    rows = [(spoken(one.zh, one.en), one.effect_fen, "") for one in made.effects]
+    return {
+        **made.to_dict(), "address": address, "before": before.number,
+        "effects": effects, "reason": reason, "picture": rows and charts.amounts(
+            tr("Effects of what changed"),
+            tr("{count} changes move the value by {difference} yuan.", count=len(rows),
+               difference=analyses.say(made.difference_fen)),
+            rows, analyses.say,
+        ),
+        "steps": [pair.to_dict() for pair in made.steps if pair.old != pair.new],
+    }  # fmt: skip
+
+
+def _changed(value: Any, unit: str) -> str:
+    """An input of one edition: an amount in yuan, a number, or "–" where it was not there."""
+    if value is None:
+        return "–"
+    if isinstance(value, Mapping | list):
+        return tr("entry")
+    if unit == "fen":
+        return f"{decimal(Fraction(value, 100), 2)} {tr('yuan')}"
+    try:
+        return decimal(money.ratio(value))
+    except InputError:
+        return str(value)
 
 
 def _recomputed(row: Appraisal) -> dict[str, Any]:
@@ -186,7 +248,7 @@ def sheet_of(figure: Mapping[str, Any], name: str) -> Any:
     target = BytesIO()
     with calculating():
         write_figure(Figure.from_dict(figure), target)
-    return calculator.sheet(target, name)
+    return sheet(target, name)
 
 
 # -- the form ----------------------------------------------------------------------------------
@@ -324,10 +386,14 @@ def _take_over(given: Given, faults: Faults) -> None:
     try:
         entries = read_text(given["documents"])
     except Unreadable as error:
-        faults["documents"] = [tr("It cannot be read as YAML or JSON at line {line}.", line=error.line)]
+        faults["documents"] = [
+            tr("It cannot be read as YAML or JSON at line {line}.", line=error.line)
+        ]
         return
     if not isinstance(entries, Mapping):
-        faults["documents"] = [tr("It must name its entries: an approach and its inputs, for example.")]
+        faults["documents"] = [
+            tr("It must name its entries: an approach and its inputs, for example.")
+        ]
         return
     whole = dict(entries) if "documents" in entries else {"documents": entries}
     made: Given = {}
@@ -340,7 +406,9 @@ def _take_over(given: Given, faults: Faults) -> None:
         made |= _typed_document(name, document, unknown)
     for row in whole.pop("weights", None) or []:
         if isinstance(row, Mapping) and row.get("method") in circulation.APPROACHES:
-            made |= {f"weights.{row['method']}.{k}": str(row.get(k, "")) for k in ("weight", "reason")}
+            made |= {
+                f"weights.{row['method']}.{k}": str(row.get(k, "")) for k in ("weight", "reason")
+            }
         else:
             unknown.append("weights")
     for name, request_ in (whole.pop("analyses", None) or {}).items():
@@ -386,10 +454,12 @@ def _page(
     on = approaches_in(given)
     kept = {
         name: text for name, text in given.items()
-        if name.split(".")[0] in circulation.APPROACHES and name.split(".")[0] not in on
-        or name.startswith(("analysis.", "weights.")) and name.split(".")[1] not in on
+        if (name.split(".")[0] in circulation.APPROACHES and name.split(".")[0] not in on)
+        or (name.startswith(("analysis.", "weights.")) and name.split(".")[1] not in on)
     }  # fmt: skip
-    kept |= {f"{name}.version": given[f"{name}.version"] for name in on if given.get(f"{name}.version")}
+    kept |= {
+        f"{name}.version": given[f"{name}.version"] for name in on if given.get(f"{name}.version")
+    }
     sections = [
         {
             **calculator.section(name, given, faults), "on": name in on,
@@ -423,5 +493,5 @@ def values_picture(rows: list[tuple[str, int, str]], value_fen: int) -> Any:
         tr("Value by approach"),
         tr("{count} approaches; the conclusion is {value} yuan.", count=len(rows),
            value=analyses.say(value_fen)),
-        rows, analyses.say, value_fen,
+        rows, analyses.say, (tr("Conclusion"), value_fen),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Values computed from a form, with nothing kept: the pages of the calculator, and what an appraisal's form shares.
+"""Values computed from a form, with nothing kept; an appraisal's form shares what is here.
 
 GET  /value/income                the form of a method
 POST /value/income  do=compute    the figure with its steps; do=xlsx, do=json hand it out as a file
@@ -21,12 +21,15 @@ from ledger.spreadsheet import write_figure
 from valuation import InputError, ValuationError, methods, simulation
 from valuation.worksheet import Figure
 from webapp import door
-from webapp.language import tr
 from webapp.pages import analyses, inputs
 from webapp.pages.inputs import Faults, Given
-from webapp.pages.value import XLSX
+from webapp.pages.value import sheet
 
-VALUED = ("cost", "income", "market")  # methods whose value is an amount, so that it can be analysed
+VALUED = (
+    "cost",
+    "income",
+    "market",
+)  # methods whose value is an amount, so that it can be analysed
 OFFERED = (*VALUED, "quality", "ahp")
 
 
@@ -74,6 +77,8 @@ def form_given() -> Given:
 def edit(do: str, given: Given) -> bool:
     """Change the form as a button of it asks; False where the button asks for something else."""
     verb, _, place = do.partition(":")
+    if place.startswith("analysis."):
+        given[f"{'.'.join(place.split('.')[:2])}.open"] = "yes"  # though nothing is typed there yet
     if verb == "add":
         inputs.add_row(given, place, _described(place, given))
     elif verb == "drop":
@@ -111,7 +116,9 @@ def section(method: str, given: Given, faults: Faults) -> dict[str, Any]:
     return {
         **described, "name": method, "inputs": fields, "analysis": more,
         "around": given.get(f"{at}.around", "") or analyses.AROUND,
-        "analysis_open": any(key.startswith(f"{at}.") for key in (*given, *faults)),
+        "analysis_open": any(place.startswith(at) for place in faults) or inputs.typed_in(
+            {key: text for key, text in given.items() if key != f"{at}.around"}, at
+        ),
         "faults": [
             what for place, told in faults.items() for what in told
             if place not in placed and (place in (method, at) or place.startswith(mine))
@@ -163,18 +170,11 @@ def _xlsx(made: Computed, method: str) -> Any:
 def _json(made: Computed, method: str) -> Any:
     told = made.figure.to_dict() if made.analysis is None else made.analysis
     return send_file(
-        BytesIO(canonical(told)), "application/json", as_attachment=True, download_name=f"{method}.json"
+        BytesIO(canonical(told)),
+        "application/json",
+        as_attachment=True,
+        download_name=f"{method}.json",
     )
 
 
 FILES: Mapping[str, Callable[[Computed, str], Any]] = {"json": _json, "xlsx": _xlsx}
-
-
-def sheet(target: BytesIO, name: str) -> Any:
-    """A spreadsheet as an answer."""
-    return send_file(BytesIO(target.getvalue()), XLSX, as_attachment=True, download_name=name)
-
-
-def title_of(method: str) -> str:
-    """What the calculator's page of a method is called."""
-    return tr("Calculator: {name}", name=inputs.named(methods.describe(method)))

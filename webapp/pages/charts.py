@@ -9,7 +9,7 @@ and letters stand in `static/site.css` under `.sz-chart`; whatever text comes in
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import count
+from itertools import count, pairwise
 from unicodedata import east_asian_width
 
 from markupsafe import Markup
@@ -72,7 +72,11 @@ def shares(title: str, tells: str, groups: Sequence[tuple[str, Sequence[Share]]]
             parts.append(_text(WIDTH - EDGE, y, one.note, "end"))
             full = WIDTH - 2 * EDGE
             share = min(max(one.share, Fraction(0)), Fraction(1))
-            there = full * share if share in (0, 1) else min(max(full * share, 2), full - 2)
+            there = (
+                full * share
+                if share in (0, 1)
+                else min(max(full * share, Fraction(2)), Fraction(full - 2))
+            )
             y += 4
             hint = f"{one.label}: {one.note}"
             parts.append(_box(EDGE, y, full, BAR, "lack" if share < 1 else "track", hint))
@@ -130,7 +134,7 @@ def histogram(
     for start, until, n in bins:
         x, end = _at(start, low, high, left, right), _at(until, low, high, left, right)
         tall = Fraction(110 * n, most)
-        parts.append(_box(x + Fraction(1, 4), base - tall, max(end - x - Fraction(1, 2), 1), tall,
+        parts.append(_box(x + Fraction(1, 4), base - tall, max(end - x - Fraction(1, 2), Fraction(1)), tall,
                           "good", f"{say(start)} – {say(until)}: {n:,}"))  # fmt: skip
     for (name, value), lane in zip(marks, rows, strict=True):
         x = _at(value, low, high, left, right)
@@ -159,7 +163,7 @@ def tornado(
         y += 4
         for value, tone in ((down, "down"), (up, "good")):
             x = _at(value, low, high, left, right)
-            wide = max(abs(x - middle), 1)
+            wide = max(abs(x - middle), Fraction(1))
             hint = f"{label}: {say(value)}"
             # Where both lie on one side of the base, the nearer one is the narrower bar inside.
             tall = BAR if (down - base) * (up - base) <= 0 or tone == "down" else BAR - 4
@@ -177,29 +181,33 @@ def lines(
     """Several series over a growing count, each named at its right end."""
     values = [v for _, ys in series for v in ys]
     low, high, left, right = min(values), max(values), 10, WIDTH - 58
-    top, base = 10, 130
+    top, bottom, base = 24, 112, 130
     parts = [_line(left, base, right, base, "axis")]
-    ends = [(_at(ys[-1], low, high, base, top), name) for name, ys in series]
+    ends = [(_at(ys[-1], low, high, bottom, top), name) for name, ys in series]
     places = _apart([y for y, _ in ends], 12)
     for n, (name, ys) in enumerate(series):
         points = " ".join(
-            f"{_n(_at(a, at[0], at[-1], left, right))},{_n(_at(y, low, high, base, top))}"
+            f"{_n(_at(a, at[0], at[-1], left, right))},{_n(_at(y, low, high, bottom, top))}"
             for a, y in zip(at, ys, strict=True)
         )
         parts.append(Markup('<polyline class="line line{}" points="{}"/>').format(n % 4, points))
         parts.append(_text(right + 4, places[n] + 4, _cut(name, WIDTH - right - 6), f"ink{n % 4}"))
     parts.append(_text(left, base + 14, f"{at[0]:,}", "small"))
     parts.append(_text(right, base + 14, f"{at[-1]:,}", "end small"))
-    parts.append(_text(left, top - 1, say(high), "small"))
-    parts.append(_text(left, base - 3, say(low), "small"))
+    parts.append(_text(left, top - 8, say(high), "small"))
+    parts.append(_text(left, bottom + 13, say(low), "small"))
     return _picture(title, tells, base + 20, parts)
 
 
 def amounts(
-    title: str, tells: str, rows: Sequence[tuple[str, int, str]], say: Say, whole: int | None = None
+    title: str,
+    tells: str,
+    rows: Sequence[tuple[str, int, str]],
+    say: Say,
+    whole: tuple[str, int] | None = None,
 ) -> Markup:
-    """Amounts as bars from zero (label, fen, note), and a line where the `whole` lies."""
-    values = [0, *(fen for _, fen, _ in rows), *([] if whole is None else [whole])]
+    """Amounts as bars from zero (label, fen, note), and a line where the `whole` (name, fen) lies."""
+    values = [0, *(fen for _, fen, _ in rows), *([] if whole is None else [whole[1]])]
     low, high, left, right = min(values), max(values), EDGE, WIDTH - EDGE
     zero = _at(0, low, high, left, right) if low < high else Fraction(left)
     parts: list[Markup] = []
@@ -207,17 +215,22 @@ def amounts(
     for label, fen, note in rows:
         y += LINE + 1
         told = f"{say(fen)}{' · ' if note else ''}{note}"
-        parts.append(_text(EDGE, y, _cut(label, WIDTH - 2 * EDGE - _width(told) - 8)))
-        parts.append(_text(WIDTH - EDGE, y, told, "end"))
+        name = _cut(label, WIDTH - 2 * EDGE - _width(told) - 8)  # on the left, clear of the mark
+        parts.append(_text(EDGE, y, f"{name} {told}"))
         x = _at(fen, low, high, left, right) if low < high else zero
         y += 4
         tone = "bad" if fen < 0 else "good"
-        parts.append(_box(min(x, zero), y, max(abs(x - zero), 1), BAR, tone, f"{label}: {told}"))
+        parts.append(
+            _box(min(x, zero), y, max(abs(x - zero), Fraction(1)), BAR, tone, f"{label}: {told}")
+        )
         y += BAR
     if whole is not None:
-        x = _at(whole, low, high, left, right) if low < high else zero
+        name, value = whole
+        x = _at(value, low, high, left, right) if low < high else zero
         parts.append(_line(x, 4, x, y + 4, "mark"))
-        parts.append(_text(x, y + 16, say(whole), _side(x, say(whole))))
+        told = f"{name} {say(value)}"
+        side = _side(x, told)
+        parts.append(_text({"start": EDGE, "end": WIDTH - EDGE}.get(side, x), y + 16, told, side))
         y += LINE
     return _picture(title, tells, y + EDGE + 2, parts)
 
@@ -251,7 +264,11 @@ def _box(
 
 
 def _line(
-    x: int | Fraction, y: int | Fraction, until_x: int | Fraction, until_y: int | Fraction, kind: str
+    x: int | Fraction,
+    y: int | Fraction,
+    until_x: int | Fraction,
+    until_y: int | Fraction,
+    kind: str,
 ) -> Markup:
     return Markup('<line x1="{}" y1="{}" x2="{}" y2="{}" class="{}"/>').format(
         _n(x), _n(y), _n(until_x), _n(until_y), kind
@@ -298,7 +315,10 @@ def _scale(
 ) -> list[Markup]:
     if low == high:
         return [_text(Fraction(left + right, 2), base + 14, say(low), "middle small")]
-    return [_text(left, base + 14, say(low), "small"), _text(right, base + 14, say(high), "end small")]
+    return [
+        _text(left, base + 14, say(low), "small"),
+        _text(right, base + 14, say(high), "end small"),
+    ]
 
 
 def _lanes(marks: Sequence[tuple[Fraction, str]]) -> list[int]:
@@ -318,7 +338,7 @@ def _apart(places: Sequence[Fraction], least: int) -> list[Fraction]:
     """The places, moved down where two are nearer than `least`."""
     made = list(places)
     order = sorted(range(len(made)), key=lambda n: made[n])
-    for before, n in zip(order, order[1:], strict=False):
+    for before, n in pairwise(order):
         made[n] = max(made[n], made[before] + least)
     return made
 

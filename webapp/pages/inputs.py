@@ -1,4 +1,4 @@
-"""A method's inputs as fields of a form: what it asks for (`methods.describe`), what was typed, the document.
+"""A method's inputs as fields of a form: what it asks for, what was typed there, and its document.
 
 A field's place is its path: `cost.direct`, `income.periods.0.share`. Amounts are typed in yuan, with or
 without separators; a rate as 0.0235, 2.35% or 7/300. What is typed is kept as it was typed (`given`); the
@@ -7,7 +7,7 @@ the method tells.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -190,9 +190,16 @@ def tidy(given: Given, at: str, described: Described) -> None:
         elif one["kind"] == "list" and one["fields"]:
             for n in reversed(range(row_count(given, place))):
                 tidy(given, f"{place}.{n}", one["fields"])
-                start = f"{place}.{n}."
-                if not any(t.strip() for key, t in given.items() if key.startswith(start)):
+                if not typed_in(given, f"{place}.{n}"):
                     drop_row(given, place, n)
+
+
+def typed_in(given: Mapping[str, str], place: str) -> bool:
+    """Whether anything was typed under a place; a choice that is made from the start is not typed."""
+    return any(
+        text.strip() and key.rpartition(".")[2] not in DECIDING
+        for key, text in given.items() if key.startswith(f"{place}.")
+    )  # fmt: skip
 
 
 def _rows(given: Mapping[str, str], at: str) -> list[dict[str, str]]:
@@ -242,7 +249,7 @@ def read(
     for one in _asked(described, chosen):
         place, kind = f"{at}.{one['key']}", one["kind"]
         if kind == "object":
-            if not one["optional"] or _typed_in(given, place):
+            if not one["optional"] or typed_in(given, place):
                 made[one["key"]] = read(place, one["fields"], given, faults, chosen)
         elif kind == "list" and one["fields"]:
             rows = range(row_count(given, place))
@@ -265,10 +272,6 @@ def read(
     return made
 
 
-def _typed_in(given: Mapping[str, str], place: str) -> bool:
-    return any(text.strip() for key, text in given.items() if key.startswith(f"{place}."))
-
-
 def _read_one(
     one: Mapping[str, Any], place: str, text: str, made: dict[str, Any], faults: Faults
 ) -> None:
@@ -280,8 +283,8 @@ def _read_one(
             exact = Fraction(money.fen(amount), 100)
             made[f"{key}_yuan"] = amount
         elif kind == "ratio":
+            exact = money.ratio(plain_ratio(typed))
             made[key] = plain_ratio(typed)
-            exact = money.ratio(made[key])
         elif kind == "integer":
             made[key] = _whole(typed)
             exact = Fraction(made[key])
@@ -309,7 +312,9 @@ def _read_one(
 def _out_of_bounds(exact: Fraction, bounds: str) -> str:
     least, above, most = bounds_of(bounds)
     if above is not None and exact <= above:
-        return tr("It is {value}, but must be more than {bound}.", value=decimal(exact), bound=above)
+        return tr(
+            "It is {value}, but must be more than {bound}.", value=decimal(exact), bound=above
+        )
     if least is not None and exact < least:
         return tr("It is {value}, but must be at least {bound}.", value=decimal(exact), bound=least)
     if most is not None and exact > most:
@@ -363,7 +368,9 @@ def typed(at: str, described: Described, entries: Any, unknown: list[str]) -> Gi
     known: set[str] = set()
     for one in described:
         place = f"{at}.{one['key']}"
-        keys = [f"{one['key']}_yuan", f"{one['key']}_fen"] if one["kind"] == "money" else [one["key"]]
+        keys = (
+            [f"{one['key']}_yuan", f"{one['key']}_fen"] if one["kind"] == "money" else [one["key"]]
+        )
         key = next((key for key in keys if key in entries), None)
         if key is None:
             continue
@@ -446,7 +453,7 @@ def place_of(at: str, path: str) -> str:
 
 def in_words(sentence: str) -> str:
     """What a calculation refuses, in the reader's language as far as the sentence is known."""
-    known = (
+    known: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
         (r"is missing", lambda f: tr("This is still missing.")),
         (r"is (.+), but must be one of (.+)", lambda f: tr(
             "It is {value}, but must be one of {choices}.", value=f[1], choices=f[2])),
@@ -461,5 +468,5 @@ def in_words(sentence: str) -> str:
     for pattern, say in known:
         found = re.fullmatch(pattern, sentence)
         if found:
-            return say(found)
+            return str(say(found))
     return sentence

@@ -71,7 +71,7 @@ def failures_of(profile: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def column_of(check: Mapping[str, Any]) -> str:
     """The column a check is about, by its place in the rules or by its examples; "" for whole rows."""
-    path = check["path"]
+    path = str(check["path"])
     for start in ("always.dirty.", "columns."):
         if path.startswith(start):
             name = path.removeprefix(start)

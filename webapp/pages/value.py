@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from io import BytesIO
 from typing import Any
 
-from flask import Flask, current_app, url_for
+from flask import Flask, current_app, send_file, url_for
 from flask_limiter import Limiter
 from markupsafe import Markup, escape
 from sqlalchemy import select
@@ -30,6 +31,7 @@ SYMBOL = re.compile(r"([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 SIGNS = re.compile(r"\*\*|[*-]")
 CODE = re.compile(r"(?<![0-9A-Z])[0-9A-Z]{18}(?![0-9A-Z])")
 YUAN_PLACES, PLACES = 6, 10  # decimals shown of an amount between two fen, and of other numbers
+
 
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes."""
@@ -93,7 +95,9 @@ def derived(steps: Sequence[Mapping[str, str]], at: str) -> list[dict[str, Any]]
         linked, put_in = [], []
         for n, part in enumerate(parts):
             known = n % 2 and part in values
-            linked.append(Markup('<a href="#{}-{}">{}</a>').format(at, part, part) if known else escape(part))
+            linked.append(
+                Markup('<a href="#{}-{}">{}</a>').format(at, part, part) if known else escape(part)
+            )
             put_in.append(_in_formula(values[part]) if known else SIGNS.sub(_sign, part))
         lone = step["formula"].strip() in values
         made.append({
@@ -139,6 +143,11 @@ def person(session: Session, member_id: str | None) -> dict[str, str] | None:
     if member is None or account is None:
         return {"name": member_id, "party": ""}
     return {"name": account.display_name, "party": session.get_one(Party, member.party_id).name}
+
+
+def sheet(target: BytesIO, name: str) -> Any:
+    """A spreadsheet as an answer."""
+    return send_file(BytesIO(target.getvalue()), XLSX, as_attachment=True, download_name=name)
 
 
 # -- vouchers ----------------------------------------------------------------------------------
