@@ -19,9 +19,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from ledger.appraisals import DISCLOSURES, Appraisal
 from ledger.errors import Invalid
 from ledger.papers import shown, typeset
+from ledger.parties import Account, Member, Party
 from ledger.proof.encoding import canonical, digest_text
+from ledger.registration import Registration
 from valuation import InputError
 from valuation.descriptions import DESCRIPTIONS
 from valuation.money import capitals, exact_text, round_half_up, yuan
@@ -29,9 +34,6 @@ from valuation.simulation import DECIMALS, Analysis
 from valuation.worksheet import UNITS, Figure, Step, recompute
 
 TEMPLATE = Path(__file__).with_name("paper") / "appraisal.typ"
-DISCLOSURES = (
-    "basics_rights", "quality", "scene", "outlook", "sources", "experts", "method", "assumptions",
-)  # fmt: skip
 YUAN_PLACES, PLACES = 6, 10  # decimals shown of an amount between two fen, and of other numbers
 TEXT_MAX, REASON_MAX, CELL_MAX = (
     6_000,
@@ -51,8 +53,8 @@ def worksheet_report(figure: Figure, analysis: Analysis | None = None) -> bytes:
     Raises InputError where the figure's steps do not recompute, or the analysis is another figure's.
     """
     recompute(figure)
-    if analysis and analysis.figure != figure:
-        raise InputError("analysis", "is that of another figure")
+    if analysis:
+        _require_own(analysis, figure)
     face = {**_face(figure), "appraisal": None}
     face["approaches"] = [_approach("", figure, analysis)]
     return _pdf(face, figure, {figure.method: analysis} if analysis else {}, _MADE)
@@ -89,12 +91,22 @@ def appraisal_report(
     base_on, valid_until_on : days as ``2026-03-20``; the base day also dates the file
     approved : whether a second appraiser approved it; else each page says that it is a draft
     maker, reviewer : ``{"name", "party"}``, None where there is none yet
-    disclosures : texts by the eight keys of `DISCLOSURES`; an absent or empty one is shown as 未披露
+    disclosures : texts by the keys of `ledger.appraisals.DISCLOSURES`; one that is absent or empty is shown
+        as 未披露
     figures : by approach, those that the conclusion weighs
     analyses : by approach, or ``conclusion``
     inputs_digest : of all inputs, as the record has it; else that of the conclusion's document
+
+    Raises
+    ------
+    InputError : a figure whose steps do not recompute, an analysis of another figure
+    Invalid : a conclusion that weighs other figures than these
     """
     found = dict(analyses or {})
+    for figure in (*figures.values(), conclusion):
+        recompute(figure)
+    for name, analysis in found.items():
+        _require_own(analysis, {**figures, "conclusion": conclusion}[name])
     face = _face(conclusion)
     if inputs_digest:
         face["inputs_digest"] = inputs_digest
@@ -107,7 +119,7 @@ def appraisal_report(
                 "key": key,
                 "text": shown(text, TEXT_MAX) if (text := disclosures.get(key, "")) else None,
             }
-            for key in DISCLOSURES
+            for key, zh in DISCLOSURES.items()
         ],
         "edition": str(edition) if edition else None,
         "holder": shown(holder, CELL_MAX) if holder else None,
@@ -128,6 +140,37 @@ def appraisal_report(
     ]
     at = datetime.combine(date.fromisoformat(base_on), datetime.min.time(), UTC)
     return _pdf(face, conclusion, found, at)
+
+
+def recorded_report(session: Session, appraisal: Appraisal) -> bytes:
+    """The report of an appraisal as the ledger has it."""
+    registration = session.get_one(Registration, appraisal.registration_id)
+    holder = session.get_one(Party, registration.party_id)
+    before = session.get(Appraisal, appraisal.replaces_id) if appraisal.replaces_id else None
+    return appraisal_report(
+        number=appraisal.number,
+        title=registration.title,
+        registration_code=registration.code,
+        holder=holder.name,
+        rights=registration.rights,
+        purpose=appraisal.purpose,
+        base_on=appraisal.base_on,
+        valid_until_on=appraisal.valid_until_on,
+        approved=appraisal.state in ("approved", "superseded"),
+        maker=_named(session, appraisal.maker_id),
+        reviewer=_named(session, appraisal.reviewer_id),
+        disclosures=appraisal.disclosures,
+        figures={name: Figure.from_dict(one) for name, one in appraisal.figures.items()},
+        conclusion=Figure.from_dict(appraisal.conclusion),
+        assumptions=appraisal.assumptions or (),
+        edition=appraisal.edition,
+        previous=before.number if before else None,
+        analyses={
+            name: Analysis.from_dict({**one, "figure": appraisal.figures[name]})
+            for name, one in (appraisal.analyses or {}).items()
+        },
+        inputs_digest=appraisal.inputs_digest,
+    )
 
 
 def decimal(value: Fraction | str | int, places: int = PLACES) -> str:
@@ -165,6 +208,11 @@ def maker() -> str:
 
 
 # -- the facts of the page ---------------------------------------------------------------------
+
+
+def _require_own(analysis: Analysis, figure: Figure) -> None:
+    if analysis.figure != figure:
+        raise InputError("analysis", "is that of another figure")
 
 
 def _face(figure: Figure) -> dict[str, Any]:
@@ -318,6 +366,18 @@ def _unit(step: Step) -> dict[str, str]:
 def _method(name: str) -> dict[str, str]:
     described = DESCRIPTIONS.get(name)
     return {"en": described.en, "zh": described.zh} if described else {"en": "", "zh": shown(name)}
+
+
+def _named(session: Session, member_id: str | None) -> dict[str, str] | None:
+    """A member's name and his firm's; of a member without account, the pseudonym."""
+    if member_id is None:
+        return None
+    member, account = session.get(Member, member_id), session.get(Account, member_id)
+    firm = session.get(Party, member.party_id) if member else None
+    return {
+        "name": account.display_name if account else member_id,
+        "party": firm.name if firm else "",
+    }
 
 
 def _person(person: Mapping[str, str] | None) -> dict[str, str] | None:
