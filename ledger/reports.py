@@ -117,7 +117,10 @@ def appraisal_report(
         "disclosures": [
             {
                 "key": key,
-                "text": shown(text, TEXT_MAX) if (text := disclosures.get(key, "")) else None,
+                "zh": zh,
+                "text": shown(text, TEXT_MAX)
+                if (text := disclosures.get(key, "").strip())
+                else None,
             }
             for key, zh in DISCLOSURES.items()
         ],

@@ -12,6 +12,8 @@ import openpyxl
 import pytest
 
 from ledger.spreadsheet import write_distribution, write_figure
+from tests.ledger.test_recalculation import Draw
+from tests.ledger.test_reports import ANALYSIS
 from valuation import InputError, methods, sharing
 from valuation.worksheet import Step, Worksheet
 
@@ -66,6 +68,7 @@ def recalculate(book):
         "ROUND": half_up,
         "POWER": pow,
         "SQRT": math.sqrt,
+        "LN": math.log,
         "IF": lambda so, one, other: one if so else other,
     }
     done = {}
@@ -135,6 +138,79 @@ def test_a_stranger_s_recalculation_agrees_to_the_fen(figure):
         )
     if figure.unit == "fen":
         assert round(cell(name, "E2") * 100) == figure.value_fen
+
+
+@pytest.mark.parametrize(
+    "make", ["cost", "cost_by_item", "cost_expert_9", "market", "beside_a_tie", "few_years"]
+)
+def test_a_stranger_s_recalculation_of_ten_trillion_fen_agrees_to_the_fen(make):
+    for seed in range(4):
+        draw = Draw(seed)
+        if make == "few_years":  # a stub and a life, so that logarithms and powers occur
+            document = draw.income("share_of_revenue", "mid", stub=True)
+            document["inputs"] |= {"periods": document["inputs"]["periods"][:1] * 2, "life": "1.6"}
+        else:
+            document = getattr(draw, make)()
+        figure = methods.run(document)
+        book = opened(written(write_figure, figure))
+        assert [name.partition(",")[0] for name in book.sheetnames] == [
+            "计算 Derivation",
+            "长数 Long",
+        ]
+        assert recalculate(book)(book.sheetnames[0], "E3") == figure.value_fen
+        cached = opened(written(write_figure, figure), values=True).worksheets
+        limbs = [cached[1].cell(row, 4 + k).value for row in range(4, cached[1].max_row + 1)
+                 for k in range(8)]  # fmt: skip
+        assert all(type(limb) is int for limb in limbs)
+        assert max(map(abs, limbs)) <= 5_000_000, "or products would leave the doubles"
+
+
+def test_an_amount_is_computed_in_cells_until_a_fen_could_be_missed():
+    def sheets(amount, factor):
+        given = dict.fromkeys(("indirect", "opportunity", "preparatory", "taxes"), 0)
+        inputs = {f"{key}_fen": value for key, value in given.items()} | {"direct_fen": amount}
+        inputs["factors"] = [{"zh": "甲", "en": "a", "value": factor, "basis": "b"}]
+        figure = methods.run({"method": "cost", "version": "1", "inputs": inputs})
+        return len(opened(written(write_figure, figure)).sheetnames)
+
+    assert sheets(999_999_999, "0.77") == 1
+    assert sheets(1_000_000_000, "0.77") == 2, "a large amount"
+    assert sheets(1_000_001, "0.5") == 2, "a tie"
+    assert sheets(100_000_000, "0.123456785") == 2, "next to a tie"
+
+
+def test_an_analysis_becomes_sheets_of_values_that_say_how_they_are_recomputed():
+    file = BytesIO()
+    write_figure(ANALYSIS.figure, file, ANALYSIS)
+    book = opened(file.getvalue())
+    spread, bars, even = (
+        [[cell.value for cell in row] for row in book[name].iter_rows()]
+        for name in ("区间 Range", "敏感性 Sensitivity", "盈亏平衡 Breakeven")
+    )
+    for rows in (spread, bars, even):
+        assert "--analysis" in rows[1][0]
+        assert not [cell for row in rows for cell in row if str(cell).startswith("=")]
+    facts = {row[0]: row[1] for row in spread if row[1] is not None}
+    found = ANALYSIS.range
+    assert facts["随机种子 Seed"] == found.seed
+    assert ["抽样次数 Draws", found.draws] in [row[:2] for row in spread]
+    assert facts["随机数发生器 Generator"] == found.generator
+    assert facts["平均值 Mean"] == found.mean_fen
+    for pct, fen in found.percentiles:
+        assert facts[f"P{pct}"] == fen
+    bins = [[*one] for one in found.histogram]
+    assert [row[:3] for row in spread][-len(bins) :] == bins
+    assert [found.convergence[-1].draws, found.convergence[-1].mean_fen] in [
+        row[:2] for row in spread
+    ]
+    (bar,) = ANALYSIS.tornado
+    assert bars[4][1:6] == [bar.at, bar.low, bar.high, bar.low_value_fen, bar.high_value_fen]
+    solved = {row[0]: row[1] for row in even}
+    assert solved["求得的输入 Input found"] == ANALYSIS.breakeven.found
+    assert solved["该输入下的值(分) Value there, fen"] == ANALYSIS.breakeven.value_fen
+    again = BytesIO()
+    write_figure(ANALYSIS.figure, again, ANALYSIS)
+    assert again.getvalue() == file.getvalue()
 
 
 def test_a_changed_input_changes_the_result():
