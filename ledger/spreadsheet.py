@@ -55,6 +55,7 @@ _HEADINGS = (
     ("分母 Denominator", 18),
 )
 _VALUE_COLUMN = 4
+_A4 = 9  # as the file format numbers paper sizes
 _LARGEST = 2**53
 """Integers up to this are exact in a spreadsheet's cell."""
 
@@ -146,6 +147,9 @@ class _Workbook:
     def steps(self, figure: Figure, name: str, title: str) -> dict[str, str]:
         """Add a sheet of inputs and steps; return the cell of each symbol, with the sheet's name."""
         page = self.book.add_worksheet(name, _Page)
+        page.set_landscape()
+        page.set_paper(_A4)
+        page.fit_to_pages(1, 0)
         given = [step for step in figure.steps if not step.formula]
         derived = [step for step in figure.steps if step.formula]
         top = 9  # the first input's row; above it the title, the result, a heading
