@@ -80,7 +80,7 @@ def edit(do: str, given: Given) -> bool:
     if place.startswith("analysis."):
         given[f"{'.'.join(place.split('.')[:2])}.open"] = "yes"  # though nothing is typed there yet
     if verb == "add":
-        inputs.add_row(given, place, _described(place, given))
+        inputs.add_row(given, place, *_described(place, given))
     elif verb == "drop":
         at, _, row = place.rpartition(".")
         if row.isdecimal():
@@ -90,16 +90,15 @@ def edit(do: str, given: Given) -> bool:
     return verb in ("add", "drop", "around", "show")
 
 
-def _described(place: str, given: Given) -> inputs.Described:
-    """The fields of the form under whose first name a place stands."""
+def _described(place: str, given: Given) -> tuple[str, inputs.Described]:
+    """The part of the form in which a place stands, and the fields of it."""
     first, _, rest = place.partition(".")
     method = rest.partition(".")[0] if first == "analysis" else first
     if method not in OFFERED:
-        return []
+        return place, []
     if first == "analysis":
-        return analyses.described(analyses.paths_of(method, given))
-    fields: inputs.Described = methods.describe(method)["fields"]
-    return fields
+        return f"{first}.{method}", analyses.described(analyses.paths_of(method, given))
+    return method, methods.describe(method)["fields"]
 
 
 def section(method: str, given: Given, faults: Faults) -> dict[str, Any]:

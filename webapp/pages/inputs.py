@@ -165,11 +165,12 @@ def row_count(given: Mapping[str, str], at: str) -> int:
     return max(numbers, default=-1) + 1
 
 
-def add_row(given: Given, at: str, described: Described) -> None:
-    """One row more at the end of a list; an only row that was never typed in counts as one."""
-    one = next((d for path, d in _all(at.partition(".")[0], described) if path == _star(at)), None)
+def add_row(given: Given, at: str, base: str, described: Described) -> None:
+    """One row more at the end of the list at a place, among the fields described under `base`."""
+    one = next((d for path, d in _all(base, described) if path == _star(at)), None)
     if one is not None:
-        given[f"{at}.{max(row_count(given, at), 1)}.{one['fields'][0]['key']}"] = ""
+        there = row_count(given, at) or (0 if one["optional"] else 1)  # as many as the page shows
+        given[f"{at}.{there}.{one['fields'][0]['key']}"] = ""
 
 
 def drop_row(given: Given, at: str, row: int) -> None:
