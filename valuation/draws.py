@@ -240,8 +240,8 @@ class Program:
 
     What does not depend on them is computed once, exactly, and then held as a float. Equal expressions are
     computed once; an integer power is repeated multiplication: x^n = x^(n-1) · x where x^(n-1) is at hand,
-    else x^⌊n/2⌋ squared (times x); of `power`, what is no integer goes by logarithm and exponential. Buffers
-    are taken again as soon as their value is no longer needed.
+    else x^⌊n/2⌋ squared (times x); of `power`, what is no integer goes by logarithm and exponential.
+    Buffers are taken again as soon as their value is no longer needed.
 
     >>> from valuation.worksheet import Worksheet
     >>> sheet = Worksheet()
