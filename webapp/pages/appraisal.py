@@ -371,6 +371,9 @@ def _draft(
     deed = circulation.draft_appraisal
     key = request.form.get("idempotency") or uuid4().hex
     body = {**_rest(given), **computed}
+    for name in circulation.DISCLOSURES:
+        if not given.get(f"disclosures.{name}", "").strip():
+            faults.setdefault(f"disclosures.{name}", []).append(tr("This is still missing."))
     try:
         if faults:
             load(deed.body, body)  # what else is wrong, before it is told

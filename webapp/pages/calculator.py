@@ -45,6 +45,8 @@ class Computed:
 
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes."""
+    app.add_url_rule("/value", "calculator", calculator, methods=["GET", "POST"],
+                     defaults={"method": VALUED[0]})  # fmt: skip
     app.add_url_rule("/value/<method>", "calculator", calculator, methods=["GET", "POST"])
 
 

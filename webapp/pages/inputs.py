@@ -85,7 +85,11 @@ def shown(
                 shown(f"{place}.{n}", one["fields"], given, faults, chosen) for n in range(count)
             ]
         elif kind == "list":
-            entry.kind = "lines"
+            entry.kind, entry.unit = "lines", ""
+            entry.hint = (
+                tr("one row a line, its numbers with spaces between: 1 3 1/2") if one["unit"]
+                else tr("one a line")
+            )  # fmt: skip
         elif kind == "choice":
             entry.choices = one.get("offered") or [
                 (value, spoken(*CHOICES.get(value, (value, value)))) for value in one["choices"]
@@ -457,17 +461,25 @@ def in_words(sentence: str) -> str:
     known: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
         (r"is missing", lambda f: tr("This is still missing.")),
         (r"is (.+), but must be one of (.+)", lambda f: tr(
-            "It is {value}, but must be one of {choices}.", value=f[1], choices=f[2])),
+            "It is {value}, but must be one of {choices}.", value=_as_read(f[1]), choices=f[2])),
         (r"is (.+), but must be (?:at least|more than) (\S+) and (?:at most|less than) (\S+)",
-         lambda f: tr("It is {value}, but must lie between {least} and {most}.", value=f[1],
-                      least=f[2], most=f[3])),
+         lambda f: tr("It is {value}, but must lie between {least} and {most}.", value=_as_read(f[1]),
+                      least=_as_read(f[2]), most=_as_read(f[3]))),
         (r"is (.+), but must be less than (.+)", lambda f: tr(
-            "It is {value}, but must be less than {bound}.", value=f[1], bound=f[2])),
+            "It is {value}, but must be less than {bound}.", value=_as_read(f[1]), bound=_as_read(f[2]))),
         (r"have weights that sum to (.+), but must sum to 1|sum to (.+), but must sum to 1",
-         lambda f: tr("The weights sum to {sum}, but must sum to 1.", sum=f[1] or f[2])),
+         lambda f: tr("The weights sum to {sum}, but must sum to 1.", sum=_as_read(f[1] or f[2]))),
     )  # fmt: skip
     for pattern, say in known:
         found = re.fullmatch(pattern, sentence)
         if found:
             return str(say(found))
     return sentence
+
+
+def _as_read(text: str) -> str:
+    """An exact number of a refusal as people read it; any other text as it stands."""
+    try:
+        return decimal(money.ratio(text))
+    except InputError:
+        return text

@@ -5,7 +5,7 @@
 // its way, since what a disabled button says is not sent.
 for (const form of document.querySelectorAll("form[data-once]")) {
   form.addEventListener("submit", () => setTimeout(() => {
-    for (const button of form.querySelectorAll("button:not([type=button]), input[type=submit]")) button.disabled = true;
+    for (const button of form.querySelectorAll("button:not([type=button])")) button.disabled = true;
   }));
 }
 
