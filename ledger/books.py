@@ -1,6 +1,9 @@
 """Double-entry books (账簿): entries whose debits equal their credits, never edited, reversed by a link.
 
 statement posted    Dr 2202 待分配收入      Cr 2203.<party> 应付分配款
+
+An entry has a cause, and only what `CAUSES` names can be one: since 财会〔2025〕33号 an appraised value is
+disclosed beside the books and never enters them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +20,7 @@ from ledger.store import Evidence, new_id, next_number
 
 UNDISTRIBUTED = "2202 待分配收入"
 PAYABLE = "2203 应付分配款"
+CAUSES = ("statement",)  # subject types
 
 
 class Entry(Evidence):
@@ -37,13 +41,23 @@ def post(
     actor_id: str,
     now: datetime,
     *,
-    cause_id: str,
+    cause: Evidence,
     effective_on: str,
     memo: str,
     lines: Sequence[Mapping[str, Any]],
 ) -> Entry:
-    """Book what a deed caused, once per cause; lines that do not balance are refused."""
-    found = session.scalar(select(Entry).where(Entry.cause_id == cause_id))
+    """Book what a deed caused, once per cause; lines that do not balance are refused.
+
+    So is a cause that is none of `CAUSES`, an appraisal before all.
+    """
+    if cause.subject_type == "appraisal":
+        raise Invalid(
+            "An appraisal is no basis for booking (财会〔2025〕33号): its value is disclosed beside the "
+            "books, which carry cost."
+        )
+    if cause.subject_type not in CAUSES:
+        raise Invalid("A {kind} is no cause of an entry.", kind=cause.subject_type)
+    found = session.scalar(select(Entry).where(Entry.cause_id == cause.id))
     if found is not None:
         if found.lines != [dict(line) for line in lines]:
             raise Conflict("Entry {number} booked this otherwise.", number=found.number)
@@ -61,7 +75,7 @@ def post(
         )
     year = local_date(now).year
     entry = Entry(
-        id=new_id(), number=f"JZ{year}-{next_number(session, f'JZ{year}'):06d}", cause_id=cause_id,
+        id=new_id(), number=f"JZ{year}-{next_number(session, f'JZ{year}'):06d}", cause_id=cause.id,
         effective_on=effective_on, memo=memo, lines=[dict(line) for line in lines], reverses=None,
     )  # fmt: skip
     log.append(session, entry, "entry.posted", actor_id)

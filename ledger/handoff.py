@@ -13,7 +13,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log, vouchers
 from ledger.agreements import Agreement
-from ledger.appraisals import Appraisal, latest_approved
+from ledger.appraisals import Appraisal, latest_approved, standing
+from ledger.calendar import local_date
 from ledger.chain.outbox import Deployment, require_effective
 from ledger.errors import Conflict, Missing
 from ledger.papers import voucher_pdf
@@ -43,6 +44,7 @@ DOCUMENTS = {
     "registration": "voucher.json",
     "appraisal": "records/appraisal.json",
 }
+APPRAISAL_TYPE = "shuzheng/appraisal"
 CREDENTIAL_KINDS = ("voucher.issued", "voucher.renew", "voucher.transfer")
 
 
@@ -159,6 +161,21 @@ def voucher_bundle(
     )  # fmt: skip
 
 
+def appraisal_file(
+    session: Session, appraisal: Appraisal, deployment: Deployment
+) -> dict[str, Any]:
+    """All that is recorded of an appraisal, for whoever recomputes it.
+
+    Approved, and its record confirmed, it is the record's proof bundle (its payload's body is the
+    appraisal); before that it is the appraisal alone, which nothing proves.
+    """
+    record = log.record_of(session, appraisal.id, appraisal.version)
+    is_final = appraisal.state in ("approved", "superseded")
+    if is_final and log.confirmed_above(session, record.leaf_index) is not None:
+        return record_bundle(session, record, deployment)
+    return {"appraisal": appraisal.body(), "type": APPRAISAL_TYPE, "v": 1}
+
+
 def _record_of_credential(session: Session, voucher: Voucher) -> log.Record:
     """The record with which a voucher got the credential that it has."""
     made = select(log.Record).where(
@@ -196,6 +213,11 @@ def pack(
     appraisal = latest_approved(session, registration.id)
     if appraisal is None:
         raise Missing("Registration {code} has no approved appraisal.", code=registration.code)
+    if standing(appraisal, local_date(now)) == "lapsed":
+        raise Conflict(
+            "Appraisal {number} held until {day}: draft a new one.",
+            number=appraisal.number, day=appraisal.valid_until_on,
+        )  # fmt: skip
     application = session.get_one(Application, registration.application_id)
     data = _documents(session, voucher, registration, application, appraisal, deployment)
     data["sample.csv"] = sample

@@ -237,6 +237,7 @@ MAY: dict[str, dict[str, str]] = {
         "appraisal.draft": "appraiser:any",
         "appraisal.approve": "appraiser:own",  # a second person of the maker's firm
         "appraisal.reject": "appraiser:own",
+        "appraisal.withdraw": "appraiser:own",  # the maker himself
         "appraisal.read": "appraiser:own operator:own registrar:any exchange:any regulator:any",
         "licence.grant": "operator:own",
         "licence.revoke": "operator:own",

@@ -384,7 +384,7 @@ def post_effective(session: Session, now: datetime, actor_id: str) -> list[State
             ),
         ]  # fmt: skip
         books.post(
-            session, actor_id, now, cause_id=statement.id, effective_on=statement.until_on,
+            session, actor_id, now, cause=statement, effective_on=statement.until_on,
             memo=f"收益分配 {statement.number}", lines=lines,
         )  # fmt: skip
         statement.state = move("statement", "post", statement.state)

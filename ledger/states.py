@@ -200,6 +200,8 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "draft": {None: "drafted"},
         "approve": {"drafted": "approved"},
         "reject": {"drafted": "rejected"},
+        "withdraw": {"drafted": "withdrawn"},  # by its maker
+        "supersede": {"approved": "superseded"},  # by the next edition for the same purpose
     },
     "licence": {
         "grant": {None: "granted"},

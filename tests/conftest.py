@@ -338,9 +338,9 @@ class Town:
                 key=CREDENTIAL_KEY, actor_id="system",
             )  # fmt: skip
 
-    def appraisal(self, registered: Registration) -> appraisals.Appraisal:
+    def appraisal(self, registered: Registration, **changes: Any) -> appraisals.Appraisal:
         document = yaml.load((DEMO / "appraisal.yaml").read_bytes(), yaml.CSafeLoader)
-        facts = {**document, "base_on": local_date(self.now)}
+        facts = {**document, "base_on": local_date(self.now), **changes}
         return self.do("anna", appraisals.draft, registration=registered, **facts)
 
     def licence_facts(self, voucher: vouchers.Voucher, **changes: Any) -> dict[str, Any]:

@@ -80,8 +80,15 @@ def verify(data: Figure | Mapping[str, Any]) -> Figure:
     own, given = run(figure.document).to_dict(), figure.to_dict()
     for key, value in own.items():
         if given[key] != value:
-            raise InputError(key, "differs from what the method gives for the document")
+            at = _first_step(value, given[key]) if key == "steps" else ""
+            raise InputError(key, f"differs from what the method gives for the document{at}")
     return figure
+
+
+def _first_step(own: list[Any], given: list[Any]) -> str:
+    """Where two lists of steps part."""
+    known = [step for step, other in zip(own, given, strict=False) if step != other]
+    return f", first at {(known or own[len(given) :] or given[len(own) :])[0]['symbol']}"
 
 
 def describe(method: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from ledger import appraisals, books
 from ledger.errors import Conflict, Invalid
-from ledger.store import new_id
+from ledger.revenue import Statement
+from ledger.store import Evidence, new_id
 from tests.conftest import Town
 
 LEDGER = Path(books.__file__).parent
@@ -26,11 +27,11 @@ def line(account: str, debit: Any, credit: Any, party: str | None = None) -> dic
 PAIR = [line("2202 待分配收入", 100, 0), line("2203 应付分配款", 0, 100, "a")]
 
 
-def post(town: Town, lines: list[dict[str, Any]], cause: str | None = None) -> books.Entry:
+def post(town: Town, lines: list[dict[str, Any]], cause: Evidence | None = None) -> books.Entry:
     with town.deed() as session:
         return books.post(
-            session, "system", town.now, cause_id=cause or new_id(), effective_on="2026-03-02",
-            memo="收益分配", lines=lines,
+            session, "system", town.now, cause=cause or Statement(id=new_id()),
+            effective_on="2026-03-02", memo="收益分配", lines=lines,
         )  # fmt: skip
 
 
@@ -56,7 +57,7 @@ def test_an_entry_that_does_not_balance_in_whole_fen_is_refused(
 
 
 def test_a_cause_is_booked_once(town: Town) -> None:
-    cause = new_id()
+    cause = Statement(id=new_id())
     first = post(town, PAIR, cause)
     before = town.snapshot()
     assert post(town, PAIR, cause).id == first.id
@@ -74,7 +75,7 @@ def test_all_accounts_together_sum_to_nought(village: Town, amounts: list[tuple[
     with Session(village.home.engine) as session:
         for _ in range(2):
             books.post(
-                session, "system", village.now, cause_id=new_id(), effective_on="2026-03-02",
+                session, "system", village.now, cause=Statement(id=new_id()), effective_on="2026-03-02",
                 memo="", lines=lines,
             )  # fmt: skip
         totals = books.balances(session)
@@ -82,6 +83,39 @@ def test_all_accounts_together_sum_to_nought(village: Town, amounts: list[tuple[
     assert sum(totals.values()) == 0
     for party in {party for _, party in amounts}:
         assert totals["2203", party] == -2 * sum(fen for fen, p in amounts if p == party)
+
+
+def test_an_appraisal_is_no_cause_of_an_entry_whatever_it_is_worth(village: Town) -> None:
+    """财会〔2025〕33号: books carry cost. Neither drafted nor approved, and not by a look-alike amount."""
+    registered = village.registration()
+    made = village.appraisal(registered)
+    value = [line("1701 无形资产", made.value_fen, 0), line("4002 资本公积", 0, made.value_fen)]
+    for verb in (None, appraisals.approve):
+        if verb is not None:
+            village.do("abel", verb, made)
+        before = village.snapshot()
+        with pytest.raises(Invalid, match=r"no basis for booking \(财会〔2025〕33号\)"):
+            post(village, value, made)
+        assert village.snapshot() == before
+    with pytest.raises(Invalid, match=r"A registration is no cause"):
+        post(village, value, registered)
+
+
+def test_only_the_books_make_entries_and_only_from_what_they_name() -> None:
+    """Every place where an entry is made, or `books.post` called, stands here."""
+    makes, posts = set(), set()
+    for top in ("ledger", "webapp"):
+        for path in sorted((LEDGER.parent / top).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+                name = path.relative_to(LEDGER.parent).as_posix()
+                if called in ("books.Entry", "post") or (called == "Entry" and "books" in name):
+                    makes.add(name)
+                if called == "books.post":
+                    posts.add(name)
+    assert makes == {"ledger/books.py"}
+    assert posts == {"ledger/revenue.py"}
+    assert (Statement.subject_type,) == books.CAUSES
 
 
 def imports(module: str) -> set[str]:

@@ -388,6 +388,7 @@ VERBS: dict[str, Do] = {
     "appraisal.draft": lambda t, who, on: t.do(who, appraisals.draft, **on.appraisal_facts),
     "appraisal.approve": lambda t, who, on: t.do(who, appraisals.approve, on.appraisal),
     "appraisal.reject": lambda t, who, on: t.do(who, appraisals.reject, on.appraisal, "x"),
+    "appraisal.withdraw": lambda t, who, on: t.do(who, appraisals.withdraw, on.appraisal, "x"),
     "licence.grant": lambda t, who, on: t.do(who, trading.grant, **on.licence_facts),
     "licence.revoke": lambda t, who, on: t.do(
         who, trading.revoke, on.licence, on.voucher, "违约", ORIGIN),
@@ -434,7 +435,7 @@ OWNER = {
        if verb.partition(".")[0] in (
            "alarm", "application", "objection", "registration", "voucher")},
     "objection.withdraw": "firm",
-    **dict.fromkeys(("appraisal.approve", "appraisal.reject"), "firm"),
+    **dict.fromkeys(("appraisal.approve", "appraisal.reject", "appraisal.withdraw"), "firm"),
     **{f"statement.{act}": "treasury" for act in ("propose", "reopen", "approve", "reject")},
     **{f"catalogue.{act}": "bureau" for act in ("approve", "reject", "undo")},
     **{f"duty.{act}": "bureau" for act in ("report", "settle", "confirm", "reopen")},
@@ -475,6 +476,7 @@ MAKER = {
     **{f"peer.{act}": "rita" for act in ("admit", "reject", "resume")},  # who proposed, suspended
     "appraisal.approve": "anna",
     "appraisal.reject": "anna",
+    "appraisal.withdraw": "anna",
     "member.change": "newt",  # the administrator of himself
     "scheme.agree": "olga",
     **dict.fromkeys(("alarm.close", "alarm.reopen"), "olga"),
@@ -496,7 +498,7 @@ MAKER = {
     **dict.fromkeys(("feedback.uphold", "feedback.dismiss"), "paul"),  # who gave the answer
 }
 MAKER |= dict.fromkeys(("motion.confirm", "motion.reject"), "rita")
-ONLY_THE_MAKER = {"statement.propose", "statement.reopen"}
+ONLY_THE_MAKER = {"statement.propose", "statement.reopen", "appraisal.withdraw"}
 DECISIONS = sorted(set(MAKER) - ONLY_THE_MAKER)
 # What stands ready is not in the state for these, or not on a chain: who may is told that.
 OUT_OF_STATE = {

@@ -340,6 +340,17 @@ def update_recognition(town: Town, row: Any) -> None:
         raise Conflict(error.sentence) from None
 
 
+def supersede_appraisal(town: Town, row: Any) -> None:
+    """The next edition is approved: where none is approved so far, that is the refusal."""
+    with town.reading() as session:
+        registered = session.get_one(registration.Registration, row.registration_id)
+        known = appraisals.latest_approved(session, registered.id)
+    if known is None or known.id != row.id:
+        raise Conflict("nothing to supersede")
+    following = town.appraisal(registered, disclosures={**row.disclosures, "outlook": "平稳"})
+    town.do("abel", appraisals.approve, following)
+
+
 VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     **LISTS,
     ("peer", "admit"): lambda t, row: t.do("rob", peers.admit, row, row.digest[-8:]),
@@ -430,6 +441,8 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("evaluation", "comment"): lambda t, row: t.do("olga", evaluations.comment, row, "已整改"),
     ("appraisal", "approve"): lambda t, row: t.do("abel", appraisals.approve, row),
     ("appraisal", "reject"): lambda t, row: t.do("abel", appraisals.reject, row, "参数无据"),
+    ("appraisal", "withdraw"): lambda t, row: t.do("anna", appraisals.withdraw, row, "参数有误"),
+    ("appraisal", "supersede"): supersede_appraisal,
     ("licence", "revoke"): revoke_licence,
     ("scheme", "agree"): agree,
     ("statement", "propose"): lambda t, row: t.do("mona", revenue.propose, row, ORIGIN),

@@ -454,11 +454,11 @@ def an_appraisal(site: Site) -> Request:
     return Request("anna", keys, {**body, "base_on": day(site.town)}, other={"purpose": "另一目的"})
 
 
-def on_appraisal(**body: Any) -> Callable[[Site], Request]:
+def on_appraisal(login: str = "abel", **body: Any) -> Callable[[Site], Request]:
     def make(site: Site) -> Request:
         made = site.town.appraisal(site.town.registration())
         other = {"reason": "另一理由"} if body else {}
-        return Request("abel", {"appraisal_number": made.number}, body, other=other)
+        return Request(login, {"appraisal_number": made.number}, body, other=other)
 
     return make
 
@@ -906,6 +906,7 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "appraisal.draft": an_appraisal,
     "appraisal.approve": on_appraisal(),
     "appraisal.reject": on_appraisal(reason="参数不足"),
+    "appraisal.withdraw": on_appraisal("anna", reason="参数有误"),
     "licence.grant": a_licence,
     "licence.revoke": a_revocation,
     "payment.record": a_payment,

@@ -26,7 +26,7 @@ from valuation.money import yuan
 from webapp.cli import main
 from webapp.home import Home, clock
 from webapp.pages.show import money
-from webapp.pages.value import EXAMPLES, decimal, quantity
+from webapp.pages.value import decimal, quantity
 
 pytestmark = pytest.mark.pages
 
@@ -192,11 +192,12 @@ def test_an_appraisal_shows_its_value_to_the_fen_and_every_step(shop: Shop) -> N
     page = shop.page("anna", path)
     text = plain(page)
     assert money(shop.appraisal.value_fen) in text
-    assert page.count("<details") == 4
+    assert page.count('<details class="sz-steps') == 4
+    bare = html.unescape(re.sub(r"</?a[^>]*>", "", page))
     for figure in (*shop.appraisal.figures.values(), shop.appraisal.conclusion):
         for step in figure["steps"]:
             assert f"<code>{step['symbol']}</code>" in page
-            assert html.escape(step["formula"], quote=False) in html.unescape(page)
+            assert f">{step['formula']}<" in bare or not step["formula"]
         assert quantity(figure["steps"][-1]) in text
     assert "reconciled" in text
     assert "Anna (公允资产评估事务所)" in text
@@ -248,71 +249,6 @@ def test_a_worksheet_opens_as_a_spreadsheet_with_live_formulas(shop: Shop) -> No
     shop.site.visit("mallory").get(path, 403)
 
 
-def appraisal_form(**changes: str) -> dict[str, Any]:
-    disclosures = {f"disclosures.{key}": f"披露 {key}" for key in appraisals.DISCLOSURES}
-    return {
-        "purpose": "定价参考", "base_on": "2026-03-20", "documents": EXAMPLES["cost"],
-        "weights.0.method": "cost", "weights.0.weight": "1", "weights.0.reason": "唯一",
-        **disclosures, **changes,
-    }  # fmt: skip
-
-
-def test_an_appraisal_is_drafted_from_the_example_offered(shop: Shop) -> None:
-    visit, path = shop.site.visit("anna"), f"/registrations/{shop.registered.code}/appraisals"
-    page = visit.get(path)
-    assert "?approach=cost&amp;approach=income&amp;approach=market" in page
-    assert "preparatory_yuan" in page, "what each approach asks for"
-    everything = html.unescape(visit.get(f"{path}?approach=cost&approach=market"))
-    assert EXAMPLES["cost"] + EXAMPLES["market"] in everything
-    assert 'name="weights.1.weight"' in everything
-    answer = visit.post(path, appraisal_form())
-    made = visit.get(answer.location)
-    assert "1,280,400.00" in plain(made), "1,200,000 · 0.97 · 1.1"
-    visit.post(path, appraisal_form(documents="".join(EXAMPLES.values()), **{
-        "weights.1.method": "income", "weights.1.weight": "0.3", "weights.1.reason": "参考",
-        "weights.2.method": "market", "weights.2.weight": "0.3", "weights.2.reason": "参考",
-        "weights.0.weight": "0.4",
-    }))  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("changes", "told", "at"),
-    [
-        ({"disclosures.quality": " "}, "quality (", "disclosures.quality-error"),
-        ({"base_on": "2027-01-01"}, "in the future", "base_on-error"),
-        ({"weights.0.method": "income"}, "each approach needs one weight", "weights-error"),
-        ({"documents": "guess: {a: 1}"}, "unknown item guess", "documents-error"),
-        ({"documents": "cost: [1"}, "cannot be read as YAML", "documents-error"),
-        ({"documents": "- 1"}, "must be a map", "documents-error"),
-        ({"documents": "cost: {method: cost, version: '1', inputs: {}}"},
-         "cost.inputs.preparatory_fen: is missing", ""),
-        ({"documents": EXAMPLES["cost"].replace('"860000.00"', '"8.6e5"')},
-         "cost.inputs.direct_yuan", ""),
-        ({"documents": "cost: many"}, "cost: must be an object", ""),
-        ({"weights.0.weight": "0.9"}, "weights that sum to 9/10", ""),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_with_an_appraisal_stands_where_it_is_wrong(
-    shop: Shop, changes: dict[str, str], told: str, at: str
-) -> None:
-    path = f"/registrations/{shop.registered.code}/appraisals"
-    form = appraisal_form(**changes)
-    answer = shop.site.visit("anna").post(path, form, 400)
-    assert told in html.unescape(answer.text)
-    if at:
-        assert f'id="{at}"' in answer.text
-    assert "定价参考" in answer.text, "what was filled in is kept"
-    if "cannot be read" in told:
-        assert form["documents"] in answer.text
-
-
-def test_a_value_no_record_can_hold_is_refused(shop: Shop) -> None:
-    huge = EXAMPLES["cost"].replace('value: "1.1"', 'value: "100000000000"')
-    path = f"/registrations/{shop.registered.code}/appraisals"
-    answer = shop.site.visit("anna").post(path, appraisal_form(documents=huge), 400)
-    assert "beyond" in plain(answer.text)
-
-
 def test_only_an_appraiser_drafts(shop: Shop) -> None:
     path = f"/registrations/{shop.registered.code}/appraisals"
     shop.site.visit("olga").get(path, 403)
@@ -325,7 +261,7 @@ def test_a_colleague_approves_and_the_page_names_him(site: Site) -> None:
     site.visit("abel").post(f"{path}/approve")
     assert "Abel (公允资产评估事务所)" in plain(site.visit("olga").get(path))
     site.town.later(days=366)
-    assert "older than a year" in plain(site.visit("olga").get(path))
+    assert "its conclusion no longer holds" in plain(site.visit("olga").get(path))
 
 
 # -- licences and payments ---------------------------------------------------------------------

@@ -537,6 +537,7 @@ NO_DECISIONS = {
     "resource.withdraw": "the department's own, or the data authority's, recorded with its reason",
     **{f"peer.{verb}": "on another registry, which made nothing here"
        for verb in ("reach", "suspend", "end")},
+    "appraisal.withdraw": "the maker's own, and nobody else's",
     "statement.propose": "the maker's own, and nobody else's",
     "statement.reopen": "the maker's own, and nobody else's",
     **{f"voucher.{verb}": "on what the registry issued, not on what a person handed in"

@@ -59,7 +59,7 @@ from webapp.deeds.all import field as field_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
 from webapp.language import TRANSLATIONS, tr, translate
-from webapp.pages import lists, public, resource, revenue, start, wizard
+from webapp.pages import appraisal, lists, public, resource, revenue, start, wizard
 from webapp.pages.menu import GROUPS
 from webapp.pages.nouns import COLUMNS
 
@@ -552,7 +552,8 @@ def handed() -> dict[str, set[str]]:
         "END_KINDS": agreement_deeds.END_KINDS, "HAND_BACK_POINTS": agreement_deeds.POINTS,
         "EVALUATION_VERDICTS": agreement_deeds.VERDICTS,
         "OBJECTS": field_deeds.OBJECTS, "RIGHTS": field_deeds.RIGHTS,
-        "approaches": circulation.APPROACHES, "disclosures": circulation.DISCLOSURES,
+        "approaches": circulation.APPROACHES, "disclosed": appraisal.DISCLOSED,
+        "disclosures": circulation.DISCLOSURES,
         "kind_labels": people.KINDS, "post_labels": stewards.POSTS, "role_labels": people.ROLES,
         "kinds": revenue.KINDS, "steps": {
             **wizard.STEPS, **lists.FEEDBACK_NEXT, **lists.NEXT_BY_STATE, **lists.HAPPENED,

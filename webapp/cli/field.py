@@ -5,9 +5,11 @@ from typing import Any
 
 import click
 
+from ledger.chain import keys
 from ledger.proof.encoding import digest_text
 from ledger.proof.verify import read_file
 from webapp.cli import main
+from webapp.cli.figures import print_comparison
 from webapp.cli.run import (
     Run,
     as_member,
@@ -125,27 +127,61 @@ def appraisal() -> None:
 @as_member
 @with_home
 def appraisal_draft(run: Run, login: str, code: str, path: Path) -> None:
-    """Draft an appraisal of a registration; FILE: purpose base_on disclosures documents weights."""
+    """Draft an appraisal of a registration.
+
+    FILE: purpose base_on valid_until_on disclosures assumptions documents weights.
+    """
     deed = circulation.draft_appraisal
     run.say(run.do(deed, login, read_document(path), registration_code=code), deed.says)
 
 
-@appraisal.command("approve")
-@click.argument("number")
-@as_member
-@with_home
-def appraisal_approve(run: Run, login: str, number: str) -> None:
-    """Approve what another appraiser drafted, after recomputing it."""
-    deed = circulation.approve_appraisal
-    run.say(run.do(deed, login, appraisal_number=number), deed.says)
+verb(appraisal, "approve", circulation.approve_appraisal,
+     "Approve what another appraiser drafted, after recomputing it.")  # fmt: skip
+verb(appraisal, "reject", circulation.reject_appraisal, "Reject what another appraiser drafted.",
+     click.option("--reason", required=True))  # fmt: skip
+verb(appraisal, "withdraw", circulation.withdraw_appraisal, "Withdraw your own draft before its review.",
+     click.option("--reason", required=True))  # fmt: skip
 
 
-@appraisal.command("reject")
+@appraisal.command("show")
 @click.argument("number")
-@click.option("--reason", required=True)
-@as_member
 @with_home
-def appraisal_reject(run: Run, login: str, number: str, reason: str) -> None:
-    """Reject what another appraiser drafted."""
-    deed = circulation.reject_appraisal
-    run.say(run.do(deed, login, {"reason": reason}, appraisal_number=number), deed.says)
+def appraisal_show(run: Run, number: str) -> None:
+    """Show an appraisal as recorded (JSON)."""
+    print_json(run.ask(circulation.show_appraisal, appraisal_number=number))
+
+
+@appraisal.command("compare")
+@click.argument("number")
+@with_home
+def appraisal_compare(run: Run, number: str) -> None:
+    """Explain its value from that of the edition before, input by input."""
+    answer = run.ask(circulation.compare_appraisal, appraisal_number=number)
+    if run.as_json or answer["comparison"] is None:
+        run.say(
+            {**answer, "number": number}, "Appraisal {number} is the first edition for its purpose."
+        )
+    else:
+        print_comparison(answer["comparison"])
+
+
+@appraisal.command("report")
+@click.argument("number")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@with_home
+def appraisal_report(run: Run, number: str, output: Path) -> None:
+    """Write its report for people: a PDF with all that is disclosed, its figures attached."""
+    file = run.ask(circulation.report_appraisal, appraisal_number=number)
+    keys.write_durably(output, file.content)
+    run.say({"number": number, "path": str(output)}, "The report of appraisal {number} is {path}.")
+
+
+@appraisal.command("export")
+@click.argument("number")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@with_home
+def appraisal_export(run: Run, number: str, output: Path) -> None:
+    """Write an appraisal as a file that anyone can recompute, with its proof once it is confirmed."""
+    file = run.ask(circulation.export_appraisal, appraisal_number=number)
+    keys.write_durably(output, file.content)
+    run.say({"number": number, "path": str(output)}, "Appraisal {number} is {path}.")

@@ -1,11 +1,15 @@
 """`shuzheng verify`: the outside verifier with translated steps and recomputed figures."""
 
 import json
-import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import click
 
-from ledger.errors import Invalid
+from ledger.errors import LedgerError
+from ledger.proof import bundle as bundles
 from ledger.proof.encoding import parse
 from ledger.proof.report import (
     CANNOT_TELL,
@@ -16,10 +20,17 @@ from ledger.proof.report import (
     print_step,
     print_verdict,
 )
-from ledger.proof.verify import run
+from ledger.proof.verify import read_file, run
 from valuation import ValuationError, methods
+from valuation.worksheet import Figure
 from webapp.cli import main
 from webapp.language import translate
+
+PACKED = "data/records/appraisal.json"
+FIGURES_BYTES_MAX = 8 * 1024 * 1024
+# How the canonical form of what nothing proves begins: a figure (`value -o`), an appraisal (`export -o`).
+BARE = {b'{"document":': "figure", b'{"appraisal":': "appraisal"}
+BARE_START_BYTES = max(map(len, BARE))
 
 
 @main.command("verify")
@@ -28,7 +39,7 @@ from webapp.language import translate
 @click.option("--status", "status_path", help="a status list newer than the document's own")
 @click.option("--rpc", help="a chain node you trust")
 @click.option("--offline", is_flag=True, help="ask no node")
-@click.option("--recompute", is_flag=True, help="recompute the figures of a package's appraisal")
+@click.option("--recompute", is_flag=True, help="compute the figures and analyses once more")
 @click.option("--json", "as_json", is_flag=True)
 def verify(
     path: str, trust_path: str | None, status_path: str | None, rpc: str | None, offline: bool,
@@ -36,18 +47,29 @@ def verify(
 ) -> None:  # fmt: skip
     """Check a bundle, voucher (also printed), package or proof without trusting us: no database, no site.
 
-    Exits 0 valid, 1 not valid, 2 cannot tell.
+    With --recompute also a figure or an appraisal, alone or in its bundle or package. Exits 0 valid, 1 not
+    valid, 2 cannot tell.
     """
 
     def tell(step: Step) -> None:
         print_step(step, translate)
 
-    report = run(
-        path, trust_path, status_path=status_path, rpc=rpc, offline=offline, unwrap=unwrap,
-        tell=None if as_json else tell,
-    )  # fmt: skip
-    if recompute and report.exit_code == VALID:
-        recompute_figures(path, report)
+    hear = None if as_json else tell
+    kind = _bare(path)
+    if kind is not None:
+        report = _examined(path, kind, recompute, hear)
+    else:
+        report = run(
+            path,
+            trust_path,
+            status_path=status_path,
+            rpc=rpc,
+            offline=offline,
+            unwrap=unwrap,
+            tell=hear,
+        )
+        if recompute and ("form", NOT_VALID) not in {(s.name, s.outcome) for s in report.steps}:
+            recompute_figures(read_file(path), report)
     if as_json:
         click.echo(json.dumps(report.as_dict(translate), ensure_ascii=False, sort_keys=True))
     else:
@@ -70,19 +92,76 @@ def unwrap(data: bytes, report: Report) -> bytes:
     return bundle
 
 
-def recompute_figures(path: str, report: Report) -> None:
-    """Recompute every figure of the package's appraisal from its inputs, to the fen."""
+def _bare(path: str) -> str | None:
+    """What kind of figures a file holds that nothing proves; None for everything else."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            record = parse(archive.read("data/records/appraisal.json"))
-        body = record["payload"]["body"]
-        for name, figure in {**body["figures"], "conclusion": body["conclusion"]}.items():
-            value = methods.verify(figure).display()
-            report.add(
-                "figure", VALID, "The figure {method} recomputes to {value} yuan.",
-                method=name, value=value,
-            )  # fmt: skip
-    except (zipfile.BadZipFile, KeyError, OSError):
-        report.add("figure", CANNOT_TELL, "Only a package holds figures to recompute.")
-    except (ValuationError, Invalid) as error:
+        with Path(path).open("rb") as file:
+            start = file.read(BARE_START_BYTES)
+    except OSError:
+        return None
+    return next((kind for begin, kind in BARE.items() if start.startswith(begin)), None)
+
+
+def _examined(path: str, kind: str, recompute: bool, tell: Callable[[Step], None] | None) -> Report:
+    """The report on bare figures: their form, and on demand their arithmetic."""
+    report = Report(kind=kind, tell=tell)
+    try:
+        document = parse(read_file(path, FIGURES_BYTES_MAX))
+    except LedgerError as error:
+        report.add("form", NOT_VALID, error.template, **error.facts)
+        return report
+    report.add("form", VALID, "The {kind} is in its one canonical form.", kind=kind)
+    report.add(
+        "record", CANNOT_TELL,
+        "Nothing in this file shows who made it: a proof bundle or a package does. With --recompute it is "
+        "computed again from its own inputs.",
+    )  # fmt: skip
+    if recompute:
+        with _refused(report):
+            if kind == "figure":
+                _tell(report, document.get("method"), methods.verify(document))
+            else:
+                _recompute(document, report)
+    return report
+
+
+def recompute_figures(data: bytes, report: Report) -> None:
+    """Recompute the appraisal that a package or a bundle holds from its inputs, to the fen."""
+    with _refused(report):
+        if data[:2] == b"PK":
+            data = bundles.read_zip(data).get(PACKED, b"null")
+        elif data[:1] != b"{" or len(data) > FIGURES_BYTES_MAX:
+            data = b"null"
+        document = parse(data)
+        payload = document.get("payload") if isinstance(document, dict) else None
+        if not isinstance(payload, dict) or payload.get("subject", {}).get("type") != "appraisal":
+            report.add("figure", CANNOT_TELL, "This file holds no appraisal to recompute.")
+            return
+        _recompute({"appraisal": payload["body"]}, report)
+
+
+def _recompute(document: Mapping[str, Any], report: Report) -> None:
+    from ledger import appraisals  # noqa: PLC0415 - the tables, only where figures are at hand
+
+    for name, part in appraisals.recomputed(document["appraisal"]):
+        _tell(report, name, part)
+
+
+def _tell(report: Report, name: str, part: Any) -> None:
+    """One part that recomputes."""
+    if isinstance(part, Figure) and part.unit == "fen":
+        report.add(
+            "figure", VALID, "The figure {method} recomputes to {value} yuan.",
+            method=name, value=part.display(),
+        )  # fmt: skip
+    else:
+        report.add("figure", VALID, "Computed once more, {part} is the same.", part=name)
+
+
+@contextmanager
+def _refused(report: Report) -> Iterator[None]:
+    """What does not recompute makes the file not valid; the first step that differs is named."""
+    try:
+        yield
+    except (ValuationError, LedgerError) as error:
         report.add("figure", NOT_VALID, "A figure does not recompute: {why}.", why=str(error))

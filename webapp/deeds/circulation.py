@@ -6,23 +6,25 @@ from typing import Any
 from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
-from ledger import appraisals, parties, revenue, trading, vouchers
+from ledger import appraisals, handoff, parties, reports, revenue, trading, vouchers
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
 from ledger.calendar import end_of_day, start_of_day
 from ledger.errors import Conflict, Faults, Invalid, NotAllowed
 from ledger.log import digest_key
 from ledger.parties import Account, Actor, Member, Party
+from ledger.proof.encoding import canonical
 from ledger.registration import Registration
 from ledger.revenue import Scheme, Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from valuation import ValuationError, money
-from webapp.deeds import Desk, Report, deed, question
+from webapp.deeds import Desk, File, Report, deed, question
 from webapp.deeds.answers import history_of, lists, shown_schema, shows
 from webapp.deeds.field import RIGHTS, ReasonBody
 from webapp.deeds.forms import (
     MISSHAPEN,
+    TEXT_MAX,
     Body,
     day,
     document,
@@ -30,6 +32,7 @@ from webapp.deeds.forms import (
     rows,
     terms,
     text,
+    texts,
     yuan,
 )
 
@@ -78,14 +81,21 @@ class WeightBody(Body):
 
 
 class AppraisalBody(Body):
-    """An appraisal 价值评估: purpose, inputs by approach, weights, disclosures."""
+    """An appraisal 价值评估: purpose, inputs by approach, weights, disclosures, assumptions."""
 
     purpose = text("Purpose", most=500)
     base_on = day("Base day")
     documents = document("Inputs of the approaches (YAML)",
                          hint="cost, income, market: each with method, version, inputs")  # fmt: skip
     weights = rows("Weights", WeightBody)
+    analyses = document("Range, sensitivity, breakeven (YAML)", required=False,
+                        hint="by approach: cost, income, market")  # fmt: skip
     disclosures = group("What the report discloses", Disclosures)
+    assumptions = texts(
+        "Assumptions", most=TEXT_MAX, hint="one a line, each a statement of its own"
+    )
+    valid_until_on = day("Valid until", required=False,
+                         hint="at most a year after the base day; left out, that day")  # fmt: skip
 
 
 class LicenceBody(Body):
@@ -194,7 +204,7 @@ CHANGES = {
 
 def _valued(made: Appraisal) -> dict[str, Any]:
     return {
-        "number": made.number, "state": made.state, "value_fen": made.value_fen,
+        "edition": made.edition, "number": made.number, "state": made.state, "value_fen": made.value_fen,
         "value_yuan": money.yuan(made.value_fen),
     }  # fmt: skip
 
@@ -228,6 +238,52 @@ def reject_appraisal(
 ) -> dict[str, Any]:
     appraisals.reject(session, actor, desk.now, found, reason)
     return _valued(found)
+
+
+@deed("appraisal.withdraw", "/appraisals/<appraisal_number>/withdraw", "Withdraw",
+      "Appraisal {number} is withdrawn.", body=ReasonBody, changes=True, owners=_maker)  # fmt: skip
+def withdraw_appraisal(
+    desk: Desk, session: Session, actor: Actor, found: Appraisal, reason: str
+) -> dict[str, Any]:
+    appraisals.withdraw(session, actor, desk.now, found, reason)
+    return _valued(found)
+
+
+class ComparisonAnswer(Schema):
+    """How the value of the edition before became this one (`valuation.comparison`)."""
+
+    before = fields.String(required=True, allow_none=True)
+    """the number of the edition before; without one, there is nothing to compare with"""
+    comparison = fields.Dict(required=True, allow_none=True)
+
+
+@question("appraisal.read", "/appraisals/<appraisal_number>/comparison",
+          "Comparison with the edition before", name="appraisal.compare",
+          answer=ComparisonAnswer)  # fmt: skip
+def compare_appraisal(
+    _desk: Desk, session: Session, _actor: Actor, found: Appraisal
+) -> dict[str, Any]:
+    made = appraisals.compared(session, found)
+    if made is None:
+        return {"before": None, "comparison": None}
+    before = session.get_one(Appraisal, found.replaces_id)
+    return {"before": before.number, "comparison": made.to_dict()}
+
+
+@question("appraisal.read", "/appraisals/<appraisal_number>/appraisal.json", "Appraisal as a file",
+          name="appraisal.export")  # fmt: skip
+def export_appraisal(desk: Desk, session: Session, _actor: Actor, found: Appraisal) -> File:
+    """All that is recorded of it, with its proof once there is one (`handoff.appraisal_file`)."""
+    document = handoff.appraisal_file(session, found, desk.deployment)
+    return File(canonical(document), "application/json", f"appraisal-{found.number}.json")
+
+
+@question("appraisal.read", "/appraisals/<appraisal_number>/report.pdf", "Report (PDF)",
+          name="appraisal.report")  # fmt: skip
+def report_appraisal(_desk: Desk, session: Session, _actor: Actor, found: Appraisal) -> File:
+    """Its report for people, with its figures attached (`ledger.reports`)."""
+    content = reports.recorded_report(session, found)
+    return File(content, "application/pdf", f"report-{found.number}.pdf")
 
 
 # -- trade -------------------------------------------------------------------------------------
@@ -472,7 +528,7 @@ list_vouchers = lists("voucher", "/vouchers", "Vouchers",
                       (Voucher.number, Voucher.credential))  # fmt: skip
 show_appraisal = shows("appraisal", "/appraisals/<appraisal_number>", "Appraisal")
 list_appraisals = lists("appraisal", "/appraisals", "Appraisals",
-                        "number purpose base_on valid_until_on value_fen state",
+                        "number edition purpose base_on valid_until_on value_fen state",
                         (Appraisal.number, Appraisal.purpose))  # fmt: skip
 show_licence = shows("licence", "/licences/<order>", "Licence")
 list_licences = lists("licence", "/licences", "Licences",

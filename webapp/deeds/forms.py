@@ -122,11 +122,11 @@ def yuan(title: str, *, hint: str = "", required: bool = True) -> fields.Field[A
     )  # fmt: skip
 
 
-def texts(title: str, *, hint: str = "", choices: Mapping[str, str] | None = None,
-          least: int = 1, source: str = "", required: bool | None = None) -> fields.List[Any]:  # fmt: skip
-    """A list of texts, at least `least`; `required` may be one that can be empty."""
+def texts(title: str, *, hint: str = "", choices: Mapping[str, str] | None = None, least: int = 1,
+          source: str = "", required: bool | None = None, most: int = 200) -> fields.List[Any]:  # fmt: skip
+    """A list of texts of `most` characters, at least `least`; `required` may be one that can be empty."""
     return fields.List(
-        text(title, most=200, choices=choices), required=least > 0 if required is None else required,
+        text(title, most=most, choices=choices), required=least > 0 if required is None else required,
         validate=validate.Length(min=least, max=500, error=said(EMPTY)),
         error_messages={"invalid": said(MISSHAPEN, "list")},
         metadata=_told(title, hint, kind="list", choices=dict(choices or {}), source=source),

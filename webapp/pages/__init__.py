@@ -19,6 +19,8 @@ from webapp import door
 from webapp.language import LANGUAGES, language, tr, translate
 from webapp.pages import (
     agreements,
+    appraisal,
+    calculator,
     catalogue,
     catalogue_export,
     catalogue_search,
@@ -47,9 +49,9 @@ from webapp.pages.menu import menu
 
 # Each of these files enters its own routes: `enter(app, limiter)`.
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
-                           registration, value, revenue, usage, house, identity, witnesses, lists,
-                           resource, duties, supervision, catalogue, agreements, space, messages,
-                           recognition)  # fmt: skip
+                           registration, value, appraisal, calculator, revenue, usage, house, identity,
+                           witnesses, lists, resource, duties, supervision, catalogue, agreements,
+                           space, messages, recognition)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

@@ -37,6 +37,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("motion_list", "motion.read", "Motions on vouchers"),
         ("authorisation_list", "authorisation.read", "Authorised uses"),
         ("appraisal_list", "appraisal.read", "Appraisals"),
+        ("calculator", "work.read", "Calculator"),
         ("recognition_list", "recognition.read", "Recognised vouchers"),
         ("peer_list", "peer.read", "Registries recognised here"),
     ),

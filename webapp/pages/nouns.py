@@ -263,9 +263,9 @@ def _deed_view(deed: Deed) -> Any:
 def deed_page(
     deed: Deed, keys: Mapping[str, str], values: Mapping[str, Any], errors: Mapping[str, list[str]],
     refusal: str | None, *, key: str | None = None, seen: int | None = None,
-    report: Report | None = None,
+    report: Report | None = None, more: Mapping[str, Any] | None = None,
 ) -> str:  # fmt: skip
-    """The form of a deed, with what was filled in and what is wrong with it."""
+    """The form of a deed, with what was filled in and what is wrong with it; `more` is for its template."""
     desk = door.the_desk()
     with desk.home.reading() as session:
         found = deed.subjects(session, keys)
@@ -275,7 +275,7 @@ def deed_page(
             [f"deed_{_name(deed)}.html", "deed.html"], deed=deed, keys=keys, row=row,
             fields=[one for one in form if not _from_upload(deed, one.at)], errors=errors,
             refusal=refusal, key=key or uuid4().hex, back=back_to(deed, keys),
-            **_list_behind(deed),
+            **_list_behind(deed), **(more or {}),
             report=report and report.as_dict(translate), names=party_names(session),
             seen=seen if seen is not None else (row.version if row is not None else ""),
         )  # fmt: skip

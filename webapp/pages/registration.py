@@ -3,7 +3,6 @@
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from datetime import date
-from fractions import Fraction
 from typing import Any
 
 from flask import Flask, render_template, request
@@ -22,12 +21,12 @@ from ledger.parties import Account, Party, allowed
 from ledger.registration import Application, Deposit, Registration
 from ledger.registration_profiles import in_use, profile, profiles
 from ledger.vouchers import Voucher
-from valuation import methods
 from webapp import door
 from webapp.deeds.all import field, register
 from webapp.deeds.subjects import visible
 from webapp.language import tr
 from webapp.pages import nouns, wizard
+from webapp.pages.quality import percent, quality_of
 from webapp.wording import spoken
 
 # What an application may ask for, and what that is called.
@@ -257,29 +256,6 @@ def _due(what: str, due: Mapping[str, Any], days: int, today: date) -> dict[str,
     """A deadline: how many working days it is long, and how many are left."""
     left, _ = working_days_left(today, date.fromisoformat(due["on"]))
     return {**due, "days": days, "left": left, "what": what}
-
-
-def quality_of(profile: Mapping[str, Any]) -> dict[str, Any]:
-    """A measured profile for the eye: each indicator with its score, the weakest, the whole."""
-    made = []
-    for one in profile["indicators"]:
-        share = Fraction(one["a"], one["b"])
-        made.append({**one, "score": 1 - share if one["inverse"] else share})
-    least = min((one["score"] for one in made), default=None)
-    weakest = [one for one in made if one["score"] == least and least != 1]
-    given = [{"a": i["a"], "b": i["b"], "code": i["code"], "weight": "1"} for i in made]
-    version = methods.describe("quality")["version"]
-    inputs = {"inputs": {"indicators": given}, "method": "quality", "version": version}
-    return {
-        **profile, "indicators": made, "score": methods.run(inputs).value if made else None,
-        "weakest": weakest,
-    }  # fmt: skip
-
-
-def percent(share: Fraction) -> str:
-    """A share in percent, rounded down: what is not perfect never reads as 100 %."""
-    hundredths = share.numerator * 10_000 // share.denominator
-    return f"{hundredths // 100}.{hundredths % 100:02d} %"
 
 
 # -- public notices ----------------------------------------------------------------------------

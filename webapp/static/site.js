@@ -1,11 +1,19 @@
 // What pages do beyond plain HTML; each works without it too.
 "use strict";
 
-// A form that must not be sent twice by a second click (the server would know it anyhow).
+// A form that must not be sent twice by a second click (the server would know it anyhow). Once it is on
+// its way, since what a disabled button says is not sent.
 for (const form of document.querySelectorAll("form[data-once]")) {
-  form.addEventListener("submit", () => {
+  form.addEventListener("submit", () => setTimeout(() => {
     for (const button of form.querySelectorAll("button:not([type=button])")) button.disabled = true;
-  });
+  }));
+}
+
+// A choice on which other fields depend shows them at once, by the button that does so without script.
+for (const choice of document.querySelectorAll("select[data-shows]")) {
+  const button = document.getElementById(choice.dataset.shows);
+  button.hidden = true;
+  choice.addEventListener("change", () => button.click());
 }
 
 // One more row of a list: the last row again, emptied, with the next number in its names.

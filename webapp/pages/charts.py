@@ -1,0 +1,351 @@
+"""Pictures of numbers as SVG: data in, markup out; no script, no style of their own, nothing random.
+
+Every picture is 360 units wide, so that its letters are as large on a telephone as they are drawn, and
+carries its title and a sentence that says what it shows (`role="img"`). The exact numbers stand in a table
+behind it, which the page adds: places here are rounded to a tenth of a unit, texts are cut to fit. Colours
+and letters stand in `static/site.css` under `.sz-chart`; whatever text comes in is escaped.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import count, pairwise
+from unicodedata import east_asian_width
+
+from markupsafe import Markup
+
+from valuation.money import round_half_up
+
+WIDTH = 360
+LINE = 15  # from one line of text to the next
+BAR = 9
+EDGE = 4
+LETTER, WIDE_LETTER = Fraction(64, 10), 11  # about how wide a letter of 11 units is
+ROWS_MOST = 40  # rows of a heat strip that are drawn; the table has all of them
+
+Say = Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A bar of a share from 0 to 1: what it is called, what stands at its end, how it is coloured."""
+
+    label: str
+    share: Fraction
+    note: str
+    tone: str = "good"  # good, weak (below the threshold), bad
+
+
+# -- amounts -----------------------------------------------------------------------------------
+
+
+def short_amount(fen: int, lang: str) -> str:
+    """An amount in yuan with about four digits: 128.0 万 or 1.280 m; the table has it exactly."""
+    yuan = Fraction(fen, 100)
+    steps = [(10**8, " 亿"), (10**4, " 万")] if lang == "zh" else [
+        (10**9, " bn"), (10**6, " m"), (10**3, " k")]  # fmt: skip
+    size, word = next(((s, w) for s, w in steps if abs(yuan) >= s), (1, ""))
+    whole = len(str(int(abs(yuan) / size)))
+    places = max(0, 4 - whole) if size > 1 else 2
+    scaled = round_half_up(abs(yuan) / size * 10**places)
+    text = f"{scaled // 10**places:,}"
+    if places:
+        text += f".{scaled % 10**places:0{places}d}"
+    return f"{'-' if fen < 0 and scaled else ''}{text}{word}"
+
+
+# -- pictures ----------------------------------------------------------------------------------
+
+
+def shares(title: str, tells: str, groups: Sequence[tuple[str, Sequence[Share]]]) -> Markup:
+    """Bars of shares, in named groups; what is lacking to 1 is drawn at least two units wide."""
+    parts: list[Markup] = []
+    y = 0
+    for name, bars in groups:
+        if name:
+            y += LINE + 3
+            parts.append(_text(EDGE, y, _cut(name, WIDTH - 2 * EDGE), "head"))
+        for one in bars:
+            y += LINE + 1
+            room = WIDTH - 2 * EDGE - _width(one.note) - 8
+            parts.append(_text(EDGE, y, _cut(one.label, room)))
+            parts.append(_text(WIDTH - EDGE, y, one.note, "end"))
+            full = WIDTH - 2 * EDGE
+            share = min(max(one.share, Fraction(0)), Fraction(1))
+            there = (
+                full * share
+                if share in (0, 1)
+                else min(max(full * share, Fraction(2)), Fraction(full - 2))
+            )
+            y += 4
+            hint = f"{one.label}: {one.note}"
+            parts.append(_box(EDGE, y, full, BAR, "lack" if share < 1 else "track", hint))
+            if there:
+                parts.append(_box(EDGE, y, there, BAR, one.tone, hint))
+            y += BAR
+    return _picture(title, tells, y + EDGE, parts)
+
+
+def heat(
+    title: str, tells: str, heads: Sequence[str], rows: Sequence[tuple[str, Sequence[int | None]]]
+) -> Markup:
+    """Rows × heads, each cell coloured by its count (None: not measured); five depths, by magnitude."""
+    side = 132
+    cell = min(Fraction(WIDTH - side - EDGE, max(len(heads), 1)), Fraction(44))
+    parts: list[Markup] = []
+    longest = max(map(_width, heads), default=0)
+    upright = longest > cell  # heads that do not fit are set from bottom to top
+    y = longest + 4 if upright else LINE
+    for n, head in enumerate(heads):
+        middle = side + cell * n + cell / 2
+        parts.append(
+            _text(middle + 4, y - 3, head, "small", turned=True) if upright
+            else _text(middle, 11, head, "middle small")
+        )  # fmt: skip
+    for name, counts in rows[:ROWS_MOST]:
+        parts.append(_text(EDGE, y + 13, _cut(name, side - EDGE - 6)))
+        for n, found in enumerate(counts):
+            x = side + cell * n
+            if found is None:
+                parts.append(_box(x + 1, y + 1, cell - 2, 16, "none", f"{name} × {heads[n]}: –"))
+                continue
+            depth = 0 if found <= 0 else min(len(str(found)), 5)
+            hint = f"{name} × {heads[n]}: {found:,}"
+            parts.append(_box(x + 1, y + 1, cell - 2, 16, f"heat{depth}", hint))
+            shown = _short_count(found)
+            if found and _width(shown) <= cell - 3:
+                parts.append(_text(x + cell / 2, y + 13, shown, f"middle small on{depth}"))
+        y += 18
+    return _picture(title, tells, y + EDGE, parts)
+
+
+def histogram(
+    title: str, tells: str, bins: Sequence[tuple[int, int, int]], marks: Sequence[tuple[str, int]],
+    say: Say,
+) -> Markup:  # fmt: skip
+    """How often values fall between two bounds, with named marks (percentiles) above."""
+    values = [v for a, b, _ in bins for v in (a, b)] + [v for _, v in marks]
+    low, high, left, right = min(values), max(values), 10, WIDTH - 10
+    rows = _lanes([(_at(v, low, high, left, right), name) for name, v in marks])
+    top = 4 + 12 * (max(rows, default=-1) + 1)
+    base = top + 110
+    most = max((n for *_, n in bins), default=0) or 1
+    parts = []
+    for start, until, n in bins:
+        x, end = _at(start, low, high, left, right), _at(until, low, high, left, right)
+        tall = Fraction(110 * n, most)
+        parts.append(_box(x + Fraction(1, 4), base - tall, max(end - x - Fraction(1, 2), Fraction(1)), tall,
+                          "good", f"{say(start)} – {say(until)}: {n:,}"))  # fmt: skip
+    for (name, value), lane in zip(marks, rows, strict=True):
+        x = _at(value, low, high, left, right)
+        parts.append(_line(x, 4 + 12 * lane + 9, x, base, "mark"))
+        parts.append(_text(x, 12 + 12 * lane, name, _side(x, name)))
+    parts.append(_line(left, base, right, base, "axis"))
+    parts += _scale(low, high, left, right, base, say)
+    return _picture(title, tells, base + 20, parts)
+
+
+def tornado(
+    title: str, tells: str, base: int, bars: Sequence[tuple[str, str, int, int]], say: Say
+) -> Markup:
+    """What the value becomes when one input is lowered or raised: (label, note, low value, high value)."""
+    values = [base, *(v for *_, a, b in bars for v in (a, b))]
+    low, high, left, right = min(values), max(values), 10, WIDTH - 10
+    middle = _at(base, low, high, left, right)
+    parts: list[Markup] = []
+    y = LINE + 2
+    parts.append(_text(middle, 11, say(base), _side(middle, say(base))))
+    for label, note, down, up in bars:
+        room = WIDTH - 2 * EDGE - _width(note) - 8
+        y += LINE
+        parts.append(_text(EDGE, y, _cut(label, room)))
+        parts.append(_text(WIDTH - EDGE, y, note, "end small"))
+        y += 4
+        for value, tone in ((down, "down"), (up, "good")):
+            x = _at(value, low, high, left, right)
+            wide = max(abs(x - middle), Fraction(1))
+            hint = f"{label}: {say(value)}"
+            # Where both lie on one side of the base, the nearer one is the narrower bar inside.
+            tall = BAR if (down - base) * (up - base) <= 0 or tone == "down" else BAR - 4
+            parts.append(_box(min(x, middle), y + Fraction(BAR - tall, 2), wide, tall, tone, hint))
+        y += BAR + 3
+    parts.insert(0, _line(middle, 14, middle, y + 2, "mark"))
+    parts.append(_line(left, y + 2, right, y + 2, "axis"))
+    parts += _scale(low, high, left, right, y + 2, say)
+    return _picture(title, tells, y + 22, parts)
+
+
+def lines(
+    title: str, tells: str, at: Sequence[int], series: Sequence[tuple[str, Sequence[int]]], say: Say
+) -> Markup:
+    """Several series over a growing count, each named at its right end."""
+    values = [v for _, ys in series for v in ys]
+    low, high, left, right = min(values), max(values), 10, WIDTH - 58
+    top, bottom, base = 24, 112, 130
+    parts = [_line(left, base, right, base, "axis")]
+    ends = [(_at(ys[-1], low, high, bottom, top), name) for name, ys in series]
+    places = _apart([y for y, _ in ends], 12)
+    for n, (name, ys) in enumerate(series):
+        points = " ".join(
+            f"{_n(_at(a, at[0], at[-1], left, right))},{_n(_at(y, low, high, bottom, top))}"
+            for a, y in zip(at, ys, strict=True)
+        )
+        parts.append(Markup('<polyline class="line line{}" points="{}"/>').format(n % 4, points))
+        parts.append(_text(right + 4, places[n] + 4, _cut(name, WIDTH - right - 6), f"ink{n % 4}"))
+    parts.append(_text(left, base + 14, f"{at[0]:,}", "small"))
+    parts.append(_text(right, base + 14, f"{at[-1]:,}", "end small"))
+    parts.append(_text(left, top - 8, say(high), "small"))
+    parts.append(_text(left, bottom + 13, say(low), "small"))
+    return _picture(title, tells, base + 20, parts)
+
+
+def amounts(
+    title: str,
+    tells: str,
+    rows: Sequence[tuple[str, int, str]],
+    say: Say,
+    whole: tuple[str, int] | None = None,
+) -> Markup:
+    """Amounts as bars from zero (label, fen, note), and a line where the `whole` (name, fen) lies."""
+    values = [0, *(fen for _, fen, _ in rows), *([] if whole is None else [whole[1]])]
+    low, high, left, right = min(values), max(values), EDGE, WIDTH - EDGE
+    zero = _at(0, low, high, left, right) if low < high else Fraction(left)
+    parts: list[Markup] = []
+    y = 0
+    for label, fen, note in rows:
+        y += LINE + 1
+        told = f"{say(fen)}{' · ' if note else ''}{note}"
+        name = _cut(label, WIDTH - 2 * EDGE - _width(told) - 8)  # on the left, clear of the mark
+        parts.append(_text(EDGE, y, f"{name} {told}"))
+        x = _at(fen, low, high, left, right) if low < high else zero
+        y += 4
+        tone = "bad" if fen < 0 else "good"
+        parts.append(
+            _box(min(x, zero), y, max(abs(x - zero), Fraction(1)), BAR, tone, f"{label}: {told}")
+        )
+        y += BAR
+    if whole is not None:
+        name, value = whole
+        x = _at(value, low, high, left, right) if low < high else zero
+        parts.append(_line(x, 4, x, y + 4, "mark"))
+        told = f"{name} {say(value)}"
+        side = _side(x, told)
+        parts.append(_text({"start": EDGE, "end": WIDTH - EDGE}.get(side, x), y + 16, told, side))
+        y += LINE
+    return _picture(title, tells, y + EDGE + 2, parts)
+
+
+# -- marks on paper ----------------------------------------------------------------------------
+
+
+def _picture(title: str, tells: str, height: int | Fraction, parts: Iterable[Markup]) -> Markup:
+    return Markup(
+        '<svg class="sz-chart" viewBox="0 0 {} {}" role="img" aria-label="{}">'
+        "<title>{}</title><desc>{}</desc>{}</svg>"
+    ).format(WIDTH, _n(height), f"{title}. {tells}", title, tells, Markup("").join(parts))
+
+
+def _text(
+    x: int | Fraction, y: int | Fraction, text: str, kind: str = "", *, turned: bool = False
+) -> Markup:
+    turn = Markup(' transform="rotate(-90 {} {})"').format(_n(x), _n(y)) if turned else ""
+    return Markup('<text x="{}" y="{}" class="{}"{}>{}</text>').format(
+        _n(x), _n(y), kind, turn, text
+    )
+
+
+def _box(
+    x: int | Fraction, y: int | Fraction, wide: int | Fraction, tall: int | Fraction, kind: str,
+    hint: str,
+) -> Markup:  # fmt: skip
+    return Markup(
+        '<rect x="{}" y="{}" width="{}" height="{}" class="{}"><title>{}</title></rect>'
+    ).format(_n(x), _n(y), _n(wide), _n(tall), kind, hint)
+
+
+def _line(
+    x: int | Fraction,
+    y: int | Fraction,
+    until_x: int | Fraction,
+    until_y: int | Fraction,
+    kind: str,
+) -> Markup:
+    return Markup('<line x1="{}" y1="{}" x2="{}" y2="{}" class="{}"/>').format(
+        _n(x), _n(y), _n(until_x), _n(until_y), kind
+    )
+
+
+def _n(value: int | Fraction) -> str:
+    """A place on paper, to a tenth of a unit."""
+    tenths = round_half_up(Fraction(value) * 10)
+    sign, tenths = ("-" if tenths < 0 else ""), abs(tenths)
+    return f"{sign}{tenths // 10}" + (f".{tenths % 10}" if tenths % 10 else "")
+
+
+def _at(value: int, low: int, high: int, left: int, right: int) -> Fraction:
+    """Where a value lies between two places; in the middle when all values are equal."""
+    if low == high:
+        return Fraction(left + right, 2)
+    return left + Fraction(value - low, high - low) * (right - left)
+
+
+def _width(text: str) -> int:
+    wide = sum(east_asian_width(letter) in "WF" for letter in text)
+    return int(WIDE_LETTER * wide + LETTER * (len(text) - wide)) + 1
+
+
+def _cut(text: str, room: int) -> str:
+    """As much of a text as has room, with an ellipsis where it is cut."""
+    if _width(text) <= room:
+        return text
+    for end in count(len(text) - 1, -1):
+        if end <= 0 or _width(text[:end] + "…") <= room:
+            return text[: max(end, 0)] + "…"
+    return ""
+
+
+def _side(x: Fraction, text: str) -> str:
+    """How a text is set at a place so that it stays on the paper."""
+    half = _width(text) / 2
+    return "start" if x - half < EDGE else "end" if x + half > WIDTH - EDGE else "middle"
+
+
+def _scale(
+    low: int, high: int, left: int, right: int, base: int | Fraction, say: Say
+) -> list[Markup]:
+    if low == high:
+        return [_text(Fraction(left + right, 2), base + 14, say(low), "middle small")]
+    return [
+        _text(left, base + 14, say(low), "small"),
+        _text(right, base + 14, say(high), "end small"),
+    ]
+
+
+def _lanes(marks: Sequence[tuple[Fraction, str]]) -> list[int]:
+    """In which line each name stands so that none covers another: the lowest with room."""
+    ends: list[Fraction] = []
+    made = [0] * len(marks)
+    for n in sorted(range(len(marks)), key=lambda n: marks[n][0]):
+        x, name = marks[n]
+        half = Fraction(_width(name), 2) + 2
+        lane = next((k for k, end in enumerate(ends) if end <= x - half), len(ends))
+        ends[lane : lane + 1] = [x + half]
+        made[n] = lane
+    return made
+
+
+def _apart(places: Sequence[Fraction], least: int) -> list[Fraction]:
+    """The places, moved down where two are nearer than `least`."""
+    made = list(places)
+    order = sorted(range(len(made)), key=lambda n: made[n])
+    for before, n in pairwise(order):
+        made[n] = max(made[n], made[before] + least)
+    return made
+
+
+def _short_count(found: int) -> str:
+    """A count in at most four letters."""
+    for size, word in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if found >= size:
+            return f"{found // size}{word}"
+    return str(found)
