@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typst
 import yaml
 
 from ledger import appraisals, handoff
@@ -17,6 +18,7 @@ from tests.conftest import CREDENTIAL_KEY, DEMO, LOG_KEY, ORIGIN, START, Town
 from tests.ledger.test_appraisals import ANALYSIS, DOCUMENT, more_cost
 from tests.ledger.test_handoff import PRICING, anchor, ready
 from tests.webapp.test_cli_lists import shuzheng
+from valuation import simulation
 from webapp.cli.verify import FIGURES_BYTES_MAX, PACKED
 
 __all__ = ["shuzheng"]
@@ -115,6 +117,43 @@ def test_what_is_no_figure_is_refused_with_a_sentence(
     figure.write_bytes(made)
     told = shuzheng("verify", str(figure), "--recompute", code=1)
     assert said in told
+
+
+def printed(path: Path, **attached: bytes) -> Path:
+    """A page of any kind with figures attached, as a report has them."""
+    names = [f"{name.replace('_', '-')}.json" for name in attached]
+    more = 'relationship: "source", mime-type: "application/json", description: "x"'
+    page = "".join(
+        f'#pdf.attach("{name}", bytes(sys.inputs.at("{name}")), {more})\n' for name in names
+    )
+    inputs = {name: data.decode() for name, data in zip(names, attached.values(), strict=True)}
+    path.write_bytes(
+        typst.compile(page.encode(), format="pdf", sys_inputs=inputs, pdf_standards=["a-3b"])
+    )
+    return path
+
+
+def test_what_is_attached_to_a_printed_report_recomputes(
+    shuzheng: Any, figure: Path, tmp_path: Path
+) -> None:
+    made = simulation.analyse(DOCUMENT["documents"]["income"], ANALYSIS)
+    attached = {"figure": figure.read_bytes(), "analysis_income": canonical(made.to_dict())}
+    path = printed(tmp_path / "report.pdf", **attached)
+    told = shuzheng("verify", str(path), "--recompute", code=2)
+    assert "figure income recomputes to" in told
+    assert "analysis-income.json is the same" in told
+    assert "The page is not compared" in told
+    assert "recomputes to" not in shuzheng("verify", str(path), code=2)
+    wrong = Path(changed(figure, "document", "inputs", "periods", 1, "revenue_fen")).read_bytes()
+    path = printed(path, figure=wrong, analysis_income=attached["analysis_income"])
+    assert "first at R_2" in shuzheng("verify", str(path), "--recompute", code=1)
+    other = canonical({**made.to_dict(), "tornado": []})
+    path = printed(path, figure=attached["figure"], analysis_income=other)
+    assert "tornado" in shuzheng("verify", str(path), "--recompute", code=1)
+    path = printed(path, figure=figure.read_bytes().replace(b",", b", ", 1))
+    assert "canonical form" in shuzheng("verify", str(path), "--recompute", code=1)
+    path = printed(path, other=b"{}")
+    assert "exactly one attachment, bundle.json" in shuzheng("verify", str(path), code=1)
 
 
 def drafted(town: Town, shuzheng: Any, tmp_path: Path, **changes: Any) -> str:
