@@ -208,7 +208,7 @@ def _excel(node: Node, cells: Mapping[str, str]) -> str:
     match node.name:
         case "+" | "-" | "*" | "/":
             return f"({args[0]}{node.name}{args[1]})"
-        case "**":
+        case "**" | "power":
             return f"POWER({args[0]},{args[1]})"
         case "neg":
             return f"(0-{args[0]})"

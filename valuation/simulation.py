@@ -28,7 +28,7 @@ origin of parameters be told, not for these. What is drawn, and how, is the appr
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
@@ -58,7 +58,8 @@ DECIMALS = 12
 """A breakeven that is no amount is found to this many decimals."""
 
 _SEGMENT = re.compile(r"([a-z_]+)((?:\[(?:[0-9]{1,4}|\*)\])*)", re.ASCII)
-_LIMB = 16
+_LIMB = 19
+_TOO_LARGE = "a draw gives an amount beyond ±(2^53 - 1) fen"
 
 Fen = NDArray[np.int64]
 
@@ -112,8 +113,10 @@ class Bar:
 class Breakeven:
     """The input `found` (a decimal) between `low` and `high` where the value passes the target.
 
-    `value_fen` is the value at `found`; of the two neighbouring decimals between which the value passes
-    the target, `found` is the one whose value is nearer to it. `steps` counts the halvings.
+    `value_fen` is the value at `found`: the target, where some decimal gives it to the fen (then `found` is
+    the one with the fewest digits), else the value nearer to it of the two neighbours between which the
+    target is passed. Where the value does not rise or fall throughout, it may pass elsewhere too. `steps`
+    counts the halvings.
     """
 
     at: str
@@ -182,7 +185,7 @@ def analyse(document: Mapping[str, Any], analysis: Mapping[str, Any]) -> Analysi
     [('direct cost', 90000, 110000)]
     """
     figure = methods.run(document)
-    figure.value_fen  # noqa: B018 - refuses a method whose result is no amount
+    inputs.money(figure.value_fen, "document")
     assert figure.document is not None
     plain = inputs.in_fen(analysis)
     request = inputs.mapping(plain, "", (), ("range", "sensitivity", "breakeven"))
@@ -288,10 +291,12 @@ class _Place:
     def figure_at(self, value: Fraction, field: str) -> Figure:
         """The method's figure with `value` in place; what the method refuses is told of `field`."""
         try:
-            return methods.run(self.put(value))
+            figure = methods.run(self.put(value))
         except InputError as error:
             told = f"{_short(value)} is refused by the method: {error}"
             raise InputError(field, told[:400]) from None
+        inputs.money(figure.value_fen, field)
+        return figure
 
     def bounds(self, entry: Mapping[str, Any]) -> tuple[Fraction, Fraction]:
         """The entry's low and high, low < high; amounts are whole fen."""
@@ -366,13 +371,13 @@ def _range(figure: Figure, given: object, problems: list[tuple[str, str]]) -> Ra
     base = figure.value_fen
     for share in SHARES:
         until = max(1, count * share // 100)
-        part, square = _moments(values[done:until] - base)
+        part, square = _moments(values[done:until], base)
         total, squares, done = total + part, squares + square, until
         mean, _, mean_error = _statistics(total, squares, until, base)
         ranks = [_rank(percent, until) for percent in (5, 50, 95)]
-        low, middle, high = np.partition(values[:until], ranks)[ranks].tolist()
+        values[:until].sort()  # what comes after is still in the order of drawing
+        low, middle, high = values[ranks].tolist()
         convergence.append(Checkpoint(until, mean, low, middle, high, mean_error))
-    values.sort()
     mean, deviation, mean_error = _statistics(total, squares, count, base)
     return Range(
         seed=seed,
@@ -396,36 +401,49 @@ def _values(
     count: int,
 ) -> Fen:
     """The value in fen for each draw, in the order of drawing."""
-    program = draws.Program(figure, varied)
+    given, compute = draws.Program(figure, varied).bound(draws.CHUNK)
     streams = [draws.uniform(seed, k) for k in range(len(distributions))]
     values = np.empty(count, dtype=np.int64)
-    for start in range(0, count, draws.CHUNK):
-        size = min(draws.CHUNK, count - start)
-        drawn = [
-            one.transform(stream.random(size))
-            for one, stream in zip(distributions, streams, strict=True)
-        ]
-        made = program.run(drawn)
-        if not max(made.max(), -made.min()) <= MAX_FEN:
-            raise InputError("range", "a draw gives an amount beyond ±(2^53 - 1) fen")
-        values[start : start + size] = made
+    try:
+        with np.errstate(invalid="raise"):
+            for start in range(0, count, draws.CHUNK):
+                for one, stream, array in zip(distributions, streams, given, strict=True):
+                    one.transform(stream.random(out=array))
+                part = values[start : start + draws.CHUNK]
+                part[:] = compute()[: part.size]
+    except FloatingPointError:
+        raise InputError("range", _TOO_LARGE) from None
+    if not -MAX_FEN <= values.min() <= values.max() <= MAX_FEN:
+        raise InputError("range", _TOO_LARGE)
     return values
 
 
-def _moments(values: Fen) -> tuple[int, int]:
-    """Σ x and Σ x² exactly: x in limbs of 16 bits, whose products sum to less than 2^53 in floats."""
-    total = squares = 0
+def _moments(values: Fen, base: int) -> tuple[int, int]:
+    """Σ x and Σ x² exactly, x = value - base.
+
+    x stands in limbs of 19 bits as floats: the products of a chunk's limbs sum to 2^52 at most.
+    """
+    farthest = max(abs(int(values.max()) - base), abs(int(values.min()) - base))
+    count = farthest.bit_length() // _LIMB + 1
+    limbs = np.empty((count, draws.CHUNK))
+    sums, products = [0] * count, [[0] * count for _ in range(count)]
     for start in range(0, values.size, draws.CHUNK):
-        part = values[start : start + draws.CHUNK]
-        count = int(max(int(part.max()), -int(part.min())).bit_length() // _LIMB + 1)
-        limbs = np.empty((count, part.size))
-        for k in range(count):
-            limbs[k] = part if k == count - 1 else part & (2**_LIMB - 1)
+        part = values[start : start + draws.CHUNK] - base
+        size = part.size
+        for k in range(count - 1):
+            limbs[k, :size] = part & (2**_LIMB - 1)
             part = part >> _LIMB
-        for j, row in enumerate((limbs @ limbs.T).tolist()):
-            total += int(limbs[j].sum()) << (_LIMB * j)
+        limbs[-1, :size] = part
+        for j, row in enumerate((limbs[:, :size] @ limbs[:, :size].T).tolist()):
+            sums[j] += int(limbs[j, :size].sum())
             for k, product in enumerate(row):
-                squares += int(product) << (_LIMB * (j + k))
+                products[j][k] += int(product)
+    total = sum(part << (_LIMB * j) for j, part in enumerate(sums))
+    squares = sum(
+        product << (_LIMB * (j + k))
+        for j, row in enumerate(products)
+        for k, product in enumerate(row)
+    )
     return total, squares
 
 
@@ -468,7 +486,9 @@ def _bar(figure: Figure, entry: Any, field: str) -> Bar:
 
 
 def _breakeven(figure: Figure, entry: Any, field: str) -> Breakeven:
-    """Bisection over integers: low and high in units of the last decimal."""
+    """Bisection over integers, low and high in units of the last decimal; of several points that give the
+    target to the fen, the roundest.
+    """
     place = _Place(figure, entry, field)
     inputs.mapping(entry, field, ("at", "target_fen", "low", "high"))
     target = inputs.money(entry["target_fen"], f"{field}.target_fen")
@@ -479,29 +499,56 @@ def _breakeven(figure: Figure, entry: Any, field: str) -> Breakeven:
         if (end * scale).denominator != 1:
             raise InputError(f"{field}.{key}", f"must be a decimal of at most {DECIMALS} places")
 
-    def value(at: int) -> int:
-        return place.figure_at(Fraction(at, scale), field).value_fen
-
-    below, above = int(low * scale), int(high * scale)
     if not min(at_low, at_high) <= target <= max(at_low, at_high):
         raise NoSolution(
             f"{field}: the value does not reach {yuan(target)} yuan: with {place.at} at {_short(low)} it is"
             f" {yuan(at_low)}, at {_short(high)} it is {yuan(at_high)} yuan; widen low and high, or choose"
             " a target between the two"
         )
-    rising, halvings = at_high >= at_low, 0
-    while above - below > 1:
-        middle = (below + above) // 2
-        made, halvings = value(middle), halvings + 1
-        if made >= target if rising else made <= target:
-            above, at_high = middle, made
+    bottom, top = int(low * scale), int(high * scale)
+    known = {bottom: at_low, top: at_high}
+    sign = 1 if at_high >= at_low else -1
+
+    def over(at: int) -> int:
+        """How far the value at a point is beyond the target, seen from low."""
+        if at not in known:
+            known[at] = place.figure_at(Fraction(at, scale), field).value_fen
+        return sign * (known[at] - target)
+
+    first, halvings = _first(bottom, top, lambda at: over(at) >= 0)
+    if over(first) == 0:
+        last = top
+        if over(top) > 0:
+            beyond, more = _first(first, top, lambda at: over(at) > 0)
+            last, halvings = beyond - 1, halvings + more
+        found = _roundest(first, last)
+    else:
+        found = first if over(first) <= -over(first - 1) else first - 1
+    over(found)
+    text, ends = _decimal_text(found, scale), (exact_text(low), exact_text(high))
+    return Breakeven(place.at, *_names(steps), target, text, known[found], *ends, halvings)
+
+
+def _first(low: int, high: int, holds: Callable[[int], bool]) -> tuple[int, int]:
+    """An integer from which on a condition holds that holds at `high`, and how often the way was halved."""
+    if holds(low):
+        return low, 0
+    halvings = 0
+    while high - low > 1:
+        middle, halvings = (low + high) // 2, halvings + 1
+        if holds(middle):
+            high = middle
         else:
-            below, at_low = middle, made
-    nearer = abs(at_high - target) <= abs(at_low - target)
-    found, made = (above, at_high) if nearer else (below, at_low)
-    text = _decimal_text(found, scale)
-    ends = exact_text(low), exact_text(high)
-    return Breakeven(place.at, *_names(steps), target, text, made, *ends, halvings)
+            low = middle
+    return high, halvings
+
+
+def _roundest(first: int, last: int) -> int:
+    """The integer from `first` to `last` with the most zeros at its end, the smallest of them."""
+    step = int(10 ** len(str(max(abs(first), abs(last)))))
+    while -(-first // step) * step > last:
+        step //= 10
+    return -(-first // step) * step
 
 
 def _decimal_text(value: int, scale: int) -> str:

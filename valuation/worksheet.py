@@ -12,10 +12,11 @@ A step's formula is text in a small language over the symbols of earlier steps::
 
 Functions: ``sum`` ``product`` ``min`` ``max`` of one or more; ``floor(x)``; ``round_half_up(x)`` to an
 integer and ``round_half_up(x, d)`` to d decimals, halves away from zero; ``root(x)``, the square root:
-exact where x is the square of a fraction, else the nearest multiple of 10^-40, halves up. All values
-are exact fractions, so that two machines never differ by a fen; `root` is the only place where a number
-is not exact, and 10^-40 of the largest amount is far below a fen. Half-integer exponents are written with
-it: ``(1 + i) ** -(t - 1/2)`` is ``root(1 + i) / (1 + i) ** t``.
+exact where x is the square of a fraction, else the nearest multiple of 10^-40, halves up;
+``power(x, q)``, x to any power for x > 0, likewise: exact where it is rational. All values are exact
+fractions, so that two machines never differ by a fen; `root` and `power` are the only places where a number
+is not exact, and 10^-40 of the largest amount is far below a fen. Half-integer exponents can be written
+with either: ``(1 + i) ** -(t - 1/2)`` is ``root(1 + i) / (1 + i) ** t``.
 
 A step without formula is an input. Nothing here calls Python's own evaluation.
 """
@@ -23,7 +24,9 @@ A step without formula is an input. Nothing here calls Python's own evaluation.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Context, Decimal, localcontext
 from fractions import Fraction
+from functools import lru_cache
 from math import floor, isqrt
 from typing import Any
 
@@ -31,7 +34,7 @@ from valuation import InputError, inputs
 from valuation.money import exact_text, round_half_up, yuan
 
 ROOT_DECIMALS = 40
-"""Decimals of a square root that is not rational."""
+"""Decimals of a root or a power that is not rational."""
 
 MAX_BITS = 13_000
 """Largest numerator or denominator, in bits (about 3,900 digits): a longer one is refused."""
@@ -46,6 +49,7 @@ UNITS = {
     "1": ("无量纲", "pure number"),
     "per_period": ("每期", "fraction per period"),
     "count": ("个", "count"),
+    "periods": ("期", "periods"),
 }
 """Units of steps, with their names in Chinese and English."""
 
@@ -94,11 +98,13 @@ _ARITY: dict[str, tuple[int, int]] = {
     "floor": (1, 1),
     "round_half_up": (1, 2),
     "root": (1, 1),
+    "power": (2, 2),
 }
 FUNCTIONS = tuple(name for name in _ARITY if name.isidentifier() and name != "neg")
 """Names that a formula can call; no step may be called so."""
 
 
+@lru_cache(maxsize=4_096)
 def parse(formula: str) -> Node:
     """Return the tree of a formula; raise InputError("formula", …) where it is not one.
 
@@ -117,13 +123,13 @@ def evaluate(formula: str, values: Mapping[str, Fraction]) -> Fraction:
     """Return the exact value of a formula over named values.
 
     Raises InputError("formula", …) for a text that is no formula, an unknown symbol, a division by zero,
-    a root of a negative number, an exponent that is no integer within ±1,000, or a number of more than
-    13,000 bits.
+    a root of a negative number, an exponent beyond ±1,000 (of ``**`` one that is no integer), or a number
+    of more than 13,000 bits.
 
     >>> evaluate("round_half_up(sum(a, b) / 2)", {"a": Fraction(1), "b": Fraction(2)})
     Fraction(2, 1)
-    >>> evaluate("root(1.21)", {})
-    Fraction(11, 10)
+    >>> evaluate("root(1.21)", {}), evaluate("power(27/8, -1/3)", {})
+    (Fraction(11, 10), Fraction(2, 3))
     """
     return _value(parse(formula), values)
 
@@ -563,12 +569,16 @@ def _divide(a: Fraction, b: Fraction) -> Fraction:
 def _power(base: Fraction, exponent: Fraction) -> Fraction:
     if exponent.denominator != 1 or abs(exponent) > 1_000:
         raise InputError("formula", "has an exponent that is no integer within ±1,000")
+    return _whole_power(base, int(exponent))
+
+
+def _whole_power(base: Fraction, exponent: int) -> Fraction:
     if base == 0 and exponent < 0:
         raise InputError("formula", "divides by zero")
     bits = max(base.numerator.bit_length(), base.denominator.bit_length())
-    if (bits - 1) * abs(int(exponent)) > MAX_BITS:
+    if (bits - 1) * abs(exponent) > MAX_BITS:
         raise InputError("formula", f"gives a number of more than {MAX_BITS} bits")
-    return Fraction(base ** int(exponent))
+    return Fraction(base**exponent)
 
 
 def _root(value: Fraction) -> Fraction:
@@ -580,6 +590,50 @@ def _root(value: Fraction) -> Fraction:
     # ⌊√x·10^40 + 1/2⌋ = ⌊(⌊√(4·x·10^80)⌋ + 1) / 2⌋, all in integers
     scaled = 4 * value.numerator * 10 ** (2 * ROOT_DECIMALS) // value.denominator
     return Fraction((isqrt(scaled) + 1) // 2, 10**ROOT_DECIMALS)
+
+
+def _real_power(base: Fraction, exponent: Fraction) -> Fraction:
+    """base^exponent: exact where rational, else e^(exponent · ln base) to 20 decimals more than kept."""
+    if exponent.denominator == 1:
+        return _power(base, exponent)
+    if base <= 0:
+        raise InputError(
+            "formula", "takes a number that is not positive to a power that is no integer"
+        )
+    if abs(exponent) > 1_000:
+        raise InputError("formula", "has an exponent beyond ±1,000")
+    roots = [_whole_root(term, exponent.denominator) for term in (base.numerator, base.denominator)]
+    if roots[0] is not None and roots[1] is not None:
+        return _whole_power(Fraction(roots[0], roots[1]), exponent.numerator)
+    if max(base, 1 / base) > 10**18:
+        raise InputError("formula", "takes a power that is no integer of a number beyond 10^18")
+    with localcontext(Context(prec=60)):
+        size = exponent.numerator * _decimal(base).ln() / exponent.denominator
+        if size > 300:
+            raise InputError("formula", "gives a power of more than 130 digits")
+    with localcontext(Context(prec=60 + max(0, int(size)))):
+        result = (exponent.numerator * _decimal(base).ln() / exponent.denominator).exp()
+        return Fraction(round_half_up(Fraction(result) * 10**ROOT_DECIMALS), 10**ROOT_DECIMALS)
+
+
+def _whole_root(value: int, degree: int) -> int | None:
+    """The positive integer whose power of `degree` is `value` > 0, if there is one."""
+    if value == 1:
+        return 1
+    if degree >= value.bit_length():
+        return None
+    root = 1 << -(
+        -value.bit_length() // degree
+    )  # above the root, from where Newton's steps fall to its floor
+    while True:
+        following = ((degree - 1) * root + value // root ** (degree - 1)) // degree
+        if following >= root:
+            return root if root**degree == value else None
+        root = following
+
+
+def _decimal(value: Fraction) -> Decimal:
+    return Decimal(value.numerator) / Decimal(value.denominator)
 
 
 def _product(*factors: Fraction) -> Fraction:
@@ -625,4 +679,5 @@ _OPERATIONS: dict[str, Callable[..., Fraction]] = {
     "floor": lambda a: Fraction(floor(a)),
     "round_half_up": _rounded,
     "root": _root,
+    "power": _real_power,
 }

@@ -21,7 +21,9 @@ from valuation.reconciliation import reconcile
 GOLDEN = json.loads(
     (Path(__file__).parents[1] / "golden/valuation/methods.json").read_text("utf-8")
 )
-CASES = {case["name"]: case for case in GOLDEN["cases"]}
+WORKED = json.loads((Path(__file__).parents[1] / "golden/valuation/cases.json").read_text("utf-8"))
+CASES = {case["name"]: case for case in [*GOLDEN["cases"], *WORKED["cases"]]}
+OPTIONAL = {"timing", "rate_basis", "first_period", "last_period", "life", "applies_to"}
 MODULES = sorted(module.name for module in pkgutil.iter_modules(valuation.__path__))
 
 
@@ -55,7 +57,10 @@ def test_a_place_that_holds_something_else_is_refused(name):
             target[path[-1]] = wrong
             with pytest.raises(InputError) as refusal:
                 print(path, wrong, run(document))
-            if path[0] == "inputs" and len(path) > 1:
+            if path == ("inputs", "lines"):
+                # without its lines the item itself is missing
+                assert refusal.value.field in ("inputs.lines", "inputs.direct_fen")
+            elif path[0] == "inputs" and len(path) > 1:
                 assert refusal.value.field.startswith(f"inputs.{path[1]}".removesuffix("_yuan")), (
                     path
                 )
@@ -68,8 +73,8 @@ def test_a_key_that_is_missing_or_misspelt_is_refused_by_name(name):
             continue
         document, target = place(CASES[name]["document"], path)
         value = target.pop(path[-1])
-        if path[-1] == "timing":
-            assert run(document), "the end of the period is the default"
+        if OPTIONAL & set(path):
+            assert run(document), "what is optional may be left out"
         else:
             with pytest.raises(InputError, match="is missing"):
                 print(path, run(document))
@@ -88,6 +93,38 @@ def test_amounts_may_be_given_in_yuan_or_in_fen_but_not_both():
     given["direct_yuan"] = "500000.00"
     with pytest.raises(InputError, match="twice"):
         run(document)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_amounts_in_another_currency_are_refused_by_the_name_of_the_entry(name):
+    """An object with an amount may say that it is in CNY, and so may the inputs: the value stays."""
+    method = CASES[name]["document"]["method"]
+    plain = run(CASES[name]["document"])
+    stated = 0
+    for path in [()] + [p for p in sites(CASES[name]["document"]) if p]:
+        document, target = place(CASES[name]["document"], (*path, "currency"))
+        if not isinstance(target, dict):
+            continue
+        amounts = any(key.endswith(("_yuan", "_fen")) for key in target)
+        inputs = path[-1:] == ("inputs",) and target is not document and (
+            len(path) > 1 or method not in ("quality", "ahp", "reconcile")
+        )  # fmt: skip
+        target["currency"] = "CNY"
+        if not amounts and not inputs:
+            with pytest.raises(InputError, match="currency"):
+                print(path, run(document))
+            continue
+        stated += 1
+        figure = run(document)
+        assert (figure.value, figure.steps) == (plain.value, plain.steps)
+        assert verify(figure) == figure
+        for wrong in ("USD", "cny", None, 1, ""):
+            target["currency"] = wrong
+            with pytest.raises(InputError, match="CNY") as refusal:
+                print(path, run(document))
+            where = "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in path)
+            assert refusal.value.field == f"{where}.currency"[1:]
+    assert stated or method in ("quality", "ahp")
 
 
 def test_another_version_of_a_method_is_refused():
