@@ -38,14 +38,20 @@ def trust(town: Town, tmp_path: Path) -> str:
     return str(path)
 
 
-def changed(path: Path, *way: str | int, by: Any = 1) -> str:
-    """A copy of a canonical file in which one amount is another by a fen, still canonical."""
+def changed(path: Path, *way: str | int) -> str:
+    """A copy of a canonical file in which one amount is another by a fen, still canonical.
+
+    A step is found by its symbol.
+    """
     document = parse(path.read_bytes())
     target = document
     for key in way[:-1]:
-        target = target[key]
+        if isinstance(target, list) and isinstance(key, str):
+            target = next(step for step in target if step["symbol"] == key)
+        else:
+            target = target[key]
     known = target[way[-1]]
-    target[way[-1]] = str(int(known) + by) if isinstance(known, str) else known + by
+    target[way[-1]] = str(int(known) + 1) if isinstance(known, str) else known + 1
     made = path.with_name(f"changed-{path.name}")
     made.write_bytes(canonical(document))
     return str(made)
@@ -77,8 +83,8 @@ def test_a_figure_recomputes_and_says_that_nobody_vouches_for_it(
     ("way", "said"),
     [
         (("value",), "value: is not that of the step P"),
-        (("steps", -1, "value"), "value: is not that of the step P"),
-        (("steps", 7, "value"), "F_1: differs: its formula does not give the value written"),
+        (("steps", "P", "value"), "value: is not that of the step P"),
+        (("steps", "F_1", "value"), "F_1: differs: its formula does not give the value written"),
         (("document", "inputs", "periods", 1, "revenue_fen"), "first at R_2"),
     ],
 )
@@ -263,6 +269,6 @@ def test_two_documents_are_compared_without_a_home(
     path.write_text(yaml.safe_dump(document))
     told = shuzheng("value", "income", str(path), "--against", str(figure))
     assert "Not comparable step by step: another model." in told
-    broken = changed(figure, "steps", 7, "value")
+    broken = changed(figure, "steps", "F_1", "value")
     told = shuzheng("value", "income", str(path), "--against", broken, code=1)
     assert "old.F_1" in told
