@@ -43,6 +43,7 @@ from ledger.qr import qr_svg as _qr_svg
 ATTACHMENT = "bundle.json"
 PDF_BYTES_MAX = 8 * 1024 * 1024
 BUNDLE_BYTES_MAX = 4 * 1024 * 1024
+ATTACHMENTS_MAX = 5
 FORM = 2  # raise it when this file draws other facts; the template counts by its digest
 TEMPLATE = Path(__file__).with_name("paper") / "voucher.typ"
 MAKER = re.compile(
@@ -346,8 +347,25 @@ def _drawable(character: str) -> bool:
     return ord(character) in _glyphs() and unicodedata.category(character)[0] != "C"
 
 
+def read_attachments(data: bytes) -> dict[str, bytes]:
+    """All attachments of a PDF from anybody, by name; whatever is odd raises Invalid."""
+    attached, _ = _read(data)
+    return attached
+
+
 def _opened(data: bytes) -> tuple[bytes, str]:
     """The attachment and the maker of a voucher PDF; any fault of the file raises Invalid."""
+    attached, made_by = _read(data, ATTACHMENT)
+    if not MAKER.fullmatch(made_by):
+        raise Invalid("The PDF does not say which version of ours made it.")
+    return attached[ATTACHMENT], made_by
+
+
+def _read(data: bytes, only: str = "") -> tuple[dict[str, bytes], str]:
+    """The attachments of a PDF and its keywords; any fault of the file raises Invalid.
+
+    `only` is the name of the only attachment that it may have.
+    """
     if len(data) > PDF_BYTES_MAX:
         raise Invalid("The PDF is larger than {limit} bytes.", limit=PDF_BYTES_MAX)
     if not data.startswith(b"%PDF-") or data.count(b"startxref") != 1:
@@ -359,44 +377,48 @@ def _opened(data: bytes) -> tuple[bytes, str]:
         ) as pdf:  # fmt: skip
             if pdf.is_encrypted:
                 raise Invalid("The PDF is encrypted.")
-            taken = _attachment(pdf), str(pdf.docinfo["/Keywords"])
+            taken = _attachments(pdf, only), str(pdf.docinfo.get("/Keywords", ""))
             if pdf.get_warnings():
                 raise Invalid("The PDF is damaged.")
+            return taken
     except LedgerError:
         raise
     except Exception as error:  # a hostile file is met with errors of many kinds
         why = re.sub(r"<_io.BytesIO[^>]*>", "", f"{type(error).__name__}: {error}")[:200]
         raise Invalid("The PDF cannot be read: {why}.", why=why) from None
-    if not MAKER.fullmatch(taken[1]):
-        raise Invalid("The PDF does not say which version of ours made it.")
-    return taken
 
 
-def _attachment(pdf: pikepdf.Pdf) -> bytes:
-    """The bytes of the only attachment, which must be `bundle.json`, deflated once, in this file."""
+def _attachments(pdf: pikepdf.Pdf, only: str) -> dict[str, bytes]:
+    """The attachments by name, each deflated once, in this file, under one name throughout."""
     tree = pdf.Root["/Names"]["/EmbeddedFiles"]
     names = tree["/Names"]
-    if "/Kids" in tree or len(names) != 2 or str(names[0]) != ATTACHMENT:
-        raise Invalid("The PDF must have exactly one attachment, {name}.", name=ATTACHMENT)
-    specification, files = names[1], names[1]["/EF"]
+    if only and ("/Kids" in tree or len(names) != 2 or str(names[0]) != only):
+        raise Invalid("The PDF must have exactly one attachment, {name}.", name=only)
+    if "/Kids" in tree or not 2 <= len(names) <= 2 * ATTACHMENTS_MAX:
+        raise Invalid("The PDF must have 1 to {most} attachments.", most=ATTACHMENTS_MAX)
+    return {str(names[k]): _file(str(names[k]), names[k + 1]) for k in range(0, len(names), 2)}
+
+
+def _file(name: str, specification: pikepdf.Object) -> bytes:
+    files = specification["/EF"]
     stream = files["/F"]
     if (
-        {str(specification["/F"]), str(specification["/UF"])} != {ATTACHMENT}
+        {str(specification["/F"]), str(specification["/UF"])} != {name}
         or {*files.keys()} != {"/F", "/UF"}
         or not stream.is_indirect
         or stream.objgen != files["/UF"].objgen
     ):
-        raise Invalid("The PDF must have exactly one attachment, {name}.", name=ATTACHMENT)
+        raise Invalid("The attachment {name} is not simply attached.", name=name)
     if (
         not isinstance(stream, pikepdf.Stream)
         or stream["/Filter"] != pikepdf.Name.FlateDecode
         or {"/F", "/FFilter", "/DecodeParms"} & {*stream.keys()}
     ):
-        raise Invalid("The attachment {name} is not simply deflated.", name=ATTACHMENT)
+        raise Invalid("The attachment {name} is not simply deflated.", name=name)
     unpack = zlib.decompressobj()
     attached = unpack.decompress(stream.read_raw_bytes(), BUNDLE_BYTES_MAX + 1)
     if len(attached) > BUNDLE_BYTES_MAX:
         raise Invalid("The bundle is larger than {limit} bytes.", limit=BUNDLE_BYTES_MAX)
     if not unpack.eof or unpack.unused_data:
-        raise Invalid("The attachment {name} is not simply deflated.", name=ATTACHMENT)
+        raise Invalid("The attachment {name} is not simply deflated.", name=name)
     return attached

@@ -11,6 +11,7 @@ integer or an exact text (``"0.05"``, ``"7/100"``). Floats are refused.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from valuation import InputError, cost, income, inputs, market, quality, reconciliation, weights
@@ -59,10 +60,12 @@ def run(document: Mapping[str, Any]) -> Figure:
 
 
 def verify(data: Figure | Mapping[str, Any]) -> Figure:
-    """Return the figure of `to_dict` if every step recomputes and the steps are those of its method.
+    """Return the figure of `to_dict` if it is, throughout, what its method gives for its document.
 
-    The arithmetic is checked by `worksheet.recompute`; then the document it carries is run again, and the
-    two must be equal throughout. Raises InputError that names what differs.
+    The document is run again and every step compared. A formula that is not the method's is never
+    evaluated, so that a hostile figure costs no more than its document. Raises InputError that names what
+    differs first: a step whose formula gives another value by its symbol, otherwise ``steps`` or the key.
+    Without a document the arithmetic alone is checked (`worksheet.recompute`), and that is said.
 
     >>> document = {"method": "cost", "version": "1", "inputs": {"preparatory_fen": 0, "direct_fen": 90000,
     ...     "indirect_fen": 0, "opportunity_fen": 0, "taxes_fen": 10000, "factors": []}}
@@ -74,21 +77,24 @@ def verify(data: Figure | Mapping[str, Any]) -> Figure:
     valuation.InputError: notes: differs from what the method gives for the document
     """
     figure = data if isinstance(data, Figure) else Figure.from_dict(data)
-    recompute(figure)
     if figure.document is None:
+        recompute(figure)
         raise InputError("document", "is missing, so that only the arithmetic can be recomputed")
-    own, given = run(figure.document).to_dict(), figure.to_dict()
-    for key, value in own.items():
+    own = run(figure.document)
+    for ours, theirs in zip_longest(own.steps, figure.steps):
+        if ours == theirs:
+            continue
+        if ours and theirs and ours.formula and replace(ours, value=theirs.value) == theirs:
+            raise InputError(ours.symbol, "differs: its formula does not give the value written")
+        at = (theirs or ours).symbol[:60]
+        raise InputError(
+            "steps", f"differ from what the method gives for the document, first at {at}"
+        )
+    given = figure.to_dict()
+    for key, value in own.to_dict().items():
         if given[key] != value:
-            at = _first_step(value, given[key]) if key == "steps" else ""
-            raise InputError(key, f"differs from what the method gives for the document{at}")
+            raise InputError(key, "differs from what the method gives for the document")
     return figure
-
-
-def _first_step(own: list[Any], given: list[Any]) -> str:
-    """Where two lists of steps part."""
-    known = [step for step, other in zip(own, given, strict=False) if step != other]
-    return f", first at {(known or own[len(given) :] or given[len(own) :])[0]['symbol']}"
 
 
 def describe(method: str) -> dict[str, Any]:

@@ -350,7 +350,8 @@ def test_a_fen_that_differs_anywhere_is_found_and_named(town: Town) -> None:
     for path, value, said in (
         (("value_fen",), made.value_fen + 1, "value_fen differs"),
         (("conclusion", "value"), more, "conclusion.value"),
-        (("figures", "cost", "steps", 1, "value"), more, "cost.C"),
+        (("figures", "cost", "steps", 1, "value"), more, "cost.steps: .* first at C_dir"),
+        (("figures", "cost", "steps", 5, "value"), more, "cost.C: differs"),
         (("figures", "cost", "document", "inputs", "direct_fen"), 1, "cost.steps: .* first at C_dir"),
         (("analyses", "income", "range", "mean_fen"), 5, "analyses.income.range.mean_fen"),
         (("analyses", "income", "breakeven", "found"), "0.1", "analyses.income.breakeven.found"),

@@ -123,7 +123,7 @@ def test_what_does_not_recompute_is_not_compared() -> None:
     data["steps"][0]["value"] = "1/100"
     with pytest.raises(InputError) as refusal:
         compare(INCOME, Figure.from_dict(data))
-    assert refusal.value.field == "new.i"
+    assert refusal.value.field == "new.steps"
     with pytest.raises(InputError, match=r"old.document: is missing"):
         compare(Figure(**{**vars(INCOME), "document": None}), INCOME)
     with pytest.raises(InputError, match=r"old.figure: is no amount"):
@@ -189,6 +189,17 @@ COST = st.fixed_dictionaries({
     **dict.fromkeys(("preparatory_fen", "direct_fen", "indirect_fen", "opportunity_fen", "taxes_fen"), FEN),
     "factors": FACTORS,
 }).map(lambda given: {"method": "cost", "version": "1", "inputs": given})  # fmt: skip
+LINES = st.dictionaries(st.sampled_from(["采集", "清洗", "人工"]), FEN, min_size=1).map(
+    lambda found: [{"name": name, "amount_fen": fen, "basis": "b"} for name, fen in found.items()]
+)
+
+
+def _by_lines(document: dict[str, Any], lines: list[dict[str, Any]]) -> dict[str, Any]:
+    given = {key: value for key, value in document["inputs"].items() if key != "direct_fen"}
+    return {**document, "inputs": {**given, "lines": {"direct": lines}}}
+
+
+COST = st.one_of(COST, st.builds(_by_lines, COST, LINES))
 PARTS = ("risk_free", "management", "circulation", "data_security", "regulatory")
 RATE = st.fixed_dictionaries(
     {part: st.fractions(0, Fraction(19, 100), max_denominator=100).map(str) for part in PARTS}
@@ -200,7 +211,10 @@ DIRECT = st.fixed_dictionaries(
             st.fixed_dictionaries({"income_fen": st.integers(-(10**10), 10**12)}), min_size=1, max_size=4
         ),
     },
-    optional={"timing": st.sampled_from(["end", "mid"])},
+    optional={
+        "timing": st.sampled_from(["end", "mid"]), "first_period": st.sampled_from(["1/2", "0.75"]),
+        "life": st.sampled_from(["3/4", "5/2", "4"]), "rate_basis": st.just({"management": "调查"}),
+    },
 ).map(lambda given: {"method": "income", "version": "1", "inputs": given})  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """`shuzheng verify`: the outside verifier with translated steps and recomputed figures."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from ledger.proof.report import (
     print_verdict,
 )
 from ledger.proof.verify import read_file, run
-from valuation import ValuationError, methods
+from valuation import ValuationError, methods, simulation
 from valuation.worksheet import Figure
 from webapp.cli import main
 from webapp.language import translate
 
+FIGURE = "figure.json"  # so it is called where it is attached to a report
 PACKED = "data/records/appraisal.json"
 FIGURES_BYTES_MAX = 8 * 1024 * 1024
 # How the canonical form of what nothing proves begins: a figure (`value -o`), an appraisal (`export -o`).
@@ -47,8 +48,8 @@ def verify(
 ) -> None:  # fmt: skip
     """Check a bundle, voucher (also printed), package or proof without trusting us: no database, no site.
 
-    With --recompute also a figure or an appraisal, alone or in its bundle or package. Exits 0 valid, 1 not
-    valid, 2 cannot tell.
+    With --recompute also a figure, an appraisal or a report of it, alone or in its bundle or package. Exits
+    0 valid, 1 not valid, 2 cannot tell.
     """
 
     def tell(step: Step) -> None:
@@ -94,19 +95,32 @@ def unwrap(data: bytes, report: Report) -> bytes:
 
 def _bare(path: str) -> str | None:
     """What kind of figures a file holds that nothing proves; None for everything else."""
+    data = b""
     try:
-        with Path(path).open("rb") as file:
-            start = file.read(BARE_START_BYTES)
-    except OSError:
-        return None
-    return next((kind for begin, kind in BARE.items() if start.startswith(begin)), None)
+        data = read_file(path, FIGURES_BYTES_MAX)
+        if data.startswith(b"%PDF-"):
+            return "report" if FIGURE in _attached(data) else None
+    except LedgerError:
+        with suppress(OSError), Path(path).open("rb") as file:
+            data = file.read(BARE_START_BYTES)
+    return next((kind for begin, kind in BARE.items() if data.startswith(begin)), None)
+
+
+def _attached(data: bytes) -> dict[str, bytes]:
+    from ledger import papers  # noqa: PLC0415 - fonts and typesetter, only where a PDF is at hand
+
+    return papers.read_attachments(data)
 
 
 def _examined(path: str, kind: str, recompute: bool, tell: Callable[[Step], None] | None) -> Report:
     """The report on bare figures: their form, and on demand their arithmetic."""
     report = Report(kind=kind, tell=tell)
     try:
-        document = parse(read_file(path, FIGURES_BYTES_MAX))
+        data = read_file(path, FIGURES_BYTES_MAX)
+        if kind == "report":
+            documents = {name: parse(file, name) for name, file in sorted(_attached(data).items())}
+        else:
+            documents = {FIGURE: parse(data)}
     except LedgerError as error:
         report.add("form", NOT_VALID, error.template, **error.facts)
         return report
@@ -116,12 +130,21 @@ def _examined(path: str, kind: str, recompute: bool, tell: Callable[[Step], None
         "Nothing in this file shows who made it: a proof bundle or a package does. With --recompute it is "
         "computed again from its own inputs.",
     )  # fmt: skip
+    if kind == "report":
+        report.add(
+            "form", CANNOT_TELL,
+            "The page is not compared with what is attached to it: believe what is computed here.",
+        )  # fmt: skip
     if recompute:
         with _refused(report):
-            if kind == "figure":
-                _tell(report, document.get("method"), methods.verify(document))
-            else:
-                _recompute(document, report)
+            for name, document in documents.items():
+                if kind == "appraisal":
+                    _recompute(document["appraisal"], report)
+                elif name == FIGURE:
+                    figure = methods.verify(document)
+                    _tell(report, figure.method, figure)
+                else:
+                    _tell(report, name, simulation.verify(document))
     return report
 
 
@@ -137,13 +160,13 @@ def recompute_figures(data: bytes, report: Report) -> None:
         if not isinstance(payload, dict) or payload.get("subject", {}).get("type") != "appraisal":
             report.add("figure", CANNOT_TELL, "This file holds no appraisal to recompute.")
             return
-        _recompute({"appraisal": payload["body"]}, report)
+        _recompute(payload["body"], report)
 
 
-def _recompute(document: Mapping[str, Any], report: Report) -> None:
+def _recompute(body: object, report: Report) -> None:
     from ledger import appraisals  # noqa: PLC0415 - the tables, only where figures are at hand
 
-    for name, part in appraisals.recomputed(document["appraisal"]):
+    for name, part in appraisals.recomputed(body):
         _tell(report, name, part)
 
 
