@@ -1,11 +1,12 @@
-"""A data file is opened as columns of text, however large: CSV, TSV or workbook, also .gz and .xz.
+"""A data file is opened as columns of text, however large: CSV, TSV (also .gz, .xz), workbook, Parquet.
 
 Cells stay text, so that an identifier keeps its leading zeros; `typed` reads them as numbers or
 dates where a question asks for it. A cell of blanks only counts as blank, a row of blank cells is no
 row. Row numbers are those that a spreadsheet shows.
 
-Text files up to `IN_MEMORY_BYTES` are held in memory once; larger ones are scanned anew, in a stream,
-for each question.
+A table that takes up to `HELD_BYTES` is held in memory once; a larger one is scanned anew, in a stream,
+for each question, which reads the columns it needs only. What must be counted by value or by row is
+counted in parts of `COUNTED_BYTES`, so that memory does not grow with the file (docs/quality.md).
 """
 
 import csv
@@ -25,9 +26,13 @@ import polars as pl
 
 from ledger import tabular
 from ledger.errors import Invalid
+from ledger.quality import parquet
 from ledger.tables import file_kinds, text_tables
 
-IN_MEMORY_BYTES: Final = 256_000_000
+HELD_BYTES: Final = 1_000_000_000
+COUNTED_BYTES: Final = 600_000_000
+VALUE_BYTES: Final = 64  # what a value takes beside its text while values are counted
+CELL_BYTES: Final = 16  # what a cell takes beside a text of more than twelve bytes
 MOST_BYTES: Final = 20_000_000_000
 TYPES: Final = ("text", "integer", "decimal", "date", "datetime", "boolean")
 ROW: Final = "row"  # internal names: `row`, and c0, c1, … so that no header can be an expression
@@ -48,6 +53,8 @@ class DataFile:
     encoding: str | None
     header: tuple[str, ...]
     frame: pl.LazyFrame
+    row_count: int
+    text_bytes: tuple[int, ...]
 
     def id(self, name: str) -> str:
         """The internal name of a column."""
@@ -61,19 +68,38 @@ class DataFile:
         """The name of a column from its internal name."""
         return self.header[int(column_id[1:])]
 
-    def value_counts(self, name: str) -> pl.DataFrame:
-        """Each distinct `value` with its count `n`, first `row`, `length`, and whether `filled`."""
-        return (
-            self.frame.group_by(pl.col(self.id(name)).alias("value"))
-            .agg(n=pl.len().cast(pl.Int64), row=pl.col(ROW).min())
-            .with_columns(length=pl.col("value").str.len_chars(), filled=filled(pl.col("value")))
-            .sort("row")
-            .collect(engine="streaming")
-        )
+    def value_parts(self, name: str) -> Iterator[pl.DataFrame]:
+        """The distinct values of a column in parts: `value`, count `n`, first `row`, `length`, `filled`.
+
+        There is one part, unless the values would take more than `COUNTED_BYTES` while they are
+        counted; each value is in one part with all its cells.
+        """
+        value = pl.col(self.id(name)).alias("value")
+        size = self.text_bytes[self.header.index(name)]
+        count = self.row_count
+        if count * VALUE_BYTES + size > COUNTED_BYTES:
+            about = self.ask(value.approx_n_unique()) * 11 // 10
+            count, size = min(count, about), size * about // max(count, about)
+        for mine in parts(value.hash(), count * VALUE_BYTES + size):
+            yield (
+                self.frame.filter(mine)
+                .group_by(value)
+                .agg(n=pl.len().cast(pl.Int64), row=pl.col(ROW).min())
+                .with_columns(
+                    length=pl.col("value").str.len_chars(), filled=filled(pl.col("value"))
+                )
+                .collect(engine="streaming")
+            )
 
     def ask(self, question: pl.Expr) -> int:
         """The one number that an expression over the rows gives."""
         return int(self.frame.select(question).collect(engine="streaming").item() or 0)
+
+
+def parts(number: pl.Expr, wanted_bytes: int) -> list[pl.Expr]:
+    """Conditions that part the rows by a whole number, so that each part takes its share of memory."""
+    count = max(1, -(-wanted_bytes // COUNTED_BYTES))
+    return [number % count == part for part in range(count)] if count > 1 else [pl.lit(True)]
 
 
 @contextmanager
@@ -86,6 +112,9 @@ def opened(path: str | PathLike[str], encoding: str | None = None) -> Iterator[D
             start = raw.read(8)
         if start.startswith(file_kinds.WORKBOOK_MAGIC):
             yield _workbook(path, digest, size)
+            return
+        if start.startswith(parquet.MAGIC):
+            yield _parquet(path, digest, size)
             return
         with tempfile.TemporaryDirectory(prefix="profile-") as folder:
             yield _text_file(path, Path(folder), digest, size, encoding)
@@ -117,7 +146,43 @@ def _workbook(path: Path, digest: str, size: int) -> DataFile:
         data[f"c{index}"] = [row.cells[index] for row in table.rows]
     schema = {key: pl.Int64 if key == ROW else pl.String for key in data}
     frame = pl.DataFrame(data, schema=schema).lazy()
-    return DataFile(path.name, digest, digest, size, table.format, None, table.header, frame)
+    facts = path.name, digest, digest, size, table.format, None, table.header
+    return DataFile(*facts, frame, *_measured(frame, len(table.header)))
+
+
+def _parquet(path: Path, digest: str, size: int) -> DataFile:
+    header, frame, held_bytes = parquet.as_text(path, ROW)
+    _check_header(header, path.name)
+    try:
+        frame, *measured = _settled(frame, len(header), held_bytes)
+    except pl.exceptions.PolarsError as error:
+        raise parquet.damaged(path.name) from error
+    return DataFile(path.name, digest, digest, size, "parquet", None, header, frame, *measured)
+
+
+def _measured(frame: pl.LazyFrame, width: int) -> tuple[int, tuple[int, ...]]:
+    """(the count of rows, the bytes of text in each column)."""
+    sizes = [pl.col(f"c{index}").str.len_bytes().sum().cast(pl.Int64) for index in range(width)]
+    count, *sums = frame.select(pl.len(), *sizes).collect(engine="streaming").row(0)
+    return count, tuple(sums)
+
+
+def _settled(
+    frame: pl.LazyFrame, width: int, held_bytes: int
+) -> tuple[pl.LazyFrame, int, tuple[int, ...]]:
+    """The rows that are not blank, held in memory when they fit, all looked at once; see `_measured`."""
+    if held_bytes <= HELD_BYTES:
+        frame = frame.collect(engine="streaming").lazy()
+    count, sizes = _measured(frame, width)  # reads every cell and so shows every fault now
+    # A blank row has a blank first cell, and few tables have one: only they pay for looking further.
+    if frame.select((~filled(pl.col("c0"))).any()).collect(engine="streaming").item():
+        ids = [f"c{index}" for index in range(width)]
+        blank = ~pl.any_horizontal(filled(pl.col(ids)))
+        if blank_count := frame.select(blank.sum()).collect(engine="streaming").item():
+            frame = frame.filter(~blank)
+            frame = frame.collect().lazy() if held_bytes <= HELD_BYTES else frame
+            count -= blank_count
+    return frame, count, sizes
 
 
 # ---------------------------------------------------------------- text files
@@ -127,12 +192,13 @@ def _text_file(path: Path, folder: Path, digest: str, size: int, encoding: str |
     name = path.name
     plain = _unpacked(path, folder)
     content_digest = digest if plain is path else _digest(plain)
-    if encoding:
-        codec = text_tables.named_encoding(encoding, name)
-    else:
-        codec = "utf-8" if _is_in(plain, "utf-8") else _detected(plain, name)
-    if (encoding or codec != "utf-8") and not _is_in(plain, codec):
-        raise Invalid("{name} is not {encoding} throughout.", name=name, encoding=codec)
+    codec = text_tables.named_encoding(encoding, name) if encoding else "utf-8"
+    if not _is_in(plain, codec):
+        if encoding:
+            raise Invalid("{name} is not {encoding} throughout.", name=name, encoding=codec)
+        codec = _detected(plain, name)
+        if not _is_in(plain, codec):
+            raise Invalid("{name} is not {encoding} throughout.", name=name, encoding=codec)
     if codec != "utf-8":
         plain = _as_utf8(plain, folder, codec)
     with plain.open("r", encoding="utf-8-sig", newline="") as text:
@@ -148,9 +214,16 @@ def _text_file(path: Path, folder: Path, digest: str, size: int, encoding: str |
     _check_header(header, name)
     if _count_quotes(plain) % 2:  # one left open would swallow rows unseen
         _refuse_bad_rows(plain, delimiter, len(header), name)
-    frame = _scan(plain, delimiter, len(header), name)
+    plain_size = plain.stat().st_size
+    rows = plain_size * (start.count("\n") + 1) // max(1, len(start.encode()))
+    held_bytes = plain_size + rows * CELL_BYTES * (len(header) + 1)
+    try:
+        frame, *measured = _settled(_scan(plain, delimiter, len(header)), len(header), held_bytes)
+    except pl.exceptions.PolarsError as error:
+        _refuse_bad_rows(plain, delimiter, len(header), name)
+        raise Invalid(text_tables.BAD_CSV, name=name, line=0) from error
     form = "tsv" if delimiter == "\t" else "csv"
-    return DataFile(name, digest, content_digest, size, form, codec, header, frame)
+    return DataFile(name, digest, content_digest, size, form, codec, header, frame, *measured)
 
 
 def _unpacked(path: Path, folder: Path) -> Path:
@@ -214,10 +287,10 @@ def _count_quotes(plain: Path) -> int:
         return sum(piece.count(b'"') for piece in iter(lambda: raw.read(1 << 20), b""))
 
 
-def _scan(plain: Path, delimiter: str, width: int, name: str) -> pl.LazyFrame:
+def _scan(plain: Path, delimiter: str, width: int) -> pl.LazyFrame:
     ids = [f"c{index}" for index in range(width)]
     # The header line is read as a row and cut off, so that odd headers cannot confuse the reader.
-    frame = (
+    return (
         pl.scan_csv(
             plain,
             has_header=False,
@@ -230,16 +303,7 @@ def _scan(plain: Path, delimiter: str, width: int, name: str) -> pl.LazyFrame:
         )
         .slice(1)
         .with_columns(pl.col(ids).fill_null(""), pl.col(ROW).cast(pl.Int64))
-        .filter(pl.any_horizontal(filled(pl.col(ids))))
     )
-    try:
-        if plain.stat().st_size <= IN_MEMORY_BYTES:
-            return frame.collect(engine="streaming").lazy()
-        frame.select(pl.all().is_null().sum()).collect(engine="streaming")  # shows every fault now
-    except pl.exceptions.PolarsError as error:
-        _refuse_bad_rows(plain, delimiter, width, name)
-        raise Invalid(text_tables.BAD_CSV, name=name, line=0) from error
-    return frame
 
 
 def _refuse_bad_rows(plain: Path, delimiter: str, width: int, name: str) -> None:
@@ -305,19 +369,3 @@ def is_type(cells: pl.Expr, kind: str, form: str | None = None) -> pl.Expr:
     if kind == "boolean":
         return cells.str.contains(_PATTERNS["boolean"])
     return typed(cells, kind, form).is_not_null()
-
-
-def observed_type(values: pl.DataFrame) -> str:
-    """The narrowest type that all filled values have; digits of one length over one are text (a code).
-
-    `values` are the filled rows of `DataFile.value_counts`; "blank" without any.
-    """
-    if values.is_empty():
-        return "blank"
-    for kind in ("integer", "decimal", "date", "datetime"):
-        if values.select(is_type(pl.col("value"), kind).all()).item():
-            lengths = values["length"]
-            if kind == "integer" and values.height > 2 and lengths.min() == lengths.max() != 1:
-                return "text"
-            return kind
-    return "text"

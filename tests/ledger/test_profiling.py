@@ -183,7 +183,7 @@ def test_packing_and_streaming_change_no_number(
     (tmp_path / "s.csv.gz").write_bytes(gzip.compress(plain, mtime=0))
     (tmp_path / "s.csv.xz").write_bytes(lzma.compress(plain))
     packed = [profile(tmp_path / name, rules) for name in ("s.csv.gz", "s.csv.xz")]
-    monkeypatch.setattr(data_file, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(data_file, "HELD_BYTES", 0)
     streamed = profile(DATA / "streets.csv", rules)
     for found in (*packed, streamed):
         assert found.checks == streets.checks
@@ -363,7 +363,7 @@ def test_a_header_alone_is_a_table_without_rows(tmp_path: Path) -> None:
 def test_a_file_that_is_no_table_is_refused(
     tmp_path: Path, data: bytes, word: str, in_memory: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data_file, "IN_MEMORY_BYTES", in_memory)
+    monkeypatch.setattr(data_file, "HELD_BYTES", in_memory)
     (tmp_path / "t.csv").write_bytes(data)
     with pytest.raises(Invalid, match=word):
         profile(tmp_path / "t.csv", {"version": 1})
