@@ -81,11 +81,15 @@ class CellCheck:
 
     path: str
     indicator: str
-    domain: pl.Expr
+    domain: pl.Expr | None  # None: every filled cell
     holds: pl.Expr
     b: int = 0
     wrong: int = 0
     faults: list[pl.DataFrame] = field(default_factory=list)
+
+    @property
+    def broken(self) -> pl.Expr:
+        return ~self.holds if self.domain is None else self.domain & ~self.holds
 
 
 @dataclass(slots=True)
@@ -193,54 +197,64 @@ class CellChecks:
 
     def _made(self) -> Iterator[CellCheck]:
         rule, value, path = self.rule, pl.col("value"), f"columns.{self.name}"
-        kind, form, every = rule.get("type", "text"), rule.get("format"), pl.lit(True)
+        kind, number = rule.get("type", "text"), pl.col("typed")
         standard = []
-        if kind != "text":
-            standard.append(is_type(value, kind, form))
+        if kind == "boolean":
+            standard.append(is_type(value, kind))
+        elif kind != "text":
+            standard.append(number.is_not_null())
         if "min_length" in rule:
             standard.append(pl.col("length") >= rule["min_length"])
         if "max_length" in rule:
             standard.append(pl.col("length") <= rule["max_length"])
         if standard:
-            yield CellCheck(f"{path}.type", "0101", every, reduce(and_, standard))
+            yield CellCheck(f"{path}.type", "0101", None, reduce(and_, standard))
         if rule.get("values"):
-            yield CellCheck(f"{path}.values", "0105", every, value.is_in(rule["values"]))
+            yield CellCheck(f"{path}.values", "0105", None, value.is_in(rule["values"]))
         if codes := self.work.code_list(self.name):
-            yield CellCheck(f"{path}.values_from", "0105", every, value.is_in(codes.implode()))
+            yield CellCheck(f"{path}.values_from", "0105", None, value.is_in(codes.implode()))
         if rule.get("required"):  # counted in `note`: it is about the cells without a value
-            yield CellCheck(f"{path}.required", "0201", pl.lit(False), every)
+            yield CellCheck(f"{path}.required", "0201", pl.lit(False), pl.lit(True))
         if "min" in rule or "max" in rule:
-            number = typed(value, kind, form)
             bounds = [number >= _bound(rule["min"], kind)] if "min" in rule else []
             bounds += [number <= _bound(rule["max"], kind)] if "max" in rule else []
             yield CellCheck(f"{path}.range", "0301", number.is_not_null(), reduce(and_, bounds))
         if rule.get("pattern"):
-            yield CellCheck(f"{path}.pattern", "0302", every, value.str.contains(rule["pattern"]))
+            yield CellCheck(f"{path}.pattern", "0302", None, value.str.contains(rule["pattern"]))
         if (period := self.work.rules.get("period") or {}).get("column") == self.name:
             day = self.work.moment(self.name, value).cast(pl.Date)
             inside = day.is_between(as_day(period["from"]), as_day(period["to"]))
             self.work.period = CellCheck("period", "0501", day.is_not_null(), inside)
             yield self.work.period
-        yield CellCheck(f"always.dirty.{self.name}", "0305", every, ~value.str.contains(DIRTY))
+        yield CellCheck(f"always.dirty.{self.name}", "0305", None, ~value.str.contains(DIRTY))
 
     def add(self, full: pl.DataFrame) -> None:
         """Takes in the filled rows of a part."""
         if full.is_empty():
             return
-        n = pl.col("n")
+        n, kind = pl.col("n"), self.rule.get("type", "text")
+        if kind not in ("text", "boolean"):
+            full = full.with_columns(typed=typed(pl.col("value"), kind, self.rule.get("format")))
         sums = full.lazy().select(
-            *[n.filter(one.domain).sum().alias(f"b{i}") for i, one in enumerate(self.checks)],
-            *[n.filter(one.domain & ~one.holds).sum().alias(f"w{i}")
-              for i, one in enumerate(self.checks)],
-        ).collect().row(0, named=True)  # fmt: skip
+            n.sum(),
+            *[n.filter(one.broken).sum().alias(f"w{i}") for i, one in enumerate(self.checks)],
+            *[n.filter(one.domain).sum().alias(f"b{i}") for i, one in enumerate(self.checks)
+              if one.domain is not None],
+        ).collect(engine="streaming").row(0, named=True)  # fmt: skip
         for i, one in enumerate(self.checks):
-            one.b += sums[f"b{i}"]
+            one.b += sums.get(f"b{i}", sums["n"])
             one.wrong += sums[f"w{i}"]
             if sums[f"w{i}"]:
-                wrong = full.lazy().filter(one.domain & ~one.holds)
                 column_id = pl.col("value").alias(self.work.file.id(self.name))
-                first = wrong.bottom_k(EXAMPLES, by=ROW).select(ROW, column_id).collect()
-                one.faults.append(first)
+                wrong = full.lazy().filter(one.broken).select(ROW, column_id)
+                one.faults.append(wrong.bottom_k(EXAMPLES, by=ROW).collect())
+
+    @property
+    def certain(self) -> str | None:
+        """The type that every value seen so far was found to have, None for those not looked at."""
+        kind = self.rule.get("type", "text")
+        plain = kind not in ("text", "boolean") and not self.rule.get("format")
+        return kind if plain and not self.checks[0].wrong else None
 
     def note(self, filled_count: int) -> None:
         """Notes the checks, once all parts have been added."""
@@ -265,10 +279,10 @@ def measure_column(work: Measuring, name: str) -> tuple[Sum, list[Personal]]:
     summed, checks = Sum(), CellChecks(work, name)
     search = Search(name, column_rule(work.rules, name).get("personal"))
     for part in work.file.value_parts(name):
-        full = part.filter("filled")
-        summed.add(full, int(part["n"].sum()))
+        full = part if part["filled"].all() else part.filter("filled")
         search.add(full)
         checks.add(full)
+        summed.add(full, int(part["n"].sum()), checks.certain)
     work.sums[work.file.id(name)] = summed
     personal = search.found()
     if personal:
@@ -336,10 +350,12 @@ def measure_rows(work: Measuring) -> None:
     asked = [n for n, one in enumerate(found) if not (one[0].startswith(BLANKS) and work.is_full(one[2]))]
     sums = dict.fromkeys([f"{letter}{n}" for n in range(len(found)) for letter in "ab"], rows)
     if asked:
-        sums |= frame.select(
-            *[found[n][3].sum().cast(pl.Int64).alias(f"b{n}") for n in asked],
-            *[(found[n][3] & found[n][4]).sum().cast(pl.Int64).alias(f"a{n}") for n in asked],
-        ).collect(engine="streaming").row(0, named=True)  # fmt: skip
+        answers = frame.select(
+            *[found[n][3].alias(f"b{n}") for n in asked],
+            *[(found[n][3] & found[n][4]).alias(f"a{n}") for n in asked],
+        )
+        counted = answers.select(pl.all().sum().cast(pl.Int64)).collect(engine="streaming")
+        sums |= counted.row(0, named=True)
     for n, (path, indicator, ids, meant, holds) in enumerate(found):
         a, b = sums[f"a{n}"], sums[f"b{n}"]
         faults = frame.filter(meant & ~holds).select(ROW, *dict.fromkeys(ids))

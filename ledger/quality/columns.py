@@ -33,16 +33,16 @@ class Sum:
     max_length: int = 0
     kinds: list[str] = field(default_factory=lambda: list(_KINDS))
 
-    def add(self, full: pl.DataFrame, cell_count: int) -> None:
-        """Takes in the filled rows of a part, and how many cells the whole part stands for."""
+    def add(self, full: pl.DataFrame, cell_count: int, certain: str | None = None) -> None:
+        """Takes in the filled rows of a part, how many cells the part stands for, a type known to fit."""
         self.blank_count += cell_count
         if full.is_empty():
             return
         few = full.head(1_000)  # most kinds fall by the first values already
         kinds: list[str] = []
         for kind in self.kinds:
-            certain = kind == "decimal" and "integer" in kinds
-            if certain or (_all(few, kind) and _all(full, kind)):
+            known = kind == certain or (kind == "decimal" and "integer" in kinds)
+            if known or (_all(few, kind) and _all(full, kind)):
                 kinds.append(kind)
         self.kinds = kinds
         count, least, most = full.select(
@@ -72,4 +72,4 @@ class Sum:
 
 
 def _all(values: pl.DataFrame, kind: str) -> bool:
-    return bool(values.lazy().select(is_type(pl.col("value"), kind).all()).collect().item())
+    return bool(values.lazy().select(is_type(pl.col("value"), kind).all()).collect(engine="streaming").item())

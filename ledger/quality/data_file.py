@@ -189,18 +189,29 @@ def _settled(
 
 
 def _text_file(path: Path, folder: Path, digest: str, size: int, encoding: str | None) -> DataFile:
+    """The file as UTF-8, if it is that throughout, which reading it tells; else in what it is."""
     name = path.name
     plain = _unpacked(path, folder)
-    content_digest = digest if plain is path else _digest(plain)
     codec = text_tables.named_encoding(encoding, name) if encoding else "utf-8"
+    content_digest = digest if plain is path else _digest(plain)
+    if codec == "utf-8":
+        try:
+            return _as_columns(plain, name, digest, content_digest, size, codec)
+        except (Invalid, pl.exceptions.PolarsError, UnicodeDecodeError):
+            if _is_in(plain, codec):
+                raise
+        codec = _detected(plain, name) if not encoding else codec
     if not _is_in(plain, codec):
-        if encoding:
-            raise Invalid("{name} is not {encoding} throughout.", name=name, encoding=codec)
-        codec = _detected(plain, name)
-        if not _is_in(plain, codec):
-            raise Invalid("{name} is not {encoding} throughout.", name=name, encoding=codec)
-    if codec != "utf-8":
-        plain = _as_utf8(plain, folder, codec)
+        raise Invalid("{name} is not {encoding} throughout.", name=name, encoding=codec)
+    return _as_columns(
+        _as_utf8(plain, folder, codec), name, digest, content_digest, size, codec
+    )
+
+
+def _as_columns(
+    plain: Path, name: str, digest: str, content_digest: str, size: int, codec: str
+) -> DataFile:
+    """A text file in UTF-8 as columns; `codec` is what it was in."""
     with plain.open("r", encoding="utf-8-sig", newline="") as text:
         start = text.read(100_000)
     delimiter = text_tables.guess_delimiter(start)

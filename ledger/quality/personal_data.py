@@ -123,20 +123,27 @@ class Search:
             kind: (pl.col("length") >= least) & value.str.contains(pattern)
             for kind, (least, pattern, _) in _CONTENT.items()
         }
-        hits |= {f"seems {kind}": value.str.contains(one[0]) for kind, one in _SEEMS.items()}
-        hits["all"] = pl.lit(True)
-        sums = full.lazy().select(
+        few = _first(full.lazy(), _CHECKED)  # what the first values do not look like is not asked
+        for kind, (pattern, share, of) in _SEEMS.items():
+            look = value.str.contains(pattern)
+            if few.select(look.sum()).item() * of >= few.height * share:
+                hits[f"seems {kind}"] = look
+        total, *sums = full.lazy().select(
+            n.sum().alias("total"),
             *[n.filter(hit).sum().alias(kind) for kind, hit in hits.items()],
-            *[n.filter(hit).len().alias(f"{kind} distinct") for kind, hit in hits.items()],
-        ).collect().row(0, named=True)  # fmt: skip
-        for kind, hit in hits.items():
-            if count := sums[kind]:
-                self.counts[kind] = self.counts.get(kind, 0) + count
-                self.distinct[kind] = self.distinct.get(kind, 0) + sums[f"{kind} distinct"]
-                wanted = _CHECKED if kind in _CONTENT else SAMPLE
-                mine = full.lazy().filter(hit).bottom_k(wanted, by=ROW).select(ROW, "value").collect()
-                known = [self.first[kind]] if kind in self.first else []
-                self.first[kind] = pl.concat([*known, mine]).sort(ROW).head(wanted)
+        ).collect(engine="streaming").row(0)  # fmt: skip
+        self._note("all", total, full.height, few.head(SAMPLE))
+        for (kind, hit), count in zip(hits.items(), sums, strict=True):
+            if count:
+                mine = full.lazy().filter(hit)
+                distinct = mine.select(pl.len()).collect().item()
+                self._note(kind, count, distinct, _first(mine, _CHECKED))
+
+    def _note(self, kind: str, count: int, distinct: int, first: pl.DataFrame) -> None:
+        self.counts[kind] = self.counts.get(kind, 0) + count
+        self.distinct[kind] = self.distinct.get(kind, 0) + distinct
+        known = [self.first[kind]] if kind in self.first else []
+        self.first[kind] = pl.concat([*known, first]).sort(ROW).head(_CHECKED)
 
     def found(self) -> list[Personal]:
         """What the column holds or seems to hold, once all parts have been added."""
@@ -173,8 +180,12 @@ class Search:
 
     def _told(
         self, kind: str, ground: str, hit: str, values: list[str] | None = None
-    ) -> Personal:  # fmt: skip
+    ) -> Personal:
         if values is None:
             values = self.first[hit]["value"].to_list() if hit in self.first else []
         sample = tuple(mask(value) for value in values[:SAMPLE])
         return Personal(self.name, kind, ground, self.counts.get(hit, 0), sample)
+
+
+def _first(values: pl.LazyFrame, count: int) -> pl.DataFrame:
+    return values.select(ROW, "value").bottom_k(count, by=ROW).sort(ROW).collect()
