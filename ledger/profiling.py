@@ -26,14 +26,21 @@ from ledger.quality.data_file import opened
 from ledger.quality.draft import propose_rules
 from ledger.quality.other_tables import Table, Tables
 from ledger.quality.personal_data import Personal, mask
-from ledger.quality.rules import check_rules, column_rule, dump_rules, load_rules, rules_digest
+from ledger.quality.rules import (
+    check_rules,
+    column_rule,
+    dump_rules,
+    load_rules,
+    rules_digest,
+    tables_named,
+)
 
 __all__ = [
     "Check", "Example", "Personal", "Profile", "check_rules", "dump_rules", "load_rules", "mask",
-    "profile", "propose_rules",
+    "profile", "propose_rules", "tables_named",
 ]  # fmt: skip
 
-METHOD: Final = {"id": "shuzheng-profile", "version": 1}
+METHOD_ID: Final = "shuzheng-profile"
 INVERSE: Final = {"0303", "0305"}  # smaller is better
 
 # code: (name zh, name en, what is counted, what is asked when no rule tells it, zh and en)
@@ -139,12 +146,26 @@ class Profile:
                 return indicator
         raise KeyError(code)
 
+    @property
+    def version(self) -> int:
+        """The method's version: 1, or 2 for what version 1 could not tell from the same file and rules.
+
+        What both can tell they tell alike, so that a record of before is computed again the same.
+        """
+        of_2 = (
+            self.tables
+            or self.format == "parquet"
+            or any(one.ground == "seems" for one in self.personal)
+            or any(one.path == "expected.per_group" for one in self.checks)
+        )
+        return 2 if of_2 else 1
+
     def to_dict(self) -> dict[str, Any]:
         """The profile as a record's payload: str, int, bool, None, list and dict, ASCII keys."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self), ensure_ascii=False))
         if not self.tables:
             del plain["tables"]  # as in the records of before
-        return plain | {"method": dict(METHOD)}
+        return plain | {"method": {"id": METHOD_ID, "version": self.version}}
 
 
 def profile(

@@ -185,6 +185,11 @@ def _any_filled(ids: Sequence[str]) -> pl.Expr:
     return reduce(or_, [filled(pl.col(one)) for one in ids])
 
 
+def hash_of(names: Sequence[str]) -> pl.Expr:
+    """One number of several cells, the same for the same texts in any table."""
+    return reduce(xor, [pl.col(one).hash(seed) for seed, one in enumerate(names)])
+
+
 # ---------------------------------------------------------------- cells
 
 
@@ -211,7 +216,7 @@ class CellChecks:
             yield CellCheck(f"{path}.type", "0101", None, reduce(and_, standard))
         if rule.get("values"):
             yield CellCheck(f"{path}.values", "0105", None, value.is_in(rule["values"]))
-        if codes := self.work.code_list(self.name):
+        if (codes := self.work.code_list(self.name)) is not None:
             yield CellCheck(f"{path}.values_from", "0105", None, value.is_in(codes.implode()))
         if rule.get("required"):  # counted in `note`: it is about the cells without a value
             yield CellCheck(f"{path}.required", "0201", pl.lit(False), pl.lit(True))
@@ -383,7 +388,7 @@ def _repeated(work: Measuring, ids: Sequence[str], meant: pl.Expr | None) -> _Re
     if work.is_key(ids):
         return found
     # Hashes find the few candidates cheaply; the rows themselves decide.
-    line = reduce(xor, [pl.col(one).hash(seed) for seed, one in enumerate(ids)])
+    line = hash_of(ids)
     frame = work.file.frame if meant is None else work.file.frame.filter(meant)
     first: list[pl.DataFrame] = []
     for mine in parts(line, work.file.row_count * VALUE_BYTES):
@@ -429,7 +434,7 @@ def _measure_same(work: Measuring, path: str, rule: dict[str, Any]) -> None:
     """One key, one value; the keys with more are held against their first value."""
     ids, value = work.file.ids(rule["key"]), work.file.id(rule["value"])
     frame = work.file.frame.filter(_all_filled([*ids, value]))
-    key = reduce(xor, [pl.col(one).hash(seed) for seed, one in enumerate(ids)])
+    key = hash_of(ids)
     b = wrong = 0
     first: list[pl.DataFrame] = []
     for mine in parts(key, work.most_distinct([*ids, value]) * VALUE_BYTES * (len(ids) + 1)):
@@ -467,39 +472,46 @@ def measure_references(work: Measuring) -> None:
 
 
 def _measure_reference(work: Measuring, path: str, rule: dict[str, Any]) -> None:
-    file, same = work.file, rule.get("same") or {}
+    file, same, length = work.file, rule.get("same") or {}, rule.get("length")
     other = work.tables.file(rule["table"], [*rule["key"], *same.values()])
     ids, values = file.ids(rule["columns"]), file.ids(list(same))
-    theirs = {mine: pl.col(other.id(name)).alias(mine)
-              for mine, name in zip([*ids, *values], [*rule["key"], *same.values()], strict=True)}  # fmt: skip
-    partners = other.frame.select(theirs.values()).filter(_all_filled(ids))
-    key = reduce(xor, [pl.col(one).hash(seed) for seed, one in enumerate(ids)])
+
+    def keys(columns: Sequence[str]) -> list[pl.Expr]:
+        return [pl.col(one).str.slice(0, length).alias(f"k{n}") for n, one in enumerate(columns)]
+
+    keys_of = [f"k{n}" for n in range(len(ids))]
+    partners = other.frame.filter(_all_filled(other.ids(rule["key"]))).select(
+        *keys(other.ids(rule["key"])),
+        *[pl.col(other.id(name)).alias(mine)
+          for mine, name in zip(values, same.values(), strict=True)],
+    )  # fmt: skip
+    own = file.frame.filter(_all_filled(ids)).with_columns(keys(ids))
+    key = hash_of(keys_of)
     rows, orphans = 0, 0
     lost: list[pl.DataFrame] = []
     counts = {one: [0, 0] for one in values}  # of those with a partner: how many rows, how many differ
     torn: dict[str, list[pl.DataFrame]] = {one: [] for one in values}
     wanted = (work.most_distinct([*ids, *values]) + other.row_count) * VALUE_BYTES
-    for mine in parts(key, wanted * (len(theirs) + 1)):
+    for mine in parts(key, wanted * (len(ids) * 2 + len(values) + 1)):
         known = partners.filter(mine).unique().collect(engine="streaming")
         groups = (
-            file.frame.filter(_all_filled(ids) & mine)
-            .group_by([*ids, *values])
+            own.filter(mine)
+            .group_by([*ids, *values, *keys_of])
             .agg(n=pl.len().cast(pl.Int64), row=pl.col(ROW).min())
             .collect(engine="streaming")
         )
-        without = groups.join(known, on=ids, how="anti")
+        without = groups.join(known, on=keys_of, how="anti")
         rows += int(groups["n"].sum())
         orphans += int(without["n"].sum())
         lost.append(without.bottom_k(EXAMPLES, by=ROW).select(ROW, *ids))
-        paired = groups.join(known, on=ids, how="semi")
         for one in values:
-            said = known.select(*ids, one).filter(filled(pl.col(one))).unique()
-            told = paired.filter(filled(pl.col(one))).join(said, on=ids, how="semi")
-            apart = told.join(said, on=[*ids, one], how="anti")
+            said = known.select(*keys_of, one).filter(filled(pl.col(one))).unique()
+            told = groups.filter(filled(pl.col(one))).join(said, on=keys_of, how="semi")
+            apart = told.join(said, on=[*keys_of, one], how="anti")
             counts[one][0] += int(told["n"].sum())
             counts[one][1] += int(apart["n"].sum())
-            first = said.group_by(ids).agg(against=pl.col(one).min())
-            some = apart.bottom_k(EXAMPLES, by=ROW).join(first, on=ids, how="left")
+            first = said.group_by(keys_of).agg(against=pl.col(one).min())
+            some = apart.bottom_k(EXAMPLES, by=ROW).join(first, on=keys_of, how="left")
             torn[one].append(some.select(ROW, *ids, one, "against"))
     faults = pl.concat(lost).sort(ROW).with_columns(against=pl.lit(f"not in {rule['table']}"))
     work.note(path, "0402", rows - orphans, rows, ids, faults)
@@ -509,3 +521,4 @@ def _measure_reference(work: Measuring, path: str, rule: dict[str, Any]) -> None
             f"{path}.same.{file.column_name(one)}", "0401", told_count - apart_count, told_count,
             [*ids, one], pl.concat(torn[one]).sort(ROW),
         )  # fmt: skip
+

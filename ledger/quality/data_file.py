@@ -27,6 +27,7 @@ import polars as pl
 from ledger import tabular
 from ledger.errors import Invalid
 from ledger.quality import parquet
+from ledger.quality.personal_data import mask_embedded
 from ledger.tables import file_kinds, text_tables
 
 HELD_BYTES: Final = 1_000_000_000
@@ -134,7 +135,14 @@ def _check_header(header: Sequence[str], name: str) -> None:
         raise Invalid(
             "The header of {name} is not usable: columns without name: {blank}; names standing"
             " twice: {repeated}.",
-            name=name, blank=", ".join(blank) or "-", repeated=", ".join(sorted(repeated)) or "-",
+            name=name, blank=", ".join(blank) or "-",
+            repeated=mask_embedded(", ".join(sorted(repeated))) or "-",
+        )  # fmt: skip
+    if told := [title for title in header if mask_embedded(title) != title]:
+        raise Invalid(
+            "The first row of {name} holds personal data ({listing}) and so seems to be no header; put"
+            " the names of the columns above it.",
+            name=name, listing=", ".join(map(mask_embedded, told)),
         )  # fmt: skip
 
 

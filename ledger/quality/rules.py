@@ -21,7 +21,8 @@
     same: [{key: [code], value: name}]  # one key never has two values
     cumulative: [{columns: [confirmed], by: [code], order: date}]   # never falls
     references: [{columns: [area], table: areas.csv, key: [code], same: {areaName: name}}]
-                                        # each row has its partner there, which says the same
+                                        # each row has its partner there, which says the same;
+                                        # with `length: 2` only the first two characters count
     comparisons: [{left: [cured, dead], op: "<=", right: [confirmed]}]   # of sums
     order: {column: date, by: [], direction: ascending}         # of the rows in the file
     period: {column: date, from: 2019-12-01, to: 2020-12-08}
@@ -115,6 +116,13 @@ def column_rule(rules: dict[str, Any], name: str) -> dict[str, Any]:
     """What the rules say of a column, {} for nothing."""
     rule = (rules.get("columns") or {}).get(name) or {}
     return {key: value for key, value in rule.items() if value is not None}
+
+
+def tables_named(rules: dict[str, Any]) -> set[str]:
+    """The other tables that rules look into."""
+    columns = (rules.get("columns") or {}).values()
+    lists = [one["values_from"] for one in columns if one and one.get("values_from")]
+    return {one["table"] for one in [*lists, *(rules.get("references") or [])]}
 
 
 def as_day(value: Any) -> date | None:
@@ -308,7 +316,7 @@ def _column_rules(faults: _Faults, given: Any, path: str) -> None:
 
 _REFERENCE: Final = _mapping(
     {"columns": _columns(1), "table": _table, "key": _list(_text, "a list of one or more texts", 1),
-     "same": _texts_to(_text, _column)},
+     "same": _texts_to(_text, _column), "length": _whole(1)},
     needed="columns table key",
 )  # fmt: skip
 _PER_GROUP: Final = _mapping(

@@ -12,12 +12,12 @@ A cell that is no date is left out. `quality_checks` keeps the checks and their 
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
-from operator import and_, xor
+from operator import and_
 from typing import Any
 
 import polars as pl
 
-from ledger.quality.checks import Measuring
+from ledger.quality.checks import Measuring, hash_of
 from ledger.quality.data_file import ROW, VALUE_BYTES, filled, parts
 from ledger.quality.rules import as_day
 
@@ -87,8 +87,7 @@ def _parts_by_group(work: Measuring, by: Sequence[str], width: int) -> list[pl.E
     """Conditions that part the rows, each group whole, so that a part's columns fit in memory."""
     if not by:
         return [pl.lit(True)]
-    group = reduce(xor, [pl.col(one).hash(seed) for seed, one in enumerate(by)])
-    return parts(group, work.file.row_count * VALUE_BYTES * width)
+    return parts(hash_of(by), work.file.row_count * VALUE_BYTES * width)
 
 
 def _days_by_group(work: Measuring, rule: dict[str, Any], column: str, *wanted: pl.Expr,

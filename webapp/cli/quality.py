@@ -107,8 +107,10 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     checks = {check["path"]: check for check in found["checks"]}
     for one in found["indicators"]:
-        share = one["a"] / one["b"]
-        yield f"{one['code']} {one[spoken]}: A {one['a']:,} / B {one['b']:,}, X = {share:.6f}" + (
+        # rounded to the worse side: what is not perfect never reads as perfect
+        millionths = -(-one["a"] * 10**6 // one["b"]) if one["inverse"] else one["a"] * 10**6 // one["b"]
+        share = f"{millionths // 10**6}.{millionths % 10**6:06d}"
+        yield f"{one['code']} {one[spoken]}: A {one['a']:,} / B {one['b']:,}, X = {share}" + (
             f" ({tr('smaller is better')})" if one["inverse"] else ""
         )
         for path in one["checks"]:
