@@ -155,16 +155,23 @@ class Measuring:
 
     def number(self, name: str) -> pl.Expr:
         """A column as numbers for a comparison: by its declared type, else as decimal."""
-        kind = column_rule(self.rules, name).get("type")
-        return typed(pl.col(self.file.id(name)), "integer" if kind == "integer" else "decimal")
+        kind = "integer" if column_rule(self.rules, name).get("type") == "integer" else "decimal"
+        return typed(pl.col(self.file.id(name)), kind, known=self._is_known(name, kind))
 
     def moment(self, name: str, cells: pl.Expr | None = None) -> pl.Expr:
         """A column (or texts out of it) as its declared type, a date unless told otherwise."""
         rule = column_rule(self.rules, name)
         kind = rule.get("type", "date")
         kind = "date" if kind in {"text", "boolean"} else kind
-        cells = pl.col(self.file.id(name)) if cells is None else cells
-        return typed(cells, kind, rule.get("format"))
+        if cells is not None:
+            return typed(cells, kind, rule.get("format"))
+        known = self._is_known(name, kind)
+        return typed(pl.col(self.file.id(name)), kind, rule.get("format"), known)
+
+    def _is_known(self, name: str, kind: str) -> bool:
+        """Whether every filled cell was seen to be of the type already."""
+        summed = self.sums.get(self.file.id(name))
+        return summed is not None and kind in summed.kinds
 
     def by(self, rule: dict[str, Any]) -> list[str]:
         """The columns that a rule groups the rows by."""
@@ -240,9 +247,13 @@ class CellChecks:
         n, kind = pl.col("n"), self.rule.get("type", "text")
         if kind not in ("text", "boolean"):
             full = full.with_columns(typed=typed(pl.col("value"), kind, self.rule.get("format")))
+        # Where every value is an ISO date or a number, none can be dirty: that is not asked again.
+        clean = "typed" in full.columns and not self.rule.get("format")
+        clean = clean and not full["typed"].null_count()
         sums = full.lazy().select(
             n.sum(),
-            *[n.filter(one.broken).sum().alias(f"w{i}") for i, one in enumerate(self.checks)],
+            *[(pl.lit(0) if clean and one.indicator == "0305" else n.filter(one.broken).sum())
+              .alias(f"w{i}") for i, one in enumerate(self.checks)],
             *[n.filter(one.domain).sum().alias(f"b{i}") for i, one in enumerate(self.checks)
               if one.domain is not None],
         ).collect(engine="streaming").row(0, named=True)  # fmt: skip

@@ -361,14 +361,17 @@ def filled(cells: pl.Expr) -> pl.Expr:
     return cells.str.strip_chars() != ""
 
 
-def typed(cells: pl.Expr, kind: str, form: str | None = None) -> pl.Expr:
+def typed(
+    cells: pl.Expr, kind: str, form: str | None = None, known: bool = False
+) -> pl.Expr:
     """The text as a value of its type, null where it is none; text and boolean stay text.
 
-    `form` is the strftime form of a date or datetime, ISO 8601 without it.
+    `form` is the strftime form of a date or datetime, ISO 8601 without it. `known`: every cell that
+    is filled was seen to be of the type.
     """
     if kind in {"text", "boolean"}:
         return cells
-    if form is None:
+    if form is None and not known:
         cells = pl.when(cells.str.contains(_PATTERNS[kind])).then(cells)
     if kind == "integer":
         return cells.cast(pl.Int64, strict=False)
