@@ -246,7 +246,8 @@ class CellChecks:
             return
         n, kind = pl.col("n"), self.rule.get("type", "text")
         if kind not in ("text", "boolean"):
-            full = full.with_columns(typed=typed(pl.col("value"), kind, self.rule.get("format")))
+            as_typed = typed(pl.col("value"), kind, self.rule.get("format"))
+            full = full.lazy().with_columns(typed=as_typed).collect(engine="streaming")
         # Where every value is an ISO date or a number, none can be dirty: that is not asked again.
         clean = "typed" in full.columns and not self.rule.get("format")
         clean = clean and not full["typed"].null_count()

@@ -15,6 +15,7 @@ import hashlib
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from lzma import LZMAError
@@ -108,17 +109,19 @@ def opened(path: str | PathLike[str], encoding: str | None = None) -> Iterator[D
     """The file, while it is open; raises Invalid for what is no table."""
     path = Path(path)
     try:
-        digest, size = _digest(path), path.stat().st_size
-        with path.open("rb") as raw:
-            start = raw.read(8)
-        if start.startswith(file_kinds.WORKBOOK_MAGIC):
-            yield _workbook(path, digest, size)
-            return
-        if start.startswith(parquet.MAGIC):
-            yield _parquet(path, digest, size)
-            return
-        with tempfile.TemporaryDirectory(prefix="profile-") as folder:
-            yield _text_file(path, Path(folder), digest, size, encoding)
+        with (
+            ThreadPoolExecutor(1) as beside,  # the bytes are digested while the table is read
+            tempfile.TemporaryDirectory(prefix="profile-") as folder,
+        ):
+            with path.open("rb") as raw:
+                start = raw.read(8)
+            size = path.stat().st_size
+            if start.startswith(file_kinds.WORKBOOK_MAGIC):
+                yield _workbook(path, _digest(path), size)
+            elif start.startswith(parquet.MAGIC):
+                yield _parquet(path, beside.submit(_digest, path), size)
+            else:
+                yield _text_file(path, Path(folder), beside, size, encoding)
     except OSError as error:
         raise file_kinds.unreadable(path.name, error) from error
 
@@ -158,13 +161,14 @@ def _workbook(path: Path, digest: str, size: int) -> DataFile:
     return DataFile(*facts, frame, *_measured(frame, len(table.header)))
 
 
-def _parquet(path: Path, digest: str, size: int) -> DataFile:
+def _parquet(path: Path, digesting: Future[str], size: int) -> DataFile:
     header, frame, held_bytes = parquet.as_text(path, ROW)
     _check_header(header, path.name)
     try:
         frame, *measured = _settled(frame, len(header), held_bytes)
     except pl.exceptions.PolarsError as error:
         raise parquet.damaged(path.name) from error
+    digest = digesting.result()
     return DataFile(path.name, digest, digest, size, "parquet", None, header, frame, *measured)
 
 
@@ -196,30 +200,37 @@ def _settled(
 # ---------------------------------------------------------------- text files
 
 
-def _text_file(path: Path, folder: Path, digest: str, size: int, encoding: str | None) -> DataFile:
+def _text_file(
+    path: Path, folder: Path, beside: Executor, size: int, encoding: str | None
+) -> DataFile:
     """The file as UTF-8, if it is that throughout, which reading it tells; else in what it is."""
     name = path.name
+    digesting = beside.submit(_digest, path)
     plain = _unpacked(path, folder)
+    digesting_content = digesting if plain is path else beside.submit(_digest, plain)
     codec = text_tables.named_encoding(encoding, name) if encoding else "utf-8"
-    content_digest = digest if plain is path else _digest(plain)
+    columns: _Columns | None = None
     if codec == "utf-8":
         try:
-            return _as_columns(plain, name, digest, content_digest, size, codec)
+            columns = _columns(plain, name, beside)
         except (Invalid, pl.exceptions.PolarsError, UnicodeDecodeError):
             if _is_in(plain, codec):
                 raise
-        codec = _detected(plain, name) if not encoding else codec
-    if not _is_in(plain, codec):
-        raise Invalid("{name} is not {encoding} throughout.", name=name, encoding=codec)
-    return _as_columns(
-        _as_utf8(plain, folder, codec), name, digest, content_digest, size, codec
-    )
+    if columns is None:
+        codec = codec if encoding else _detected(plain, name)
+        if not _is_in(plain, codec):
+            raise Invalid("{name} is not {encoding} throughout.", name=name, encoding=codec)
+        columns = _columns(_as_utf8(plain, folder, codec), name, beside)
+    form, header, *rest = columns
+    digest, content_digest = digesting.result(), digesting_content.result()
+    return DataFile(name, digest, content_digest, size, form, codec, header, *rest)
 
 
-def _as_columns(
-    plain: Path, name: str, digest: str, content_digest: str, size: int, codec: str
-) -> DataFile:
-    """A text file in UTF-8 as columns; `codec` is what it was in."""
+_Columns = tuple[str, tuple[str, ...], pl.LazyFrame, int, tuple[int, ...]]
+
+
+def _columns(plain: Path, name: str, beside: Executor) -> _Columns:
+    """(form, header, rows, their count, bytes of text by column) of a text file in UTF-8."""
     with plain.open("r", encoding="utf-8-sig", newline="") as text:
         start = text.read(100_000)
     delimiter = text_tables.guess_delimiter(start)
@@ -231,18 +242,18 @@ def _as_columns(
     if not any(header):
         raise Invalid("The first line of {name} is blank: it must hold the header.", name=name)
     _check_header(header, name)
-    if _count_quotes(plain) % 2:  # one left open would swallow rows unseen
-        _refuse_bad_rows(plain, delimiter, len(header), name)
-    plain_size = plain.stat().st_size
-    rows = plain_size * (start.count("\n") + 1) // max(1, len(start.encode()))
-    held_bytes = plain_size + rows * CELL_BYTES * (len(header) + 1)
+    counting = beside.submit(_count_quotes, plain)
+    size = plain.stat().st_size
+    rows = size * (start.count("\n") + 1) // max(1, len(start.encode()))
+    held_bytes = size + rows * CELL_BYTES * (len(header) + 1)
     try:
-        frame, *measured = _settled(_scan(plain, delimiter, len(header)), len(header), held_bytes)
+        settled = _settled(_scan(plain, delimiter, len(header)), len(header), held_bytes)
     except pl.exceptions.PolarsError as error:
         _refuse_bad_rows(plain, delimiter, len(header), name)
         raise Invalid(text_tables.BAD_CSV, name=name, line=0) from error
-    form = "tsv" if delimiter == "\t" else "csv"
-    return DataFile(name, digest, content_digest, size, form, codec, header, frame, *measured)
+    if counting.result() % 2:  # one left open would swallow rows unseen
+        _refuse_bad_rows(plain, delimiter, len(header), name)
+    return "tsv" if delimiter == "\t" else "csv", header, *settled
 
 
 def _unpacked(path: Path, folder: Path) -> Path:

@@ -19,7 +19,7 @@ import polars as pl
 from ledger import profiling
 
 ROWS = 5_000_000
-ROUNDS = 3
+ROUNDS = 5
 MOST_TIMES = 2.0
 RULES = """
 version: 1
