@@ -196,11 +196,10 @@ def profile(
         personal: list[Personal] = []
         columns: list[Column] = []
         work = Measuring(file, rules, as_of, tables=others)
-        for done, name in enumerate(file.header, start=2):
-            summed, found = quality_checks.measure_column(work, name)
+        for name, summed, found in quality_checks.measure_columns(work):
             personal += found
             columns.append(summed.column(name, column_rule(rules, name).get("type")))
-            tell("columns", done, total)
+            tell("columns", len(columns) + 1, total)
         quality_checks.measure_model(work)
         tell("rows", total - 2, total)
         quality_checks.measure_rows(work)
