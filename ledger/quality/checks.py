@@ -207,6 +207,9 @@ class CellChecks:
 
     def __init__(self, work: Measuring, name: str) -> None:
         self.work, self.name, self.rule = work, name, column_rule(work.rules, name)
+        kind = self.rule.get("type", "text")
+        plain = kind in ("text", "boolean")
+        self.as_typed = None if plain else typed(pl.col("value"), kind, self.rule.get("format"))
         self.checks = list(self._made())
 
     def _made(self) -> Iterator[CellCheck]:
@@ -242,17 +245,15 @@ class CellChecks:
             yield self.work.period
         yield CellCheck(f"always.dirty.{self.name}", "0305", None, ~value.str.contains(DIRTY))
 
-    def add(self, full: pl.DataFrame) -> None:
-        """Takes in the filled rows of a part."""
+    def add(self, full: pl.DataFrame, clean: bool) -> None:
+        """Takes in the filled rows of a part; `clean`: all are known to be numbers or ISO dates."""
         if full.is_empty():
             return
-        n, kind = pl.col("n"), self.rule.get("type", "text")
-        if kind not in ("text", "boolean"):
-            as_typed = typed(pl.col("value"), kind, self.rule.get("format"))
-            full = full.lazy().with_columns(typed=as_typed).collect(engine="streaming")
-        # Where every value is an ISO date or a number, none can be dirty: that is not asked again.
-        clean = "typed" in full.columns and not self.rule.get("format")
-        clean = clean and not full["typed"].null_count()
+        n = pl.col("n")
+        if self.as_typed is not None:
+            full = full.lazy().with_columns(typed=self.as_typed).collect(engine="streaming")
+            clean = not self.rule.get("format") and not full["typed"].null_count()
+        # A number or an ISO date is never dirty.
         sums = full.lazy().select(
             n.sum(),
             *[(pl.lit(0) if clean and one.indicator == "0305" else n.filter(one.broken).sum())
@@ -271,9 +272,8 @@ class CellChecks:
     @property
     def certain(self) -> str | None:
         """The type that every value seen so far was found to have, None for those not looked at."""
-        kind = self.rule.get("type", "text")
-        plain = kind not in ("text", "boolean") and not self.rule.get("format")
-        return kind if plain and not self.checks[0].wrong else None
+        kind = None if self.as_typed is None or self.rule.get("format") else self.rule["type"]
+        return None if self.checks[0].wrong else kind
 
     def note(self, filled_count: int) -> None:
         """Notes the checks, once all parts have been added."""
@@ -318,9 +318,14 @@ def _count(work: Measuring, checks: CellChecks) -> tuple[Sum, Search]:
     summed, search = Sum(), Search(name, column_rule(work.rules, name).get("personal"))
     for part in work.file.value_parts(name):
         full = part if part["filled"].all() else part.filter("filled")
-        search.add(full)
-        checks.add(full)
-        summed.add(full, int(part["n"].sum()), checks.certain)
+        cell_count = int(part["n"].sum())
+        if checks.as_typed is None:
+            summed.add(full, cell_count)
+            checks.add(full, bool(summed.kinds))
+        else:  # the declared type is read first, and often tells the observed one
+            checks.add(full, False)
+            summed.add(full, cell_count, checks.certain)
+        search.add(full, bool(summed.kinds))
     return summed, search
 
 

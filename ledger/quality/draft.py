@@ -75,7 +75,7 @@ def _seen(file: DataFile, name: str) -> _Seen:
     for part in file.value_parts(name):
         full = part.filter("filled")
         found.add(full, int(part["n"].sum()))
-        search.add(full)
+        search.add(full, bool(found.kinds))
         if full.is_empty():
             continue
         least, most, negative, *fits = full.select(
