@@ -35,8 +35,8 @@ import polars as pl
 
 from ledger.quality.columns import Sum
 from ledger.quality.data_file import ROW, VALUE_BYTES, DataFile, filled, is_type, parts, typed
-from ledger.quality.personal_data import Personal, Search, mask, mask_embedded
 from ledger.quality.other_tables import Tables
+from ledger.quality.personal_data import Personal, Search, mask, mask_embedded
 from ledger.quality.rules import OPERATORS, as_day, column_rule
 from ledger.tabular import number_text
 
@@ -320,11 +320,11 @@ def _count(work: Measuring, checks: CellChecks) -> tuple[Sum, Search]:
         full = part if part["filled"].all() else part.filter("filled")
         cell_count = int(part["n"].sum())
         if checks.as_typed is None:
-            summed.add(full, cell_count)
+            summed.take(full, cell_count)
             checks.add(full, bool(summed.kinds))
         else:  # the declared type is read first, and often tells the observed one
             checks.add(full, False)
-            summed.add(full, cell_count, checks.certain)
+            summed.take(full, cell_count, checks.certain)
         search.add(full, bool(summed.kinds))
     return summed, search
 
@@ -385,7 +385,9 @@ def measure_rows(work: Measuring) -> None:
     frame, rows = work.file.frame, work.file.row_count
     found = list(_row_rules(work))
     # Where no cell is blank, no row can break a rule on blanks: those are not asked again.
-    asked = [n for n, one in enumerate(found) if not (one[0].startswith(BLANKS) and work.is_full(one[2]))]
+    asked = [
+        n for n, one in enumerate(found) if not (one[0].startswith(BLANKS) and work.is_full(one[2]))
+    ]
     sums = dict.fromkeys([f"{letter}{n}" for n in range(len(found)) for letter in "ab"], rows)
     if asked:
         answers = frame.select(
@@ -522,7 +524,9 @@ def _measure_reference(work: Measuring, path: str, rule: dict[str, Any]) -> None
     key = hash_of(keys_of)
     rows, orphans = 0, 0
     lost: list[pl.DataFrame] = []
-    counts = {one: [0, 0] for one in values}  # of those with a partner: how many rows, how many differ
+    counts = {
+        one: [0, 0] for one in values
+    }  # of those with a partner: how many rows, how many differ
     torn: dict[str, list[pl.DataFrame]] = {one: [] for one in values}
     wanted = (work.most_distinct([*ids, *values]) + other.row_count) * VALUE_BYTES
     for mine in parts(key, wanted * (len(ids) * 2 + len(values) + 1)):
@@ -554,4 +558,3 @@ def _measure_reference(work: Measuring, path: str, rule: dict[str, Any]) -> None
             f"{path}.same.{file.column_name(one)}", "0401", told_count - apart_count, told_count,
             [*ids, one], pl.concat(torn[one]).sort(ROW),
         )  # fmt: skip
-

@@ -33,7 +33,7 @@ class Sum:
     max_length: int = 0
     kinds: list[str] = field(default_factory=lambda: list(_KINDS))
 
-    def add(self, full: pl.DataFrame, cell_count: int, certain: str | None = None) -> None:
+    def take(self, full: pl.DataFrame, cell_count: int, certain: str | None = None) -> None:
         """Takes in the filled rows of a part, how many cells the part stands for, a type known to fit."""
         self.blank_count += cell_count
         if full.is_empty():
@@ -72,4 +72,9 @@ class Sum:
 
 
 def _all(values: pl.DataFrame, kind: str) -> bool:
-    return bool(values.lazy().select(is_type(pl.col("value"), kind).all()).collect(engine="streaming").item())
+    return bool(
+        values.lazy()
+        .select(is_type(pl.col("value"), kind).all())
+        .collect(engine="streaming")
+        .item()
+    )

@@ -165,11 +165,12 @@ def _parquet(path: Path, digesting: Future[str], size: int) -> DataFile:
     header, frame, held_bytes = parquet.as_text(path, ROW)
     _check_header(header, path.name)
     try:
-        frame, *measured = _settled(frame, len(header), held_bytes)
+        frame, row_count, sizes = _settled(frame, len(header), held_bytes)
     except pl.exceptions.PolarsError as error:
         raise parquet.damaged(path.name) from error
     digest = digesting.result()
-    return DataFile(path.name, digest, digest, size, "parquet", None, header, frame, *measured)
+    facts = path.name, digest, digest, size, "parquet", None, header
+    return DataFile(*facts, frame, row_count, sizes)
 
 
 def _measured(frame: pl.LazyFrame, width: int) -> tuple[int, tuple[int, ...]]:
@@ -221,9 +222,11 @@ def _text_file(
         if not _is_in(plain, codec):
             raise Invalid("{name} is not {encoding} throughout.", name=name, encoding=codec)
         columns = _columns(_as_utf8(plain, folder, codec), name, beside)
-    form, header, *rest = columns
+    form, header, frame, row_count, sizes = columns
     digest, content_digest = digesting.result(), digesting_content.result()
-    return DataFile(name, digest, content_digest, size, form, codec, header, *rest)
+    return DataFile(
+        name, digest, content_digest, size, form, codec, header, frame, row_count, sizes
+    )
 
 
 _Columns = tuple[str, tuple[str, ...], pl.LazyFrame, int, tuple[int, ...]]
@@ -372,9 +375,7 @@ def filled(cells: pl.Expr) -> pl.Expr:
     return cells.str.strip_chars() != ""
 
 
-def typed(
-    cells: pl.Expr, kind: str, form: str | None = None, known: bool = False
-) -> pl.Expr:
+def typed(cells: pl.Expr, kind: str, form: str | None = None, known: bool = False) -> pl.Expr:
     """The text as a value of its type, null where it is none; text and boolean stay text.
 
     `form` is the strftime form of a date or datetime, ISO 8601 without it. `known`: every cell that

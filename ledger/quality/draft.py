@@ -61,7 +61,7 @@ class _Seen(Sum):
 
     symbols: list[str] = field(default_factory=lambda: list(_SYMBOLS))
     negative: bool = False
-    values: list[str] = field(default_factory=list)  # a few too many at most
+    values: list[str] = field(default_factory=list)  # all of them, where they are few
     least: str = ""
     most: str = ""
     personal: bool = False
@@ -74,7 +74,7 @@ def _seen(file: DataFile, name: str) -> _Seen:
     found, search, value = _Seen(), Search(name, None), pl.col("value")
     for part in file.value_parts(name):
         full = part.filter("filled")
-        found.add(full, int(part["n"].sum()))
+        found.take(full, int(part["n"].sum()))
         search.add(full, bool(found.kinds))
         if full.is_empty():
             continue
@@ -88,7 +88,7 @@ def _seen(file: DataFile, name: str) -> _Seen:
         found.symbols = [
             one for one, fit in zip(_SYMBOLS, fits, strict=True) if fit and one in found.symbols
         ]
-        found.values += full["value"].head(_MOST_VALUES + 1).to_list()[: _MOST_VALUES + 1]
+        found.values += full["value"].to_list() if full.height <= _MOST_VALUES else []
     found.personal = bool(search.found())
     return found
 

@@ -123,7 +123,7 @@ class Search:
         if self.declared is False or full.is_empty():
             return
         value, n = pl.col("value"), pl.col("n")
-        longest = full["length"].max()
+        longest = full.select(pl.col("length").max()).item()
         hits = {
             kind: (pl.col("length") >= least) & value.str.contains(_QUICK.get(kind, pattern))
             for kind, (least, pattern, _) in _CONTENT.items()
@@ -184,9 +184,7 @@ class Search:
             for counts in (self.counts, self.distinct)
         )
 
-    def _told(
-        self, kind: str, ground: str, hit: str, values: list[str] | None = None
-    ) -> Personal:
+    def _told(self, kind: str, ground: str, hit: str, values: list[str] | None = None) -> Personal:
         if values is None:
             values = self.first[hit]["value"].to_list() if hit in self.first else []
         sample = tuple(mask(value) for value in values[:SAMPLE])

@@ -263,8 +263,11 @@ def _bound(faults: _Faults, value: Any, kind: Any, path: str) -> None:
 
 # ---------------------------------------------------------------- the form of a rule file
 
+
 def _table(faults: _Faults, value: Any, path: str) -> None:
-    is_name = isinstance(value, str) and value not in ("", ".", "..") and not re.search(r"[/\\]", value)
+    is_name = (
+        isinstance(value, str) and value not in ("", ".", "..") and not re.search(r"[/\\]", value)
+    )
     faults.expect(is_name, path, "the name of a file, without a folder", value)
 
 
@@ -326,8 +329,8 @@ _PER_GROUP: Final = _mapping(
 
 def _reference(faults: _Faults, given: Any, path: str) -> None:
     _REFERENCE(faults, given, path)
-    lists = [given.get("columns"), given.get("key")] if isinstance(given, dict) else []
-    if lists and all(isinstance(one, list) for one in lists) and len(lists[0]) != len(lists[1]):
+    columns, key = (given.get("columns"), given.get("key")) if isinstance(given, dict) else (0, 0)
+    if isinstance(columns, list) and isinstance(key, list) and len(columns) != len(key):
         faults.tell(f"{path}.key", "must name as many columns as columns does")
 
 
@@ -337,7 +340,11 @@ def _per_group(faults: _Faults, given: Any, path: str) -> None:
         return
     if (given.get("count") is None) == (given.get("counts") is None):
         faults.tell(path, "must have either count or counts")
-    if given.get("counts") is not None and isinstance(given.get("by"), list) and len(given["by"]) > 1:
+    if (
+        given.get("counts") is not None
+        and isinstance(given.get("by"), list)
+        and len(given["by"]) > 1
+    ):
         faults.tell(f"{path}.counts", "belongs to one column in by only")
 
 

@@ -139,7 +139,7 @@ def _measure_groups(work: Measuring, rule: dict[str, Any]) -> None:
     there = pl.min_horizontal("there", "due")
     faults = (
         groups.filter(pl.col("there") < pl.col("due"))
-        .sort(pl.col("due") - pl.col("there"), ROW, descending=[True, False])
+        .sort(pl.col("due") - pl.col("there"), ROW, descending=[True, False], nulls_last=True)
         .with_columns(against=pl.format("{} of {}", "there", "due"))
     )
     a, b = groups.select(there.sum(), pl.col("due").sum()).row(0)
@@ -193,7 +193,9 @@ def _in_order(work: Measuring, rows: pl.LazyFrame, by: Sequence[str]) -> Iterato
             yield rows.filter(mine).sort([*by, ROW]).collect(engine="streaming")
         return
     last = None
-    for piece in rows.collect_batches(chunk_size=1_000_000, maintain_order=True, engine="streaming"):
+    for piece in rows.collect_batches(
+        chunk_size=1_000_000, maintain_order=True, engine="streaming"
+    ):
         if piece.height:
             yield piece if last is None else pl.concat([last, piece])
             last = piece.tail(1)

@@ -1,10 +1,11 @@
 """What profiling a large table costs beside polars reading and counting the same columns bare.
 
-5,000,000 rows of seven columns (code, name, day, region, kind, quantity, amount), made by a formula, once as
-CSV and once as typed Parquet. Ours: `profiling.profile` under a rule file with every kind of rule that such a
-table gets, digest and all. Bare: polars reads the file as columns of text with its streaming engine, once, and
-counts how often each value of each column stands there, and nothing else. Each runs in a process of its own,
-by turns, best of `ROUNDS`; the memory is the largest resident set of that process, imports included.
+5,000,000 rows of seven columns (code, name, day, region, kind, quantity, amount), made by a formula,
+once as CSV and once as typed Parquet. Ours: `profiling.profile` under a rule file with every kind of
+rule that such a table gets, digest and all. Bare: polars reads the file as columns of text with its
+streaming engine, once, and counts how often each value of each column stands there, and nothing else.
+Each runs in a process of its own, by turns, best of `ROUNDS`; the memory is the largest resident set of
+that process, imports included.
 """
 
 import resource
@@ -27,7 +28,8 @@ columns:
   code: {type: text, required: true, unique: true, pattern: '^11[0-9]{9}$'}
   name: {type: text, required: true, max_length: 20}
   day: {type: date, required: true, min: 2018-01-01}
-  region: {type: text, required: true, pattern: '^[0-9]{6}$', values_from: {table: regions.csv, column: region}}
+  region:
+    {type: text, required: true, pattern: '^[0-9]{6}$', values_from: {table: regions.csv, column: region}}
   kind: {required: true, values: [水, 电, 气]}
   quantity: {type: integer, required: true, min: 0, max: 10000}
   amount: {type: decimal, required: true, min: 0, max: 100000}

@@ -58,7 +58,10 @@ def test_the_judgement_that_most_deserves_mending_is_named():
     with pytest.raises(InputError) as refusal:
         ahp(criteria=["质量", "规模", "时效"], matrix=matrix)
     assert refusal.value.field == "matrix[0][2]"
-    assert "质量 against 时效 is 1/8; with 4 in its place CR would be 0.000000" in refusal.value.sentence
+    assert (
+        "质量 against 时效 is 1/8; with 4 in its place CR would be 0.000000"
+        in refusal.value.sentence
+    )
 
 
 def test_a_judgement_at_the_end_of_the_scale_is_not_blamed_for_the_others():
@@ -84,7 +87,9 @@ def test_the_named_change_gives_the_ratio_that_is_told(data):
         try:
             found = ahp(criteria=names(n), matrix=matrix).value
         except InputError as refusal:
-            told = re.search(r"CR = ([0-9.]+).* with (\S+) in its .* be ([0-9.]+)", refusal.sentence)
+            told = re.search(
+                r"CR = ([0-9.]+).* with (\S+) in its .* be ([0-9.]+)", refusal.sentence
+            )
             assert promised in (None, told[1])
             i, j, promised = int(refusal.field[7]), int(refusal.field[10]), told[3]
             matrix[i][j], matrix[j][i] = Fraction(told[2]), 1 / Fraction(told[2])

@@ -22,7 +22,9 @@ OUT = click.Path(path_type=Path, dir_okay=False)
 
 @main.command("profile")
 @click.argument("path", metavar="FILE", type=OUT)
-@click.option("--rules", "rules_path", type=OUT, help="the rule file; without it rules are proposed")
+@click.option(
+    "--rules", "rules_path", type=OUT, help="the rule file; without it rules are proposed"
+)
 @click.option("--propose", type=OUT, help="only write a first rule file there, to be corrected")
 @click.option(
     "--table", "tables", multiple=True, type=OUT,
@@ -35,7 +37,9 @@ OUT = click.Path(path_type=Path, dir_okay=False)
     "--value", "value_path", type=OUT,
     help="write the document for `value quality` there (.json)",
 )  # fmt: skip
-@click.option("--weights", "weights_path", type=OUT, help="an AHP document for --value (`value ahp`)")
+@click.option(
+    "--weights", "weights_path", type=OUT, help="an AHP document for --value (`value ahp`)"
+)
 @click.option("--json", "as_json", is_flag=True)
 def profile(
     path: Path, rules_path: Path | None, propose: Path | None, tables: tuple[Path, ...],
@@ -50,7 +54,9 @@ def profile(
             if target is not None and target.suffix != ".json":
                 raise Invalid("Write to a file that ends in .json.")
         if weights_path is not None and value_path is None:
-            raise Invalid("Weights belong to the document for the score: say --value FILE.json too.")
+            raise Invalid(
+                "Weights belong to the document for the score: say --value FILE.json too."
+            )
         if rules_path is None:
             rules = profiling.propose_rules(path, encoding=encoding)
         else:
@@ -92,7 +98,7 @@ def _tables(rules_path: Path | None, named: tuple[Path, ...]) -> dict[str, Path]
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
-    """The profile as a person reads it: what was measured and what failed, what is asked, what is personal."""
+    """The profile as a person reads it: measured and failed, asked, personal."""
     spoken = "zh" if language() == "zh" else "en"
     yield tr(
         "{name}: {rows} rows, {columns} columns, {form}, {digest}",
@@ -108,7 +114,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     checks = {check["path"]: check for check in found["checks"]}
     for one in found["indicators"]:
         # rounded to the worse side: what is not perfect never reads as perfect
-        millionths = -(-one["a"] * 10**6 // one["b"]) if one["inverse"] else one["a"] * 10**6 // one["b"]
+        scaled = one["a"] * 10**6
+        millionths = -(-scaled // one["b"]) if one["inverse"] else scaled // one["b"]
         share = f"{millionths // 10**6}.{millionths % 10**6:06d}"
         yield f"{one['code']} {one[spoken]}: A {one['a']:,} / B {one['b']:,}, X = {share}" + (
             f" ({tr('smaller is better')})" if one["inverse"] else ""
@@ -120,12 +127,24 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     for one in found["asked"]:
         yield f"{one['code']} {one[spoken]}: {one[f'question_{spoken}']}"
     yield ""
+    kinds = {
+        "identity_number": tr("Identity number"), "mobile": tr("Mobile number"),
+        "bank_card": tr("Bank card number"), "email": tr("E-mail address"),
+        "name": tr("Name of a person"), "address": tr("Address"), "birth_date": tr("Date of birth"),
+        "telephone": tr("Telephone number"), "declared": tr("Declared by the rules"),
+        "document_number": tr("Number of an identity document"),
+    }  # fmt: skip
+    grounds = {
+        "content": tr("its content"), "header": tr("its heading"), "rule": tr("the rules"),
+        "seems": tr("its look only"),
+    }  # fmt: skip
     if not found["personal"]:
         yield tr("No personal data was found.")
     for one in found["personal"]:
         yield tr(
-            "{column} seems to hold personal data ({what}, told by {word}): {cells} cells, as {sample}",
-            column=one["column"], what=one["kind"], word=one["ground"],
+            "{column} seems to hold personal data ({sort}, found by {by}): {cells} cells, as {sample}",
+            column=one["column"], sort=kinds.get(one["kind"], one["kind"]),
+            by=grounds.get(one["ground"], one["ground"]),
             cells=f"{one['cell_count']:,}", sample=", ".join(one["sample"]) or "-",
         )  # fmt: skip
 

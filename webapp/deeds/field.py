@@ -337,11 +337,16 @@ def measure(
         path.write_bytes(desk.home.material(digest))
         checked = load_rules(rules + "\n") if rules.strip() else propose_rules(path)
         tables = {}
-        for number, other in enumerate(sorted(profiling.tables_named(checked) & set(together or {}))):
+        for number, other in enumerate(
+            sorted(profiling.tables_named(checked) & set(together or {}))
+        ):
             tables[other] = Path(folder) / f"table {number}"
             tables[other].write_bytes(desk.home.material((together or {})[other]))
         return profiling.profile(
-            path, checked, tables=tables, on_progress=lambda _step, done, total: report(name, done, total)
+            path,
+            checked,
+            tables=tables,
+            on_progress=lambda _step, done, total: report(name, done, total),
         ).to_dict()
 
 
