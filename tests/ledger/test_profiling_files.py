@@ -316,7 +316,10 @@ def test_a_workbook_s_formulas_count_by_what_they_show(tmp_path: Path) -> None:
 
 
 def test_names_and_addresses_are_told_by_their_look_and_never_shown(tmp_path: Path) -> None:
-    given = "王小明 李娜 张三丰 欧阳锋 刘德福 陈静 杨光 黄山松 赵云飞 吴桂英 周杰".split()
+    given = [
+        "王小明", "李娜", "张三丰", "欧阳锋", "刘德福", "陈静",
+        "杨光", "黄山松", "赵云飞", "吴桂英", "周杰",
+    ]  # fmt: skip
     homes = [f"浙江省杭州市西湖区文三路{n}号" for n in range(8)] + ["见附件", "无", "另附"]
     rows = "".join(f"{a},{b},{n % 3}\n" for n, (a, b) in enumerate(zip(given, homes, strict=True)))
     path = written(tmp_path, f"甲,乙,丙\n{rows}")
@@ -338,7 +341,10 @@ def test_names_and_addresses_are_told_by_their_look_and_never_shown(tmp_path: Pa
 
 
 def test_words_that_only_begin_like_names_are_no_names(tmp_path: Path) -> None:
-    words = "石家庄市 张家口 高新区 水利局 安全部 金山镇 马桥村 江北站 温州市 常熟市 白云山".split()
+    words = [
+        "石家庄市", "张家口", "高新区", "水利局", "安全部", "金山镇",
+        "马桥村", "江北站", "温州市", "常熟市", "白云山",
+    ]  # fmt: skip
     text = "".join(f"{one}\n" for one in words)
     assert profile(written(tmp_path, f"地名\n{text}"), {"version": 1}).personal == ()
     few = written(tmp_path, "经办\n" + "王小明\n李娜\n" * 9)
