@@ -58,7 +58,9 @@ def test_a_profile_its_score_and_weights_from_the_command_line(tmp_path: Path) -
     )
     assert "0105 authoritative reference data: A 0 / B 2, X = 0.000000" in said
     assert "row 2: code = '1'" in said
-    assert "phone seems to hold personal data (Mobile number, found by its content): 1 cells" in said
+    assert (
+        "phone seems to hold personal data (Mobile number, found by its content): 1 cells" in said
+    )
     assert "13800138000" not in said + profile.read_text("utf-8")
     assert json.loads(profile.read_text("utf-8"))["tables"][0]["name"] == "codes.csv"
     assert "indicators" in json.loads(score.read_text("utf-8"))["inputs"]
