@@ -39,7 +39,8 @@ def report(found: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("name", REPORTED)
 def test_the_document_tells_what_the_command_finds_in_the_real_files(name: str) -> None:
-    said = shuzheng("profile", str(DATA / REPORTED[name]), "--rules", str(DATA / f"{name}.rules.yaml"), "--json")  # fmt: skip
+    data, rules = DATA / REPORTED[name], DATA / f"{name}.rules.yaml"
+    said = shuzheng("profile", str(data), "--rules", str(rules), "--json")
     document = (ROOT / "docs" / "quality.md").read_text("utf-8")
     assert "\n".join(report(json.loads(said))) in document
 
@@ -78,7 +79,8 @@ def test_a_profile_its_score_and_weights_from_the_command_line(tmp_path: Path) -
     matrix[0][1], matrix[1][0] = 9, "1/9"
     matrix[1][2], matrix[2][1] = 9, "1/9"
     judgements.write_text(json.dumps({"inputs": {"criteria": names, "matrix": matrix}}), "utf-8")
-    refused = shuzheng("profile", str(data), "--value", str(score), "--weights", str(judgements), code=1)  # fmt: skip
+    asked = ("profile", str(data), "--value", str(score), "--weights", str(judgements))
+    refused = shuzheng(*asked, code=1)
     assert "most deserves mending" in refused
 
 
