@@ -85,12 +85,12 @@ def bare(path: Path) -> None:
         assert counted["len"].sum() == ROWS
 
 
-def measured(work: str, path: Path) -> tuple[float, float]:
-    """(seconds, MB at most) of one of the two, in a process of its own."""
+def measured(work: str, path: Path) -> tuple[float, float, float]:
+    """(seconds, seconds of processor, MB at most) of one of the two, in a process of its own."""
     line = [sys.executable, "-m", __name__ if __name__ != "__main__" else "tests.bench.profiling"]
     said = subprocess.run([*line, work, str(path)], capture_output=True, text=True, check=True)
-    spent_s, most_mb = said.stdout.split()
-    return float(spent_s), float(most_mb)
+    spent_s, processor_s, most_mb = map(float, said.stdout.split())
+    return spent_s, processor_s, most_mb
 
 
 def bench_profiling(folder: Path) -> None:
@@ -104,22 +104,28 @@ def bench_profiling(folder: Path) -> None:
         path = folder / name
         turns = [(measured("ours", path), measured("bare", path)) for _ in range(ROUNDS)]
         spent, spent_bare = (min(turn[who][0] for turn in turns) for who in (0, 1))
-        most, most_bare = (max(turn[who][1] for turn in turns) for who in (0, 1))
+        busy, busy_bare = (min(turn[who][1] for turn in turns) for who in (0, 1))
+        most, most_bare = (max(turn[who][2] for turn in turns) for who in (0, 1))
         times = spent / spent_bare
         print(
             f"{f'profiled ({path.suffix[1:]})':34} {ROWS / spent:12,.0f}/s   {times:6.2f} × the time of"
-            f" reading and counting bare ({ROWS / spent_bare:,.0f}/s), {most:,.0f} MB at most"
-            f" (bare {most_bare:,.0f} MB){'' if times <= MOST_TIMES else '  MORE THAN 2'}"
+            f" reading and counting bare ({ROWS / spent_bare:,.0f}/s; processor {busy / busy_bare:.2f} ×),"
+            f" {most:,.0f} MB at most (bare {most_bare:,.0f})"
+            f"{'' if times <= MOST_TIMES else '  MORE THAN 2'}"
         )
         path.unlink()
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         {"ours": ours, "bare": bare}[sys.argv[1]](Path(sys.argv[2]))
         took = time.perf_counter() - began
-        print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(
+            took,
+            time.process_time() - busy,
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        )
     else:
         with tempfile.TemporaryDirectory() as name:
             bench_profiling(Path(name))
