@@ -298,6 +298,79 @@ def score(*, indicators: Sequence[Mapping[str, Any]]) -> Figure:
     return sheet.figure("quality", VERSION, "S", ("S", "M"))
 
 
+def document(
+    measured: Sequence[Mapping[str, Any]],
+    asked: Sequence[Mapping[str, Any]] = (),
+    weights: Mapping[str, Fraction] | None = None,
+) -> dict[str, Any]:
+    """Return the document of the method `quality` for what a profile measured and what it had to ask.
+
+    Parameters
+    ----------
+    measured : objects with ``code``, ``a`` and ``b``, as the indicators of a profile
+    asked : objects with ``code`` and ``question_zh``; they stand there as not measured, so that the
+        figure tells which share of all weight was measured
+    weights : weight by criterion, such as `weights.weights_of` gives; a criterion is an indicator or a
+        dimension, by code or name. A dimension's weight is shared evenly by its indicators in the
+        document that are no criterion themselves. Without weights all weigh the same.
+
+    Raises
+    ------
+    InputError : ``weights``: a criterion that is none or has no indicator here, an indicator without any
+
+    Examples
+    --------
+    >>> found = [{"code": "0201", "a": 9, "b": 10}, {"code": "0202", "a": 1, "b": 1}]
+    >>> made = document(found, weights={"完整性": Fraction(1)})
+    >>> [one["weight"] for one in made["inputs"]["indicators"]]
+    ['1/2', '1/2']
+    >>> score(**made["inputs"]).display()
+    '19/20'
+    """
+    entries: list[dict[str, Any]] = [
+        {"a": one["a"], "b": one["b"], "code": one["code"]} for one in measured
+    ]
+    entries += [{"code": one["code"], "not_measured": one["question_zh"]} for one in asked]
+    entries.sort(key=lambda entry: str(entry["code"]))
+    shares = _shares([entry["code"] for entry in entries], weights)
+    given = [{**entry, "weight": exact_text(shares[entry["code"]])} for entry in entries]
+    return {"inputs": {"indicators": given}, "method": "quality", "version": VERSION}
+
+
+def _shares(codes: Sequence[str], weights: Mapping[str, Fraction] | None) -> dict[str, Fraction]:
+    """The weight of each indicator."""
+    if weights is None:
+        return dict.fromkeys(codes, Fraction(1))
+    names = {code: code for code in (*DIMENSIONS, *INDICATORS)}
+    names |= {one.zh: code for code, one in INDICATORS.items()}
+    names |= {one.en: code for code, one in INDICATORS.items()}
+    names |= {name: code for code, pair in DIMENSIONS.items() for name in pair}
+    unknown = [name for name in weights if name not in names]
+    if unknown:
+        raise InputError(
+            "weights",
+            f"{', '.join(unknown)} is no indicator and no dimension of the standard;"
+            f" known: {', '.join(names)}",
+        )
+    by_code = {names[name]: weight for name, weight in weights.items()}
+    shares = {code: by_code[code] for code in codes if code in by_code}
+    idle = [code for code in by_code if code in INDICATORS and code not in codes]
+    for dimension in DIMENSIONS:
+        mine = [code for code in codes if code not in by_code and code.startswith(dimension)]
+        if dimension in by_code and not mine:
+            idle.append(dimension)
+        elif dimension in by_code:
+            shares |= dict.fromkeys(mine, by_code[dimension] / len(mine))
+    without = [code for code in codes if code not in shares]
+    if idle or without:
+        raise InputError(
+            "weights",
+            f"must give each indicator a weight, by itself or by its dimension; without one:"
+            f" {', '.join(without) or '-'}; weights of what is not here: {', '.join(idle) or '-'}",
+        )
+    return shares
+
+
 def _measured(sheet: Worksheet, one: Indicator, a: int, b: int) -> None:
     sheet.given(f"A_{one.code}", f"{one.zh}: A", f"{one.en}: {one.a}", Fraction(a), "count", SOURCE)
     sheet.given(f"B_{one.code}", f"{one.zh}: B", f"{one.en}: {one.b}", Fraction(b), "count", SOURCE)

@@ -13,6 +13,8 @@ from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from valuation import InputError, NoSolution, inputs
 from valuation.money import allocate, exact_text, round_half_up
 from valuation.worksheet import Figure, Worksheet
@@ -51,7 +53,7 @@ def ahp(*, criteria: Sequence[str], matrix: Sequence[Sequence[Any]]) -> Figure:
     Raises
     ------
     InputError : names the judgement, such as ``matrix[0][2]``; also for CR >= 0.1, where the field is the
-        judgement above the diagonal that is farthest from the ratio of the weights
+        judgement above the diagonal whose change to another step of the scale lowers CR most
 
     Notes
     -----
@@ -78,13 +80,13 @@ def ahp(*, criteria: Sequence[str], matrix: Sequence[Sequence[Any]]) -> Figure:
     figure = _worksheet(names, judgements, vector)
     ratio_cr = figure.value
     if ratio_cr >= MAX_CR:
-        i, j = _worst(judgements, vector)
-        best = _on_scale(vector[i] / vector[j])
+        i, j, better, mended = _to_mend(judgements)
+        others = "" if mended < MAX_CR else ", and another judgement must be mended after it"
         raise InputError(
             f"matrix[{i}][{j}]",
             f"the judgements contradict each other: CR = {_decimal(ratio_cr)}, but must be below 0.1;"
-            f" most deserves mending: {names[i]} against {names[j]} is {exact_text(judgements[i][j])},"
-            f" the others together say about {exact_text(best)}",
+            f" most deserves mending: {names[i]} against {names[j]} is {exact_text(judgements[i][j])};"
+            f" with {exact_text(better)} in its place CR would be {_decimal(mended)}{others}",
         )
     return figure
 
@@ -212,21 +214,31 @@ def _worksheet(names: list[str], matrix: list[list[Fraction]], vector: list[Frac
     return sheet.figure("ahp", VERSION, "CR", outputs)
 
 
-def _worst(matrix: list[list[Fraction]], vector: list[Fraction]) -> tuple[int, int]:
-    """The judgement above the diagonal that is farthest, as a factor, from the ratio of the weights."""
+def _to_mend(matrix: list[list[Fraction]]) -> tuple[int, int, Fraction, Fraction]:
+    """(i, j, a better judgement, the CR with it): the one change to a step of the scale that helps most.
 
-    def distance(pair: tuple[int, int]) -> Fraction:
-        factor = matrix[pair[0]][pair[1]] * vector[pair[1]] / vector[pair[0]]
-        return max(factor, 1 / factor)
-
-    n = len(matrix)
-    return max(((i, j) for i in range(n) for j in range(i + 1, n)), key=distance)
-
-
-def _on_scale(value: Fraction) -> Fraction:
-    """The judgement 1/9 … 9 nearest to a ratio, as a factor."""
+    Every change is tried in floating point; of those that help alike the smallest is taken, then the
+    first. The CR told is computed anew as `ahp` does.
+    """
     scale = [Fraction(1, k) for k in range(9, 1, -1)] + [Fraction(k) for k in range(1, 10)]
-    return min(scale, key=lambda step: max(step / value, value / step))
+    n = len(matrix)
+    floats = np.array([[float(a) for a in row] for row in matrix])
+    changes = [(i, j, to) for i in range(n) for j in range(i + 1, n) for to in scale]
+    tried = np.repeat(floats[None], len(changes), axis=0)
+    for k, (i, j, to) in enumerate(changes):
+        tried[k, i, j], tried[k, j, i] = float(to), float(1 / to)
+    largest = np.linalg.eigvals(tried).real.max(axis=1).round(6)
+
+    def order(k: int) -> tuple[float, Fraction, int]:
+        i, j, to = changes[k]
+        factor = to / matrix[i][j]
+        return float(largest[k]), max(factor, 1 / factor), k
+
+    i, j, better = changes[min(range(len(changes)), key=order)]
+    mended = [list(row) for row in matrix]
+    mended[i][j], mended[j][i] = better, 1 / better
+    names = [str(k) for k in range(n)]
+    return i, j, better, _worksheet(names, mended, _eigenvector(mended)).value
 
 
 def _decimal(value: Fraction) -> str:

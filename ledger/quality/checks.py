@@ -4,15 +4,15 @@
     columns.*.type, min_length, max_length   0101      filled cells
     expected.columns, other_columns          0102      columns
     comparisons, requires                    0104      rows
-    columns.*.values                         0105      filled cells
+    columns.*.values, values_from            0105      filled cells
     columns.*.required                       0201      cells
     columns.*.min, max                       0301      cells of their type
     columns.*.pattern                        0302      filled cells
     (always) rows that repeat an earlier one 0303      rows; A are the faulty ones
     keys, columns.*.unique                   0304      rows
     (always) see `DIRTY`                     0305      filled cells; A are the faulty ones
-    same                                     0401      rows
-    hierarchies, pairs                       0402      rows
+    same, references.*.same                  0401      rows
+    hierarchies, pairs, references           0402      rows
 
 What is counted over time stands in `quality_times`.
 
@@ -21,22 +21,28 @@ Up to `EXAMPLES` faults a check are kept, with personal data masked. A frame of 
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from functools import reduce
-from operator import add, and_, or_
+from functools import partial, reduce
+from operator import add, and_, or_, xor
 from typing import Any, Final
 
 import polars as pl
 
-from ledger.quality.data_file import ROW, DataFile, filled, is_type, typed
-from ledger.quality.personal_data import mask, mask_embedded
+from ledger.quality.columns import Sum
+from ledger.quality.data_file import ROW, VALUE_BYTES, DataFile, filled, is_type, parts, typed
+from ledger.quality.other_tables import Tables
+from ledger.quality.personal_data import Personal, Search, mask, mask_embedded
 from ledger.quality.rules import OPERATORS, as_day, column_rule
 from ledger.tabular import number_text
 
 EXAMPLES: Final = 5
+COLUMNS_AT_ONCE: Final = 2
+BLANKS: Final = ("requires", "pairs")  # rules on what is filled and what is blank
 
 # A cell is dirty that holds a control, private-use or replacement character, a blank at an end, the
 # traces of a wrong decoding, or a word that stands for nothing.
@@ -72,14 +78,55 @@ class Check:
 
 
 @dataclass(slots=True)
+class CellCheck:
+    """A rule on the single cells of a column, asked of each distinct value once."""
+
+    path: str
+    indicator: str
+    domain: pl.Expr | None  # None: every filled cell
+    holds: pl.Expr
+    b: int = 0
+    wrong: int = 0
+    faults: list[pl.DataFrame] = field(default_factory=list)
+
+    @property
+    def broken(self) -> pl.Expr:
+        return ~self.holds if self.domain is None else self.domain & ~self.holds
+
+
+@dataclass(slots=True)
 class Measuring:
     """One file under its rules, and the checks made so far; `as_of` is the day of freshness."""
 
     file: DataFile
     rules: dict[str, Any]
     as_of: date | None = None
-    personal_ids: frozenset[str] = frozenset()
+    personal_ids: set[str] = field(default_factory=set)
+    sums: dict[str, Sum] = field(default_factory=dict)  # by internal name, once all are there
+    tables: Tables = field(default_factory=Tables)
+    period: CellCheck | None = None
     checks: list[Check] = field(default_factory=list)
+
+    def is_full(self, ids: Sequence[str]) -> bool:
+        """Whether no cell of the columns is blank, as their values have told already."""
+        return all(one in self.sums and not self.sums[one].blank_count for one in ids)
+
+    def is_key(self, ids: Sequence[str]) -> bool:
+        """Whether a column among them alone tells all rows apart, as its values have told already."""
+        return any(
+            one in self.sums and self.sums[one].distinct_count == self.file.row_count for one in ids
+        )
+
+    def most_distinct(self, ids: Sequence[str]) -> int:
+        """How many different combinations of values the columns can have at most."""
+        counts = [self.sums[one].distinct_count + 1 for one in ids]
+        return min(self.file.row_count, math.prod(counts))
+
+    def code_list(self, name: str) -> pl.Series | None:
+        """The texts that a column may hold by a code list in another table, None without such a rule."""
+        if rule := column_rule(self.rules, name).get("values_from"):
+            return self.tables.values(rule["table"], rule["column"])
+        return None
 
     def note(
         self, path: str, indicator: str, a: Count, b: Count, ids: Sequence[str] = (),
@@ -110,15 +157,23 @@ class Measuring:
 
     def number(self, name: str) -> pl.Expr:
         """A column as numbers for a comparison: by its declared type, else as decimal."""
-        kind = column_rule(self.rules, name).get("type")
-        return typed(pl.col(self.file.id(name)), "integer" if kind == "integer" else "decimal")
+        kind = "integer" if column_rule(self.rules, name).get("type") == "integer" else "decimal"
+        return typed(pl.col(self.file.id(name)), kind, known=self._is_known(name, kind))
 
-    def moment(self, name: str) -> pl.Expr:
-        """A column as its declared type, a date unless told otherwise."""
+    def moment(self, name: str, cells: pl.Expr | None = None) -> pl.Expr:
+        """A column (or texts out of it) as its declared type, a date unless told otherwise."""
         rule = column_rule(self.rules, name)
         kind = rule.get("type", "date")
         kind = "date" if kind in {"text", "boolean"} else kind
-        return typed(pl.col(self.file.id(name)), kind, rule.get("format"))
+        if cells is not None:
+            return typed(cells, kind, rule.get("format"))
+        known = self._is_known(name, kind)
+        return typed(pl.col(self.file.id(name)), kind, rule.get("format"), known)
+
+    def _is_known(self, name: str, kind: str) -> bool:
+        """Whether every filled cell was seen to be of the type already."""
+        summed = self.sums.get(self.file.id(name))
+        return summed is not None and kind in summed.kinds
 
     def by(self, rule: dict[str, Any]) -> list[str]:
         """The columns that a rule groups the rows by."""
@@ -139,49 +194,139 @@ def _any_filled(ids: Sequence[str]) -> pl.Expr:
     return reduce(or_, [filled(pl.col(one)) for one in ids])
 
 
+def hash_of(names: Sequence[str]) -> pl.Expr:
+    """One number of several cells, the same for the same texts in any table."""
+    return reduce(xor, [pl.col(one).hash(seed) for seed, one in enumerate(names)])
+
+
 # ---------------------------------------------------------------- cells
 
 
-def measure_cells(work: Measuring, name: str, values: pl.DataFrame) -> None:
-    """The rules on the single cells of a column, asked of each distinct value once."""
-    rule, column_id, value = column_rule(work.rules, name), work.file.id(name), pl.col("value")
-    path, full = f"columns.{name}", values.filter("filled")
-    kind, form = rule.get("type", "text"), rule.get("format")
+class CellChecks:
+    """The rules on the single cells of a column, measured part by part of its distinct values."""
 
-    def cells(where: str, indicator: str, holds: list[pl.Expr], domain: pl.DataFrame) -> None:
-        wrong = domain.filter(~reduce(and_, holds))
-        b = int(domain["n"].sum())
-        faults = wrong.select(ROW, value.alias(column_id))
-        work.note(where, indicator, b - wrong["n"].sum(), b, [column_id], faults)
+    def __init__(self, work: Measuring, name: str) -> None:
+        self.work, self.name, self.rule = work, name, column_rule(work.rules, name)
+        kind = self.rule.get("type", "text")
+        plain = kind in ("text", "boolean")
+        self.as_typed = None if plain else typed(pl.col("value"), kind, self.rule.get("format"))
+        self.checks = list(self._made())
 
-    standard = []
-    if kind != "text":
-        standard.append(is_type(value, kind, form))
-    if "min_length" in rule:
-        standard.append(pl.col("length") >= rule["min_length"])
-    if "max_length" in rule:
-        standard.append(pl.col("length") <= rule["max_length"])
-    if standard:
-        cells(f"{path}.type", "0101", standard, full)
-    if rule.get("values"):
-        cells(f"{path}.values", "0105", [value.is_in(rule["values"])], full)
-    if rule.get("required"):
-        blank = work.file.frame.filter(~filled(pl.col(column_id)))
-        faults = blank.select(ROW, pl.lit("").alias(column_id))
-        a, b = full["n"].sum(), values["n"].sum()
-        work.note(f"{path}.required", "0201", a, b, [column_id], faults if a < b else None)
-    if "min" in rule or "max" in rule:
-        number = typed(value, kind, form)
-        bounds = [number >= _bound(rule["min"], kind)] if "min" in rule else []
-        bounds += [number <= _bound(rule["max"], kind)] if "max" in rule else []
-        cells(f"{path}.range", "0301", bounds, full.filter(number.is_not_null()))
-    if rule.get("pattern"):
-        cells(f"{path}.pattern", "0302", [value.str.contains(rule["pattern"])], full)
-    dirty = full.filter(value.str.contains(DIRTY))
-    faults = dirty.select(ROW, value.alias(column_id)).lazy()
-    work.note(
-        f"always.dirty.{name}", "0305", dirty["n"].sum(), full["n"].sum(), [column_id], faults
-    )
+    def _made(self) -> Iterator[CellCheck]:
+        rule, value, path = self.rule, pl.col("value"), f"columns.{self.name}"
+        kind, number = rule.get("type", "text"), pl.col("typed")
+        standard = []
+        if kind == "boolean":
+            standard.append(is_type(value, kind))
+        elif kind != "text":
+            standard.append(number.is_not_null())
+        if "min_length" in rule:
+            standard.append(pl.col("length") >= rule["min_length"])
+        if "max_length" in rule:
+            standard.append(pl.col("length") <= rule["max_length"])
+        if standard:
+            yield CellCheck(f"{path}.type", "0101", None, reduce(and_, standard))
+        if rule.get("values"):
+            yield CellCheck(f"{path}.values", "0105", None, value.is_in(rule["values"]))
+        if (codes := self.work.code_list(self.name)) is not None:
+            yield CellCheck(f"{path}.values_from", "0105", None, value.is_in(codes.implode()))
+        if rule.get("required"):  # counted in `note`: it is about the cells without a value
+            yield CellCheck(f"{path}.required", "0201", pl.lit(False), pl.lit(True))
+        if "min" in rule or "max" in rule:
+            bounds = [number >= _bound(rule["min"], kind)] if "min" in rule else []
+            bounds += [number <= _bound(rule["max"], kind)] if "max" in rule else []
+            yield CellCheck(f"{path}.range", "0301", number.is_not_null(), reduce(and_, bounds))
+        if rule.get("pattern"):
+            yield CellCheck(f"{path}.pattern", "0302", None, value.str.contains(rule["pattern"]))
+        if (period := self.work.rules.get("period") or {}).get("column") == self.name:
+            day = self.work.moment(self.name, value).cast(pl.Date)
+            inside = day.is_between(as_day(period["from"]), as_day(period["to"]))
+            self.work.period = CellCheck("period", "0501", day.is_not_null(), inside)
+            yield self.work.period
+        yield CellCheck(f"always.dirty.{self.name}", "0305", None, ~value.str.contains(DIRTY))
+
+    def add(self, full: pl.DataFrame, clean: bool) -> None:
+        """Takes in the filled rows of a part; `clean`: all are known to be numbers or ISO dates."""
+        if full.is_empty():
+            return
+        n = pl.col("n")
+        if self.as_typed is not None:
+            full = full.lazy().with_columns(typed=self.as_typed).collect(engine="streaming")
+            clean = not self.rule.get("format") and not full["typed"].null_count()
+        # A number or an ISO date is never dirty.
+        sums = full.lazy().select(
+            n.sum(),
+            *[(pl.lit(0) if clean and one.indicator == "0305" else n.filter(one.broken).sum())
+              .alias(f"w{i}") for i, one in enumerate(self.checks)],
+            *[n.filter(one.domain).sum().alias(f"b{i}") for i, one in enumerate(self.checks)
+              if one.domain is not None],
+        ).collect(engine="streaming").row(0, named=True)  # fmt: skip
+        for i, one in enumerate(self.checks):
+            one.b += sums.get(f"b{i}", sums["n"])
+            one.wrong += sums[f"w{i}"]
+            if sums[f"w{i}"]:
+                column_id = pl.col("value").alias(self.work.file.id(self.name))
+                wrong = full.lazy().filter(one.broken).select(ROW, column_id)
+                one.faults.append(wrong.bottom_k(EXAMPLES, by=ROW).collect())
+
+    @property
+    def certain(self) -> str | None:
+        """The type that every value seen so far was found to have, None for those not looked at."""
+        kind = None if self.as_typed is None or self.rule.get("format") else self.rule["type"]
+        return None if self.checks[0].wrong else kind
+
+    def note(self, filled_count: int) -> None:
+        """Notes the checks, once all parts have been added."""
+        column_id, file = self.work.file.id(self.name), self.work.file
+        faults: pl.DataFrame | pl.LazyFrame | None
+        for one in self.checks:
+            if one is self.work.period:  # noted among the times
+                continue
+            faults = pl.concat(one.faults).sort(ROW) if one.faults else None
+            a, b = one.b - one.wrong, one.b
+            if one.indicator == "0305":
+                a = one.wrong
+            elif one.indicator == "0201":
+                a, b = filled_count, file.row_count
+                blank = file.frame.filter(~filled(pl.col(column_id)))
+                faults = blank.select(ROW, pl.lit("").alias(column_id)) if a < b else None
+            self.work.note(one.path, one.indicator, a, b, [column_id], faults)
+
+
+def measure_columns(work: Measuring) -> Iterator[tuple[str, Sum, list[Personal]]]:
+    """Notes what the distinct values of each column tell; (name, its sum, what is personal in it).
+
+    Two columns are counted at a time: much of the counting keeps one processor busy only.
+    """
+    header = work.file.header
+    with ThreadPoolExecutor(COLUMNS_AT_ONCE) as pool:
+        made = [CellChecks(work, name) for name in header]
+        for name, checks, (summed, search) in zip(
+            header, made, pool.map(partial(_count, work), made), strict=True
+        ):
+            work.sums[work.file.id(name)] = summed
+            personal = search.found()
+            if personal:
+                work.personal_ids.add(work.file.id(name))
+            checks.note(summed.filled_count)
+            yield name, summed, personal
+
+
+def _count(work: Measuring, checks: CellChecks) -> tuple[Sum, Search]:
+    """Goes once through the distinct values of a column."""
+    name = checks.name
+    summed, search = Sum(), Search(name, column_rule(work.rules, name).get("personal"))
+    for part in work.file.value_parts(name):
+        full = part if part["filled"].all() else part.filter("filled")
+        cell_count = int(part["n"].sum())
+        if checks.as_typed is None:
+            summed.take(full, cell_count)
+            checks.add(full, bool(summed.kinds))
+        else:  # the declared type is read first, and often tells the observed one
+            checks.add(full, False)
+            summed.take(full, cell_count, checks.certain)
+        search.add(full, bool(summed.kinds))
+    return summed, search
 
 
 def _bound(bound: Any, kind: str) -> pl.Expr:
@@ -235,45 +380,73 @@ def _row_rules(work: Measuring) -> Iterator[tuple[str, str, list[str], pl.Expr, 
             yield path, "0402", [upper, lower], _all_filled([upper, lower]), holds
 
 
-def measure_rows(work: Measuring, rows: int) -> None:
+def measure_rows(work: Measuring) -> None:
     """The rules between the cells of one row, all counted in one pass, and repeated rows."""
-    frame = work.file.frame
+    frame, rows = work.file.frame, work.file.row_count
     found = list(_row_rules(work))
-    if found:
-        sums = frame.select(
-            *[meant.sum().cast(pl.Int64).alias(f"b{n}")
-              for n, (_, _, _, meant, _) in enumerate(found)],
-            *[(meant & holds).sum().cast(pl.Int64).alias(f"a{n}")
-              for n, (_, _, _, meant, holds) in enumerate(found)],
-        ).collect(engine="streaming").row(0, named=True)  # fmt: skip
-        for n, (path, indicator, ids, meant, holds) in enumerate(found):
-            a, b = sums[f"a{n}"], sums[f"b{n}"]
-            faults = frame.filter(meant & ~holds).select(ROW, *dict.fromkeys(ids))
-            work.note(path, indicator, a, b, ids, faults if a < b else None)
-    # Hashes find the few candidates cheaply; the rows themselves decide.
-    ids = work.file.ids(work.file.header)
-    line = pl.concat_str(ids, separator="\x1f").hash()
-    hashes = frame.select(line.alias("h")).group_by("h").len().filter(pl.col("len") > 1)
-    suspects = hashes.collect(engine="streaming")["h"]
-    groups = _repeated(work, ids, line.is_in(suspects.implode())) if len(suspects) else None
-    a = 0 if groups is None else (groups["n"] - 1).sum()
-    work.note("always.duplicates", "0303", a, rows, (), groups)
-
-
-def _repeated(work: Measuring, ids: Sequence[str], meant: pl.Expr) -> pl.DataFrame:
-    """The keys in more than one row: their values, count `n`, second `row`, `against` the first."""
-    return (
-        work.file.frame.filter(meant)
-        .group_by(ids)
-        .agg(
-            n=pl.len().cast(pl.Int64),
-            row=pl.col(ROW).bottom_k(2).max(),
-            against=pl.format("row {}", pl.col(ROW).min()),
+    # Where no cell is blank, no row can break a rule on blanks: those are not asked again.
+    asked = [
+        n for n, one in enumerate(found) if not (one[0].startswith(BLANKS) and work.is_full(one[2]))
+    ]
+    sums = dict.fromkeys([f"{letter}{n}" for n in range(len(found)) for letter in "ab"], rows)
+    if asked:
+        answers = frame.select(
+            *[found[n][3].alias(f"b{n}") for n in asked],
+            *[(found[n][3] & found[n][4]).alias(f"a{n}") for n in asked],
         )
-        .filter(pl.col("n") > 1)
-        .collect(engine="streaming")
-        .sort(ROW)
-    )
+        counted = answers.select(pl.all().sum().cast(pl.Int64)).collect(engine="streaming")
+        sums |= counted.row(0, named=True)
+    for n, (path, indicator, ids, meant, holds) in enumerate(found):
+        a, b = sums[f"a{n}"], sums[f"b{n}"]
+        faults = frame.filter(meant & ~holds).select(ROW, *dict.fromkeys(ids))
+        work.note(path, indicator, a, b, ids, faults if a < b else None)
+    ids = work.file.ids(work.file.header)
+    repeated = _repeated(work, ids, None)
+    work.note("always.duplicates", "0303", repeated.rows - repeated.keys, rows, (), repeated.first)
+
+
+@dataclass(slots=True)
+class _Repeated:
+    """The keys in more than one row: their `rows`, `keys`, and the first of them.
+
+    `first` has their values, the second `row` of each, and `against` the first row.
+    """
+
+    rows: int = 0
+    keys: int = 0
+    first: pl.DataFrame | None = None
+
+
+def _repeated(work: Measuring, ids: Sequence[str], meant: pl.Expr | None) -> _Repeated:
+    """The rows that share what they hold in `ids` with another one, among those that are meant."""
+    found = _Repeated()
+    if work.is_key(ids):
+        return found
+    # Hashes find the few candidates cheaply; the rows themselves decide.
+    line = hash_of(ids)
+    frame = work.file.frame if meant is None else work.file.frame.filter(meant)
+    first: list[pl.DataFrame] = []
+    for mine in parts(line, work.file.row_count * VALUE_BYTES):
+        hashes = frame.filter(mine).select(line.alias("h")).group_by("h").len()
+        suspects = hashes.filter(pl.col("len") > 1).collect(engine="streaming")["h"]
+        if suspects.is_empty():
+            continue
+        groups = (
+            frame.filter(line.is_in(suspects.implode()))
+            .group_by(ids)
+            .agg(
+                n=pl.len().cast(pl.Int64),
+                row=pl.col(ROW).bottom_k(2).max(),
+                against=pl.format("row {}", pl.col(ROW).min()),
+            )
+            .filter(pl.col("n") > 1)
+            .collect(engine="streaming")
+        )
+        found.rows += int(groups["n"].sum())
+        found.keys += groups.height
+        first.append(groups.bottom_k(EXAMPLES, by=ROW))
+    found.first = pl.concat(first).sort(ROW) if first else None
+    return found
 
 
 def measure_keys(work: Measuring) -> None:
@@ -283,10 +456,11 @@ def measure_keys(work: Measuring) -> None:
     keys += [(f"keys[{n}]", names) for n, names in enumerate(work.rules.get("keys") or [])]
     for path, names in keys:
         ids = work.file.ids(names)
-        meant = _any_filled(ids)
-        b = work.file.ask(meant.sum())
-        groups = _repeated(work, ids, meant)
-        work.note(path, "0304", b - groups["n"].sum(), b, ids, groups)
+        full = any(work.is_full([one]) for one in ids)
+        meant = None if full else _any_filled(ids)
+        b = work.file.row_count if meant is None else work.file.ask(meant.sum())
+        found = _repeated(work, ids, meant)
+        work.note(path, "0304", b - found.rows, b, ids, found.first)
     for number, rule in enumerate(work.rules.get("same") or []):
         _measure_same(work, f"same[{number}]", rule)
 
@@ -294,24 +468,93 @@ def measure_keys(work: Measuring) -> None:
 def _measure_same(work: Measuring, path: str, rule: dict[str, Any]) -> None:
     """One key, one value; the keys with more are held against their first value."""
     ids, value = work.file.ids(rule["key"]), work.file.id(rule["value"])
-    pairs = (
-        work.file.frame.filter(_all_filled([*ids, value]))
-        .group_by([*ids, value])
-        .agg(n=pl.len().cast(pl.Int64), first=pl.col(ROW).min())
-        .collect(engine="streaming")
-        .sort("first")
-    )
-    torn = (
-        pairs.group_by(ids, maintain_order=True)
-        .agg(
-            pl.col(value).get(1, null_on_oob=True),
-            n=pl.col("n").sum(),
-            spellings=pl.len(),
-            against=pl.col(value).get(0),
-            row=pl.col("first").get(1, null_on_oob=True),
+    frame = work.file.frame.filter(_all_filled([*ids, value]))
+    key = hash_of(ids)
+    b = wrong = 0
+    first: list[pl.DataFrame] = []
+    for mine in parts(key, work.most_distinct([*ids, value]) * VALUE_BYTES * (len(ids) + 1)):
+        pairs = (
+            frame.filter(mine)
+            .group_by([*ids, value])
+            .agg(n=pl.len().cast(pl.Int64), first=pl.col(ROW).min())
+            .collect(engine="streaming")
+            .sort("first")
         )
-        .filter(pl.col("spellings") > 1)
-        .sort(ROW)
-    )
-    b = int(pairs["n"].sum())
-    work.note(path, "0401", b - torn["n"].sum(), b, [*ids, value], torn)
+        torn = (
+            pairs.group_by(ids, maintain_order=True)
+            .agg(
+                pl.col(value).get(1, null_on_oob=True),
+                n=pl.col("n").sum(),
+                spellings=pl.len(),
+                against=pl.col(value).get(0),
+                row=pl.col("first").get(1, null_on_oob=True),
+            )
+            .filter(pl.col("spellings") > 1)
+        )
+        b += int(pairs["n"].sum())
+        wrong += int(torn["n"].sum())
+        first.append(torn.bottom_k(EXAMPLES, by=ROW))
+    work.note(path, "0401", b - wrong, b, [*ids, value], pl.concat(first).sort(ROW))
+
+
+# ---------------------------------------------------------------- other tables
+
+
+def measure_references(work: Measuring) -> None:
+    """Which rows find their partner in another table, and say the same as it."""
+    for number, rule in enumerate(work.rules.get("references") or []):
+        _measure_reference(work, f"references[{number}]", rule)
+
+
+def _measure_reference(work: Measuring, path: str, rule: dict[str, Any]) -> None:
+    file, same, length = work.file, rule.get("same") or {}, rule.get("length")
+    other = work.tables.file(rule["table"], [*rule["key"], *same.values()])
+    ids, values = file.ids(rule["columns"]), file.ids(list(same))
+
+    def keys(columns: Sequence[str]) -> list[pl.Expr]:
+        return [pl.col(one).str.slice(0, length).alias(f"k{n}") for n, one in enumerate(columns)]
+
+    keys_of = [f"k{n}" for n in range(len(ids))]
+    partners = other.frame.filter(_all_filled(other.ids(rule["key"]))).select(
+        *keys(other.ids(rule["key"])),
+        *[pl.col(other.id(name)).alias(mine)
+          for mine, name in zip(values, same.values(), strict=True)],
+    )  # fmt: skip
+    own = file.frame.filter(_all_filled(ids)).with_columns(keys(ids))
+    key = hash_of(keys_of)
+    rows, orphans = 0, 0
+    lost: list[pl.DataFrame] = []
+    counts = {
+        one: [0, 0] for one in values
+    }  # of those with a partner: how many rows, how many differ
+    torn: dict[str, list[pl.DataFrame]] = {one: [] for one in values}
+    wanted = (work.most_distinct([*ids, *values]) + other.row_count) * VALUE_BYTES
+    for mine in parts(key, wanted * (len(ids) * 2 + len(values) + 1)):
+        known = partners.filter(mine).unique().collect(engine="streaming")
+        groups = (
+            own.filter(mine)
+            .group_by([*ids, *values, *keys_of])
+            .agg(n=pl.len().cast(pl.Int64), row=pl.col(ROW).min())
+            .collect(engine="streaming")
+        )
+        without = groups.join(known, on=keys_of, how="anti")
+        rows += int(groups["n"].sum())
+        orphans += int(without["n"].sum())
+        lost.append(without.bottom_k(EXAMPLES, by=ROW).select(ROW, *ids))
+        for one in values:
+            said = known.select(*keys_of, one).filter(filled(pl.col(one))).unique()
+            told = groups.filter(filled(pl.col(one))).join(said, on=keys_of, how="semi")
+            apart = told.join(said, on=[*keys_of, one], how="anti")
+            counts[one][0] += int(told["n"].sum())
+            counts[one][1] += int(apart["n"].sum())
+            first = said.group_by(keys_of).agg(against=pl.col(one).min())
+            some = apart.bottom_k(EXAMPLES, by=ROW).join(first, on=keys_of, how="left")
+            torn[one].append(some.select(ROW, *ids, one, "against"))
+    faults = pl.concat(lost).sort(ROW).with_columns(against=pl.lit(f"not in {rule['table']}"))
+    work.note(path, "0402", rows - orphans, rows, ids, faults)
+    for one in values:
+        told_count, apart_count = counts[one]
+        work.note(
+            f"{path}.same.{file.column_name(one)}", "0401", told_count - apart_count, told_count,
+            [*ids, one], pl.concat(torn[one]).sort(ROW),
+        )  # fmt: skip

@@ -6,11 +6,13 @@
       code: {label: 代码, type: text, required: true, unique: true, pattern: '^[0-9]{9}$'}
       date: {type: date, required: true, min: 2019-12-01}
       sex:  {values: ["1", "2"]}        # text, so in quotes
+      area: {values_from: {table: areas.csv, column: code}}      # a code list in another table
     expected:
       columns: [code, date, sex]        # a column missing here is a fault of the data
       other_columns: refused            # or allowed (default)
       record_count: 41352
       series: {order: date, by: [code], every: day}      # one record a day from first to last
+      per_group: {by: [code], count: 374}                # or counts: {"11": 374, "12": 20}
     keys: [[code, date]]                # no two rows alike
     pairs: [[name, code]]               # both filled or both blank
     requires: [{column: city, needs: [province]}]
@@ -18,6 +20,9 @@
                                         # with `length: 2` only the first two characters count
     same: [{key: [code], value: name}]  # one key never has two values
     cumulative: [{columns: [confirmed], by: [code], order: date}]   # never falls
+    references: [{columns: [area], table: areas.csv, key: [code], same: {areaName: name}}]
+                                        # each row has its partner there, which says the same;
+                                        # with `length: 2` only the first two characters count
     comparisons: [{left: [cured, dead], op: "<=", right: [confirmed]}]   # of sums
     order: {column: date, by: [], direction: ascending}         # of the rows in the file
     period: {column: date, from: 2019-12-01, to: 2020-12-08}
@@ -111,6 +116,13 @@ def column_rule(rules: dict[str, Any], name: str) -> dict[str, Any]:
     """What the rules say of a column, {} for nothing."""
     rule = (rules.get("columns") or {}).get(name) or {}
     return {key: value for key, value in rule.items() if value is not None}
+
+
+def tables_named(rules: dict[str, Any]) -> set[str]:
+    """The other tables that rules look into."""
+    columns = (rules.get("columns") or {}).values()
+    lists = [one["values_from"] for one in columns if one and one.get("values_from")]
+    return {one["table"] for one in [*lists, *(rules.get("references") or [])]}
 
 
 def as_day(value: Any) -> date | None:
@@ -251,6 +263,24 @@ def _bound(faults: _Faults, value: Any, kind: Any, path: str) -> None:
 
 # ---------------------------------------------------------------- the form of a rule file
 
+
+def _table(faults: _Faults, value: Any, path: str) -> None:
+    is_name = (
+        isinstance(value, str) and value not in ("", ".", "..") and not re.search(r"[/\\]", value)
+    )
+    faults.expect(is_name, path, "the name of a file, without a folder", value)
+
+
+def _texts_to(of: _Form, key_of: _Form) -> _Form:
+    def check(faults: _Faults, value: Any, path: str) -> None:
+        if faults.expect(isinstance(value, dict) and value != {}, path, "a mapping", value):
+            for key, item in value.items():
+                key_of(faults, key, f"{path}.{key}")
+                of(faults, item, f"{path}.{key}")
+
+    return check
+
+
 _COLUMN_RULE: Final[dict[str, _Form]] = {
     "label": _text,
     "type": _one_of(*TYPES),
@@ -259,6 +289,7 @@ _COLUMN_RULE: Final[dict[str, _Form]] = {
     "unique": _truth,
     "pattern": _pattern,
     "values": _list(_value, "a list of texts", 1),
+    "values_from": _mapping({"table": _table, "column": _text}, needed="table column"),
     "min": _any,
     "max": _any,
     "min_length": _whole(0),
@@ -286,6 +317,37 @@ def _column_rules(faults: _Faults, given: Any, path: str) -> None:
             _column_rule(faults, rule, f"{path}.{name}")
 
 
+_REFERENCE: Final = _mapping(
+    {"columns": _columns(1), "table": _table, "key": _list(_text, "a list of one or more texts", 1),
+     "same": _texts_to(_text, _column), "length": _whole(1)},
+    needed="columns table key",
+)  # fmt: skip
+_PER_GROUP: Final = _mapping(
+    {"by": _columns(1), "count": _whole(1), "counts": _texts_to(_whole(1), _value)}, needed="by"
+)
+
+
+def _reference(faults: _Faults, given: Any, path: str) -> None:
+    _REFERENCE(faults, given, path)
+    columns, key = (given.get("columns"), given.get("key")) if isinstance(given, dict) else (0, 0)
+    if isinstance(columns, list) and isinstance(key, list) and len(columns) != len(key):
+        faults.tell(f"{path}.key", "must name as many columns as columns does")
+
+
+def _per_group(faults: _Faults, given: Any, path: str) -> None:
+    _PER_GROUP(faults, given, path)
+    if not isinstance(given, dict):
+        return
+    if (given.get("count") is None) == (given.get("counts") is None):
+        faults.tell(path, "must have either count or counts")
+    if (
+        given.get("counts") is not None
+        and isinstance(given.get("by"), list)
+        and len(given["by"]) > 1
+    ):
+        faults.tell(f"{path}.counts", "belongs to one column in by only")
+
+
 _RULES: Final[dict[str, _Form]] = {
     "version": _version,
     "title": _text,
@@ -299,6 +361,7 @@ _RULES: Final[dict[str, _Form]] = {
             {"order": _column, "by": _columns(0), "every": _one_of("day", "month", "year")},
             needed="order every",
         ),
+        "per_group": _per_group,
     }),
     "keys": _list(_columns(1)),
     "pairs": _list(_columns(2)),
@@ -306,6 +369,7 @@ _RULES: Final[dict[str, _Form]] = {
     "hierarchies": _list(
         _mapping({"columns": _columns(2), "length": _whole(1)}, needed="columns")
     ),
+    "references": _list(_reference),
     "same": _list(_mapping({"key": _columns(1), "value": _column}, needed="key value")),
     "cumulative": _list(
         _mapping({"columns": _columns(1), "by": _columns(0), "order": _column},

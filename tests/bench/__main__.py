@@ -10,6 +10,7 @@ from tests.bench.audit import bench_audit
 from tests.bench.catalogue import bench_catalogue
 from tests.bench.log import bench_log
 from tests.bench.node import bench_node
+from tests.bench.profiling import bench_profiling
 from tests.bench.revocation import bench_revocation
 from tests.bench.search import bench_search
 from tests.bench.site import bench_site
@@ -26,4 +27,5 @@ if __name__ == "__main__":
         bench_usage(Path(name))
         bench_catalogue(Path(name))
         bench_search(Path(name))
+        bench_profiling(Path(name))
         bench_valuation()

@@ -1,6 +1,7 @@
 """Weights from pairwise judgements: golden cases, consistency, and which judgement to mend."""
 
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -57,7 +58,45 @@ def test_the_judgement_that_most_deserves_mending_is_named():
     with pytest.raises(InputError) as refusal:
         ahp(criteria=["质量", "规模", "时效"], matrix=matrix)
     assert refusal.value.field == "matrix[0][2]"
-    assert "质量 against 时效 is 1/8" in refusal.value.sentence
+    assert (
+        "质量 against 时效 is 1/8; with 4 in its place CR would be 0.000000"
+        in refusal.value.sentence
+    )
+
+
+def test_a_judgement_at_the_end_of_the_scale_is_not_blamed_for_the_others():
+    matrix = [["1", "3", "9"], ["1/3", "1", "9"], ["1/9", "1/9", "1"]]  # 3 times 9 is more than 9
+    with pytest.raises(InputError) as refusal:
+        ahp(criteria=["规范性", "完整性", "准确性"], matrix=matrix)
+    assert refusal.value.field == "matrix[0][1]"
+    assert "is 3; with 1 in its place CR would be 0.000000" in refusal.value.sentence
+
+
+@given(st.data())
+@settings(max_examples=25, deadline=None)
+def test_the_named_change_gives_the_ratio_that_is_told(data):
+    n = data.draw(st.integers(3, 5))
+    scale = [Fraction(1, k) for k in range(9, 1, -1)] + [Fraction(k) for k in range(1, 10)]
+    matrix = [[Fraction(1)] * n for _ in range(n)]
+    for i in range(n):
+        for j in range(i + 1, n):
+            matrix[i][j] = data.draw(st.sampled_from(scale))
+            matrix[j][i] = 1 / matrix[i][j]
+    promised = None
+    for _ in range(n * n):
+        try:
+            found = ahp(criteria=names(n), matrix=matrix).value
+        except InputError as refusal:
+            told = re.search(
+                r"CR = ([0-9.]+).* with (\S+) in its .* be ([0-9.]+)", refusal.sentence
+            )
+            assert promised in (None, told[1])
+            i, j, promised = int(refusal.field[7]), int(refusal.field[10]), told[3]
+            matrix[i][j], matrix[j][i] = Fraction(told[2]), 1 / Fraction(told[2])
+        else:
+            assert promised is None or abs(found - Fraction(promised)) < Fraction(1, 10**6)
+            return
+    pytest.fail("following the advice never ends below 0.1")
 
 
 @given(st.data())

@@ -310,16 +310,23 @@ def _measure(
         faults = registering.faults_in(session, actor, **facts)
     if faults:
         raise Invalid("The application lacks or breaks: {faults}.", faults=faults)
+    together = {deposit.name: deposit.digest for deposit in facts["deposits"]}
     return {
         "quality": [
-            measure(desk, deposit.name, deposit.digest, entry.get("rules", ""), report)
+            measure(desk, deposit.name, deposit.digest, entry.get("rules", ""), report, together)
             for deposit, entry in zip(facts["deposits"], data, strict=True)
         ]
     }
 
 
-def measure(desk: Desk, name: str, digest: str, rules: str, report: Report) -> dict[str, Any]:
-    """The quality profile of a deposited file under rules (YAML text), or under proposed ones."""
+def measure(
+    desk: Desk, name: str, digest: str, rules: str, report: Report,
+    together: Mapping[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The quality profile of a deposited file under rules (YAML text), or under proposed ones.
+
+    `together` are the files (name → digest) that the rules may look into: those of the application.
+    """
     from ledger import profiling  # noqa: PLC0415 - polars, only where data are measured
     from ledger.quality.draft import propose_rules  # noqa: PLC0415
     from ledger.quality.rules import load_rules  # noqa: PLC0415
@@ -329,8 +336,17 @@ def measure(desk: Desk, name: str, digest: str, rules: str, report: Report) -> d
         path = Path(folder) / (Path(name).name or "data")
         path.write_bytes(desk.home.material(digest))
         checked = load_rules(rules + "\n") if rules.strip() else propose_rules(path)
+        tables = {}
+        for number, other in enumerate(
+            sorted(profiling.tables_named(checked) & set(together or {}))
+        ):
+            tables[other] = Path(folder) / f"table {number}"
+            tables[other].write_bytes(desk.home.material((together or {})[other]))
         return profiling.profile(
-            path, checked, on_progress=lambda _step, done, total: report(name, done, total)
+            path,
+            checked,
+            tables=tables,
+            on_progress=lambda _step, done, total: report(name, done, total),
         ).to_dict()
 
 
