@@ -222,15 +222,18 @@ def test_an_approach_is_switched_off_and_on_again_with_all_it_held(form: Form) -
 
 def test_every_fault_is_told_at_its_field_at_once(form: Form) -> None:
     wrong = {
-        **COST, "cost.direct": "8.6e5", "cost.taxes": "-1", "cost.factors.0.value": "0",
+        **COST, "cost.direct": "8.6e5", "cost.indirect": "1,5",
+        "cost.taxes": "-1", "cost.factors.0.value": "0",
         "cost.factors.0.basis": " ", "weights.cost.weight": "half", "purpose": "",
         "disclosures.quality": "x", **{k: v for k, v in INCOME.items() if "risk_free" not in k},
-        "income.periods.0.share": "130%", "income.rate.regulatory": "<b>1</b>",
+        "income.periods.0.share": "130%", "income.rate.management": "2,35%", "income.rate.regulatory": "<b>1</b>",
     }  # fmt: skip
     before = form.count()
     page = form.send("draft", wrong, status=400, approaches="cost income")
     told = errors(page)
     assert "is no amount" in told["cost.direct"]
+    assert "is no amount" in told["cost.indirect"], "a decimal comma is not passed over"
+    assert "is no exact number" in told["income.rate.management"]
     assert "at least 0" in told["cost.taxes"]
     assert "more than 0" in told["cost.factors.0.value"]
     assert "is no exact number" in told["weights.cost.weight"]

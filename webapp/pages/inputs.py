@@ -328,17 +328,29 @@ def _out_of_bounds(exact: Fraction, bounds: str) -> str:
 
 
 def plain_amount(text: str) -> str:
-    """An amount without the separators and signs of currency that people write."""
-    return re.sub(r"[\s,，¥￥]|元$", "", text.strip())
+    """An amount without the separators and signs of currency that people write.
+
+    A comma that parts no thousands stays, so that 1,5 is refused and not read as 15.
+
+    >>> plain_amount(" ¥1,200,000.00元"), plain_amount("1,5"), plain_amount("12 000")
+    ('1200000.00', '1,5', '12000')
+    """
+    return _ungrouped(re.sub(r"[¥￥]|元$", "", text.strip()))
+
+
+def _ungrouped(text: str) -> str:
+    bare = re.sub(r"\s", "", text).replace("，", ",")
+    grouped = re.fullmatch(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?%?", bare, re.ASCII)
+    return bare.replace(",", "") if grouped else bare
 
 
 def plain_ratio(text: str) -> str:
     """A rate as exact text: 2.35% is 0.0235.
 
-    >>> plain_ratio(" 2.35 %"), plain_ratio("0.0235"), plain_ratio("100％")
-    ('0.0235', '0.0235', '1')
+    >>> plain_ratio(" 2.35 %"), plain_ratio("0.0235"), plain_ratio("100％"), plain_ratio("229,084")
+    ('0.0235', '0.0235', '1', '229084')
     """
-    bare = re.sub(r"[\s,，]", "", text).replace("％", "%")
+    bare = _ungrouped(text.replace("％", "%"))
     if not bare.endswith("%"):
         return bare
     exact = money.ratio(bare[:-1]) / 100
@@ -355,7 +367,7 @@ def plain_ratio(text: str) -> str:
 
 
 def _whole(text: str) -> int:
-    bare = re.sub(r"[\s,，]", "", text)
+    bare = _ungrouped(text)
     if not re.fullmatch(r"-?[0-9]{1,15}", bare, re.ASCII):
         raise InputError("value", "is no whole number")
     return int(bare)
