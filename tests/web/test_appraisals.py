@@ -226,7 +226,8 @@ def test_every_fault_is_told_at_its_field_at_once(form: Form) -> None:
         "cost.taxes": "-1", "cost.factors.0.value": "0",
         "cost.factors.0.basis": " ", "weights.cost.weight": "half", "purpose": "",
         "disclosures.quality": "x", **{k: v for k, v in INCOME.items() if "risk_free" not in k},
-        "income.periods.0.share": "130%", "income.rate.management": "2,35%", "income.rate.regulatory": "<b>1</b>",
+        "income.periods.0.share": "130%", "income.rate.management": "2,35%",
+        "income.rate.regulatory": "<b>1</b>",
     }  # fmt: skip
     before = form.count()
     page = form.send("draft", wrong, status=400, approaches="cost income")
