@@ -119,11 +119,16 @@ def voucher_pdf(bundle: Mapping[str, Any]) -> bytes:
     }
     if len(inputs["bundle"].encode()) > BUNDLE_BYTES_MAX:
         raise Invalid("The bundle is larger than {limit} bytes.", limit=BUNDLE_BYTES_MAX)
+    return typeset(TEMPLATE, inputs, issued)
+
+
+def typeset(template: Path, inputs: Mapping[str, str], at: datetime) -> bytes:
+    """The PDF of a template over texts (`sys.inputs`) dated `at`, in our own fonts; always the same."""
     try:
         made = typst.compile(
-            TEMPLATE.read_bytes(), format="pdf", font_paths=_fonts(), sys_inputs=inputs,
+            template.read_bytes(), format="pdf", font_paths=_fonts(), sys_inputs=dict(inputs),
             pdf_standards=["a-3b", "ua-1"],  # ISO 19005-3, to be kept; ISO 14289-1, to be read out
-            timestamp=int(issued.timestamp()),
+            timestamp=int(at.timestamp()),
         )  # fmt: skip
     except typst.TypstError as error:
         raise Invalid("The page cannot be typeset: {why}.", why=error.message) from None

@@ -1,28 +1,41 @@
 """A figure handed out as a spreadsheet recomputes itself: every step is a live formula over its inputs.
 
-One row is one step: number, symbol, name, formula as text, value, unit, source. Inputs are constants,
-steps are formulas that refer to cells, and the exact value is cached, so that a viewer that does not
-recalculate shows it too. A spreadsheet counts in binary floating point: it agrees with the exact value to
-the fen for amounts up to about ten million yuan, and to fifteen digits beyond; the exact value is that of
-the figure's JSON. To make roundings agree, a number is rounded to six further decimals before it is
-rounded or cut off.
+One row is one step: number, symbol, name, formula as text, value, unit, source. The inputs stand on top in
+yellow cells; steps are formulas that refer to cells, and the exact value is cached, so that a viewer that
+does not recalculate shows it too. Beside the result stand its exact value at export and the difference.
+
+The result is the same fen wherever it is recalculated, up to 10^13 fen and beyond (tried with random
+documents of every method in LibreOffice, ties among them). A cell counts in binary floating point, about
+fifteen digits. That is enough below ten million yuan: a number is rounded to six further decimals before
+it is rounded or cut off. From there on, and where a smaller amount lies within 1/1000 fen of a tie, what
+is rounded is computed in long numbers on a second sheet (`ledger.long_numbers`), also after an input is
+changed. What is not rounded (a discount factor, a score) agrees to about fifteen digits. The limits: an
+exact value within 10^-10 fen of a tie, but no tie, counts as the tie; an input of more than fifteen
+digits is changed in its limbs on the second sheet.
 
 Text never becomes a formula: whatever begins with ``=``, ``+``, ``-`` or ``@`` is stored as text. The same
 figure gives the same bytes.
 """
 
+import math
+import operator
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 from io import BytesIO
 from typing import Any
 
 import xlsxwriter
+from xlsxwriter.worksheet import Worksheet
 
+from ledger.long_numbers import Given, LongNumbers
 from valuation import InputError
+from valuation.money import round_half_up
 from valuation.sharing import Distribution
-from valuation.worksheet import UNITS, Apply, Figure, Node, Number, Symbol, parse, recompute
+from valuation.simulation import Analysis
+from valuation.worksheet import UNITS, Apply, Figure, Node, Number, Step, Symbol, parse, recompute
 
 Target = str | os.PathLike[str] | BytesIO
 
@@ -38,14 +51,31 @@ _HEADINGS = (
     ("单位 Unit", 20),
     ("来源 Source", 60),
     ("舍入 Rounding", 34),
+    ("分子 Numerator", 18),
+    ("分母 Denominator", 18),
 )
 _VALUE_COLUMN = 4
+_A4 = 9  # as the file format numbers paper sizes
 _LARGEST = 2**53
 """Integers up to this are exact in a spreadsheet's cell."""
 
+_DIGITS_15 = 10**15
+"""Terms of a fraction up to this stay exact in a cell that a person edits: programs show 15 digits."""
 
-def write_figure(figure: Figure, target: Target) -> None:
+LONG_FROM_FEN = 10**9
+"""From this amount on (ten million yuan), what is rounded is computed in long numbers."""
+
+_CLOSE = 1e-3
+"""A smaller amount is, too, where it lies this near (in fen) to where rounding goes the other way."""
+
+_ROUNDING = re.compile(r"\b(?:round_half_up|floor)\(")
+
+
+def write_figure(figure: Figure, target: Target, analysis: Analysis | None = None) -> None:
     """Write a figure as an XLSX workbook with live formulas to a path or a `BytesIO`.
+
+    The range, sensitivity and breakeven of an `analysis` become sheets of values, since no cell formula
+    draws from a distribution.
 
     Raises `InputError` (of `valuation`) where the figure's steps do not recompute, so that no cached value
     ever differs from its formula.
@@ -53,6 +83,8 @@ def write_figure(figure: Figure, target: Target) -> None:
     recompute(figure)
     with _Workbook(target) as book:
         book.steps(figure, "计算 Derivation", f"{figure.method} v{figure.version}")
+        if analysis is not None:
+            book.analysis(analysis)
 
 
 def write_distribution(distribution: Distribution, target: Target) -> None:
@@ -63,6 +95,18 @@ def write_distribution(distribution: Distribution, target: Target) -> None:
     """
     with _Workbook(target) as book:
         book.lines(distribution)
+
+
+class _Page(Worksheet):  # type: ignore[misc]
+    """A sheet whose formulas are written as they are.
+
+    XlsxWriter looks each of them through for thirty functions newer than the file format, which takes half
+    of the time; ours use none of them.
+    """
+
+    def _prepare_formula(self, formula: str, expand_future_functions: bool = False) -> str:
+        del expand_future_functions
+        return formula.removeprefix("=")
 
 
 class _Workbook:
@@ -88,6 +132,9 @@ class _Workbook:
         self.text = self.book.add_format({"num_format": "@", "text_wrap": True, "valign": "top"})
         self.fen = self.book.add_format({"num_format": "#,##0", "valign": "top"})
         self.yuan = self.book.add_format({"num_format": "#,##0.00", "bold": True})
+        marked = {"bg_color": "#FFF8D6", "border": 1, "valign": "top"}
+        self.marked = self.book.add_format({**marked, "num_format": "General"})
+        self.marked_fen = self.book.add_format({**marked, "num_format": "#,##0"})
         self.number = self.book.add_format({"num_format": "General", "valign": "top"})
 
     def __enter__(self) -> "_Workbook":
@@ -98,43 +145,181 @@ class _Workbook:
             self.book.close()
 
     def steps(self, figure: Figure, name: str, title: str) -> dict[str, str]:
-        """Add a sheet of all steps; return the cell of each symbol, with the sheet's name."""
-        page = self.book.add_worksheet(name)
-        top = 4  # rows above the table: title, result, an empty one, headings
-        cells = {step.symbol: f"$E${top + row + 1}" for row, step in enumerate(figure.steps)}
+        """Add a sheet of inputs and steps; return the cell of each symbol, with the sheet's name."""
+        page = self.book.add_worksheet(name, _Page)
+        page.set_landscape()
+        page.set_paper(_A4)
+        page.fit_to_pages(1, 0)
+        given = [step for step in figure.steps if not step.formula]
+        derived = [step for step in figure.steps if step.formula]
+        top = 9  # the first input's row; above it the title, the result, a heading
+        below = top + len(given) + 3  # the first step's row
+        rows = {step.symbol: top + k for k, step in enumerate(given)}
+        rows |= {step.symbol: below + k for k, step in enumerate(derived)}
+        cells = {symbol: f"$E${row + 1}" for symbol, row in rows.items()}
+        number = {step.symbol: k for k, step in enumerate(figure.steps, start=1)}
+
         page.write_string(0, 0, title, self.bold)
-        page.write_string(1, 0, "结果 Result", self.bold)
-        result = figure[figure.result]
-        page.write_string(1, 2, f"{result.zh} / {result.en}", self.bold)
-        if result.unit == "fen":
-            formula = f"={cells[result.symbol]}/100"
-            page.write_formula(1, _VALUE_COLUMN, formula, self.yuan, _cached(result.value / 100))
-            page.write_string(1, _VALUE_COLUMN + 1, "元 yuan", self.bold)
-        else:
-            formula = f"={cells[result.symbol]}"
-            page.write_formula(1, _VALUE_COLUMN, formula, self.bold, _cached(result.value))
+        self._result(page, figure, cells[figure.result])
+        page.write_string(
+            6, 0, "黄色单元格是输入，可以修改，其余随之重算。 Yellow cells are inputs: change them, and all"
+            " else follows.",
+        )  # fmt: skip
+        page.write_string(top - 2, 0, "输入 Inputs", self.bold)
         self._headings(page, _HEADINGS, top - 1)
-        for row, step in enumerate(figure.steps):
-            at = top + row
+        page.write_string(below - 2, 0, "步骤 Steps", self.bold)
+        self._headings(page, _HEADINGS[:8], below - 1)
+        for step in figure.steps:
+            at = rows[step.symbol]
             zh, en = UNITS[step.unit]
-            page.write_number(at, 0, row + 1, self.number)
+            page.write_number(at, 0, number[step.symbol], self.number)
             page.write_string(at, 1, step.symbol, self.text)
             page.write_string(at, 2, f"{step.zh} / {step.en}", self.text)
             page.write_string(at, 3, step.formula, self.text)
-            self._value(page, at, step.formula, step.value, step.unit, cells)
             page.write_string(at, 5, f"{zh} {en}", self.text)
             page.write_string(at, 6, step.source, self.text)
             page.write_string(at, 7, step.rounding, self.text)
+        entered = {
+            step.symbol: self._input(page, rows[step.symbol], step, f"'{name}'!") for step in given
+        }
+        long = None
+        if _needs_long(figure):
+            sheet = self.book.add_worksheet(f"长数 Long, {name}", _Page)
+            by_symbol = {step.symbol: step for step in figure.steps}
+            long = LongNumbers(sheet, by_symbol, entered, self.number, self.head, self.marked)
+        for step in derived:
+            form = self.fen if step.unit == "fen" and step.value.denominator == 1 else self.number
+            text = "=" + _excel(parse(step.formula), cells, long)
+            page.write_formula(rows[step.symbol], _VALUE_COLUMN, text, form, _cached(step.value))
         for row, note in enumerate(figure.notes):
-            page.write_string(
-                top + len(figure.steps) + 1 + row, 0, f"注 Note: {note.zh} / {note.en}"
-            )
-        page.freeze_panes(top, 3)
+            page.write_string(below + len(derived) + 1 + row, 0, f"注 Note: {note.zh} / {note.en}")
+        page.freeze_panes(7, 3)
         return {symbol: f"'{name}'!{cell}" for symbol, cell in cells.items()}
+
+    def _result(self, page: Any, figure: Figure, cell: str) -> None:
+        """The result on top, in yuan and fen; beside it what it was at export, and the difference."""
+        result = figure[figure.result]
+        in_fen = result.unit == "fen"
+        page.write_string(1, 0, "结果 Result", self.bold)
+        page.write_string(1, 2, f"{result.zh} / {result.en}", self.bold)
+        if in_fen:
+            yuan = _cached(result.value / 100)
+            page.write_formula(1, _VALUE_COLUMN, f"={cell}/100", self.yuan, yuan)
+            page.write_string(1, _VALUE_COLUMN + 1, "元 yuan", self.bold)
+        zh, en = UNITS[result.unit]
+        form = self.fen if in_fen and result.value.denominator == 1 else self.number
+        at_export = "导出时的精确值 Exact value at export"
+        for row, text, formula in (
+            (2, "现算值 Value computed here", f"={cell}"),
+            (3, at_export, ""),
+            (4, "差(改动输入前为0) Difference, 0 until an input is changed", "=E3-E4"),
+        ):
+            page.write_string(row, 2, text, self.text)
+            value = _cached(result.value) if row < 4 else 0
+            if formula:
+                page.write_formula(row, _VALUE_COLUMN, formula, form, value)
+            else:
+                page.write_number(row, _VALUE_COLUMN, value, form)
+            page.write_string(row, _VALUE_COLUMN + 1, f"{zh} {en}", self.text)
+
+    def _input(self, page: Any, row: int, step: Step, sheet: str) -> Given | None:
+        """Write an input into the cells that hold it exactly; None where no cell can."""
+        value = step.value
+        decimals = _decimals_of(value)
+        fraction = max(abs(value.numerator), value.denominator) <= _DIGITS_15
+        if decimals is None and fraction:
+            page.write_number(row, 8, value.numerator, self.marked)
+            page.write_number(row, 9, value.denominator, self.marked)
+            formula = f"=I{row + 1}/J{row + 1}"
+            page.write_formula(row, _VALUE_COLUMN, formula, self.number, _cached(value))
+            return Given(f"{sheet}$I${row + 1}", 0, f"{sheet}$J${row + 1}", value)
+        form = self.marked_fen if step.unit == "fen" and value.denominator == 1 else self.marked
+        page.write_number(row, _VALUE_COLUMN, _cached(value), form)
+        if decimals is None:
+            return None
+        return Given(f"{sheet}$E${row + 1}", decimals, None, value)
+
+    def analysis(self, analysis: Analysis) -> None:
+        """Add a sheet of values for each part of an analysis."""
+        if (found := analysis.range) is not None:
+            page = self._values_page("区间 Range")
+            facts = (
+                ("随机种子 Seed", found.seed),
+                ("抽样次数 Draws", found.draws),
+                ("随机数发生器 Generator", found.generator),
+                ("评估值 Value", found.base_fen),
+                ("平均值 Mean", found.mean_fen),
+                ("标准差 Standard deviation", found.deviation_fen),
+                ("平均值的标准误差 Standard error of the mean", found.error_fen),
+            )
+            row = self._table(page, 3, (("项目 Item", 44), ("值(分) Value, fen", 24)), facts)
+            percentiles = [(f"P{pct}", fen) for pct, fen in found.percentiles]
+            row = self._table(page, row, ("分位 Percentile", "值(分) Value, fen"), percentiles)
+            columns = ("抽样次数 Draws", "平均值 Mean", "P5", "P50", "P95", "标准误差 Error")
+            keys = ("draws", "mean_fen", "p5_fen", "p50_fen", "p95_fen", "error_fen")
+            checkpoints = [[getattr(point, key) for key in keys] for point in found.convergence]
+            row = self._table(page, row, columns, checkpoints)
+            bins = ("自(分) From, fen", "至(分) Until, fen", "次数 Count")
+            self._table(page, row, bins, found.histogram)
+        if analysis.tornado:
+            page = self._values_page("敏感性 Sensitivity")
+            shown = ("at", "low", "high", "low_value_fen", "high_value_fen")
+            bars = [[f"{bar.zh} / {bar.en}", *(getattr(bar, key) for key in shown),
+                     abs(bar.high_value_fen - bar.low_value_fen)]
+                    for bar in analysis.tornado]  # fmt: skip
+            columns_wide = (
+                ("输入 Input", 44), ("位置 Path", 30), ("低 Low", 20), ("高 High", 20),
+                ("低时的值(分) Value at low, fen", 24), ("高时的值(分) Value at high, fen", 24),
+                ("差(分) Spread, fen", 24),
+            )  # fmt: skip
+            self._table(page, 3, columns_wide, bars)
+        if (even := analysis.breakeven) is not None:
+            page = self._values_page("盈亏平衡 Breakeven")
+            solved = (
+                ("输入 Input", f"{even.zh} / {even.en}"),
+                ("位置 Path", even.at),
+                ("目标值(分) Target, fen", even.target_fen),
+                ("求得的输入 Input found", even.found),
+                ("该输入下的值(分) Value there, fen", even.value_fen),
+                ("搜索下限 Searched from", even.low),
+                ("搜索上限 Searched to", even.high),
+                ("二分次数 Halvings", even.steps),
+            )
+            self._table(page, 3, (("项目 Item", 44), ("值 Value", 44)), solved)
+
+    def _values_page(self, name: str) -> Any:
+        page = self.book.add_worksheet(name, _Page)
+        page.write_string(0, 0, name, self.bold)
+        page.write_string(
+            1, 0, "本表只有数值，不含公式；用 shuzheng value … --analysis 重算。 Values, no formulas:"
+            " recomputed by shuzheng value … --analysis.",
+        )  # fmt: skip
+        return page
+
+    def _table(
+        self, page: Any, row: int, headings: Iterable[Any], lines: Iterable[Iterable[Any]]
+    ) -> int:
+        """Write headings (with widths, where a column has not got its own) and lines of values.
+
+        Returns the row where the next table begins.
+        """
+        for column, heading in enumerate(headings):
+            text, width = (heading, 0) if isinstance(heading, str) else heading
+            page.write_string(row, column, text, self.head)
+            if width or column > 1:
+                page.set_column(column, column, width or 24)
+        for line in lines:
+            row += 1
+            for column, value in enumerate(line):
+                if isinstance(value, int) and abs(value) <= _LARGEST:
+                    page.write_number(row, column, value, self.fen)
+                else:
+                    page.write_string(row, column, str(value), self.text)
+        return row + 2
 
     def lines(self, distribution: Distribution) -> None:
         """Add the sheet of lines and, after it, their derivation."""
-        page = self.book.add_worksheet("分配单 Lines")
+        page = self.book.add_worksheet("分配单 Lines", _Page)
         cells = self.steps(distribution.derivation, "计算 Derivation", "收益分配 Revenue sharing")
         name = distribution.scheme["name"]
         page.write_string(0, 0, f"{name['zh']} / {name['en']}", self.bold)
@@ -166,25 +351,6 @@ class _Workbook:
             page.set_column(column, column, width)
             page.write_string(row, column, heading, self.head)
 
-    def _value(
-        self,
-        page: Any,
-        row: int,
-        formula: str,
-        value: Fraction,
-        unit: str,
-        cells: Mapping[str, str],
-    ) -> None:
-        form = self.fen if unit == "fen" and value.denominator == 1 else self.number
-        if formula:
-            text = "=" + _excel(parse(formula), cells)
-            page.write_formula(row, _VALUE_COLUMN, text, form, _cached(value))
-        elif _terminates(value) or max(abs(value.numerator), value.denominator) > _LARGEST:
-            page.write_number(row, _VALUE_COLUMN, _cached(value), form)
-        else:
-            text = f"={value.numerator}/{value.denominator}"
-            page.write_formula(row, _VALUE_COLUMN, text, form, _cached(value))
-
 
 def _cached(value: Fraction) -> int | float:
     """The value as a spreadsheet holds it: an integer where exact, else the nearest double."""
@@ -192,23 +358,83 @@ def _cached(value: Fraction) -> int | float:
     return value.numerator if whole else float(value)
 
 
-def _terminates(value: Fraction) -> bool:
-    """Whether a value is a decimal number of at most 15 significant digits."""
-    scaled = value * 10**15
-    return Fraction(repr(float(value))) == value and scaled.denominator == 1
+def _decimals_of(value: Fraction) -> int | None:
+    """How many decimals (0, 7 or 14) a cell needs for a number of 15 digits; None where it holds it not."""
+    if value.denominator == 1 and abs(value.numerator) <= _LARGEST:
+        return 0
+    for decimals, below in ((14, 10), (7, 10**8)):
+        if abs(value) < below and (value * 10**decimals).denominator == 1:
+            return decimals
+    return None
 
 
-def _excel(node: Node, cells: Mapping[str, str]) -> str:
-    """A formula's tree in the language of spreadsheets, every operation in parentheses."""
+def _needs_long(figure: Figure) -> bool:
+    """Whether doubles may miss the fen: a large amount, or one close to where it is rounded."""
+    rounds = [
+        step for step in figure.steps if step.unit == "fen" and _ROUNDING.search(step.formula)
+    ]
+    if not rounds:
+        return False
+    if any(step.unit == "fen" and abs(step.value) >= LONG_FROM_FEN for step in figure.steps):
+        return True
+    doubles: dict[str, float] = {}
+    for step in figure.steps:
+        doubles[step.symbol] = (
+            _double(parse(step.formula), doubles) if step.formula else float(step.value)
+        )
+    for step in rounds:
+        node = parse(step.formula)
+        if isinstance(node, Apply) and node.name == "round_half_up":
+            beyond = _double(node.args[0], doubles) % 1
+            if abs(beyond - 0.5) < _CLOSE:
+                return True
+    return False
+
+
+def _double(node: Node, values: Mapping[str, float]) -> float:
+    """A formula as a spreadsheet computes it, in doubles."""
+    if isinstance(node, Number):
+        return float(node.value)
+    if isinstance(node, Symbol):
+        return values[node.name]
+    args = [_double(arg, values) for arg in node.args]
+    return float(_IN_DOUBLES[node.name](*args))
+
+
+_IN_DOUBLES: dict[str, Callable[..., float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "**": operator.pow,
+    "power": operator.pow,
+    "neg": operator.neg,
+    "root": math.sqrt,
+    "floor": math.floor,
+    "round_half_up": lambda x, d=0.0: float(round_half_up(Fraction(x) * 10 ** int(d))) / 10**d,
+    "sum": lambda *args: sum(args),
+    "product": lambda *args: math.prod(args),
+    "min": min,
+    "max": max,
+}
+
+
+def _excel(node: Node, cells: Mapping[str, str], long: LongNumbers | None = None) -> str:
+    """A formula's tree in the language of spreadsheets, every operation in parentheses.
+
+    Where there are long numbers, what is rounded to an integer is rounded there.
+    """
     if isinstance(node, Number):
         return str(_cached(node.value))
     if isinstance(node, Symbol):
         return cells[node.name]
-    args = [_excel(arg, cells) for arg in node.args]
+    if long and (node.name == "floor" or (node.name == "round_half_up" and len(node.args) == 1)):
+        return long.integer(node)
+    args = [_excel(arg, cells, long) for arg in node.args]
     match node.name:
         case "+" | "-" | "*" | "/":
             return f"({args[0]}{node.name}{args[1]})"
-        case "**":
+        case "**" | "power":
             return f"POWER({args[0]},{args[1]})"
         case "neg":
             return f"(0-{args[0]})"

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from fractions import Fraction
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -239,7 +240,8 @@ class Program:
 
     What does not depend on them is computed once, exactly, and then held as a float. Equal expressions are
     computed once; an integer power is repeated multiplication: x^n = x^(n-1) · x where x^(n-1) is at hand,
-    else x^⌊n/2⌋ squared (times x). Buffers are taken again as soon as their value is no longer needed.
+    else x^⌊n/2⌋ squared (times x); of `power`, what is no integer goes by logarithm and exponential.
+    Buffers are taken again as soon as their value is no longer needed.
 
     >>> from valuation.worksheet import Worksheet
     >>> sheet = Worksheet()
@@ -305,6 +307,8 @@ class Program:
             return result
         if node.name == "**":
             return self._power(args[0], args[1])
+        if node.name == "power":
+            return self._real_power(args[0], args[1])
         if node.name == "round_half_up":
             return self._emit("round", args[0], Fraction(10 ** int(exact[0] if exact else 0)))
         return self._emit(node.name, args[0], args[1] if len(args) == 2 else None)
@@ -317,6 +321,20 @@ class Program:
             return Fraction(1)
         result = self._whole_power(base, abs(int(exponent)))
         return self._emit("/", Fraction(1), result) if exponent < 0 else result
+
+    def _real_power(self, base: Term, exponent: Term) -> Term:
+        """x^⌊q⌋ · e^((q - ⌊q⌋) ln x) for an exact q, so that one exponential serves all periods."""
+        whole = Fraction(floor(exponent)) if isinstance(exponent, Fraction) else Fraction(0)
+        rest = exponent - whole if isinstance(exponent, Fraction) else exponent
+        power: Term = Fraction(1)
+        if rest != 0:
+            if isinstance(base, Fraction):
+                with localcontext(Context(prec=40)):
+                    log: Term = Fraction(_decimal(base).ln())
+            else:
+                log = self._emit("log", base, None)
+            power = self._emit("exp", self._emit("*", rest, log), None)
+        return self._emit("*", power, self._power(base, whole)) if whole else power
 
     def _whole_power(self, base: _Slot, n: int) -> _Slot:
         if n == 1:
@@ -379,6 +397,12 @@ def _round(x: Any, scale: Any, out: Floats) -> Floats:
     return out
 
 
+def _log(x: Floats, _: None, out: Floats) -> Floats:
+    if x.min() <= 0:
+        raise FloatingPointError("a power of a number that is not positive")
+    return logarithm(x)
+
+
 _VECTOR: dict[str, Any] = {
     "+": np.add,
     "-": np.subtract,
@@ -390,6 +414,8 @@ _VECTOR: dict[str, Any] = {
     "floor": lambda x, _, out: np.floor(x, out=out),
     "root": lambda x, _, out: np.sqrt(x, out=out),
     "round": _round,
+    "log": _log,
+    "exp": lambda x, _, out: exponential(x),
 }
 _CHAINS = {"sum": "+", "product": "*", "min": "min", "max": "max"}
 

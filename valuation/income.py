@@ -11,22 +11,28 @@ F_t by one of the models, in fen per period:
 ==================  =====================  ================================================
 
 i = risk-free rate + premiums for management, circulation, data-security and regulatory risk, per period.
-Flows come at the end of each period, or in its middle (exponent t - 1/2).
+Flows come at the end of each period, or in its middle (exponent t - 1/2). The first and the last period may
+be shorter than the others (stub periods), and the asset may have a finite life; see `appraise`.
 
 Source: 数据资产评估指导意见 (中评协〔2023〕17号), income approach. The direct model was read in its
-appendix; the others are from memory, to be verified. The middle of the period is our convention.
+appendix; the others are from memory, to be verified. The middle of the period is our convention, and so is
+how stub periods and the end of the life count.
 """
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from valuation import InputError, inputs
+from valuation.money import exact_text
 from valuation.worksheet import Figure, Worksheet
 
 VERSION = "1"
 _RULE = "中评协〔2023〕17号 收益法 income approach"
 SOURCE_DIRECT = f"{_RULE}, 附录 appendix: F_t = R_t"
 SOURCE = f"{_RULE} (from memory, to be verified 待核实)"
+
+_OURS = "本系统约定 convention of ours"
 
 MODELS = {
     "direct": ("直接收益预测", "direct income"),
@@ -70,19 +76,29 @@ def appraise(
     periods: Sequence[Mapping[str, Any]],
     rate: Mapping[str, Any],
     timing: str = "end",
+    rate_basis: Mapping[str, Any] | None = None,
+    first_period: str | int | Fraction | None = None,
+    last_period: str | int | Fraction | None = None,
+    life: str | int | Fraction | None = None,
 ) -> Figure:
     """Return the present value of the forecast income, in fen, rounded once at the end, half up.
 
     Parameters
     ----------
     model : a key of `MODELS`
-    periods : 1 to 60 objects, the periods 1..n in order, all of one length. Their keys by model:
+    periods : 1 to 60 objects, the periods 1..n in order, of one length but for stubs. Their keys by model:
         direct ``income_fen``; share_of_revenue ``revenue_fen`` (>= 0) and ``share``; share_of_profit
         ``profit_fen`` and ``share``; excess ``income_fen`` and ``contributions`` (`CONTRIBUTIONS`, each
         >= 0); incremental ``with_fen`` and ``without_fen``. ``share`` is a ratio from 0 to 1. Incomes may
         be negative.
     rate : the five parts of `RATE_PARTS`, ratios >= 0 per period; their sum stays below 1 (a guard, ours)
     timing : a key of `TIMINGS`
+    rate_basis : why each part of the rate is what it is: texts under keys of `RATE_PARTS`, any of them
+    first_period, last_period : length of period 1 and of period n, ratios above 0 and at most 1, in lengths
+        of a full period, such as ``"5/12"``; the income stated is that of the shorter period. `last_period`
+        needs two periods
+    life : periods from the valuation date after which the asset brings nothing, a ratio above 0 and at most
+        60; it ends the last period itself, so `last_period` is not given with it
 
     Raises
     ------
@@ -93,6 +109,11 @@ def appraise(
     End of period: v_t = 1 / (1 + i)^t, exact. Middle: v_t = g / (1 + i)^t with g = √(1 + i) to 40 decimals
     (exact where rational), which moves no amount within ±2^53 fen by 10^-20 fen. Then PV_t = F_t · v_t.
 
+    With a stub or a life, period t begins at s_t = d_1 + … + d_(t-1), with the lengths d = 1 but for stubs.
+    h_t = max(0, min(1, (life - s_t) / d_t)) is its part within the life (1 without one). Its exponent is
+    e_t = s_t + h_t · d_t at its end, s_t + h_t · d_t / 2 in its middle; v_t = (1 + i)^-e_t to 40 decimals
+    (exact where e_t is an integer); PV_t = F_t · h_t · v_t: income flows evenly and ends with the life.
+
     Examples
     --------
     >>> rate = {"risk_free": "0.02", "management": "0.02", "circulation": "0.02", "data_security": "0.02",
@@ -100,12 +121,28 @@ def appraise(
     >>> flows = [{"income_fen": f} for f in (1_100_000_00, 1_210_000_00, 1_331_000_00)]
     >>> appraise(model="direct", periods=flows, rate=rate).display()
     '3000000.00'
+
+    A first period of half a year is discounted by √1.21 = 1.1, the next by 1.1 · 1.21; and an asset that
+    lives two and a half years earns half of the third year's income, and nothing in the fourth:
+
+    >>> rate = {**dict.fromkeys(rate, 0), "risk_free": "0.21"}
+    >>> flows = [{"income_fen": f} for f in (1_100_000_00, 1_331_000_00)]
+    >>> appraise(model="direct", periods=flows, rate=rate, first_period="1/2").display()
+    '2000000.00'
+    >>> rate = dict.fromkeys(rate, 0)
+    >>> appraise(model="direct", periods=[{"income_fen": 100_00}] * 4, rate=rate, life="2.5").display()
+    '250.00'
     """
     inputs.choice(model, "model", MODELS)
     inputs.choice(timing, "timing", TIMINGS)
     sheet = Worksheet()
-    _discount_rate(sheet, rate)
-    if timing == "mid":
+    flows = inputs.sequence(periods, "periods", 1, MAX_PERIODS)
+    _discount_rate(sheet, rate, rate_basis)
+    stated = {"first": first_period, "last": last_period, "life": life}
+    calendar = _Calendar(sheet, timing, len(flows), stated) if any(
+        value is not None for value in stated.values()
+    ) else None  # fmt: skip
+    if timing == "mid" and not calendar:
         sheet.step(
             "g",
             "期中调整 √(1+i)",
@@ -116,23 +153,23 @@ def appraise(
             "无理数时取40位小数 to 40 decimals where irrational",
         )
     values = []
-    for t, period in enumerate(inputs.sequence(periods, "periods", 1, MAX_PERIODS), start=1):
+    for t, period in enumerate(flows, start=1):
         _income(sheet, model, t, period, f"periods[{t - 1}]")
-        shift = "g" if timing == "mid" else "1"
-        sheet.step(
-            f"v_{t}",
-            f"第{t}期折现系数",
-            f"discount factor of period {t}",
-            f"{shift} / (1 + i) ** {t}",
-            "1",
-            SOURCE,
-        )
         values.append(f"PV_{t}")
+        label = f"第{t}期折现系数", f"discount factor of period {t}"
+        if calendar:
+            counted = calendar.period(t)
+            rounding = "非整数次幂取40位小数 to 40 decimals where the exponent is no integer"
+            sheet.step(f"v_{t}", *label, f"power(1 + i, -e_{t})", "1", SOURCE, rounding)
+        else:
+            counted = ""
+            shift = "g" if timing == "mid" else "1"
+            sheet.step(f"v_{t}", *label, f"{shift} / (1 + i) ** {t}", "1", SOURCE)
         sheet.step(
             values[-1],
             f"第{t}期收益现值",
             f"present value of period {t}",
-            f"F_{t} * v_{t}",
+            f"F_{t} * {counted}v_{t}",
             "fen",
             SOURCE,
         )
@@ -147,6 +184,8 @@ def appraise(
     )
     zh, en = TIMINGS[timing]
     sheet.note(f"收益按{zh}折现。", f"Income is discounted from the {en}.")
+    if calendar:
+        calendar.notes()
     if value < 0:
         sheet.note(
             "现值为负：预测收益不支持正的价值。",
@@ -155,19 +194,102 @@ def appraise(
     return sheet.figure("income", VERSION, "P", ("i", "P"))
 
 
-def _discount_rate(sheet: Worksheet, rate: Mapping[str, Any]) -> None:
-    entries = inputs.mapping(rate, "rate", [key for key, *_ in RATE_PARTS])
-    total = sum(
-        inputs.number(entries[key], f"rate.{key}", least=0, below=1) for key, *_ in RATE_PARTS
-    )
+class _Calendar:
+    """Where stub periods and the end of a life put the income of each period."""
+
+    def __init__(
+        self, sheet: Worksheet, timing: str, count: int, stated: Mapping[str, Any]
+    ) -> None:
+        self.sheet, self.timing, self.count = sheet, timing, count
+        self.first, self.last, self.life = (
+            self._length(stated["first"], "first_period", "d_1", "首期长度", "length of period 1"),
+            self._length(
+                stated["last"], "last_period", f"d_{count}", "末期长度", f"length of period {count}"
+            ),
+            self._length(stated["life"], "life", "life", "经济寿命", "economic life", MAX_PERIODS),
+        )
+        if self.last is not None and count < 2:
+            raise InputError("last_period", "needs two periods: of one alone, state first_period")
+        if self.last is not None and self.life is not None:
+            raise InputError(
+                "last_period", "is not given with life, which ends the last period itself"
+            )
+
+    def _length(
+        self, given: Any, field: str, symbol: str, zh: str, en: str, most: int = 1
+    ) -> Fraction | None:
+        if given is None:
+            return None
+        value = inputs.number(given, field, above=0, most=most)
+        return self.sheet.given(symbol, zh, en, value, "periods", "输入 input")
+
+    def period(self, t: int) -> str:
+        """Write when period t's income comes (e_t); return the factor that counts it, empty for all."""
+        stub = (t == 1 and self.first is not None) or (t == self.count and self.last is not None)
+        before = ["d_1"] if self.first is not None and t > 1 else []
+        before += [str(t - 1 - len(before))] if t - 1 > len(before) else []
+        part, counted = f"d_{t}" if stub else "1", ""
+        if self.life is not None:
+            left = " - ".join(["life", *before])
+            inside = f"({left}) / {part}" if stub else left
+            zh, en = f"第{t}期在寿命内的部分", f"part of period {t} within the life"
+            self.sheet.step(f"h_{t}", zh, en, f"max(0, min(1, {inside}))", "1", _OURS)
+            part, counted = f"h_{t} * {part}" if stub else f"h_{t}", f"h_{t} * "
+        part += " / 2" if self.timing == "mid" else ""
+        zh, en = TIMINGS[self.timing]
+        self.sheet.step(
+            f"e_{t}",
+            f"第{t}期收益时点(距评估基准日, {zh})",
+            f"when income of period {t} comes, from the valuation date ({en})",
+            " + ".join([*before, part]),
+            "periods",
+            _OURS,
+        )
+        return counted
+
+    def notes(self) -> None:
+        """Say what was assumed of the periods."""
+        for length, zh, en in ((self.first, "首期", "first"), (self.last, "末期", "last")):
+            if length is not None:
+                self.sheet.note(
+                    f"{zh}长度为 {exact_text(length)} 期，所列收益即该期内的收益，不折算为整期。",
+                    f"The {en} period is {exact_text(length)} of a full one; its income is that of it.",
+                )
+        if self.life is None:
+            return
+        life, span = (
+            exact_text(self.life),
+            self.count - 1 + (1 if self.first is None else self.first),
+        )
+        self.sheet.note(
+            f"经济寿命自评估基准日起 {life} 期，其后收益为 0；寿命终了的那一期按时间比例计入收益。",
+            f"The asset lives {life} periods from the valuation date; income after that is 0, and that"
+            " of the period in which it ends counts by its part of the time.",
+        )
+        if span < self.life:
+            self.sheet.note(
+                f"预测只覆盖 {exact_text(span)} 期，短于经济寿命；未预测各期的收益未计入。",
+                f"The forecast covers {exact_text(span)} periods, less than the life; what is not forecast"
+                " is not counted.",
+            )
+
+
+def _discount_rate(
+    sheet: Worksheet, rate: Mapping[str, Any], basis: Mapping[str, Any] | None
+) -> None:
+    names = [key for key, *_ in RATE_PARTS]
+    entries = inputs.mapping(rate, "rate", names)
+    total = sum(inputs.number(entries[key], f"rate.{key}", least=0, below=1) for key in names)
     inputs.number(total, "rate", least=0, below=1)
     if total.denominator > MAX_RATE_TERM:
         raise InputError("rate", "is over-precise: its denominator exceeds 10^12")
+    why = {} if basis is None else inputs.mapping(basis, "rate_basis", (), names)
     for key, symbol, zh, en in RATE_PARTS:
         value = inputs.number(entries[key], f"rate.{key}")
-        sheet.given(symbol, zh, en, value, "per_period", "输入 input")
-    names = ", ".join(symbol for _, symbol, _, _ in RATE_PARTS)
-    sheet.step("i", "折现率", "discount rate", f"sum({names})", "per_period", SOURCE)
+        source = inputs.text(why[key], f"rate_basis.{key}") if key in why else "输入 input"
+        sheet.given(symbol, zh, en, value, "per_period", source)
+    symbols = ", ".join(symbol for _, symbol, _, _ in RATE_PARTS)
+    sheet.step("i", "折现率", "discount rate", f"sum({symbols})", "per_period", SOURCE)
 
 
 def _income(sheet: Worksheet, model: str, t: int, period: object, field: str) -> None:

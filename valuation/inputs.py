@@ -155,3 +155,28 @@ def in_fen(value: Any, where: str = "", depth: int = 0) -> Any:
             raise InputError(path, "is given twice, in yuan and in fen")
         result[name] = exact
     return result
+
+
+def in_cny(value: Any, where: str, stated: bool = False) -> Any:
+    """Return inputs without their entries ``currency``, if each says that amounts are in CNY.
+
+    An object that holds an amount may state its currency, and so may one with `stated`. Amounts in another
+    currency, or in several, raise InputError naming the entry. Anything else stays as it is.
+
+    >>> in_cny({"price_fen": 100, "currency": "CNY"}, "inputs")
+    {'price_fen': 100}
+    >>> in_cny({"parts": [{"price_fen": 100, "currency": "USD"}]}, "inputs")
+    Traceback (most recent call last):
+    valuation.InputError: inputs.parts[0].currency: is 'USD', but amounts are in CNY: convert them first
+    """
+    if isinstance(value, list):
+        return [in_cny(entry, f"{where}[{k}]") for k, entry in enumerate(value)]
+    if not isinstance(value, Mapping):
+        return value
+    given = dict(value)
+    if "currency" in given and (stated or any(key.endswith("_fen") for key in given)):
+        currency = given.pop("currency")
+        if currency != "CNY":
+            told = f"is {currency!r}, but amounts are in CNY: convert them first"
+            raise InputError(f"{where}.currency", told[:200])
+    return {key: in_cny(entry, f"{where}.{key}") for key, entry in given.items()}

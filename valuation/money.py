@@ -21,6 +21,8 @@ MAX_DEFICIT_FEN = 10_000
 MAX_TERM = 10**18
 """Numerator and denominator of a ratio given as text stay within ±10^18."""
 
+_CAPITALS = "零壹贰叁肆伍陆柒捌玖"
+
 _YUAN = re.compile(r"(-?)(0|[1-9][0-9]{0,15})(?:\.([0-9]{1,2}))?")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _QUOTIENT = re.compile(r"(-?(?:0|[1-9][0-9]*))/([1-9][0-9]*)")
@@ -67,6 +69,41 @@ def yuan(amount: int) -> str:
     value = amount_fen(amount, "amount_fen")
     sign = "-" if value < 0 else ""
     return f"{sign}{abs(value) // 100}.{abs(value) % 100:02d}"
+
+
+def capitals(amount: int) -> str:
+    """Return an amount in fen in the capital numerals of Chinese documents (人民币大写).
+
+    Amounts that end at the yuan close with 整; a run of zeros inside is one 零. Source: 支付结算办法
+    (银发〔1997〕393号), annex 1 正确填写票据和结算凭证的基本规定; from memory, to be verified.
+
+    >>> capitals(1640902), capitals(10_700_053), capitals(0)
+    ('人民币壹万陆仟肆佰零玖元零贰分', '人民币壹拾万柒仟元伍角叁分', '人民币零元整')
+    >>> capitals(-10**13), capitals(100_050_000_00)
+    ('人民币负壹仟亿元整', '人民币壹亿零伍万元整')
+    """
+    value = amount_fen(amount, "amount_fen")
+    whole, cents = divmod(abs(value), 100)
+    jiao, rest = divmod(cents, 10)
+    said = _said(whole) + "元" if whole or not cents else ""
+    if jiao:
+        said += _CAPITALS[jiao] + "角"
+    elif rest and whole:
+        said += "零"
+    if rest:
+        said += _CAPITALS[rest] + "分"
+    sign = "负" if value < 0 else ""
+    return f"人民币{sign}{said}{'' if cents else '整'}"
+
+
+def _said(whole: int) -> str:
+    """An integer in capital numerals: its largest named power of ten, what stands before it, the rest."""
+    for power, name in ((10**8, "亿"), (10**4, "万"), (1000, "仟"), (100, "佰"), (10, "拾")):
+        if whole >= power:
+            before, rest = divmod(whole, power)
+            gap = "零" if 0 < rest < power // 10 else ""
+            return _said(before) + name + (gap + _said(rest) if rest else "")
+    return _CAPITALS[whole]
 
 
 def amount_fen(value: object, field: str, minimum: int | None = None) -> int:

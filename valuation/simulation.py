@@ -28,7 +28,7 @@ origin of parameters be told, not for these. What is drawn, and how, is the appr
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
@@ -112,8 +112,10 @@ class Bar:
 class Breakeven:
     """The input `found` (a decimal) between `low` and `high` where the value passes the target.
 
-    `value_fen` is the value at `found`; of the two neighbouring decimals between which the value passes
-    the target, `found` is the one whose value is nearer to it. `steps` counts the halvings.
+    `value_fen` is the value at `found`: the target, where some decimal gives it to the fen (then `found` is
+    the one with the fewest digits), else the value nearer to it of the two neighbours between which the
+    target is passed. Where the value does not rise or fall throughout, it may pass elsewhere too. `steps`
+    counts the halvings.
     """
 
     at: str
@@ -182,7 +184,7 @@ def analyse(document: Mapping[str, Any], analysis: Mapping[str, Any]) -> Analysi
     [('direct cost', 90000, 110000)]
     """
     figure = methods.run(document)
-    figure.value_fen  # noqa: B018 - refuses a method whose result is no amount
+    inputs.money(figure.value_fen, "document")
     assert figure.document is not None
     plain = inputs.in_fen(analysis)
     request = inputs.mapping(plain, "", (), ("range", "sensitivity", "breakeven"))
@@ -288,10 +290,12 @@ class _Place:
     def figure_at(self, value: Fraction, field: str) -> Figure:
         """The method's figure with `value` in place; what the method refuses is told of `field`."""
         try:
-            return methods.run(self.put(value))
+            figure = methods.run(self.put(value))
         except InputError as error:
             told = f"{_short(value)} is refused by the method: {error}"
             raise InputError(field, told[:400]) from None
+        inputs.money(figure.value_fen, field)
+        return figure
 
     def bounds(self, entry: Mapping[str, Any]) -> tuple[Fraction, Fraction]:
         """The entry's low and high, low < high; amounts are whole fen."""
@@ -468,7 +472,9 @@ def _bar(figure: Figure, entry: Any, field: str) -> Bar:
 
 
 def _breakeven(figure: Figure, entry: Any, field: str) -> Breakeven:
-    """Bisection over integers: low and high in units of the last decimal."""
+    """Bisection over integers, low and high in units of the last decimal; of several points that give the
+    target to the fen, the roundest.
+    """
     place = _Place(figure, entry, field)
     inputs.mapping(entry, field, ("at", "target_fen", "low", "high"))
     target = inputs.money(entry["target_fen"], f"{field}.target_fen")
@@ -479,29 +485,56 @@ def _breakeven(figure: Figure, entry: Any, field: str) -> Breakeven:
         if (end * scale).denominator != 1:
             raise InputError(f"{field}.{key}", f"must be a decimal of at most {DECIMALS} places")
 
-    def value(at: int) -> int:
-        return place.figure_at(Fraction(at, scale), field).value_fen
-
-    below, above = int(low * scale), int(high * scale)
     if not min(at_low, at_high) <= target <= max(at_low, at_high):
         raise NoSolution(
             f"{field}: the value does not reach {yuan(target)} yuan: with {place.at} at {_short(low)} it is"
             f" {yuan(at_low)}, at {_short(high)} it is {yuan(at_high)} yuan; widen low and high, or choose"
             " a target between the two"
         )
-    rising, halvings = at_high >= at_low, 0
-    while above - below > 1:
-        middle = (below + above) // 2
-        made, halvings = value(middle), halvings + 1
-        if made >= target if rising else made <= target:
-            above, at_high = middle, made
+    bottom, top = int(low * scale), int(high * scale)
+    known = {bottom: at_low, top: at_high}
+    sign = 1 if at_high >= at_low else -1
+
+    def over(at: int) -> int:
+        """How far the value at a point is beyond the target, seen from low."""
+        if at not in known:
+            known[at] = place.figure_at(Fraction(at, scale), field).value_fen
+        return sign * (known[at] - target)
+
+    first, halvings = _first(bottom, top, lambda at: over(at) >= 0)
+    if over(first) == 0:
+        last = top
+        if over(top) > 0:
+            beyond, more = _first(first, top, lambda at: over(at) > 0)
+            last, halvings = beyond - 1, halvings + more
+        found = _roundest(first, last)
+    else:
+        found = first if over(first) <= -over(first - 1) else first - 1
+    over(found)
+    text, ends = _decimal_text(found, scale), (exact_text(low), exact_text(high))
+    return Breakeven(place.at, *_names(steps), target, text, known[found], *ends, halvings)
+
+
+def _first(low: int, high: int, holds: Callable[[int], bool]) -> tuple[int, int]:
+    """An integer from which on a condition holds that holds at `high`, and how often the way was halved."""
+    if holds(low):
+        return low, 0
+    halvings = 0
+    while high - low > 1:
+        middle, halvings = (low + high) // 2, halvings + 1
+        if holds(middle):
+            high = middle
         else:
-            below, at_low = middle, made
-    nearer = abs(at_high - target) <= abs(at_low - target)
-    found, made = (above, at_high) if nearer else (below, at_low)
-    text = _decimal_text(found, scale)
-    ends = exact_text(low), exact_text(high)
-    return Breakeven(place.at, *_names(steps), target, text, made, *ends, halvings)
+            low = middle
+    return high, halvings
+
+
+def _roundest(first: int, last: int) -> int:
+    """The integer from `first` to `last` with the most zeros at its end, the smallest of them."""
+    step = int(10 ** len(str(max(abs(first), abs(last)))))
+    while -(-first // step) * step > last:
+        step //= 10
+    return -(-first // step) * step
 
 
 def _decimal_text(value: int, scale: int) -> str:

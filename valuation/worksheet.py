@@ -12,10 +12,11 @@ A step's formula is text in a small language over the symbols of earlier steps::
 
 Functions: ``sum`` ``product`` ``min`` ``max`` of one or more; ``floor(x)``; ``round_half_up(x)`` to an
 integer and ``round_half_up(x, d)`` to d decimals, halves away from zero; ``root(x)``, the square root:
-exact where x is the square of a fraction, else the nearest multiple of 10^-40, halves up. All values
-are exact fractions, so that two machines never differ by a fen; `root` is the only place where a number
-is not exact, and 10^-40 of the largest amount is far below a fen. Half-integer exponents are written with
-it: ``(1 + i) ** -(t - 1/2)`` is ``root(1 + i) / (1 + i) ** t``.
+exact where x is the square of a fraction, else the nearest multiple of 10^-40, halves up;
+``power(x, q)``, x to any power for x > 0: exact where q is an integer, else likewise. All values are exact
+fractions, so that two machines never differ by a fen; `root` and `power` are the only places where a number
+is not exact, and 10^-40 of the largest amount is far below a fen. Half-integer exponents can be written
+with either: ``(1 + i) ** -(t - 1/2)`` is ``root(1 + i) / (1 + i) ** t``.
 
 A step without formula is an input. Nothing here calls Python's own evaluation.
 """
@@ -23,6 +24,7 @@ A step without formula is an input. Nothing here calls Python's own evaluation.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 from math import floor, isqrt
 from typing import Any
@@ -31,7 +33,7 @@ from valuation import InputError, inputs
 from valuation.money import exact_text, round_half_up, yuan
 
 ROOT_DECIMALS = 40
-"""Decimals of a square root that is not rational."""
+"""Decimals of a root or a power that is not rational."""
 
 MAX_BITS = 13_000
 """Largest numerator or denominator, in bits (about 3,900 digits): a longer one is refused."""
@@ -46,6 +48,7 @@ UNITS = {
     "1": ("无量纲", "pure number"),
     "per_period": ("每期", "fraction per period"),
     "count": ("个", "count"),
+    "periods": ("期", "periods"),
 }
 """Units of steps, with their names in Chinese and English."""
 
@@ -94,6 +97,7 @@ _ARITY: dict[str, tuple[int, int]] = {
     "floor": (1, 1),
     "round_half_up": (1, 2),
     "root": (1, 1),
+    "power": (2, 2),
 }
 FUNCTIONS = tuple(name for name in _ARITY if name.isidentifier() and name != "neg")
 """Names that a formula can call; no step may be called so."""
@@ -117,13 +121,13 @@ def evaluate(formula: str, values: Mapping[str, Fraction]) -> Fraction:
     """Return the exact value of a formula over named values.
 
     Raises InputError("formula", …) for a text that is no formula, an unknown symbol, a division by zero,
-    a root of a negative number, an exponent that is no integer within ±1,000, or a number of more than
-    13,000 bits.
+    a root of a negative number, an exponent beyond ±1,000 (of ``**`` one that is no integer), or a number
+    of more than 13,000 bits.
 
     >>> evaluate("round_half_up(sum(a, b) / 2)", {"a": Fraction(1), "b": Fraction(2)})
     Fraction(2, 1)
-    >>> evaluate("root(1.21)", {})
-    Fraction(11, 10)
+    >>> evaluate("root(1.21)", {}), evaluate("power(8, 1/3) + power(1.1, -1)", {})
+    (Fraction(11, 10), Fraction(32, 11))
     """
     return _value(parse(formula), values)
 
@@ -582,6 +586,29 @@ def _root(value: Fraction) -> Fraction:
     return Fraction((isqrt(scaled) + 1) // 2, 10**ROOT_DECIMALS)
 
 
+def _real_power(base: Fraction, exponent: Fraction) -> Fraction:
+    """base^exponent; e^(exponent · ln base) in decimals of 20 digits more than are kept."""
+    if exponent.denominator == 1:
+        return _power(base, exponent)
+    if base <= 0:
+        raise InputError(
+            "formula", "takes a number that is not positive to a power that is no integer"
+        )
+    if abs(exponent) > 1_000 or max(base, 1 / base) > 10**18:
+        raise InputError("formula", "takes a power beyond ±1,000, or of a number beyond 10^18")
+    with localcontext(Context(prec=60)):
+        size = exponent.numerator * _decimal(base).ln() / exponent.denominator
+        if size > 300:
+            raise InputError("formula", "gives a power of more than 130 digits")
+    with localcontext(Context(prec=60 + max(0, int(size)))):
+        result = (exponent.numerator * _decimal(base).ln() / exponent.denominator).exp()
+        return Fraction(round_half_up(Fraction(result) * 10**ROOT_DECIMALS), 10**ROOT_DECIMALS)
+
+
+def _decimal(value: Fraction) -> Decimal:
+    return Decimal(value.numerator) / Decimal(value.denominator)
+
+
 def _product(*factors: Fraction) -> Fraction:
     result = Fraction(1)
     for factor in factors:
@@ -625,4 +652,5 @@ _OPERATIONS: dict[str, Callable[..., Fraction]] = {
     "floor": lambda a: Fraction(floor(a)),
     "round_half_up": _rounded,
     "root": _root,
+    "power": _real_power,
 }

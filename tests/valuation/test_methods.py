@@ -90,6 +90,38 @@ def test_amounts_may_be_given_in_yuan_or_in_fen_but_not_both():
         run(document)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_amounts_in_another_currency_are_refused_by_the_name_of_the_entry(name):
+    """An object with an amount may say that it is in CNY, and so may the inputs: the value stays."""
+    method = CASES[name]["document"]["method"]
+    plain = run(CASES[name]["document"])
+    stated = 0
+    for path in [()] + [p for p in sites(CASES[name]["document"]) if p]:
+        document, target = place(CASES[name]["document"], (*path, "currency"))
+        if not isinstance(target, dict):
+            continue
+        amounts = any(key.endswith(("_yuan", "_fen")) for key in target)
+        inputs = path[-1:] == ("inputs",) and target is not document and (
+            len(path) > 1 or method not in ("quality", "ahp", "reconcile")
+        )  # fmt: skip
+        target["currency"] = "CNY"
+        if not amounts and not inputs:
+            with pytest.raises(InputError, match="currency"):
+                print(path, run(document))
+            continue
+        stated += 1
+        figure = run(document)
+        assert (figure.value, figure.steps) == (plain.value, plain.steps)
+        assert verify(figure) == figure
+        for wrong in ("USD", "cny", None, 1, ""):
+            target["currency"] = wrong
+            with pytest.raises(InputError, match="CNY") as refusal:
+                print(path, run(document))
+            where = "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in path)
+            assert refusal.value.field == f"{where}.currency"[1:]
+    assert stated or method in ("quality", "ahp")
+
+
 def test_another_version_of_a_method_is_refused():
     with pytest.raises(InputError) as refusal:
         run({**CASES["cost"]["document"], "version": "2"})

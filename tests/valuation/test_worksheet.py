@@ -47,6 +47,9 @@ VALUES = {"a": Fraction(2), "b": Fraction(3), "t_1": Fraction(1, 2)}
         ("round_half_up(-t_1)", -1),
         ("round_half_up(2/3, 2)", Fraction(67, 100)),
         ("root(100/81)", Fraction(10, 9)),
+        ("power(a, 3) + power(a, -1)", Fraction(17, 2)),
+        ("power(1.4641, 3/4)", Fraction(1331, 1000)),
+        ("power(1.44, -t_1)", evaluate("round_half_up(1 / 1.2, 40)", {})),
         ("(1 + i) ** 0", None),
     ],
 )
@@ -189,3 +192,31 @@ def test_a_figure_that_is_no_money_has_no_fen():
     sheet.given("x", "得分", "score", Fraction(1, 3), "1", "example")
     with pytest.raises(InputError):
         _ = sheet.figure("example", "1", "x").value_fen
+
+
+@given(
+    st.fractions(Fraction(1, 50), 50, max_denominator=999).filter(lambda x: x > 0),
+    st.fractions(-40, 40, max_denominator=366),
+)
+def test_a_power_is_the_nearest_of_forty_decimals(base, exponent):
+    value = evaluate("power(x, q)", {"x": base, "q": exponent})
+    if exponent.denominator == 1:
+        assert value == base**exponent
+        return
+    assert (value * 10**40).denominator == 1
+    with localcontext() as context:
+        context.prec = 200
+        ratio = [Decimal(n.numerator) / n.denominator for n in (base, exponent)]
+        exact = Fraction(ratio[0] ** ratio[1])
+    assert abs(value - exact) <= Fraction(1, 2 * 10**40) + Fraction(1, 10**60)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["power(0, 1/2)", "power(-a, 1/2)", "power(0, -1)", "power(a, 1000.5)", "power(10 ** 17, 10.5)",
+     "power(10 ** 19, 1/2)", "power(a)"],
+)  # fmt: skip
+def test_a_power_that_is_no_number_or_too_long_is_refused(formula):
+    with pytest.raises(InputError) as refusal:
+        evaluate(formula, VALUES)
+    assert refusal.value.field == "formula"

@@ -165,6 +165,17 @@ def appraisal_compare(run: Run, number: str) -> None:
         print_comparison(answer["comparison"])
 
 
+@appraisal.command("report")
+@click.argument("number")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@with_home
+def appraisal_report(run: Run, number: str, output: Path) -> None:
+    """Write its report for people: a PDF with all that is disclosed, its figures attached."""
+    file = run.ask(circulation.report_appraisal, appraisal_number=number)
+    keys.write_durably(output, file.content)
+    run.say({"number": number, "path": str(output)}, "The report of appraisal {number} is {path}.")
+
+
 @appraisal.command("export")
 @click.argument("number")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))

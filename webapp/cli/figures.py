@@ -9,9 +9,11 @@ import click
 from ledger.chain import keys
 from ledger.errors import Invalid
 from ledger.proof.encoding import canonical
+from ledger.reports import worksheet_report
 from ledger.spreadsheet import write_distribution, write_figure
-from valuation import methods, money, sharing
+from valuation import methods, money, sharing, simulation
 from valuation.comparison import REASONS, compare
+from valuation.simulation import Analysis
 from valuation.worksheet import Figure
 from webapp.cli import main
 from webapp.cli.run import print_json, read_document, refusals
@@ -22,43 +24,89 @@ from webapp.language import language, tr
 @click.argument("method", type=click.Choice(sorted(methods.METHODS)))
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help=".json or .xlsx"
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help=".json, .xlsx or .pdf"
 )
+@click.option(
+    "--analysis", "analysis_path", type=click.Path(path_type=Path, dir_okay=False),
+    help="range, sensitivity, breakeven: what to compute, or an analysis written with -o",
+)  # fmt: skip
 @click.option(
     "--against", type=click.Path(path_type=Path, dir_okay=False),
     help="explain the difference from this one: an earlier FILE, or a figure written with -o",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True)
 def value(
-    method: str, path: Path, output: Path | None, against: Path | None, as_json: bool
-) -> None:
-    """Compute a value with its derivation; needs no home."""
+    method: str, path: Path, output: Path | None, analysis_path: Path | None, against: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Compute a value with its derivation; FILE: inputs, or what this command wrote. Needs no home."""
     with refusals(as_json):
-        figure = _figure(method, path)
-        told = None if against is None else compare(_figure(method, against), figure).to_dict()
-        if output is not None and output.suffix == ".xlsx":
-            write_figure(figure, output)
-        elif output is not None and output.suffix == ".json":
-            keys.write_durably(output, canonical(figure.to_dict()))
-        elif output is not None:
-            raise Invalid("Write to a file that ends in .json or .xlsx.")
+        document = _document(method, path)
+        analysis = None
+        if analysis_path is not None:
+            asked = read_document(analysis_path)
+            analysis = simulation.analyse(document, asked.get("request", asked))
+        figure = analysis.figure if analysis else methods.run(document)
+        told = None if against is None else compare(_written(method, against), figure).to_dict()
+        if output is not None:
+            _hand_out(figure, analysis, output)
         if as_json:
-            print_json(told or figure.to_dict())
-        elif told is not None:
+            print_json(told or (analysis or figure).to_dict())
+            return
+        if told is not None:
             print_comparison(told)
         else:
             _print_steps(figure)
+        if analysis:
+            _print_analysis(analysis)
 
 
-def _figure(method: str, path: Path) -> Figure:
-    """The figure of a document, or the one that was written to a file, computed again."""
-    document = read_document(path)
-    if document.setdefault("method", method) != method:
-        raise Invalid("{path} is for the method {found}.", path=str(path), found=document["method"])
-    if "steps" in document:
-        return Figure.from_dict(document)
-    document.setdefault("version", methods.describe(method)["version"])
-    return methods.run(document)
+def _document(method: str, path: Path) -> dict[str, Any]:
+    """The inputs in a file: itself, or those of the figure or analysis which this command wrote."""
+    read = read_document(path)
+    read = read["figure"] if isinstance(read.get("figure"), dict) else read
+    if "steps" in read:
+        if not isinstance(read.get("document"), dict):
+            raise Invalid("{path} holds a figure without its inputs.", path=str(path))
+        read = read["document"]
+    if read.setdefault("method", method) != method:
+        raise Invalid("{path} is for the method {found}.", path=str(path), found=read["method"])
+    read.setdefault("version", methods.describe(method)["version"])
+    return read
+
+
+def _written(method: str, path: Path) -> Figure:
+    """The figure in a file as it was written, of whichever version; of inputs, the one they give."""
+    read = read_document(path)
+    return Figure.from_dict(read) if "steps" in read else methods.run(_document(method, path))
+
+
+def _hand_out(figure: Figure, analysis: Analysis | None, output: Path) -> None:
+    """Write a figure, with its analysis, in the form that the file's ending names."""
+    match output.suffix:
+        case ".xlsx":
+            write_figure(figure, output, analysis)
+        case ".json":
+            keys.write_durably(output, canonical((analysis or figure).to_dict()))
+        case ".pdf":
+            keys.write_durably(output, worksheet_report(figure, analysis))
+        case _:
+            raise Invalid("Write to a file that ends in .json, .xlsx or .pdf.")
+
+
+def _print_analysis(analysis: Analysis) -> None:
+    if analysis.range is not None:
+        found = analysis.range
+        shown = "  ".join(f"P{pct} {money.yuan(fen)}" for pct, fen in found.percentiles)
+        click.echo(f"区间 range: {shown}  ({found.draws}, {found.seed}, {found.generator})")
+    for bar in analysis.tornado:
+        label = bar.zh if language() == "zh" else bar.en
+        values = f"{money.yuan(bar.low_value_fen)} … {money.yuan(bar.high_value_fen)}"
+        click.echo(f"{label} {bar.low} … {bar.high}: {values}")
+    if analysis.breakeven is not None:
+        even = analysis.breakeven
+        label = even.zh if language() == "zh" else even.en
+        click.echo(f"盈亏平衡 breakeven: {label} = {even.found} → {money.yuan(even.value_fen)}")
 
 
 def print_comparison(told: Mapping[str, Any]) -> None:
@@ -93,7 +141,7 @@ def _was_and_is(changes: list[dict[str, Any]]) -> str:
     return f": {was} → {now}"
 
 
-def _print_steps(figure: Any) -> None:
+def _print_steps(figure: Figure) -> None:
     for step in figure.steps:
         label = step.zh if language() == "zh" else step.en
         formula = f" = {step.formula}" if step.formula else ""

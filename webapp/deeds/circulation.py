@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
-from ledger import appraisals, handoff, parties, revenue, trading, vouchers
+from ledger import appraisals, handoff, parties, reports, revenue, trading, vouchers
 from ledger.agreements import Agreement
 from ledger.appraisals import Appraisal
 from ledger.calendar import end_of_day, start_of_day
@@ -276,6 +276,14 @@ def export_appraisal(desk: Desk, session: Session, _actor: Actor, found: Apprais
     """All that is recorded of it, with its proof once there is one (`handoff.appraisal_file`)."""
     document = handoff.appraisal_file(session, found, desk.deployment)
     return File(canonical(document), "application/json", f"appraisal-{found.number}.json")
+
+
+@question("appraisal.read", "/appraisals/<appraisal_number>/report.pdf", "Report (PDF)",
+          name="appraisal.report")  # fmt: skip
+def report_appraisal(_desk: Desk, session: Session, _actor: Actor, found: Appraisal) -> File:
+    """Its report for people, with its figures attached (`ledger.reports`)."""
+    content = reports.recorded_report(session, found)
+    return File(content, "application/pdf", f"report-{found.number}.pdf")
 
 
 # -- trade -------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import yaml
-from flask import Flask, current_app, flash, request, url_for
+from flask import Flask, flash, request, send_file, url_for
 from flask_limiter import Limiter
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
@@ -23,6 +23,7 @@ from ledger.errors import LedgerError, Missing, NotAuthenticated
 from ledger.registration import Registration
 from ledger.spreadsheet import write_figure
 from valuation import InputError, ValuationError, comparison, methods, money, reconciliation
+from valuation.simulation import Analysis
 from valuation.worksheet import Figure
 from webapp import door
 from webapp.deeds import calculating
@@ -39,7 +40,7 @@ from webapp.pages.value import decimal, person, sheet, standing
 from webapp.wording import spoken
 
 CONCLUSION = "conclusion"
-REPORT = "appraisal_report"  # the endpoint of the PDF report, where the site has it
+REPORT = "appraisal_report"
 CHANGES_SHOWN = 5  # of inputs that changed together
 COMPUTED = (
     "documents",
@@ -129,6 +130,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     app.add_url_rule("/registrations/<registration_code>/appraisals", "appraisal_draft",
                      draft_appraisal, methods=["GET", "POST"])  # fmt: skip
     app.add_url_rule("/appraisals/<appraisal_number>/<name>.xlsx", "appraisal_worksheet", worksheet)
+    app.add_url_rule("/appraisals/<appraisal_number>/report.pdf", REPORT, report)
 
 
 def about_appraisal(session: Session, row: Appraisal) -> dict[str, Any]:
@@ -161,8 +163,7 @@ def about_appraisal(session: Session, row: Appraisal) -> dict[str, Any]:
             for name, title in circulation.DISCLOSURES.items()
         ],
         "export": url_for("api.appraisal_export", appraisal_number=row.number),
-        "report": url_for(REPORT, appraisal_number=row.number)
-        if REPORT in current_app.view_functions else None,
+        "report": url_for(REPORT, appraisal_number=row.number),
         "expired": local_date(door.the_desk().now).isoformat() > row.valid_until_on,
         "maker": person(session, row.maker_id),
         "recomputed": _recomputed(row) if request.args.get("recompute") else None,
@@ -240,15 +241,30 @@ def worksheet(appraisal_number: str, name: str) -> Any:
         raise Missing(
             "Appraisal {number} has no figure {name}.", number=appraisal_number, name=name
         )
-    return sheet_of(figures[name], f"{appraisal_number}-{name}.xlsx")
+    analysis = (shown["analyses"] or {}).get(name)
+    return sheet_of(figures[name], f"{appraisal_number}-{name}.xlsx", analysis)
 
 
-def sheet_of(figure: Mapping[str, Any], name: str) -> Any:
-    """A recorded figure as a spreadsheet."""
+def sheet_of(
+    figure: Mapping[str, Any], name: str, analysis: Mapping[str, Any] | None = None
+) -> Any:
+    """A recorded figure as a spreadsheet, with what is recorded of its analysis."""
     target = BytesIO()
     with calculating():
-        write_figure(Figure.from_dict(figure), target)
+        found = Analysis.from_dict({**analysis, "figure": figure}) if analysis else None
+        write_figure(Figure.from_dict(figure), target, found)
     return sheet(target, name)
+
+
+@door.guard(circulation.report_appraisal)
+def report(appraisal_number: str) -> Any:
+    """The report of an appraisal, as PDF."""
+    keys = {"appraisal_number": appraisal_number}
+    with calculating():
+        made = door.the_desk().ask(circulation.report_appraisal, door.who, keys, {})
+    return send_file(
+        BytesIO(made.content), made.media_type, as_attachment=True, download_name=made.name
+    )
 
 
 # -- the form ----------------------------------------------------------------------------------

@@ -1,0 +1,256 @@
+"""LibreOffice recalculates what we hand out to the same fen: every method, ten trillion fen, ties."""
+
+import json
+import random
+import re
+import shutil
+import subprocess
+import zipfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from ledger.spreadsheet import LONG_FROM_FEN, _Workbook, write_figure
+from valuation import InputError, methods, sharing
+from valuation.income import MODELS, RATE_PARTS, TIMINGS
+from valuation.money import round_half_up
+from valuation.worksheet import Figure
+
+GOLDEN = json.loads(
+    (Path(__file__).parents[1] / "golden/valuation/methods.json").read_text("utf-8")
+)
+LARGEST = 10**13
+CONTRIBUTIONS = ("current_fen", "fixed_fen", "intangible_fen", "workforce_fen")
+COSTS = ("preparatory_fen", "direct_fen", "indirect_fen", "opportunity_fen", "taxes_fen")
+
+calc = pytest.mark.skipif(not shutil.which("soffice"), reason="LibreOffice is not installed")
+
+
+class Draw:
+    """Documents of each method with random inputs, amounts up to ten trillion fen."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+
+    def amount(self) -> int:
+        return self.random.randrange(LARGEST // 10, LARGEST)
+
+    def ratio(self) -> str:
+        """Of few decimals, of many, a fraction of small terms, of large ones."""
+        pick = self.random.randrange
+        return (
+            f"0.{pick(1, 100):02d}", f"0.{pick(1, 10**12):012d}", f"0.{pick(1, 10**17):017d}",
+            f"{pick(1, 999)}/{pick(1000, 9999)}", f"{pick(1, 10**12)}/{pick(10**12, 10**13)}",
+        )[pick(5)]  # fmt: skip
+
+    def factor(self) -> str:
+        return self.random.choice([self.ratio(), f"1.{self.random.randrange(100):02d}", "3/7"])
+
+    def cost(self) -> dict[str, Any]:
+        factors = [
+            {"zh": "甲", "en": "a", "value": self.factor(), "basis": "b"}
+            for _ in range(self.random.randrange(5))
+        ]
+        return document("cost", **{key: self.amount() for key in COSTS}, factors=factors)
+
+    def cost_by_item(self) -> dict[str, Any]:
+        made = self.cost()
+        given = made["inputs"]
+        lines = [{"name": f"l{k}", "amount_fen": self.amount(), "basis": "b"} for k in range(30)]
+        given["lines"] = {"direct": lines}
+        del given["direct_fen"]
+        only = {
+            "zh": "乙",
+            "en": "b",
+            "value": self.factor(),
+            "basis": "b",
+            "applies_to": ["direct"],
+        }
+        given["factors"].append(only)
+        return made
+
+    def cost_expert_9(self) -> dict[str, Any]:
+        pick, kinds = self.random.randrange, ("open", "public", "shared")
+        return document(
+            "cost_expert_9",
+            total_cost_fen=self.amount(), return_on_cost=self.ratio(), quality=self.ratio(),
+            transmission={key: self.factor() for key in kinds},
+            volumes={**{key: pick(1, 10**6) for key in kinds}, "total": 3 * 10**6},
+            monopoly={"system": pick(1, 10**6), "industry": 10**6 + 3}, risk=self.ratio(), basis="b",
+        )  # fmt: skip
+
+    def income(self, model: str = "", timing: str = "", stub: bool = False) -> dict[str, Any]:
+        pick = self.random
+        made = document(
+            "income",
+            model=model or pick.choice([*MODELS]),
+            timing=timing or pick.choice([*TIMINGS]),
+            rate={
+                key: pick.choice(["0", f"0.0{pick.randrange(1, 400):03d}", f"1/{pick.randrange(20, 99)}"])
+                for key, *_ in RATE_PARTS
+            },
+            periods=[],
+        )  # fmt: skip
+        given = made["inputs"]
+        if stub or pick.random() < 0.2:
+            given["first_period"] = pick.choice(["5/12", "0.3", "1/2"])
+            given["life"] = f"{pick.randrange(1, 60)}.{pick.randrange(100):02d}"
+        given["periods"] = [self.period(given["model"]) for _ in range(pick.choice([1, 4, 10, 60]))]
+        try:
+            methods.run(made)
+        except InputError:  # a rate of too many digits, or of 1 and more
+            return self.income(model, timing, stub)
+        return made
+
+    def period(self, model: str) -> dict[str, Any]:
+        if model == "direct":
+            return {"income_fen": self.amount() - self.random.choice([0, LARGEST])}
+        if model == "excess":
+            parts = {key: self.amount() // 5 for key in CONTRIBUTIONS}
+            return {"income_fen": self.amount(), "contributions": parts}
+        if model == "incremental":
+            return {"with_fen": self.amount(), "without_fen": self.amount()}
+        key = "revenue_fen" if model == "share_of_revenue" else "profit_fen"
+        return {key: self.amount(), "share": self.ratio()}
+
+    def market(self) -> dict[str, Any]:
+        weights = self.random.choice([[["1"]], [["1/3", "2/3"]], [["0.4", "0.6"], ["1"]]])
+        part = [{"name": "p", "comparables": [self.comparable(w) for w in ws]} for ws in weights]
+        return document("market", parts=part)
+
+    def comparable(self, weight: str) -> dict[str, Any]:
+        size = lambda: str(self.random.randrange(10**5, 10**6))  # noqa: E731
+        return {
+            "name": "c", "price_fen": self.amount(), "weight": weight, "quality": self.factor(),
+            "supply_demand": self.factor(), "other": self.factor(), "basis": "b",
+            "date": {"valuation_index": "102.1", "comparable_index": "100.4"},
+            "capacity": {"subject": size(), "comparable": size()},
+        }  # fmt: skip
+
+    def reconcile(self) -> dict[str, Any]:
+        parts = zip((self.cost(), self.income(), self.market()), ("1/3", "0.5", "1/6"), strict=True)
+        figures = [{"document": one, "weight": weight, "reason": "r"} for one, weight in parts]
+        return document("reconcile", figures=figures)
+
+    def beside_a_tie(self) -> dict[str, Any]:
+        """A cost whose exact value lies half a part of a denominator below a tie, or on it."""
+        whole, bottom = self.amount(), self.random.choice([2, 10**7 + 19, 10**6 + 3, 2 * 10**5])
+        while Fraction(whole, bottom).denominator < bottom:
+            whole += 1
+        below = bottom // 2  # the rest that is the tie, or next below it
+        top = below * pow(whole, -1, bottom) % bottom + self.random.randrange(3) * bottom
+        factor = {"zh": "甲", "en": "a", "value": f"{top}/{bottom}", "basis": "b"}
+        return document("cost", **dict.fromkeys(COSTS, 0) | {"direct_fen": whole}, factors=[factor])
+
+
+def document(method: str, **given: Any) -> dict[str, Any]:
+    return {"method": method, "version": "1", "inputs": given}
+
+
+def recalculated(book: Path) -> Any:
+    """The workbook as LibreOffice computes it: what was cached is taken out of it before."""
+    bare = book.with_name(f"bare-{book.name}")
+    with zipfile.ZipFile(book) as source, zipfile.ZipFile(bare, "w", zipfile.ZIP_DEFLATED) as sink:
+        for name in source.namelist():
+            data = source.read(name)
+            if name.startswith("xl/worksheets/"):
+                data, count = re.subn(rb"(</f>)<v>[^<]*</v>", rb"\1", data)
+                assert count
+            sink.writestr(name, data)
+    command = [
+        "soffice", "--headless", f"-env:UserInstallation=file://{book.parent}/profile",
+        "--convert-to", "xlsx", "--outdir", str(book.parent / "out"), str(bare),
+    ]  # fmt: skip
+    subprocess.run(command, check=True, timeout=550, capture_output=True)
+    return openpyxl.load_workbook(book.parent / "out" / bare.name, data_only=True)
+
+
+def agree(page: Any, figure: Figure) -> list[str]:
+    """Every output that differs: an amount by a fen, another number beyond twelve digits."""
+    values = {
+        page.cell(row, 2).value: page.cell(row, 5).value for row in range(10, page.max_row + 1)
+    }
+    faults = []
+    for name in {*figure.outputs, figure.result}:
+        exact, live = figure[name].value, values[name]
+        if figure[name].unit == "fen" and exact.denominator == 1:
+            right = live == exact
+        else:
+            right = live == pytest.approx(float(exact), rel=1e-12, abs=1e-12)
+        if not right:
+            faults.append(f"{page.title} {figure.method} {name}: {live} is not {exact}")
+    if figure.unit == "fen":
+        right = round_half_up(Fraction(repr(page["E2"].value)) * 100) == figure.value_fen
+        faults += [] if right and page["E5"].value == 0 else [f"{page.title}: result on top"]
+    return faults
+
+
+@pytest.mark.slow
+@calc
+def test_every_method_recalculates_to_the_fen_in_libreoffice(tmp_path: Path) -> None:
+    """The golden documents, every model and timing of income, and many at random, in one workbook."""
+    draw = Draw(20250301)
+    documents = [case["document"] for case in GOLDEN["cases"]]
+    kinds = [(model, timing) for model in MODELS for timing in TIMINGS]
+    documents += [draw.income(*kind, stub) for kind in kinds for stub in (False, True)]
+    for make in (
+        draw.cost, draw.cost_by_item, draw.cost_expert_9, draw.income, draw.market, draw.reconcile,
+        draw.beside_a_tie,
+    ):  # fmt: skip
+        documents += [make() for _ in range(20)]
+    figures = [methods.run(one) for one in documents]
+    assert {figure.method for figure in figures} == {*methods.METHODS}
+    with _Workbook(tmp_path / "figures.xlsx") as book:
+        for k, figure in enumerate(figures):
+            book.steps(figure, f"f{k}", figure.method)
+    found = recalculated(tmp_path / "figures.xlsx")
+    faults = [fault for k, figure in enumerate(figures) for fault in agree(found[f"f{k}"], figure)]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.slow
+@calc
+def test_a_changed_input_of_ten_trillion_fen_recalculates_to_the_fen(tmp_path: Path) -> None:
+    """A reader changes an amount, a decimal and a fraction; the fen is that of the new document."""
+    one = Draw(7).income("share_of_revenue", "mid")
+    first = one["inputs"]["periods"][0]
+    first["share"] = "2/7"
+    one["inputs"]["rate"] = {key: "0.0123" for key, *_ in RATE_PARTS}
+    write_figure(methods.run(one), tmp_path / "old.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "old.xlsx")  # which drops what is cached
+    page = book.worksheets[0]
+    rows = {page.cell(row, 2).value: row for row in range(10, page.max_row + 1)}
+    first["revenue_fen"], first["share"] = 9_876_543_210_987, "123456/7654321"
+    one["inputs"]["rate"]["management"] = "0.01987654321"
+    page[f"E{rows['R_1']}"] = first["revenue_fen"]
+    page[f"I{rows['K_1']}"], page[f"J{rows['K_1']}"] = 123456, 7654321
+    page[f"E{rows['i_man']}"] = 0.01987654321
+    book.save(tmp_path / "new.xlsx")
+    command = [
+        "soffice", "--headless", f"-env:UserInstallation=file://{tmp_path}/profile",
+        "--convert-to", "xlsx", "--outdir", str(tmp_path / "out"), str(tmp_path / "new.xlsx"),
+    ]  # fmt: skip
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    found = openpyxl.load_workbook(tmp_path / "out/new.xlsx", data_only=True).worksheets[0]
+    figure = methods.run(one)
+    assert figure.value_fen > LONG_FROM_FEN
+    assert found["E3"].value == figure.value_fen
+    assert found["E5"].value == figure.value_fen - found["E4"].value != 0
+
+
+@pytest.mark.slow
+@calc
+def test_a_large_revenue_sharing_recalculates_to_the_fen_in_libreoffice(tmp_path: Path) -> None:
+    path = Path(__file__).parents[1] / "golden/valuation/sharing.json"
+    given = json.loads(path.read_text("utf-8"))["document"]
+    amounts = {key: value for key, value in given.items() if not key.startswith("amount_")}
+    statement = sharing.run({**amounts, "amount_fen": LARGEST - 7})
+    with _Workbook(tmp_path / "shares.xlsx") as book:
+        book.lines(statement)
+    page = recalculated(tmp_path / "shares.xlsx").worksheets[0]
+    paid = [page.cell(row, 4).value for row in range(4, 4 + len(statement.lines))]
+    assert paid == [line.amount_fen for line in statement.lines]
+    assert sum(paid) == LARGEST - 7
