@@ -94,14 +94,17 @@ def appraise(
     sheet = Worksheet()
     items = [key.removesuffix("_fen") for key in amounts]
     stated = {} if lines is None else inputs.mapping(lines, "lines", (), items)
+    problems = [
+        (f"{item}_fen", "is missing" if amount is None else f"is given twice, see lines.{item}")
+        for item, amount in zip(items, amounts.values(), strict=True)
+        if (amount is None) != (item in stated)
+    ]
+    if problems:
+        raise InputError.of(problems)
     for key, symbol, zh, en in ITEMS:
         item = key.removesuffix("_fen")
         if item in stated:
-            if amounts[key] is not None:
-                raise InputError(key, f"is given twice, as an amount and as lines.{item}")
             _lines(sheet, stated[item], f"lines.{item}", (symbol, zh, en))
-        elif amounts[key] is None:
-            raise InputError(key, f"is missing: state it, or lines.{item}")
         else:
             amount = inputs.money(amounts[key], key, 0)
             sheet.given(symbol, zh, en, amount, "fen", "输入 input")

@@ -24,6 +24,7 @@ class Field:
     fields: "tuple[Field, ...]" = ()
     optional: bool = False
     only: tuple[str, ...] = ()
+    unless: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The description in JSON types."""
@@ -66,7 +67,8 @@ def _factor(key: str, zh: str, en: str, bounds: str = "> 0", **more: Any) -> Fie
 _COMPONENTS = tuple(key.removesuffix("_fen") for key, *_ in cost.ITEMS)
 
 _COST = (
-    *(_money(key, zh, en, ">= 0, 或 or lines", optional=True) for key, _, zh, en in cost.ITEMS),
+    *(_money(f"{item}_fen", zh, en, unless=f"lines.{item}")
+      for item, (_, _, zh, en) in zip(_COMPONENTS, cost.ITEMS, strict=True)),
     Field("lines", "object", "各项成本的明细(代替合计)", "lines of a cost, instead of its amount",
           optional=True, fields=tuple(
         Field(key.removesuffix("_fen"), "list", zh, en, bounds="1 to 200", optional=True,

@@ -20,7 +20,7 @@ them, by u' = Φ(a) + u(Φ(b) - Φ(a)). Floats are used here and only here; a va
 digits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from fractions import Fraction
@@ -35,7 +35,7 @@ from valuation.worksheet import Figure, Node, Number, Symbol, apply, parse
 
 Floats = NDArray[np.float64]
 
-CHUNK = 8_192
+CHUNK = 16_384
 """Draws at a time: the arrays of one chunk stay in the processor's cache, so memory is bounded."""
 
 REACH = Fraction(83, 10)
@@ -129,7 +129,7 @@ class Distribution:
             z *= p["sigma"]
             z = exponential(z)
             z *= p["median"]
-        return np.clip(z, float(self.low), float(self.high), out=z)
+        return np.clip(z, float(self.low), float(self.high), out=u)
 
     def _triangular(self, u: Floats) -> Floats:
         """low + √(min(u, c) · below) + (high - mode) - √((1 - max(u, c)) · above): one root is constant."""
@@ -240,8 +240,8 @@ class Program:
 
     What does not depend on them is computed once, exactly, and then held as a float. Equal expressions are
     computed once; an integer power is repeated multiplication: x^n = x^(n-1) · x where x^(n-1) is at hand,
-    else x^⌊n/2⌋ squared (times x); of `power`, what is no integer goes by logarithm and exponential.
-    Buffers are taken again as soon as their value is no longer needed.
+    else x^⌊n/2⌋ squared (times x); to divide is to multiply with the reciprocal, of which powers are taken;
+    of `power`, what is no integer goes by logarithm and exponential.
 
     >>> from valuation.worksheet import Worksheet
     >>> sheet = Worksheet()
@@ -258,6 +258,7 @@ class Program:
         self._steps: list[_Step] = []
         self._known: dict[_Step, _Slot] = {}
         self._powers: dict[tuple[_Slot, int], _Slot] = {}
+        self._power_of: dict[_Slot, tuple[_Slot, int]] = {}
         values: dict[str, Term] = {}
         for step in figure.steps:
             if step.symbol in varied:
@@ -269,24 +270,55 @@ class Program:
             if step.symbol == figure.result:
                 break
         self._result = values[figure.result]
-        self._plan, self._buffers = self._planned()
 
-    def run(self, given: list[Floats]) -> Floats:
-        """Return the result for each draw; raises InputError("range", …) where a draw gives no number."""
+    def bound(self, size: int) -> tuple[list[Floats], Callable[[], Floats]]:
+        """Return arrays of `size` for the inputs, and a function that computes the result from them.
+
+        The function writes to the same arrays again and again. It raises InputError("range", …) where a
+        draw gives no number.
+        """
+        given = [np.empty(size) for _ in range(self._inputs)]
         if isinstance(self._result, Fraction):
-            return np.full_like(given[0], float(self._result))
-        buffers = [np.empty_like(given[0]) for _ in range(self._buffers)]
-        at: list[Any] = [*given, *([None] * len(self._steps))]
-        try:
-            with np.errstate(divide="raise", over="raise", invalid="raise", under="ignore"):
-                for slot, buffer in self._plan:
-                    name, *args = self._steps[slot - self._inputs]
-                    left, right = (at[x.at] if isinstance(x, _Slot) else x for x in args)
-                    at[slot] = _VECTOR[name](left, right, buffers[buffer])
-        except FloatingPointError as error:
-            raise InputError("range", f"a draw gives no number: {error}") from None
-        result: Floats = at[self._result.at]
-        return result
+            fixed = np.full(size, float(self._result))
+            return given, lambda: fixed
+        order = self._order(self._result)
+        last = {arg: k for k, slot in enumerate(order) for arg in self._args(slot)}
+        at: dict[_Slot, Floats] = {_Slot(k): array for k, array in enumerate(given)}
+        free: list[Floats] = []
+        plan: list[tuple[Any, Any, Any, Floats]] = []
+        for k, slot in enumerate(order):
+            name, *args = self._steps[slot.at - self._inputs]
+            left, right = (at[x] if isinstance(x, _Slot) else np.array(x or 0.0) for x in args)
+            done = [
+                at.pop(arg)
+                for arg in dict.fromkeys(self._args(slot))
+                if last[arg] == k and arg.at >= self._inputs
+            ]
+            # a buffer read for the last time can be written to at once, but by these
+            kept, done = (done, []) if name in _READING_TWICE else ([], done)
+            free += done
+            at[slot] = free.pop() if free else np.empty(size)
+            free += kept
+            plan.append((_VECTOR[name], left, right, at[slot]))
+        result = at[self._result]
+
+        def compute() -> Floats:
+            try:
+                with np.errstate(divide="raise", over="raise", invalid="raise", under="ignore"):
+                    for function, left, right, out in plan:
+                        function(left, right, out)
+            except FloatingPointError as error:
+                raise InputError("range", f"a draw gives no number: {error}") from None
+            return result
+
+        return given, compute
+
+    def run(self, given: Sequence[Floats]) -> Floats:
+        """Return the result for arrays of the inputs' values; raises InputError as `bound` tells."""
+        arrays, compute = self.bound(given[0].size)
+        for array, values in zip(arrays, given, strict=True):
+            array[:] = values
+        return compute()
 
     def _compile(self, node: Node, values: Mapping[str, Term]) -> Term:
         """The exact value of a node, or the slot of its array."""
@@ -311,6 +343,9 @@ class Program:
             return self._real_power(args[0], args[1])
         if node.name == "round_half_up":
             return self._emit("round", args[0], Fraction(10 ** int(exact[0] if exact else 0)))
+        if node.name == "/" and isinstance(args[1], _Slot):
+            base, n = self._power_of.get(args[1], (args[1], 1))
+            return self._emit("*", args[0], self._power(base, Fraction(-n)))
         return self._emit(node.name, args[0], args[1] if len(args) == 2 else None)
 
     def _power(self, base: Term, exponent: Term) -> Term:
@@ -319,8 +354,9 @@ class Program:
         assert isinstance(base, _Slot), "an exact power of an exact number is computed before"
         if exponent == 0:
             return Fraction(1)
-        result = self._whole_power(base, abs(int(exponent)))
-        return self._emit("/", Fraction(1), result) if exponent < 0 else result
+        if exponent < 0:
+            base = self._emit("/", Fraction(1), base)
+        return self._whole_power(base, abs(int(exponent)))
 
     def _real_power(self, base: Term, exponent: Term) -> Term:
         """x^⌊q⌋ · e^((q - ⌊q⌋) ln x) for an exact q, so that one exponential serves all periods."""
@@ -348,6 +384,7 @@ class Program:
                 made = self._emit("*", half, half)
                 made = self._emit("*", made, base) if n % 2 else made
             self._powers[base, n] = made
+            self._power_of[made] = (base, n)
         return self._powers[base, n]
 
     def _emit(self, name: str, a: Term, b: Term | None) -> "_Slot":
@@ -363,44 +400,48 @@ class Program:
             self._steps.append(step)
         return self._known[step]
 
-    def _planned(self) -> tuple[list[tuple[int, int]], int]:
-        """The slots the result needs, in order, each with the buffer it is written to; how many buffers."""
-        needed, last = {self._result}, dict[int, int]()
-        for slot in reversed(range(self._inputs, self._inputs + len(self._steps))):
-            if _Slot(slot) in needed:
-                for arg in self._steps[slot - self._inputs][1:]:
-                    if isinstance(arg, _Slot):
-                        needed.add(arg)
-                        last.setdefault(arg.at, slot)
-        plan, free, held, count = list[tuple[int, int]](), list[int](), dict[int, int](), 0
-        for slot in range(self._inputs, self._inputs + len(self._steps)):
-            if _Slot(slot) not in needed:
-                continue
-            if not free:
-                free.append(count)
-                count += 1
-            held[slot] = free.pop()
-            plan.append((slot, held[slot]))
-            done = [arg for arg in held if last.get(arg) == slot]
-            free += [held.pop(arg) for arg in done]
-        return plan, count
+    def _args(self, slot: _Slot) -> list[_Slot]:
+        if slot.at < self._inputs:
+            return []
+        return [arg for arg in self._steps[slot.at - self._inputs][1:] if isinstance(arg, _Slot)]
+
+    def _order(self, result: _Slot) -> list[_Slot]:
+        """The steps the result needs, each as late as can be: few arrays are alive at a time."""
+        order, seen, stack = list[_Slot](), set[_Slot](), [(result, False)]
+        while stack:
+            slot, ready = stack.pop()
+            if ready:
+                order.append(slot)
+            elif slot not in seen and slot.at >= self._inputs:
+                seen.add(slot)
+                stack.append((slot, True))
+                stack += [(arg, False) for arg in reversed(self._args(slot))]
+        return order
 
 
-def _round(x: Any, scale: Any, out: Floats) -> Floats:
+def _round(x: Floats, scale: Floats, out: Floats) -> None:
     """Halves away from zero, to the multiples of 1 / scale."""
-    np.abs(x, out=out)
-    out *= scale
-    out += 0.5
-    np.floor(out, out=out)
-    out /= scale
-    np.copysign(out, x, out=out)
-    return out
+    if scale == 1:
+        np.copysign(0.5, x, out)
+        np.add(out, x, out)
+        np.trunc(out, out)
+    else:
+        np.abs(x, out)
+        out *= scale
+        out += 0.5
+        np.floor(out, out)
+        out /= scale
+        np.copysign(out, x, out)
 
 
-def _log(x: Floats, _: None, out: Floats) -> Floats:
+def _log(x: Floats, _: Floats, out: Floats) -> None:
     if x.min() <= 0:
         raise FloatingPointError("a power of a number that is not positive")
-    return logarithm(x)
+    out[:] = logarithm(x)
+
+
+def _exp(x: Floats, _: Floats, out: Floats) -> None:
+    out[:] = exponential(x)
 
 
 _VECTOR: dict[str, Any] = {
@@ -410,13 +451,14 @@ _VECTOR: dict[str, Any] = {
     "/": np.divide,
     "min": np.minimum,
     "max": np.maximum,
-    "neg": lambda x, _, out: np.negative(x, out=out),
-    "floor": lambda x, _, out: np.floor(x, out=out),
-    "root": lambda x, _, out: np.sqrt(x, out=out),
+    "neg": lambda x, _, out: np.negative(x, out),
+    "floor": lambda x, _, out: np.floor(x, out),
+    "root": lambda x, _, out: np.sqrt(x, out),
     "round": _round,
     "log": _log,
-    "exp": lambda x, _, out: exponential(x),
+    "exp": _exp,
 }
+_READING_TWICE = {"round"}
 _CHAINS = {"sum": "+", "product": "*", "min": "min", "max": "max"}
 
 

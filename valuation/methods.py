@@ -33,7 +33,11 @@ def run(document: Mapping[str, Any]) -> Figure:
             "version", f"must be {version!r}, the version of {method} that is known here"
         )
     keys = {name: one for one in DESCRIPTIONS[method].fields for name in _names(one)}
-    required = [_names(one)[0] for one in DESCRIPTIONS[method].fields if not one.optional]
+    required = [
+        _names(one)[0]
+        for one in DESCRIPTIONS[method].fields
+        if not one.optional and not (one.unless and _stands(entries["inputs"], one.unless))
+    ]
     given = inputs.mapping(entries["inputs"], "inputs", required, keys)
     given = inputs.in_cny(given, "inputs", stated="currency" in keys)
     try:
@@ -74,6 +78,15 @@ def describe(method: str) -> dict[str, Any]:
 
 def _names(field: Field) -> list[str]:
     return [field.key + "_fen"] if field.kind == "money" else [field.key]
+
+
+def _stands(value: Any, path: str) -> bool:
+    """Whether something stands at a path such as ``lines.direct``."""
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return False
+        value = value[key]
+    return True
 
 
 def _reconcile(given: Mapping[str, Any]) -> Figure:

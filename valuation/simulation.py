@@ -58,7 +58,8 @@ DECIMALS = 12
 """A breakeven that is no amount is found to this many decimals."""
 
 _SEGMENT = re.compile(r"([a-z_]+)((?:\[(?:[0-9]{1,4}|\*)\])*)", re.ASCII)
-_LIMB = 16
+_LIMB = 19
+_TOO_LARGE = "a draw gives an amount beyond ±(2^53 - 1) fen"
 
 Fen = NDArray[np.int64]
 
@@ -370,13 +371,13 @@ def _range(figure: Figure, given: object, problems: list[tuple[str, str]]) -> Ra
     base = figure.value_fen
     for share in SHARES:
         until = max(1, count * share // 100)
-        part, square = _moments(values[done:until] - base)
+        part, square = _moments(values[done:until], base)
         total, squares, done = total + part, squares + square, until
         mean, _, mean_error = _statistics(total, squares, until, base)
         ranks = [_rank(percent, until) for percent in (5, 50, 95)]
-        low, middle, high = np.partition(values[:until], ranks)[ranks].tolist()
+        values[:until].sort()  # what comes after is still in the order of drawing
+        low, middle, high = values[ranks].tolist()
         convergence.append(Checkpoint(until, mean, low, middle, high, mean_error))
-    values.sort()
     mean, deviation, mean_error = _statistics(total, squares, count, base)
     return Range(
         seed=seed,
@@ -400,36 +401,49 @@ def _values(
     count: int,
 ) -> Fen:
     """The value in fen for each draw, in the order of drawing."""
-    program = draws.Program(figure, varied)
+    given, compute = draws.Program(figure, varied).bound(draws.CHUNK)
     streams = [draws.uniform(seed, k) for k in range(len(distributions))]
     values = np.empty(count, dtype=np.int64)
-    for start in range(0, count, draws.CHUNK):
-        size = min(draws.CHUNK, count - start)
-        drawn = [
-            one.transform(stream.random(size))
-            for one, stream in zip(distributions, streams, strict=True)
-        ]
-        made = program.run(drawn)
-        if not max(made.max(), -made.min()) <= MAX_FEN:
-            raise InputError("range", "a draw gives an amount beyond ±(2^53 - 1) fen")
-        values[start : start + size] = made
+    try:
+        with np.errstate(invalid="raise"):
+            for start in range(0, count, draws.CHUNK):
+                for one, stream, array in zip(distributions, streams, given, strict=True):
+                    one.transform(stream.random(out=array))
+                part = values[start : start + draws.CHUNK]
+                part[:] = compute()[: part.size]
+    except FloatingPointError:
+        raise InputError("range", _TOO_LARGE) from None
+    if not -MAX_FEN <= values.min() <= values.max() <= MAX_FEN:
+        raise InputError("range", _TOO_LARGE)
     return values
 
 
-def _moments(values: Fen) -> tuple[int, int]:
-    """Σ x and Σ x² exactly: x in limbs of 16 bits, whose products sum to less than 2^53 in floats."""
-    total = squares = 0
+def _moments(values: Fen, base: int) -> tuple[int, int]:
+    """Σ x and Σ x² exactly, x = value - base.
+
+    x stands in limbs of 19 bits as floats: the products of a chunk's limbs sum to 2^52 at most.
+    """
+    farthest = max(abs(int(values.max()) - base), abs(int(values.min()) - base))
+    count = farthest.bit_length() // _LIMB + 1
+    limbs = np.empty((count, draws.CHUNK))
+    sums, products = [0] * count, [[0] * count for _ in range(count)]
     for start in range(0, values.size, draws.CHUNK):
-        part = values[start : start + draws.CHUNK]
-        count = int(max(int(part.max()), -int(part.min())).bit_length() // _LIMB + 1)
-        limbs = np.empty((count, part.size))
-        for k in range(count):
-            limbs[k] = part if k == count - 1 else part & (2**_LIMB - 1)
+        part = values[start : start + draws.CHUNK] - base
+        size = part.size
+        for k in range(count - 1):
+            limbs[k, :size] = part & (2**_LIMB - 1)
             part = part >> _LIMB
-        for j, row in enumerate((limbs @ limbs.T).tolist()):
-            total += int(limbs[j].sum()) << (_LIMB * j)
+        limbs[-1, :size] = part
+        for j, row in enumerate((limbs[:, :size] @ limbs[:, :size].T).tolist()):
+            sums[j] += int(limbs[j, :size].sum())
             for k, product in enumerate(row):
-                squares += int(product) << (_LIMB * (j + k))
+                products[j][k] += int(product)
+    total = sum(part << (_LIMB * j) for j, part in enumerate(sums))
+    squares = sum(
+        product << (_LIMB * (j + k))
+        for j, row in enumerate(products)
+        for k, product in enumerate(row)
+    )
     return total, squares
 
 

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
+from functools import lru_cache
 from math import floor, isqrt
 from typing import Any
 
@@ -103,6 +104,7 @@ FUNCTIONS = tuple(name for name in _ARITY if name.isidentifier() and name != "ne
 """Names that a formula can call; no step may be called so."""
 
 
+@lru_cache(maxsize=4_096)
 def parse(formula: str) -> Node:
     """Return the tree of a formula; raise InputError("formula", …) where it is not one.
 

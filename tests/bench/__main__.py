@@ -14,6 +14,7 @@ from tests.bench.revocation import bench_revocation
 from tests.bench.search import bench_search
 from tests.bench.site import bench_site
 from tests.bench.usage import bench_usage
+from tests.bench.valuation import bench_valuation
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
@@ -25,3 +26,4 @@ if __name__ == "__main__":
         bench_usage(Path(name))
         bench_catalogue(Path(name))
         bench_search(Path(name))
+        bench_valuation()
