@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from valuation import InputError, ValuationError, inputs, methods
-from valuation.methods import DESCRIPTIONS, Field
+from valuation.descriptions import DESCRIPTIONS, Field
 from valuation.money import exact_text, ratio
 from valuation.worksheet import Figure, Note
 

@@ -25,11 +25,8 @@ from webapp.pages import analyses, inputs
 from webapp.pages.inputs import Faults, Given
 from webapp.pages.value import sheet
 
-VALUED = (
-    "cost",
-    "income",
-    "market",
-)  # methods whose value is an amount, so that it can be analysed
+# Methods whose value is an amount, so that it can be analysed.
+VALUED = ("cost", "income", "market", "cost_expert_9")
 OFFERED = (*VALUED, "quality", "ahp")
 
 
@@ -40,7 +37,7 @@ class Computed:
     document: dict[str, Any]
     request: dict[str, Any]
     figure: Figure
-    analysis: dict[str, Any] | None
+    analysis: simulation.Analysis | None
 
 
 def enter(app: Flask, _limiter: Limiter) -> None:
@@ -137,7 +134,7 @@ def compute(method: str, given: Given, faults: Faults) -> Computed | None:
         try:
             figure = methods.run(document)
             if asked and not other:
-                analysis = simulation.analyse(document, asked).to_dict()
+                analysis = simulation.analyse(document, asked)
         except InputError as error:
             for path, what in error.problems:
                 head = path.partition(".")[0].partition("[")[0]
@@ -158,18 +155,18 @@ def result(made: Computed, title: str) -> dict[str, Any]:
     named = inputs.named(methods.describe(made.figure.method))
     return {
         "figure": made.figure.to_dict(), "name": title, "title": named,
-        "analysis": made.analysis and analyses.told(made.analysis, named),
+        "analysis": made.analysis and analyses.told(made.analysis.to_dict(), named),
     }  # fmt: skip
 
 
 def _xlsx(made: Computed, method: str) -> Any:
     target = BytesIO()
-    write_figure(made.figure, target)
+    write_figure(made.figure, target, made.analysis)
     return sheet(target, f"{method}.xlsx")
 
 
 def _json(made: Computed, method: str) -> Any:
-    told = made.figure.to_dict() if made.analysis is None else made.analysis
+    told = (made.analysis or made.figure).to_dict()
     return send_file(
         BytesIO(canonical(told)),
         "application/json",

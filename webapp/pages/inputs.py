@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from valuation import InputError, income, methods, money, quality
+from valuation import InputError, cost, income, methods, money, quality
 from webapp.language import language, tr
 from webapp.pages.value import decimal
 from webapp.wording import spoken
@@ -21,11 +21,12 @@ Given = dict[str, str]  # place → what was typed there
 Faults = dict[str, list[str]]  # place → what is wrong there
 Described = Sequence[Mapping[str, Any]]
 
-BOUNDS = re.compile(r"(>=?) (\d+)|(\d+) to (\d+)", re.ASCII)
+BOUNDS = re.compile(r"(>=?) (\d+)(?:, <= (\d+))?|(\d+) to (\d+)", re.ASCII)
 DECIDING = ("model", "distribution")  # choices on which it depends what else is asked
 INDEX = re.compile(r"\[(\d+)\]", re.ASCII)
 CHOICES = {
     **income.MODELS, **income.TIMINGS,
+    **{key.removesuffix("_fen"): (zh, en) for key, _, zh, en in cost.ITEMS},
     **{code: (f"{code} {one.zh}", f"{code} {one.en}") for code, one in quality.INDICATORS.items()},
 }  # fmt: skip
 
@@ -48,6 +49,7 @@ class Input:
     rows: list[list["Input"]] = field(default_factory=list)
     least: int = 0
     most: int = 0
+    is_open: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,24 +81,35 @@ def shown(
             entry.rows = [shown(place, one["fields"], given, faults, chosen)]
         elif kind == "list" and one["fields"]:
             least, _, most = bounds_of(one["bounds"])
-            entry.least, entry.most = int(least or 0), int(most or 200)
-            count = max(row_count(given, place), entry.least or not one["optional"])
+            entry.least, entry.most = 0 if one["optional"] else int(least or 0), int(most or 200)
+            count = max(row_count(given, place), 0 if one["optional"] else 1)
             entry.rows = [
                 shown(f"{place}.{n}", one["fields"], given, faults, chosen) for n in range(count)
             ]
+        elif kind == "list" and one["choices"]:
+            entry.kind = "checks"
+            entry.choices = offered(one["choices"])
+            entry.value = " ".join(v for v in one["choices"] if given.get(f"{place}.{v}"))
         elif kind == "list":
             entry.kind, entry.unit = "lines", ""
             entry.hint = (
                 tr("one row a line, its numbers with spaces between: 1 3 1/2") if one["unit"]
                 else tr("one a line")
             )  # fmt: skip
+        elif kind == "choice" and one["optional"] and len(one["choices"]) == 1:
+            entry.kind = "hidden"  # there is nothing to choose
         elif kind == "choice":
-            entry.choices = one.get("offered") or [
-                (value, spoken(*CHOICES.get(value, (value, value)))) for value in one["choices"]
-            ]
+            entry.choices = one.get("offered") or offered(one["choices"])
         entry.understood = understood(one, entry.value)
+        entry.is_open = entry.required or bool(entry.value) or typed_in(given, place)
+        entry.is_open = entry.is_open or any(at.startswith(f"{place}.") for at in faults)
         made.append(entry)
     return made
+
+
+def offered(values: Sequence[str]) -> list[tuple[str, str]]:
+    """What may be chosen, each with its name."""
+    return [(value, spoken(*CHOICES.get(value, (value, value)))) for value in values]
 
 
 def named(one: Mapping[str, Any]) -> str:
@@ -108,6 +121,7 @@ def unit_of(one: Mapping[str, Any]) -> str:
     """What stands beside a field."""
     return {
         "CNY": tr("yuan"), "fraction per period": tr("per period"), "count": tr("elements"),
+        "periods": tr("periods"),
     }.get(one["unit"], "")  # fmt: skip
 
 
@@ -134,7 +148,7 @@ def _hint(one: Mapping[str, Any]) -> str:
     if one["kind"] == "list" and one["fields"]:
         return ""
     if above is not None:
-        return f"> {above}"
+        return f"> {above}" if most is None else f"> {above}, ≤ {most}"
     if most is not None:
         return f"{least} – {most}"
     return f"≥ {least}" if least is not None else str(one["bounds"])
@@ -146,9 +160,9 @@ def bounds_of(text: str) -> tuple[Fraction | None, Fraction | None, Fraction | N
     if found is None:
         return None, None, None
     if found[1]:
-        bound = Fraction(found[2])
-        return (bound, None, None) if found[1] == ">=" else (None, bound, None)
-    return Fraction(found[3]), None, Fraction(found[4])
+        bound, most = Fraction(found[2]), Fraction(found[3]) if found[3] else None
+        return (bound, None, most) if found[1] == ">=" else (None, bound, most)
+    return Fraction(found[4]), None, Fraction(found[5])
 
 
 def places(fields: Sequence[Input]) -> Iterator[str]:
@@ -269,8 +283,13 @@ def read(
                     tr("There are {count} rows; there must be {least} to {most}.",
                        count=len(rows), least=least, most=most)
                 )  # fmt: skip
+        elif kind == "list" and one["choices"]:
+            chosen_here = [value for value in one["choices"] if given.get(f"{place}.{value}")]
+            if chosen_here or not one["optional"]:
+                made[one["key"]] = chosen_here
         elif not given.get(place, "").strip():
-            if not one["optional"]:
+            instead = one.get("unless") and typed_in(given, f"{at}.{one['unless']}")
+            if not (one["optional"] or instead):
                 faults.setdefault(place, []).append(tr("This is still missing."))
         else:
             _read_one(one, place, given[place], made, faults)
@@ -396,7 +415,9 @@ def typed(at: str, described: Described, entries: Any, unknown: list[str]) -> Gi
         if one["kind"] == "object":
             made |= typed(place, one["fields"], value, unknown)
         elif one["kind"] == "list" and isinstance(value, list):
-            if one["fields"]:
+            if one["choices"]:
+                made |= {f"{place}.{entry}": "on" for entry in value if entry in one["choices"]}
+            elif one["fields"]:
                 for n, row in enumerate(value):
                     made |= typed(f"{place}.{n}", one["fields"], row, unknown)
             else:
