@@ -178,6 +178,21 @@ def test_an_example_fills_the_form_and_computes(form: Form, name: str) -> None:
     assert "nothing is recorded yet" in plain(page)
 
 
+def test_lines_stand_for_the_amount_of_a_cost_and_a_factor_for_some_costs(form: Form) -> None:
+    given = {
+        **COST, "cost.direct": "", "cost.lines.direct.0.name": "人工",
+        "cost.lines.direct.0.amount": "800,000", "cost.lines.direct.0.basis": "工时",
+        "cost.lines.direct.1.name": "存储", "cost.lines.direct.1.amount": "60,000",
+        "cost.lines.direct.1.basis": "合同", "cost.factors.0.applies_to.direct": "on",
+    }  # fmt: skip
+    page = form.send("compute", given, approaches="cost")
+    assert "1,174,200.00" in plain(page), "340,000 + 860,000 · 0.97"
+    assert re.search(r'id="cost.factors.0.applies_to.direct"[^>]* checked', page)
+    assert not re.search(r'id="cost.factors.0.applies_to.taxes"[^>]* checked', page)
+    empty = {**COST, "cost.direct": ""}
+    assert "cost.direct" in errors(form.send("compute", empty, status=400, approaches="cost"))
+
+
 # -- rows, approaches, models ------------------------------------------------------------------
 
 
@@ -206,6 +221,7 @@ def test_another_model_asks_for_other_fields(form: Form) -> None:
     page = form.send("show:income.model", given, approaches="income")
     assert 'name="income.periods.0.contributions.workforce"' in page
     assert 'name="income.periods.0.share"' not in page
+    assert "excess income" in page, "a choice is called by its name"
 
 
 def test_an_approach_is_switched_off_and_on_again_with_all_it_held(form: Form) -> None:

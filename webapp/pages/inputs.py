@@ -24,10 +24,10 @@ Described = Sequence[Mapping[str, Any]]
 BOUNDS = re.compile(r"(>=?) (\d+)(?:, <= (\d+))?|(\d+) to (\d+)", re.ASCII)
 DECIDING = ("model", "distribution")  # choices on which it depends what else is asked
 INDEX = re.compile(r"\[(\d+)\]", re.ASCII)
-CHOICES = {
-    **income.MODELS, **income.TIMINGS,
-    **{key.removesuffix("_fen"): (zh, en) for key, _, zh, en in cost.ITEMS},
-    **{code: (f"{code} {one.zh}", f"{code} {one.en}") for code, one in quality.INDICATORS.items()},
+CHOICES: dict[str, Mapping[str, tuple[str, str]]] = {  # key of a field → its values' names
+    "applies_to": {key.removesuffix("_fen"): (zh, en) for key, _, zh, en in cost.ITEMS},
+    "code": {k: (f"{k} {one.zh}", f"{k} {one.en}") for k, one in quality.INDICATORS.items()},
+    "model": income.MODELS, "timing": income.TIMINGS,
 }  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def shown(
             ]
         elif kind == "list" and one["choices"]:
             entry.kind = "checks"
-            entry.choices = offered(one["choices"])
+            entry.choices = offered(one)
             entry.value = " ".join(v for v in one["choices"] if given.get(f"{place}.{v}"))
         elif kind == "list":
             entry.kind, entry.unit = "lines", ""
@@ -99,7 +99,7 @@ def shown(
         elif kind == "choice" and one["optional"] and len(one["choices"]) == 1:
             entry.kind = "hidden"  # there is nothing to choose
         elif kind == "choice":
-            entry.choices = one.get("offered") or offered(one["choices"])
+            entry.choices = one.get("offered") or offered(one)
         entry.understood = understood(one, entry.value)
         entry.is_open = entry.required or bool(entry.value) or typed_in(given, place)
         entry.is_open = entry.is_open or any(at.startswith(f"{place}.") for at in faults)
@@ -107,9 +107,10 @@ def shown(
     return made
 
 
-def offered(values: Sequence[str]) -> list[tuple[str, str]]:
-    """What may be chosen, each with its name."""
-    return [(value, spoken(*CHOICES.get(value, (value, value)))) for value in values]
+def offered(one: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What may be chosen in a field, each value with its name."""
+    names = CHOICES.get(one["key"], {})
+    return [(value, spoken(*names.get(value, (value, value)))) for value in one["choices"]]
 
 
 def named(one: Mapping[str, Any]) -> str:
