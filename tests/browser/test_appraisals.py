@@ -81,7 +81,7 @@ def test_an_appraisal_from_wrong_input_to_its_approval(people: People, lang: str
 
     # the whole document, pasted, takes the place of what was typed
     sun.page.locator("details:has(#documents) > summary").click()
-    sun.page.fill("#documents", pasted({**document, "purpose": purpose}))
+    sun.fill(documents=pasted({**document, "purpose": purpose}))
     do(sun, "fill")
     assert sun.page.input_value('[id="income.periods.3.share"]') == "0.25"
     do(sun, "add:income.periods")
@@ -133,7 +133,7 @@ def test_an_appraisal_from_wrong_input_to_its_approval(people: People, lang: str
     changed["documents"]["income"]["inputs"]["rate"] = {**rate, "management": "0.03"}
     sun.go(f"/registrations/{code}/appraisals")
     sun.page.locator("details:has(#documents) > summary").click()
-    sun.page.fill("#documents", pasted(changed))
+    sun.fill(documents=pasted(changed))
     do(sun, "draft")
     sun.sees(said(lang, "Compared with the edition before"), number)
     legible(sun)
