@@ -90,7 +90,7 @@ def test_a_file_in_which_nothing_was_measured_or_failed_has_no_picture_of_it(
     [
         ("columns.a.b.required", [], "a.b"), ("always.dirty.x.y", [], "x.y"),
         ("cumulative[0].dead", [], "dead"), ("pairs[1]", ["country + code"], "country + code"),
-        ("always.duplicates", [""], ""), ("keys[0]", [], ""),
+        ("always.duplicates", [""], ""), ("keys[0]", [], ""), ("references[0].same.city", [], "city"),
     ],
 )  # fmt: skip
 def test_the_place_of_a_rule_names_its_column(path: str, columns: list[str], found: str) -> None:
