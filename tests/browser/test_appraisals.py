@@ -88,7 +88,9 @@ def test_an_appraisal_from_wrong_input_to_its_approval(people: People, lang: str
     sun.fill(income__periods__4__revenue="1,900,000", income__periods__4__share="25%")
     sun.page.locator("#analysis-income > summary").click()
     do(sun, "around:income")
+    opened(sun, "#analysis-income details")
     do(sun, "add:analysis.income.range.inputs")
+    opened(sun, "#analysis-income details")
     drawn = "analysis__income__range__inputs"
     sun.fill(analysis__income__range__seed="20261130", analysis__income__range__draws="20,000")
     sun.fill(**{f"{drawn}__0__at": "periods[*].share", f"{drawn}__0__low": "20%",
@@ -96,6 +98,7 @@ def test_an_appraisal_from_wrong_input_to_its_approval(people: People, lang: str
     with sun.page.expect_navigation():  # another distribution asks for other fields, at once
         sun.fill(**{f"{drawn}__1__distribution": "triangular"})
     sun.fill(**{f"{drawn}__1__low": "1%", f"{drawn}__1__mode": "2%", f"{drawn}__1__high": "5%"})
+    opened(sun, "#analysis-income details")
     breakeven = "analysis__income__breakeven"
     sun.fill(**{f"{breakeven}__at": "periods[*].share", f"{breakeven}__target": "1,200,000",
                 f"{breakeven}__low": "5%", f"{breakeven}__high": "60%"})  # fmt: skip

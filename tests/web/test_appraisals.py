@@ -206,6 +206,13 @@ def test_rows_are_added_and_removed_and_nothing_typed_is_lost(form: Form) -> Non
     assert given["income.periods.0.revenue"] == "1,800,000"
     assert given["income.periods.1.revenue"] == "7"
     assert "income.periods.2.revenue" not in given
+    page = form.send("add:analysis.income.range.inputs", INCOME, approaches="income")
+    row = '<summary class="small">range by Monte Carlo'
+    assert re.search(rf"<details[^>]* open>{row}", page), "what was changed is in sight"
+    assert re.search(r'<details[^>]*id="analysis-income" open>', page)
+    assert not re.search(
+        r'<details[^>]*id="analysis-income" open>', form.send("show", INCOME, approaches="income")
+    )
     page = form.send("add:market.parts.0.comparables", MARKET, approaches="market")
     assert 'name="market.parts.0.comparables.1.date.valuation_index"' in page
 

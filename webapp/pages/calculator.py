@@ -76,8 +76,7 @@ def form_given() -> Given:
 def edit(do: str, given: Given) -> bool:
     """Change the form as a button of it asks; False where the button asks for something else."""
     verb, _, place = do.partition(":")
-    if place.startswith("analysis."):
-        given[f"{'.'.join(place.split('.')[:2])}.open"] = "yes"  # though nothing is typed there yet
+    given[inputs.EDITED] = place if verb != "around" else f"analysis.{place}.sensitivity"
     if verb == "add":
         inputs.add_row(given, place, *_described(place, given))
     elif verb == "drop":
@@ -114,9 +113,7 @@ def section(method: str, given: Given, faults: Faults) -> dict[str, Any]:
     return {
         **described, "name": method, "inputs": fields, "analysis": more,
         "around": given.get(f"{at}.around", "") or analyses.AROUND,
-        "analysis_open": any(place.startswith(at) for place in faults) or inputs.typed_in(
-            {key: text for key, text in given.items() if key != f"{at}.around"}, at
-        ),
+        "analysis_open": any(field.is_open for field in more),
         "faults": [
             what for place, told in faults.items() for what in told
             if place not in placed and (place in (method, at) or place.startswith(mine))

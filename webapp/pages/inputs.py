@@ -22,6 +22,7 @@ Faults = dict[str, list[str]]  # place → what is wrong there
 Described = Sequence[Mapping[str, Any]]
 
 BOUNDS = re.compile(r"(>=?) (\d+)(?:, <= (\d+))?|(\d+) to (\d+)", re.ASCII)
+EDITED = "edited"  # in what is given: the place that a button of the form has just changed
 DECIDING = ("model", "distribution")  # choices on which it depends what else is asked
 INDEX = re.compile(r"\[(\d+)\]", re.ASCII)
 CHOICES: dict[str, Mapping[str, tuple[str, str]]] = {  # key of a field → its values' names
@@ -101,8 +102,11 @@ def shown(
         elif kind == "choice":
             entry.choices = one.get("offered") or offered(one)
         entry.understood = understood(one, entry.value)
-        entry.is_open = entry.required or bool(entry.value) or typed_in(given, place)
-        entry.is_open = entry.is_open or any(at.startswith(f"{place}.") for at in faults)
+        at_work = f"{given.get(EDITED, '')}.".startswith(f"{place}.")
+        entry.is_open = (
+            entry.required or at_work or bool(entry.value) or typed_in(given, place)
+            or any(fault.startswith(place) for fault in faults)
+        )  # fmt: skip
         made.append(entry)
     return made
 
