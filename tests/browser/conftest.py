@@ -172,15 +172,16 @@ class Person:
         """Fill in fields by their place in the form; `__` stands for a dot."""
         for name, value in values.items():
             at = name.replace("__", ".")
-            choice = self.page.locator(f'input[type=radio][id="{at}-{value}"]')
+            place = json.dumps(f"{at}-{value}", ensure_ascii=False)  # texts of several lines, too
+            choice = self.page.locator(f"input[type=radio][id={place}]")
             if choice.count():
                 choice.check()
                 continue
-            place = self.page.locator(f'[id="{at}"]')
-            if place.evaluate("e => e.tagName") == "SELECT":
-                place.select_option(value)
+            field = self.page.locator(f'[id="{at}"]')
+            if field.evaluate("e => e.tagName") == "SELECT":
+                field.select_option(value)
             else:
-                place.fill(value)
+                field.fill(value)
 
     def press(self, text: str | None = None) -> None:
         """Press the form's own button, or the one with a text."""

@@ -144,9 +144,8 @@ class TestTheMainJob:
                "&approach=market")  # fmt: skip
         document = example("appraisal.yaml")
         sun.fill(purpose=document["purpose"], base_on=days_from_now(0))
-        sun.fill(
-            **{f"weights__{n}__reason": w["reason"] for n, w in enumerate(document["weights"])}
-        )
+        sun.fill(assumptions="\n".join(document["assumptions"]))
+        sun.fill(**{f"weights__{w['method']}__reason": w["reason"] for w in document["weights"]})
         sun.fill(**{f"disclosures__{k}": v for k, v in document["disclosures"].items()})
         sun.look("appraisal-form")
         sun.press(said(lang, "Draft an appraisal"))

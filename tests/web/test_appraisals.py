@@ -178,6 +178,21 @@ def test_an_example_fills_the_form_and_computes(form: Form, name: str) -> None:
     assert "nothing is recorded yet" in plain(page)
 
 
+def test_lines_stand_for_the_amount_of_a_cost_and_a_factor_for_some_costs(form: Form) -> None:
+    given = {
+        **COST, "cost.direct": "", "cost.lines.direct.0.name": "人工",
+        "cost.lines.direct.0.amount": "800,000", "cost.lines.direct.0.basis": "工时",
+        "cost.lines.direct.1.name": "存储", "cost.lines.direct.1.amount": "60,000",
+        "cost.lines.direct.1.basis": "合同", "cost.factors.0.applies_to.direct": "on",
+    }  # fmt: skip
+    page = form.send("compute", given, approaches="cost")
+    assert "1,174,200.00" in plain(page), "340,000 + 860,000 · 0.97"
+    assert re.search(r'id="cost.factors.0.applies_to.direct"[^>]* checked', page)
+    assert not re.search(r'id="cost.factors.0.applies_to.taxes"[^>]* checked', page)
+    empty = {**COST, "cost.direct": ""}
+    assert "cost.direct" in errors(form.send("compute", empty, status=400, approaches="cost"))
+
+
 # -- rows, approaches, models ------------------------------------------------------------------
 
 
@@ -191,6 +206,13 @@ def test_rows_are_added_and_removed_and_nothing_typed_is_lost(form: Form) -> Non
     assert given["income.periods.0.revenue"] == "1,800,000"
     assert given["income.periods.1.revenue"] == "7"
     assert "income.periods.2.revenue" not in given
+    page = form.send("add:analysis.income.range.inputs", INCOME, approaches="income")
+    row = '<summary class="small">range by Monte Carlo'
+    assert re.search(rf"<details[^>]* open>{row}", page), "what was changed is in sight"
+    assert re.search(r'<details[^>]*id="analysis-income" open>', page)
+    assert not re.search(
+        r'<details[^>]*id="analysis-income" open>', form.send("show", INCOME, approaches="income")
+    )
     page = form.send("add:market.parts.0.comparables", MARKET, approaches="market")
     assert 'name="market.parts.0.comparables.1.date.valuation_index"' in page
 
@@ -206,6 +228,7 @@ def test_another_model_asks_for_other_fields(form: Form) -> None:
     page = form.send("show:income.model", given, approaches="income")
     assert 'name="income.periods.0.contributions.workforce"' in page
     assert 'name="income.periods.0.share"' not in page
+    assert "excess income" in page, "a choice is called by its name"
 
 
 def test_an_approach_is_switched_off_and_on_again_with_all_it_held(form: Form) -> None:
@@ -222,15 +245,19 @@ def test_an_approach_is_switched_off_and_on_again_with_all_it_held(form: Form) -
 
 def test_every_fault_is_told_at_its_field_at_once(form: Form) -> None:
     wrong = {
-        **COST, "cost.direct": "8.6e5", "cost.taxes": "-1", "cost.factors.0.value": "0",
+        **COST, "cost.direct": "8.6e5", "cost.indirect": "1,5",
+        "cost.taxes": "-1", "cost.factors.0.value": "0",
         "cost.factors.0.basis": " ", "weights.cost.weight": "half", "purpose": "",
         "disclosures.quality": "x", **{k: v for k, v in INCOME.items() if "risk_free" not in k},
-        "income.periods.0.share": "130%", "income.rate.regulatory": "<b>1</b>",
+        "income.periods.0.share": "130%", "income.rate.management": "2,35%",
+        "income.rate.regulatory": "<b>1</b>",
     }  # fmt: skip
     before = form.count()
     page = form.send("draft", wrong, status=400, approaches="cost income")
     told = errors(page)
     assert "is no amount" in told["cost.direct"]
+    assert "is no amount" in told["cost.indirect"], "a decimal comma is not passed over"
+    assert "is no exact number" in told["income.rate.management"]
     assert "at least 0" in told["cost.taxes"]
     assert "more than 0" in told["cost.factors.0.value"]
     assert "is no exact number" in told["weights.cost.weight"]

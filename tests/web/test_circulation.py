@@ -26,7 +26,7 @@ from valuation.money import yuan
 from webapp.cli import main
 from webapp.home import Home, clock
 from webapp.pages.show import money
-from webapp.pages.value import decimal, quantity
+from webapp.pages.value import decimal, derived, quantity
 
 pytestmark = pytest.mark.pages
 
@@ -107,6 +107,23 @@ def anchor(town: Town) -> None:
 )  # fmt: skip
 def test_a_number_is_shown_exactly_or_marked_as_rounded(value: str, places: int, text: str) -> None:
     assert decimal(value, places) == text
+
+
+def test_a_formula_is_shown_with_links_to_its_steps_and_with_numbers_put_in() -> None:
+    told = [
+        {"symbol": "a", "formula": "", "value": "-120000000"},
+        {"symbol": "min_1", "formula": "", "value": "1/3"},
+        {"symbol": "P", "formula": "min(a * min_1 ** 2, a) - 1", "value": "0"},
+        {"symbol": "Q", "formula": "P", "value": "0"},
+    ]
+    *_, made, lone = derived(told, "x")
+    link = '<a href="#x-a">a</a>'
+    assert made["id"] == "x-P"
+    assert made["linked"] == f'min({link} * <a href="#x-min_1">min_1</a> ** 2, {link}) - 1'
+    assert made["numbers"].replace("\u202f", " ") == (
+        "min((−120 000 000) × ≈0.3333333333 ^ 2, (−120 000 000)) − 1"
+    )
+    assert lone["numbers"] == "", "a number alone stands in the column of values already"
 
 
 def test_an_amount_is_shown_in_yuan_with_the_fen_it_has() -> None:

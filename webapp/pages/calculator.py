@@ -25,11 +25,8 @@ from webapp.pages import analyses, inputs
 from webapp.pages.inputs import Faults, Given
 from webapp.pages.value import sheet
 
-VALUED = (
-    "cost",
-    "income",
-    "market",
-)  # methods whose value is an amount, so that it can be analysed
+# Methods whose value is an amount, so that it can be analysed.
+VALUED = ("cost", "income", "market", "cost_expert_9")
 OFFERED = (*VALUED, "quality", "ahp")
 
 
@@ -40,7 +37,7 @@ class Computed:
     document: dict[str, Any]
     request: dict[str, Any]
     figure: Figure
-    analysis: dict[str, Any] | None
+    analysis: simulation.Analysis | None
 
 
 def enter(app: Flask, _limiter: Limiter) -> None:
@@ -79,8 +76,7 @@ def form_given() -> Given:
 def edit(do: str, given: Given) -> bool:
     """Change the form as a button of it asks; False where the button asks for something else."""
     verb, _, place = do.partition(":")
-    if place.startswith("analysis."):
-        given[f"{'.'.join(place.split('.')[:2])}.open"] = "yes"  # though nothing is typed there yet
+    given[inputs.EDITED] = place if verb != "around" else f"analysis.{place}.sensitivity"
     if verb == "add":
         inputs.add_row(given, place, *_described(place, given))
     elif verb == "drop":
@@ -117,9 +113,7 @@ def section(method: str, given: Given, faults: Faults) -> dict[str, Any]:
     return {
         **described, "name": method, "inputs": fields, "analysis": more,
         "around": given.get(f"{at}.around", "") or analyses.AROUND,
-        "analysis_open": any(place.startswith(at) for place in faults) or inputs.typed_in(
-            {key: text for key, text in given.items() if key != f"{at}.around"}, at
-        ),
+        "analysis_open": any(field.is_open for field in more),
         "faults": [
             what for place, told in faults.items() for what in told
             if place not in placed and (place in (method, at) or place.startswith(mine))
@@ -137,7 +131,7 @@ def compute(method: str, given: Given, faults: Faults) -> Computed | None:
         try:
             figure = methods.run(document)
             if asked and not other:
-                analysis = simulation.analyse(document, asked).to_dict()
+                analysis = simulation.analyse(document, asked)
         except InputError as error:
             for path, what in error.problems:
                 head = path.partition(".")[0].partition("[")[0]
@@ -158,18 +152,18 @@ def result(made: Computed, title: str) -> dict[str, Any]:
     named = inputs.named(methods.describe(made.figure.method))
     return {
         "figure": made.figure.to_dict(), "name": title, "title": named,
-        "analysis": made.analysis and analyses.told(made.analysis, named),
+        "analysis": made.analysis and analyses.told(made.analysis.to_dict(), named),
     }  # fmt: skip
 
 
 def _xlsx(made: Computed, method: str) -> Any:
     target = BytesIO()
-    write_figure(made.figure, target)
+    write_figure(made.figure, target, made.analysis)
     return sheet(target, f"{method}.xlsx")
 
 
 def _json(made: Computed, method: str) -> Any:
-    told = made.figure.to_dict() if made.analysis is None else made.analysis
+    told = (made.analysis or made.figure).to_dict()
     return send_file(
         BytesIO(canonical(told)),
         "application/json",

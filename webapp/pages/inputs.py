@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from valuation import InputError, income, methods, money, quality
+from valuation import InputError, cost, income, methods, money, quality
 from webapp.language import language, tr
 from webapp.pages.value import decimal
 from webapp.wording import spoken
@@ -21,12 +21,14 @@ Given = dict[str, str]  # place → what was typed there
 Faults = dict[str, list[str]]  # place → what is wrong there
 Described = Sequence[Mapping[str, Any]]
 
-BOUNDS = re.compile(r"(>=?) (\d+)|(\d+) to (\d+)", re.ASCII)
+BOUNDS = re.compile(r"(>=?) (\d+)(?:, <= (\d+))?|(\d+) to (\d+)", re.ASCII)
+EDITED = "edited"  # in what is given: the place that a button of the form has just changed
 DECIDING = ("model", "distribution")  # choices on which it depends what else is asked
 INDEX = re.compile(r"\[(\d+)\]", re.ASCII)
-CHOICES = {
-    **income.MODELS, **income.TIMINGS,
-    **{code: (f"{code} {one.zh}", f"{code} {one.en}") for code, one in quality.INDICATORS.items()},
+CHOICES: dict[str, Mapping[str, tuple[str, str]]] = {  # key of a field → its values' names
+    "applies_to": {key.removesuffix("_fen"): (zh, en) for key, _, zh, en in cost.ITEMS},
+    "code": {k: (f"{k} {one.zh}", f"{k} {one.en}") for k, one in quality.INDICATORS.items()},
+    "model": income.MODELS, "timing": income.TIMINGS,
 }  # fmt: skip
 
 
@@ -48,6 +50,7 @@ class Input:
     rows: list[list["Input"]] = field(default_factory=list)
     least: int = 0
     most: int = 0
+    is_open: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,24 +82,39 @@ def shown(
             entry.rows = [shown(place, one["fields"], given, faults, chosen)]
         elif kind == "list" and one["fields"]:
             least, _, most = bounds_of(one["bounds"])
-            entry.least, entry.most = int(least or 0), int(most or 200)
-            count = max(row_count(given, place), entry.least or not one["optional"])
+            entry.least, entry.most = 0 if one["optional"] else int(least or 0), int(most or 200)
+            count = max(row_count(given, place), 0 if one["optional"] else 1)
             entry.rows = [
                 shown(f"{place}.{n}", one["fields"], given, faults, chosen) for n in range(count)
             ]
+        elif kind == "list" and one["choices"]:
+            entry.kind = "checks"
+            entry.choices = offered(one)
+            entry.value = " ".join(v for v in one["choices"] if given.get(f"{place}.{v}"))
         elif kind == "list":
             entry.kind, entry.unit = "lines", ""
             entry.hint = (
                 tr("one row a line, its numbers with spaces between: 1 3 1/2") if one["unit"]
                 else tr("one a line")
             )  # fmt: skip
+        elif kind == "choice" and one["optional"] and len(one["choices"]) == 1:
+            entry.kind = "hidden"  # there is nothing to choose
         elif kind == "choice":
-            entry.choices = one.get("offered") or [
-                (value, spoken(*CHOICES.get(value, (value, value)))) for value in one["choices"]
-            ]
+            entry.choices = one.get("offered") or offered(one)
         entry.understood = understood(one, entry.value)
+        at_work = f"{given.get(EDITED, '')}.".startswith(f"{place}.")
+        entry.is_open = (
+            entry.required or at_work or bool(entry.value) or typed_in(given, place)
+            or any(fault.startswith(place) for fault in faults)
+        )  # fmt: skip
         made.append(entry)
     return made
+
+
+def offered(one: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What may be chosen in a field, each value with its name."""
+    names = CHOICES.get(one["key"], {})
+    return [(value, spoken(*names.get(value, (value, value)))) for value in one["choices"]]
 
 
 def named(one: Mapping[str, Any]) -> str:
@@ -108,6 +126,7 @@ def unit_of(one: Mapping[str, Any]) -> str:
     """What stands beside a field."""
     return {
         "CNY": tr("yuan"), "fraction per period": tr("per period"), "count": tr("elements"),
+        "periods": tr("periods"),
     }.get(one["unit"], "")  # fmt: skip
 
 
@@ -134,7 +153,7 @@ def _hint(one: Mapping[str, Any]) -> str:
     if one["kind"] == "list" and one["fields"]:
         return ""
     if above is not None:
-        return f"> {above}"
+        return f"> {above}" if most is None else f"> {above}, ≤ {most}"
     if most is not None:
         return f"{least} – {most}"
     return f"≥ {least}" if least is not None else str(one["bounds"])
@@ -146,9 +165,9 @@ def bounds_of(text: str) -> tuple[Fraction | None, Fraction | None, Fraction | N
     if found is None:
         return None, None, None
     if found[1]:
-        bound = Fraction(found[2])
-        return (bound, None, None) if found[1] == ">=" else (None, bound, None)
-    return Fraction(found[3]), None, Fraction(found[4])
+        bound, most = Fraction(found[2]), Fraction(found[3]) if found[3] else None
+        return (bound, None, most) if found[1] == ">=" else (None, bound, most)
+    return Fraction(found[4]), None, Fraction(found[5])
 
 
 def places(fields: Sequence[Input]) -> Iterator[str]:
@@ -269,8 +288,13 @@ def read(
                     tr("There are {count} rows; there must be {least} to {most}.",
                        count=len(rows), least=least, most=most)
                 )  # fmt: skip
+        elif kind == "list" and one["choices"]:
+            chosen_here = [value for value in one["choices"] if given.get(f"{place}.{value}")]
+            if chosen_here or not one["optional"]:
+                made[one["key"]] = chosen_here
         elif not given.get(place, "").strip():
-            if not one["optional"]:
+            instead = one.get("unless") and typed_in(given, f"{at}.{one['unless']}")
+            if not (one["optional"] or instead):
                 faults.setdefault(place, []).append(tr("This is still missing."))
         else:
             _read_one(one, place, given[place], made, faults)
@@ -328,17 +352,29 @@ def _out_of_bounds(exact: Fraction, bounds: str) -> str:
 
 
 def plain_amount(text: str) -> str:
-    """An amount without the separators and signs of currency that people write."""
-    return re.sub(r"[\s,，¥￥]|元$", "", text.strip())
+    """An amount without the separators and signs of currency that people write.
+
+    A comma that parts no thousands stays, so that 1,5 is refused and not read as 15.
+
+    >>> plain_amount(" ¥1,200,000.00元"), plain_amount("1,5"), plain_amount("12 000")
+    ('1200000.00', '1,5', '12000')
+    """
+    return _ungrouped(re.sub(r"[¥￥]|元$", "", text.strip()))
+
+
+def _ungrouped(text: str) -> str:
+    bare = re.sub(r"\s", "", text).replace("，", ",")
+    grouped = re.fullmatch(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?%?", bare, re.ASCII)
+    return bare.replace(",", "") if grouped else bare
 
 
 def plain_ratio(text: str) -> str:
     """A rate as exact text: 2.35% is 0.0235.
 
-    >>> plain_ratio(" 2.35 %"), plain_ratio("0.0235"), plain_ratio("100％")
-    ('0.0235', '0.0235', '1')
+    >>> plain_ratio(" 2.35 %"), plain_ratio("0.0235"), plain_ratio("100％"), plain_ratio("229,084")
+    ('0.0235', '0.0235', '1', '229084')
     """
-    bare = re.sub(r"[\s,，]", "", text).replace("％", "%")
+    bare = _ungrouped(text.replace("％", "%"))
     if not bare.endswith("%"):
         return bare
     exact = money.ratio(bare[:-1]) / 100
@@ -355,7 +391,7 @@ def plain_ratio(text: str) -> str:
 
 
 def _whole(text: str) -> int:
-    bare = re.sub(r"[\s,，]", "", text)
+    bare = _ungrouped(text)
     if not re.fullmatch(r"-?[0-9]{1,15}", bare, re.ASCII):
         raise InputError("value", "is no whole number")
     return int(bare)
@@ -384,7 +420,9 @@ def typed(at: str, described: Described, entries: Any, unknown: list[str]) -> Gi
         if one["kind"] == "object":
             made |= typed(place, one["fields"], value, unknown)
         elif one["kind"] == "list" and isinstance(value, list):
-            if one["fields"]:
+            if one["choices"]:
+                made |= {f"{place}.{entry}": "on" for entry in value if entry in one["choices"]}
+            elif one["fields"]:
                 for n, row in enumerate(value):
                     made |= typed(f"{place}.{n}", one["fields"], row, unknown)
             else:

@@ -77,7 +77,8 @@ def column_of(check: Mapping[str, Any]) -> str:
             name = path.removeprefix(start)
             return name if start == "always.dirty." else name.rpartition(".")[0]
     if "]." in path:
-        return str(path.partition("].")[2])
+        name = path.partition("].")[2]
+        return name.removeprefix("same.") if path.startswith("references[") else name
     return str(next((one["column"] for one in check["examples"] if one["column"]), ""))
 
 
