@@ -144,7 +144,11 @@ def apply(name: str, *args: Fraction) -> Fraction:
 
 
 def symbols(node: Node) -> Iterator[str]:
-    """Yield the names of the steps that a tree refers to, from left to right."""
+    """Yield the names of the steps that a tree refers to, from left to right.
+
+    >>> list(symbols(parse("C * (1 + r) - C")))
+    ['C', 'r', 'C']
+    """
     if isinstance(node, Symbol):
         yield node.name
     elif isinstance(node, Apply):
@@ -332,6 +336,17 @@ def recompute(figure: "Figure | Mapping[str, Any]") -> Fraction:
     Raises InputError whose field is the symbol of the first step that differs (or that cannot be
     computed, refers to a later step, or bears a name used before). Takes a figure or its `to_dict` form.
     That the steps are those of the method is what `methods.verify` checks in addition.
+
+    >>> sheet = Worksheet()
+    >>> _ = sheet.given("C", "成本", "cost", 1000, "fen", "books")
+    >>> _ = sheet.step("P", "价值", "value", "C * 0.9", "fen", "example")
+    >>> data = sheet.figure("example", "1", "P").to_dict()
+    >>> recompute(data)
+    Fraction(900, 1)
+    >>> data["steps"][0]["value"] = "2000"
+    >>> recompute(data)
+    Traceback (most recent call last):
+    valuation.InputError: P: differs: its formula does not give the value written
     """
     known = figure if isinstance(figure, Figure) else Figure.from_dict(figure)
     values: dict[str, Fraction] = {}

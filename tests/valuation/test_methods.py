@@ -204,6 +204,17 @@ def test_the_examples_of_the_docstrings_hold(name):
 
 
 @pytest.mark.parametrize("name", MODULES)
+def test_every_public_function_has_an_example(name):
+    source = Path(importlib.import_module(f"valuation.{name}").__file__).read_text("utf-8")
+    assert not [
+        node.name
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        if ">>> " not in (ast.get_docstring(node) or "")
+    ]
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_the_library_imports_only_itself_and_the_standard_library(name):
     source = Path(importlib.import_module(f"valuation.{name}").__file__).read_text("utf-8")
     for node in ast.walk(ast.parse(source)):

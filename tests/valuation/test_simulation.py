@@ -160,6 +160,17 @@ def test_what_is_allowed_alone_but_not_together_is_refused():
     assert refusal.value.field == "range.inputs"
 
 
+def test_a_total_that_may_fall_below_its_parts_is_refused():
+    """Each alone, and both at their low or both at their high ends, are allowed; one of each is not."""
+    document = CASES["cost by expert guidance no. 9"]["document"]
+    parts = {"at": "volumes.open", "distribution": "uniform", "low": "10", "high": "45"}
+    total = {"at": "volumes.total", "distribution": "uniform", "low": "60", "high": "100"}
+    with pytest.raises(InputError, match=r"volumes\.open at its high end.*together$") as one:
+        analyse(document, drawn(parts, total))
+    assert one.value.field == "range.inputs"
+    assert analyse(document, drawn({**parts, "high": "11"}, {**total, "low": "61"})).range
+
+
 def test_all_faults_of_an_analysis_are_told_at_once():
     request = {
         **drawn({**SHARE, "high": "2"}, {**RATE, "at": "rate.x"}),
