@@ -112,7 +112,7 @@ def appraise(
     With a stub or a life, period t begins at s_t = d_1 + … + d_(t-1), with the lengths d = 1 but for stubs.
     h_t = max(0, min(1, (life - s_t) / d_t)) is its part within the life (1 without one). Its exponent is
     e_t = s_t + h_t · d_t at its end, s_t + h_t · d_t / 2 in its middle; v_t = (1 + i)^-e_t to 40 decimals
-    (exact where e_t is an integer); PV_t = F_t · h_t · v_t: income flows evenly and ends with the life.
+    (exact where rational); PV_t = F_t · h_t · v_t: income flows evenly and ends with the life.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def appraise(
         label = f"第{t}期折现系数", f"discount factor of period {t}"
         if calendar:
             counted = calendar.period(t)
-            rounding = "非整数次幂取40位小数 to 40 decimals where the exponent is no integer"
+            rounding = "无理数时取40位小数 to 40 decimals where irrational"
             sheet.step(f"v_{t}", *label, f"power(1 + i, -e_{t})", "1", SOURCE, rounding)
         else:
             counted = ""
@@ -231,7 +231,8 @@ class _Calendar:
         part, counted = f"d_{t}" if stub else "1", ""
         if self.life is not None:
             left = " - ".join(["life", *before])
-            inside = f"({left}) / {part}" if stub else left
+            left = f"({left})" if stub and before else left
+            inside = f"{left} / {part}" if stub else left
             zh, en = f"第{t}期在寿命内的部分", f"part of period {t} within the life"
             self.sheet.step(f"h_{t}", zh, en, f"max(0, min(1, {inside}))", "1", _OURS)
             part, counted = f"h_{t} * {part}" if stub else f"h_{t}", f"h_{t} * "

@@ -24,6 +24,10 @@ def mapping(
     """Return `value` if it is an object that has every required key and none that is not known.
 
     Raises InputError that names the keys which are missing and those which are unknown.
+
+    >>> mapping({"wieght": 1}, "part", ("weight",))
+    Traceback (most recent call last):
+    valuation.InputError: part.wieght: is not known here; known are weight; part.weight: is missing
     """
     if not isinstance(value, Mapping):
         raise InputError(field, "must be an object with named entries")
@@ -38,7 +42,12 @@ def mapping(
 
 
 def sequence(value: object, field: str, least: int = 1, most: int = MAX_LIST) -> Sequence[Any]:
-    """Return `value` if it is a list of `least` to `most` entries; raise InputError otherwise."""
+    """Return `value` if it is a list of `least` to `most` entries; raise InputError otherwise.
+
+    >>> sequence([], "periods")
+    Traceback (most recent call last):
+    valuation.InputError: periods: has 0 entries, but must have 1 to 200
+    """
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise InputError(field, "must be a list")
     if not least <= len(value) <= most:
@@ -47,7 +56,12 @@ def sequence(value: object, field: str, least: int = 1, most: int = MAX_LIST) ->
 
 
 def text(value: object, field: str) -> str:
-    """Return `value` if it is a text that says something; raise InputError otherwise."""
+    """Return `value` if it is a text that says something; raise InputError otherwise.
+
+    >>> text(" ", "basis")
+    Traceback (most recent call last):
+    valuation.InputError: basis: must be a text that is not empty
+    """
     if not isinstance(value, str) or not value.strip():
         raise InputError(field, "must be a text that is not empty")
     if len(value) > MAX_TEXT:
@@ -56,7 +70,12 @@ def text(value: object, field: str) -> str:
 
 
 def encodable(value: str, field: str) -> str:
-    """Return `value` if a file can hold it: no control characters, no lone surrogates; else InputError."""
+    """Return `value` if a file can hold it: no control characters, no lone surrogates; else InputError.
+
+    >>> encodable("a\\x00b", "name")
+    Traceback (most recent call last):
+    valuation.InputError: name: holds control characters
+    """
     if any(ord(letter) < 32 and letter not in "\n\t" for letter in value):
         raise InputError(field, "holds control characters")
     try:
@@ -67,14 +86,26 @@ def encodable(value: str, field: str) -> str:
 
 
 def choice(value: object, field: str, choices: Collection[str]) -> str:
-    """Return `value` if it is one of `choices`; raise InputError that lists them otherwise."""
+    """Return `value` if it is one of `choices`; raise InputError that lists them otherwise.
+
+    >>> choice("start", "timing", ("end", "mid"))
+    Traceback (most recent call last):
+    valuation.InputError: timing: is 'start', but must be one of end, mid
+    """
     if not isinstance(value, str) or value not in choices:
         raise InputError(field, f"is {value!r}, but must be one of {', '.join(choices)}"[:300])
     return value
 
 
 def money(value: object, field: str, minimum: int | None = None) -> int:
-    """Return `value` if it is an integer number of fen of at least `minimum`; else InputError."""
+    """Return `value` if it is an integer number of fen of at least `minimum`; else InputError.
+
+    >>> money(100, "price_fen", 0)
+    100
+    >>> money(-1, "price_fen", 0)
+    Traceback (most recent call last):
+    valuation.InputError: price_fen: is -1 fen, but must be at least 0
+    """
     return amount_fen(value, field, minimum)
 
 
@@ -89,6 +120,12 @@ def number(
     """Return the exact number behind `value` if it lies within the bounds; raise InputError otherwise.
 
     `least` and `most` belong to the range, `above` and `below` do not.
+
+    >>> number("0.05", "share", least=0, most=1)
+    Fraction(1, 20)
+    >>> number("-1", "rate", least=0, below=1)
+    Traceback (most recent call last):
+    valuation.InputError: rate: is -1, but must be at least 0 and less than 1
     """
     exact = ratio(value, field)
     if (

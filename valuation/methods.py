@@ -23,6 +23,14 @@ def run(document: Mapping[str, Any]) -> Figure:
 
     Raises InputError whose field is a path in the document, such as ``inputs.periods[2].share``; also for
     a method or version that is not known, and for keys that are not.
+
+    >>> document = {"method": "cost", "version": "1", "inputs": {"preparatory_fen": 0, "direct_fen": 90000,
+    ...     "indirect_fen": 0, "opportunity_fen": 0, "taxes_fen": 10000, "factors": []}}
+    >>> run(document).display()
+    '1000.00'
+    >>> run({**document, "inputs": {**document["inputs"], "direct_fen": -1}})
+    Traceback (most recent call last):
+    valuation.InputError: inputs.direct_fen: is -1 fen, but must be at least 0
     """
     plain = inputs.in_fen(document)
     entries = inputs.mapping(plain, "", ("method", "version", "inputs"))
@@ -40,6 +48,9 @@ def run(document: Mapping[str, Any]) -> Figure:
     ]
     given = inputs.mapping(entries["inputs"], "inputs", required, keys)
     given = inputs.in_cny(given, "inputs", stated="currency" in keys)
+    for key, value in given.items():
+        if value is None:
+            raise InputError(f"inputs.{key}", "is null: state it, or leave it out")
     try:
         figure = _COMPUTE[method](given)
     except InputError as error:
@@ -52,6 +63,15 @@ def verify(data: Figure | Mapping[str, Any]) -> Figure:
 
     The arithmetic is checked by `worksheet.recompute`; then the document it carries is run again, and the
     two must be equal throughout. Raises InputError that names what differs.
+
+    >>> document = {"method": "cost", "version": "1", "inputs": {"preparatory_fen": 0, "direct_fen": 90000,
+    ...     "indirect_fen": 0, "opportunity_fen": 0, "taxes_fen": 10000, "factors": []}}
+    >>> data = run(document).to_dict()
+    >>> verify(data).value_fen
+    100000
+    >>> verify({**data, "notes": []})
+    Traceback (most recent call last):
+    valuation.InputError: notes: differs from what the method gives for the document
     """
     figure = data if isinstance(data, Figure) else Figure.from_dict(data)
     recompute(figure)
@@ -72,7 +92,11 @@ def _first_step(own: list[Any], given: list[Any]) -> str:
 
 
 def describe(method: str) -> dict[str, Any]:
-    """Return what a method asks for, in JSON types; raises InputError for an unknown one."""
+    """Return what a method asks for, in JSON types; raises InputError for an unknown one.
+
+    >>> describe("cost_expert_9")["formula"]
+    'P = TC * (1 + R) * U; U = alpha * beta * (1 + l) * (1 - r)'
+    """
     return DESCRIPTIONS[inputs.choice(method, "method", DESCRIPTIONS)].to_dict()
 
 

@@ -110,6 +110,12 @@ def amount_fen(value: object, field: str, minimum: int | None = None) -> int:
     """Return `value` if it is an integer number of fen within ±(2^53 - 1) and not below `minimum`.
 
     Raises InputError naming `field` otherwise; a float, a bool and a text are no integers.
+
+    >>> amount_fen(1234, "cap_fen")
+    1234
+    >>> amount_fen(12.34, "cap_fen")
+    Traceback (most recent call last):
+    valuation.InputError: cap_fen: is the float 12.34, but must be an integer number of fen
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise InputError(field, f"is {_named(value)}, but must be an integer number of fen")

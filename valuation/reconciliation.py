@@ -32,6 +32,14 @@ def reconcile(figures: Sequence[tuple[Figure, str | int | Fraction, str]]) -> Fi
     Raises
     ------
     InputError : ``figures[k]…`` where a figure is no amount, a weight is out of range, a reason is missing
+
+    Examples
+    --------
+    >>> from valuation import cost
+    >>> rest = dict.fromkeys(("preparatory_fen", "indirect_fen", "opportunity_fen", "taxes_fen"), 0)
+    >>> one, other = (cost.appraise(**rest, direct_fen=f, factors=[]) for f in (90000, 100000))
+    >>> reconcile([(one, "0.4", "资料完整"), (other, "0.6", "资料较新")]).display()
+    '960.00'
     """
     sheet = Worksheet()
     total, terms = Fraction(0), []

@@ -158,6 +158,16 @@ def check(scheme: object) -> dict[str, Any]:
 
     Checked are: known keys and kinds, parties and labels named, ratios from 0 to 1, caps at least 0, one
     pool and it comes last, its shares sum to exactly 1 and name each party once, facts named once.
+
+    >>> scheme = {"v": 1, "name": {"zh": "固定比例", "en": "fixed shares"}, "steps": [
+    ...     {"kind": "pool", "label": {"zh": "收益池", "en": "pool"}, "shares": [
+    ...         {"party": "operator", "share": "2/3"}, {"party": "treasury", "share": "1/3"}]}]}
+    >>> check(scheme) == scheme
+    True
+    >>> scheme["steps"][0]["shares"][1]["share"] = "1/2"
+    >>> check(scheme)
+    Traceback (most recent call last):
+    valuation.InputError: scheme.steps[0].shares: sum to 7/6, but must sum to exactly 1
     """
     problems: Problems = []
     entries = inputs.mapping(inputs.in_fen(scheme, "scheme"), "scheme", ("v", "name", "steps"))
@@ -280,6 +290,17 @@ def recompute_distribution(data: Mapping[str, Any]) -> Distribution:
     """Return the distribution that follows from the inputs of a `to_dict` form, if all of it agrees.
 
     Raises InputError that names the first part which differs; a line is named ``lines[k]``.
+
+    >>> scheme = {"v": 1, "name": {"zh": "固定比例", "en": "fixed shares"}, "steps": [
+    ...     {"kind": "pool", "label": {"zh": "收益池", "en": "pool"}, "shares": [
+    ...         {"party": "operator", "share": "2/3"}, {"party": "treasury", "share": "1/3"}]}]}
+    >>> data = share(scheme, 3).to_dict()
+    >>> recompute_distribution(data).paid_fen()
+    {'operator': 2, 'treasury': 1}
+    >>> data["lines"][0]["amount_fen"] = 3
+    >>> recompute_distribution(data)
+    Traceback (most recent call last):
+    valuation.InputError: lines[0]: differs from what the scheme gives
     """
     keys = ("amount_fen", "deficits", "deficits_after", "derivation", "facts", "lines", "scheme")
     entries = inputs.mapping(inputs.in_fen(data), "", (*keys, "unrecovered_fen", "v"))
@@ -304,6 +325,12 @@ def run(document: Mapping[str, Any]) -> Distribution:
 
     `facts` and `deficits` may be missing. Amounts may be written in yuan under ``_yuan``
     (`inputs.in_fen`). Deficits may also be the list ``[{"party", "fen"}]`` of `Distribution.to_dict`.
+
+    >>> scheme = {"v": 1, "name": {"zh": "固定比例", "en": "fixed shares"}, "steps": [
+    ...     {"kind": "pool", "label": {"zh": "收益池", "en": "pool"}, "shares": [
+    ...         {"party": "operator", "share": "2/3"}, {"party": "treasury", "share": "1/3"}]}]}
+    >>> run({"scheme": scheme, "amount_yuan": "0.03"}).paid_fen()
+    {'operator': 2, 'treasury': 1}
     """
     entries = inputs.mapping(
         inputs.in_fen(document), "", ("scheme", "amount_fen"), ("facts", "deficits")

@@ -90,7 +90,12 @@ def ahp(*, criteria: Sequence[str], matrix: Sequence[Sequence[Any]]) -> Figure:
 
 
 def weights_of(figure: Figure) -> dict[str, Fraction]:
-    """Return the weights of an `ahp` figure by criterion; they sum to exactly 1."""
+    """Return the weights of an `ahp` figure by criterion; they sum to exactly 1.
+
+    >>> figure = ahp(criteria=["质量", "规模"], matrix=[[1, 3], ["1/3", 1]])
+    >>> {name: str(weight) for name, weight in weights_of(figure).items()}
+    {'质量': '3/4', '规模': '1/4'}
+    """
     return {
         step.zh.removesuffix(": 权重"): step.value
         for step in figure.steps

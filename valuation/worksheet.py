@@ -13,7 +13,7 @@ A step's formula is text in a small language over the symbols of earlier steps::
 Functions: ``sum`` ``product`` ``min`` ``max`` of one or more; ``floor(x)``; ``round_half_up(x)`` to an
 integer and ``round_half_up(x, d)`` to d decimals, halves away from zero; ``root(x)``, the square root:
 exact where x is the square of a fraction, else the nearest multiple of 10^-40, halves up;
-``power(x, q)``, x to any power for x > 0: exact where q is an integer, else likewise. All values are exact
+``power(x, q)``, x to any power for x > 0, likewise: exact where it is rational. All values are exact
 fractions, so that two machines never differ by a fen; `root` and `power` are the only places where a number
 is not exact, and 10^-40 of the largest amount is far below a fen. Half-integer exponents can be written
 with either: ``(1 + i) ** -(t - 1/2)`` is ``root(1 + i) / (1 + i) ** t``.
@@ -128,8 +128,8 @@ def evaluate(formula: str, values: Mapping[str, Fraction]) -> Fraction:
 
     >>> evaluate("round_half_up(sum(a, b) / 2)", {"a": Fraction(1), "b": Fraction(2)})
     Fraction(2, 1)
-    >>> evaluate("root(1.21)", {}), evaluate("power(8, 1/3) + power(1.1, -1)", {})
-    (Fraction(11, 10), Fraction(32, 11))
+    >>> evaluate("root(1.21)", {}), evaluate("power(27/8, -1/3)", {})
+    (Fraction(11, 10), Fraction(2, 3))
     """
     return _value(parse(formula), values)
 
@@ -144,7 +144,11 @@ def apply(name: str, *args: Fraction) -> Fraction:
 
 
 def symbols(node: Node) -> Iterator[str]:
-    """Yield the names of the steps that a tree refers to, from left to right."""
+    """Yield the names of the steps that a tree refers to, from left to right.
+
+    >>> list(symbols(parse("C * (1 + r) - C")))
+    ['C', 'r', 'C']
+    """
     if isinstance(node, Symbol):
         yield node.name
     elif isinstance(node, Apply):
@@ -332,6 +336,17 @@ def recompute(figure: "Figure | Mapping[str, Any]") -> Fraction:
     Raises InputError whose field is the symbol of the first step that differs (or that cannot be
     computed, refers to a later step, or bears a name used before). Takes a figure or its `to_dict` form.
     That the steps are those of the method is what `methods.verify` checks in addition.
+
+    >>> sheet = Worksheet()
+    >>> _ = sheet.given("C", "成本", "cost", 1000, "fen", "books")
+    >>> _ = sheet.step("P", "价值", "value", "C * 0.9", "fen", "example")
+    >>> data = sheet.figure("example", "1", "P").to_dict()
+    >>> recompute(data)
+    Fraction(900, 1)
+    >>> data["steps"][0]["value"] = "2000"
+    >>> recompute(data)
+    Traceback (most recent call last):
+    valuation.InputError: P: differs: its formula does not give the value written
     """
     known = figure if isinstance(figure, Figure) else Figure.from_dict(figure)
     values: dict[str, Fraction] = {}
@@ -569,12 +584,16 @@ def _divide(a: Fraction, b: Fraction) -> Fraction:
 def _power(base: Fraction, exponent: Fraction) -> Fraction:
     if exponent.denominator != 1 or abs(exponent) > 1_000:
         raise InputError("formula", "has an exponent that is no integer within ±1,000")
+    return _whole_power(base, int(exponent))
+
+
+def _whole_power(base: Fraction, exponent: int) -> Fraction:
     if base == 0 and exponent < 0:
         raise InputError("formula", "divides by zero")
     bits = max(base.numerator.bit_length(), base.denominator.bit_length())
-    if (bits - 1) * abs(int(exponent)) > MAX_BITS:
+    if (bits - 1) * abs(exponent) > MAX_BITS:
         raise InputError("formula", f"gives a number of more than {MAX_BITS} bits")
-    return Fraction(base ** int(exponent))
+    return Fraction(base**exponent)
 
 
 def _root(value: Fraction) -> Fraction:
@@ -589,15 +608,20 @@ def _root(value: Fraction) -> Fraction:
 
 
 def _real_power(base: Fraction, exponent: Fraction) -> Fraction:
-    """base^exponent; e^(exponent · ln base) in decimals of 20 digits more than are kept."""
+    """base^exponent: exact where rational, else e^(exponent · ln base) to 20 decimals more than kept."""
     if exponent.denominator == 1:
         return _power(base, exponent)
     if base <= 0:
         raise InputError(
             "formula", "takes a number that is not positive to a power that is no integer"
         )
-    if abs(exponent) > 1_000 or max(base, 1 / base) > 10**18:
-        raise InputError("formula", "takes a power beyond ±1,000, or of a number beyond 10^18")
+    if abs(exponent) > 1_000:
+        raise InputError("formula", "has an exponent beyond ±1,000")
+    roots = [_whole_root(term, exponent.denominator) for term in (base.numerator, base.denominator)]
+    if roots[0] is not None and roots[1] is not None:
+        return _whole_power(Fraction(roots[0], roots[1]), exponent.numerator)
+    if max(base, 1 / base) > 10**18:
+        raise InputError("formula", "takes a power that is no integer of a number beyond 10^18")
     with localcontext(Context(prec=60)):
         size = exponent.numerator * _decimal(base).ln() / exponent.denominator
         if size > 300:
@@ -605,6 +629,22 @@ def _real_power(base: Fraction, exponent: Fraction) -> Fraction:
     with localcontext(Context(prec=60 + max(0, int(size)))):
         result = (exponent.numerator * _decimal(base).ln() / exponent.denominator).exp()
         return Fraction(round_half_up(Fraction(result) * 10**ROOT_DECIMALS), 10**ROOT_DECIMALS)
+
+
+def _whole_root(value: int, degree: int) -> int | None:
+    """The positive integer whose power of `degree` is `value` > 0, if there is one."""
+    if value == 1:
+        return 1
+    if degree >= value.bit_length():
+        return None
+    root = 1 << -(
+        -value.bit_length() // degree
+    )  # above the root, from where Newton's steps fall to its floor
+    while True:
+        following = ((degree - 1) * root + value // root ** (degree - 1)) // degree
+        if following >= root:
+            return root if root**degree == value else None
+        root = following
 
 
 def _decimal(value: Fraction) -> Decimal:

@@ -204,6 +204,10 @@ def test_an_exact_half_is_rounded_up_though_the_discount_factor_does_not_termina
     assert by_income([3], "0.2").value == 3  # 3 / 1.2 = 2.5
 
 
+def test_an_exact_half_is_rounded_up_after_a_stub_too():
+    assert by_income([3], "0.44", first_period="1/2").value == 3  # 3 / 1.2 = 2.5
+
+
 def test_mid_period_is_exact_where_the_root_is_rational():
     assert by_income([110], Fraction(21, 100), "mid").value == 100
     figure = by_income([110], "0.2", "mid")

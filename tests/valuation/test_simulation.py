@@ -4,6 +4,7 @@ import copy
 import json
 import tracemalloc
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,17 @@ def test_what_is_allowed_alone_but_not_together_is_refused():
     assert refusal.value.field == "range.inputs"
 
 
+def test_a_total_that_may_fall_below_its_parts_is_refused():
+    """Each alone, and both at their low or both at their high ends, are allowed; one of each is not."""
+    document = CASES["cost by expert guidance no. 9"]["document"]
+    parts = {"at": "volumes.open", "distribution": "uniform", "low": "10", "high": "45"}
+    total = {"at": "volumes.total", "distribution": "uniform", "low": "60", "high": "100"}
+    with pytest.raises(InputError, match=r"volumes\.open at its high end.*together$") as one:
+        analyse(document, drawn(parts, total))
+    assert one.value.field == "range.inputs"
+    assert analyse(document, drawn({**parts, "high": "11"}, {**total, "low": "61"})).range
+
+
 def test_all_faults_of_an_analysis_are_told_at_once():
     request = {
         **drawn({**SHARE, "high": "2"}, {**RATE, "at": "rate.x"}),
@@ -270,6 +282,34 @@ def test_the_first_draws_of_many_are_the_draws_of_few():
     assert few.convergence[-1].p50_fen == found[50]
     other = analyse(forecast(), drawn(RATE, SHARE, draws=20_000, seed=8)).range
     assert other.mean_fen != few.mean_fen
+
+
+def test_a_draw_s_value_is_the_exact_one_to_the_fen():
+    """The worksheet's steps in fractions, over the very draws: amounts of ten billion yuan."""
+    document = forecast(timing="mid", first_period="5/12")
+    for period in document["inputs"]["periods"]:
+        period["revenue_fen"] *= 3_000
+    figure = run(document)
+    varied = {"i_man": 0, **{f"K_{t}": 1 for t in range(1, 11)}}
+    drawn_of = [
+        Distribution.of(entry, "x").transform(uniform(7, k).random(200))
+        for k, entry in enumerate((RATE, SHARE))
+    ]
+    made = Program(figure, varied).run(drawn_of)
+    other = 0
+    for k, value in enumerate(made.tolist()):
+        values = {}
+        for step in figure.steps:
+            if step.symbol in varied:
+                values[step.symbol] = Fraction(float(drawn_of[varied[step.symbol]][k]))
+            elif step.formula:
+                values[step.symbol] = evaluate(step.formula, values)
+            else:
+                values[step.symbol] = step.value
+        assert values["P"] > 10**11
+        assert abs(values["P"] - Fraction(value)) <= 1
+        other += values["P"] != value
+    assert other <= 4
 
 
 def test_the_histogram_holds_every_draw_and_the_error_shrinks_with_the_root_of_the_draws():

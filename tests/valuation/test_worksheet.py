@@ -49,7 +49,8 @@ VALUES = {"a": Fraction(2), "b": Fraction(3), "t_1": Fraction(1, 2)}
         ("root(100/81)", Fraction(10, 9)),
         ("power(a, 3) + power(a, -1)", Fraction(17, 2)),
         ("power(1.4641, 3/4)", Fraction(1331, 1000)),
-        ("power(1.44, -t_1)", evaluate("round_half_up(1 / 1.2, 40)", {})),
+        ("power(1.44, -t_1)", Fraction(5, 6)),
+        ("power(4/9, 3/2) * power(1, 7/9)", Fraction(8, 27)),
         ("(1 + i) ** 0", None),
     ],
 )
@@ -200,9 +201,9 @@ def test_a_figure_that_is_no_money_has_no_fen():
 )
 def test_a_power_is_the_nearest_of_forty_decimals(base, exponent):
     value = evaluate("power(x, q)", {"x": base, "q": exponent})
-    if exponent.denominator == 1:
-        assert value == base**exponent
-        return
+    if value**exponent.denominator == base**exponent.numerator:
+        return  # exact, as it is for every integer
+    assert exponent.denominator > 1
     assert (value * 10**40).denominator == 1
     with localcontext() as context:
         context.prec = 200
@@ -220,3 +221,18 @@ def test_a_power_that_is_no_number_or_too_long_is_refused(formula):
     with pytest.raises(InputError) as refusal:
         evaluate(formula, VALUES)
     assert refusal.value.field == "formula"
+
+
+@given(
+    st.fractions(Fraction(1, 90), 90, max_denominator=99).filter(bool),
+    st.fractions(-9, 9, max_denominator=12),
+)
+def test_a_power_that_is_rational_is_exact(root, exponent):
+    base = root**exponent.denominator
+    value = evaluate("power(x, q)", {"x": base, "q": exponent})
+    assert value == root**exponent.numerator
+
+
+@given(st.fractions(Fraction(1, 50), 50, max_denominator=999).filter(bool))
+def test_the_power_of_a_half_is_the_root(x):
+    assert evaluate("power(x, 1/2)", {"x": x}) == evaluate("root(x)", {"x": x})

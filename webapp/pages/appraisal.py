@@ -383,7 +383,9 @@ def _draft(
         raise
     except LedgerError as error:
         nouns.call_by_title(deed, error)
-        before = bool(faults)  # then what this refusal says is a part only, and the marks say it all
+        before = bool(
+            faults
+        )  # then what this refusal says is a part only, and the marks say it all
         for place, told in faults_by_place(error, translate).items():
             if place.partition(".")[0] not in COMPUTED or not before:
                 faults.setdefault(place, []).extend(told)
