@@ -20,8 +20,10 @@ ln x            a first logarithm m in doubles, then m + 2·(x - e^m) / (x + e^m
 floor, round    limbs before the point, and the limbs behind it decide; 10^-10 beside a tie is the tie
 ==============  ================================================================================
 
-Limits: |x| < 2.5·10^20 throughout; beyond, what is cached differs from the exact value, and
-`ledger.spreadsheet` says so. Each row also shows the number as a double (≈).
+Limits: sums of products stay below 10^15, which numbers up to 10^21 do, and no value lies within 10^-10 of
+a tie that is none. Beyond them the integers of the sheet may not be the exact ones (`LongNumbers.exact`),
+and the workbook says so. Each row also shows the number as a double (≈). Formulas stand in parentheses:
+Excel then leaves small differences alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +36,7 @@ from typing import Any
 from xlsxwriter.utility import xl_col_to_name
 
 from valuation.money import round_half_up
-from valuation.worksheet import Apply, Node, Number, Step, parse
+from valuation.worksheet import Apply, Node, Number, Step, Symbol, apply, parse
 
 BASE = 10**7
 DIGITS = 7
@@ -44,6 +46,7 @@ NEAR_TIE = "0.0000000001"
 """This near to a tie is the tie: the limbs behind the point err by about 10^-14."""
 
 _HALVINGS, _TERMS = 12, 8
+_DOUBLES = 10**15  # below it every program shows and computes integers exactly
 _FIRST = 3  # the column of the highest limb
 _CARRIED = _FIRST + LIMBS + 1  # the column of the highest sum, its carry included
 _EXPONENTS = tuple(DIGITS * (WHOLE - 1 - k) for k in range(LIMBS))
@@ -95,6 +98,7 @@ class LongNumbers:
         self.page, self.steps, self.given = page, steps, given
         self.limb, self.marked = limb, marked
         self.row = 3
+        self.exact = True  # whether every integer so far is the exact one, and doubles hold it
         self.known: dict[Node | tuple[str, Node, int], Long] = {}
         page.write_string(
             0,
@@ -123,8 +127,16 @@ class LongNumbers:
     def integer(self, node: Apply) -> str:
         """A `floor` or `round_half_up` to an integer, as a part of another sheet's formula."""
         made, sheet = self.of(node), f"'{self.page.get_name()}'!"
+        self.exact = self.exact and made.whole == self._value(node)
         terms = [f"{sheet}{made.at(k)}*{10**e}" for k, e in enumerate(_EXPONENTS) if e >= 0]
         return f"({'+'.join(terms)})"
+
+    def _value(self, node: Node) -> Fraction:
+        if isinstance(node, Number):
+            return node.value
+        if isinstance(node, Symbol):
+            return self.steps[node.name].value
+        return apply(node.name, *map(self._value, node.args))
 
     def _made(self, node: Node) -> Long:
         if isinstance(node, Number):
@@ -172,7 +184,7 @@ class LongNumbers:
         self.page.write_formula(row, 2, f"={formula}", None, made.about)
         for k, (cell, limb) in enumerate(zip(formulas, limbs, strict=True)):
             if cell:
-                self.page.write_formula(row, _FIRST + k, f"={cell}", form or self.limb, limb)
+                self.page.write_formula(row, _FIRST + k, f"=({cell})", form or self.limb, limb)
             else:
                 self.page.write_number(row, _FIRST + k, limb, form or self.limb)
         return made
@@ -185,25 +197,15 @@ class LongNumbers:
             cells, value = terms(k)
             own = f"{xl_col_to_name(_CARRIED + k)}{row + 1}"
             below = f"{xl_col_to_name(_CARRIED + k + 1)}{row + 1}"
-            if k == LIMBS - 1:
-                rest, rest_value = terms(
-                    LIMBS
-                )  # the first limb cut off still rounds the last one kept
-                if rest:
-                    cells, value = (
-                        [*cells, f"ROUND(({'+'.join(rest)})/{BASE},0)"],
-                        (value + round_half_up(Fraction(rest_value, BASE))),
-                    )
-            else:
+            if k < LIMBS - 1:
                 cells = [*cells, f"ROUND({below}/{BASE},0)"]
+            elif (cut := terms(LIMBS))[0]:  # the first limb cut off rounds the last one kept
+                cells = [*cells, f"ROUND(({'+'.join(cut[0])})/{BASE},0)"]
+                value += round_half_up(Fraction(cut[1], BASE))
             total = value + carry
-            self.page.write_formula(
-                row,
-                _CARRIED + k,
-                "=" + ("+".join(cells) or "0").replace("+-", "-"),
-                self.limb,
-                total,
-            )
+            self.exact = self.exact and abs(total) < _DOUBLES
+            text_k = f"=({'+'.join(cells) or '0'})".replace("+-", "-")
+            self.page.write_formula(row, _CARRIED + k, text_k, self.limb, total)
             carry = round_half_up(Fraction(total, BASE)) if k else 0
             formulas[k] = f"{own}-{BASE}*ROUND({own}/{BASE},0)" if k else own
             limbs[k] = total - BASE * carry

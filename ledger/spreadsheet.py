@@ -9,9 +9,10 @@ documents of every method in LibreOffice, ties among them). A cell counts in bin
 fifteen digits. That is enough below ten million yuan: a number is rounded to six further decimals before
 it is rounded or cut off. From there on, and where a smaller amount lies within 1/1000 fen of a tie, what
 is rounded is computed in long numbers on a second sheet (`ledger.long_numbers`), also after an input is
-changed. What is not rounded (a discount factor, a score) agrees to about fifteen digits. The limits: an
-exact value within 10^-10 fen of a tie, but no tie, counts as the tie; an input of more than fifteen
-digits is changed in its limbs on the second sheet.
+changed. What is not rounded (a discount factor, a score) agrees to about fifteen digits. The limits: where
+an exact value lies within 10^-10 fen of a tie, but is none, or a number is beyond those of the long ones,
+the workbook says that it may differ; an input of more than fifteen digits is changed in its limbs on the
+second sheet.
 
 Text never becomes a formula: whatever begins with ``=``, ``+``, ``-`` or ``@`` is stored as text. The same
 figure gives the same bytes.
@@ -64,6 +65,12 @@ _DIGITS_15 = 10**15
 
 LONG_FROM_FEN = 10**9
 """From this amount on (ten million yuan), what is rounded is computed in long numbers."""
+
+_BEYOND = (
+    "本表重算结果可能与精确值不同：数值过大，或过于接近舍入界限。"
+    " Recalculated, this may differ from the exact value: a number is too large, or too near to where it is"
+    " rounded."
+)
 
 _CLOSE = 1e-3
 """A smaller amount is, too, where it lies this near (in fen) to where rounding goes the other way."""
@@ -191,6 +198,8 @@ class _Workbook:
             form = self.fen if step.unit == "fen" and step.value.denominator == 1 else self.number
             text = "=" + _excel(parse(step.formula), cells, long)
             page.write_formula(rows[step.symbol], _VALUE_COLUMN, text, form, _cached(step.value))
+        if long and not long.exact:
+            page.write_string(5, 2, _BEYOND, self.bold)
         for row, note in enumerate(figure.notes):
             page.write_string(below + len(derived) + 1 + row, 0, f"注 Note: {note.zh} / {note.en}")
         page.freeze_panes(7, 3)

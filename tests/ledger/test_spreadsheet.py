@@ -179,6 +179,27 @@ def test_an_amount_is_computed_in_cells_until_a_fen_could_be_missed():
     assert sheets(100_000_000, "0.123456785") == 2, "next to a tie"
 
 
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (Draw(1).beside_a_tie(10**7 + 19), False),
+        (Draw(1).beside_a_tie(10**12 + 39), True),  # nearer than 10^-10 of a fen
+        ({**Draw(1).cost(), "inputs": Draw(1).cost()["inputs"] | {"factors": [
+            {"zh": "甲", "en": "a", "value": value, "basis": "b"}
+            for value in ("1000000000000",) * 3 + ("1/1000000000000",) * 3
+        ]}}, True),  # on the way beyond what the limbs hold
+    ],
+)  # fmt: skip
+def test_a_workbook_says_where_it_cannot_keep_the_fen(document, told):
+    figure = methods.run(document)
+    page = opened(written(write_figure, figure)).worksheets[0]
+    assert bool(page["C6"].value) == told
+    assert (
+        opened(written(write_figure, figure), values=True).worksheets[0]["E3"].value
+        == figure.value_fen
+    )
+
+
 def test_an_analysis_becomes_sheets_of_values_that_say_how_they_are_recomputed():
     file = BytesIO()
     write_figure(ANALYSIS.figure, file, ANALYSIS)

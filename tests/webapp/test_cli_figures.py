@@ -11,8 +11,10 @@ import pypdf
 import pytest
 from click.testing import CliRunner
 
+from tests.conftest import Town
 from tests.ledger.test_reports import ANALYSIS, ASKED, DOCUMENT
 from webapp.cli import main
+from webapp.cli import run as running
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +51,14 @@ def test_another_ending_is_refused_and_nothing_written(folder: Path) -> None:
         said = value("income", folder / "income.json", "-o", folder / name, code=1)
         assert said == "refused: Write to a file that ends in .json, .xlsx or .pdf.\n"
         assert not (folder / name).exists()
+
+
+@pytest.mark.parametrize("ending", ["json", "xlsx", "pdf"])
+def test_a_place_that_cannot_be_written_is_named(folder: Path, ending: str) -> None:
+    out = folder / "missing" / f"out.{ending}"
+    said = value("income", folder / "income.json", "-o", out, code=1)
+    assert said.startswith("refused: ")
+    assert str(out.parent) in said
 
 
 def test_an_analysis_is_printed_and_travels_in_every_form(folder: Path) -> None:
@@ -89,6 +99,8 @@ def test_a_figure_is_computed_from_its_inputs_and_never_believed(folder: Path) -
     (folder / "bare.json").write_text(json.dumps({**written, "document": None}))
     said = value("income", folder / "bare.json", code=1)
     assert said.endswith("bare.json holds a figure without its inputs.\n")
+    (folder / "odd.json").write_text(json.dumps({"steps": 5}))
+    assert "without its inputs" in value("income", folder / "odd.json", code=1)
     said = value("cost", folder / "figure.json", code=1)
     assert said.endswith("figure.json is for the method income.\n")
 
@@ -99,6 +111,7 @@ def test_a_figure_is_computed_from_its_inputs_and_never_believed(folder: Path) -
         ({"range": {"seed": 1, "draws": 10**9, "inputs": []}}, "range.draws"),
         ({"sensitivity": [{"at": "rate.luck", "low": "0", "high": "1"}]}, "sensitivity[0].at"),
         ({}, "range"),
+        ({"request": 5}, "request: is not known here"),
     ],
 )
 def test_an_analysis_that_cannot_be_made_is_refused(
@@ -109,3 +122,15 @@ def test_an_analysis_that_cannot_be_made_is_refused(
     said = value("income", folder / "income.json", *asking, "-o", out, code=1)
     assert told in said
     assert not out.exists()
+
+
+def test_the_report_of_a_recorded_appraisal_is_written(town: Town, tmp_path: Path) -> None:
+    made, out = town.appraisal(town.registration()), tmp_path / "report.pdf"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(running, "Home", lambda _folder: town.home)
+        patched.setattr(running, "clock", lambda: town.now)
+        patched.setattr(town.home, "close", lambda: None)
+        arguments = ["appraisal", "report", made.number, "-o", str(out)]
+        done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert done.output == f"The report of appraisal {made.number} is {out}.\n"
+    assert made.number in pypdf.PdfReader(out).pages[0].extract_text()

@@ -1,6 +1,7 @@
 """The bare calculations, which need no home: a value with its derivation, an amount shared out."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ def value(
         analysis = None
         if analysis_path is not None:
             asked = read_document(analysis_path)
-            analysis = simulation.analyse(document, asked.get("request", asked))
+            asked = asked["request"] if isinstance(asked.get("request"), dict) else asked
+            analysis = simulation.analyse(document, asked)
         figure = analysis.figure if analysis else methods.run(document)
         told = None if against is None else compare(_written(method, against), figure).to_dict()
         if output is not None:
@@ -85,7 +87,9 @@ def _hand_out(figure: Figure, analysis: Analysis | None, output: Path) -> None:
     """Write a figure, with its analysis, in the form that the file's ending names."""
     match output.suffix:
         case ".xlsx":
-            write_figure(figure, output, analysis)
+            book = BytesIO()
+            write_figure(figure, book, analysis)
+            keys.write_durably(output, book.getvalue())
         case ".json":
             keys.write_durably(output, canonical((analysis or figure).to_dict()))
         case ".pdf":
@@ -160,7 +164,9 @@ def share(path: Path, output: Path | None, as_json: bool) -> None:
     with refusals(as_json):
         outcome = sharing.run(read_document(path))
         if output is not None and output.suffix == ".xlsx":
-            write_distribution(outcome, output)
+            book = BytesIO()
+            write_distribution(outcome, book)
+            keys.write_durably(output, book.getvalue())
         elif output is not None and output.suffix == ".json":
             keys.write_durably(output, canonical(outcome.to_dict()))
         elif output is not None:
