@@ -383,10 +383,13 @@ def _draft(
         raise
     except LedgerError as error:
         nouns.call_by_title(deed, error)
+        before = bool(
+            faults
+        )  # then what this refusal says is a part only, and the marks say it all
         for place, told in faults_by_place(error, translate).items():
-            if place.partition(".")[0] not in COMPUTED or not faults:
+            if place.partition(".")[0] not in COMPUTED or not before:
                 faults.setdefault(place, []).extend(told)
-        refusal = error.localized(nouns.plainly)
+        refusal = None if before else error.localized(nouns.plainly)
         again = None if error.code in ("stale", "conflict") else key
         return _page(keys, given, faults, refusal=refusal, key=again), error.http_status
     flash(tr(deed.says, **done.answer), "success")
