@@ -103,24 +103,31 @@ def appraise(
         raise InputError.of(problems)
     for key, symbol, zh, en in ITEMS:
         item = key.removesuffix("_fen")
-        if item in stated:
-            _lines(sheet, stated[item], f"lines.{item}", (symbol, zh, en))
-        else:
-            amount = inputs.money(amounts[key], key, 0)
-            sheet.given(symbol, zh, en, amount, "fen", "输入 input")
+        with inputs.gathering(problems):
+            if item in stated:
+                _lines(sheet, stated[item], f"lines.{item}", (symbol, zh, en))
+            else:
+                amount = inputs.money(amounts[key], key, 0)
+                sheet.given(symbol, zh, en, amount, "fen", "输入 input")
     total = ", ".join(symbol for _, symbol, _, _ in ITEMS)
-    sheet.step("C", "重置成本", "total cost", f"sum({total})", "fen", SOURCE)
+    if not problems:
+        sheet.step("C", "重置成本", "total cost", f"sum({total})", "fen", SOURCE)
 
     names, applies = [], dict[str, list[str]]()
     for k, factor in enumerate(inputs.sequence(factors, "factors", 0, 50), start=1):
-        field = f"factors[{k - 1}]"
-        entry = inputs.mapping(factor, field, ("zh", "en", "value", "basis"), ("applies_to",))
-        value = inputs.number(entry["value"], f"{field}.value", above=0)
-        zh, en = inputs.text(entry["zh"], f"{field}.zh"), inputs.text(entry["en"], f"{field}.en")
-        names.append(f"delta_{k}")
-        sheet.given(names[-1], zh, en, value, "1", inputs.text(entry["basis"], f"{field}.basis"))
-        if "applies_to" in entry:
-            applies[names[-1]] = _items(entry["applies_to"], f"{field}.applies_to", items)
+        with inputs.gathering(problems):
+            field, symbol = f"factors[{k - 1}]", f"delta_{k}"
+            entry = inputs.mapping(factor, field, ("zh", "en", "value", "basis"), ("applies_to",))
+            value = inputs.number(entry["value"], f"{field}.value", above=0)
+            zh, en, basis = (
+                inputs.text(entry[key], f"{field}.{key}") for key in ("zh", "en", "basis")
+            )
+            sheet.given(symbol, zh, en, value, "1", basis)
+            names.append(symbol)
+            if "applies_to" in entry:
+                applies[symbol] = _items(entry["applies_to"], f"{field}.applies_to", items)
+    if problems:
+        raise InputError.of(problems)
     if applies:
         return _by_item(sheet, names, applies)
     if names:
@@ -141,15 +148,18 @@ def appraise(
 def _lines(sheet: Worksheet, lines: object, field: str, item: tuple[str, str, str]) -> None:
     """Write the lines of an item, and their sum as the item."""
     symbol, zh, en = item
-    symbols = []
+    symbols, problems = [], list[tuple[str, str]]()
     for k, line in enumerate(inputs.sequence(lines, field), start=1):
-        where = f"{field}[{k - 1}]"
-        entry = inputs.mapping(line, where, ("name", "amount_fen", "basis"))
-        name = inputs.text(entry["name"], f"{where}.name")
-        amount = inputs.money(entry["amount_fen"], f"{where}.amount_fen", 0)
-        basis = inputs.text(entry["basis"], f"{where}.basis")
-        symbols.append(f"{symbol}_{k}")
-        sheet.given(symbols[-1], f"{zh}: {name}", f"{en}: {name}", amount, "fen", basis)
+        with inputs.gathering(problems):
+            where = f"{field}[{k - 1}]"
+            entry = inputs.mapping(line, where, ("name", "amount_fen", "basis"))
+            name = inputs.text(entry["name"], f"{where}.name")
+            amount = inputs.money(entry["amount_fen"], f"{where}.amount_fen", 0)
+            basis = inputs.text(entry["basis"], f"{where}.basis")
+            symbols.append(f"{symbol}_{k}")
+            sheet.given(symbols[-1], f"{zh}: {name}", f"{en}: {name}", amount, "fen", basis)
+    if problems:
+        raise InputError.of(problems)
     sheet.step(symbol, zh, en, f"sum({', '.join(symbols)})", "fen", SOURCE)
 
 

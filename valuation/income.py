@@ -137,12 +137,15 @@ def appraise(
     inputs.choice(timing, "timing", TIMINGS)
     sheet = Worksheet()
     flows = inputs.sequence(periods, "periods", 1, MAX_PERIODS)
-    _discount_rate(sheet, rate, rate_basis)
+    problems: list[tuple[str, str]] = []
+    with inputs.gathering(problems):
+        _discount_rate(sheet, rate, rate_basis)
     stated = {"first": first_period, "last": last_period, "life": life}
-    calendar = _Calendar(sheet, timing, len(flows), stated) if any(
-        value is not None for value in stated.values()
-    ) else None  # fmt: skip
-    if timing == "mid" and not calendar:
+    calendar = None
+    if any(value is not None for value in stated.values()):
+        with inputs.gathering(problems):
+            calendar = _Calendar(sheet, timing, len(flows), stated)
+    if timing == "mid" and not calendar and not problems:
         sheet.step(
             "g",
             "期中调整 √(1+i)",
@@ -154,7 +157,10 @@ def appraise(
         )
     values = []
     for t, period in enumerate(flows, start=1):
-        _income(sheet, model, t, period, f"periods[{t - 1}]")
+        with inputs.gathering(problems):
+            _income(sheet, model, t, period, f"periods[{t - 1}]")
+        if problems:
+            continue
         values.append(f"PV_{t}")
         label = f"第{t}期折现系数", f"discount factor of period {t}"
         if calendar:
@@ -173,6 +179,8 @@ def appraise(
             "fen",
             SOURCE,
         )
+    if problems:
+        raise InputError.of(problems)
     value = sheet.step(
         "P",
         f"评估值(收益法, {MODELS[model][0]}, {TIMINGS[timing][0]})",
@@ -280,7 +288,12 @@ def _discount_rate(
 ) -> None:
     names = [key for key, *_ in RATE_PARTS]
     entries = inputs.mapping(rate, "rate", names)
-    total = sum(inputs.number(entries[key], f"rate.{key}", least=0, below=1) for key in names)
+    total, problems = Fraction(0), list[tuple[str, str]]()
+    for key in names:
+        with inputs.gathering(problems):
+            total += inputs.number(entries[key], f"rate.{key}", least=0, below=1)
+    if problems:
+        raise InputError.of(problems)
     inputs.number(total, "rate", least=0, below=1)
     if total.denominator > MAX_RATE_TERM:
         raise InputError("rate", "is over-precise: its denominator exceeds 10^12")

@@ -4,7 +4,8 @@ A field is a path, such as ``periods[2].share``. Keys that end in ``_fen`` hold 
 JSON may write ``_yuan`` instead, with the amount in yuan as text (`in_fen` converts them).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -146,6 +147,23 @@ def number(
         ]
         raise InputError(field, f"is {exact_text(exact)[:60]}, but must be {' and '.join(bounds)}")
     return exact
+
+
+@contextmanager
+def gathering(problems: list[tuple[str, str]]) -> Iterator[None]:
+    """Go on after a refusal, which is added to `problems`, so that all faults are told at once.
+
+    >>> problems = []
+    >>> for k, rate in enumerate(("0.02", "two", -2)):
+    ...     with gathering(problems):
+    ...         _ = number(rate, f"rate[{k}]", least=0)
+    >>> [field for field, _ in problems]
+    ['rate[1]', 'rate[2]']
+    """
+    try:
+        yield
+    except InputError as error:
+        problems.extend(error.problems)
 
 
 def _at(field: str, key: str) -> str:

@@ -67,25 +67,12 @@ def appraise(*, parts: Sequence[Mapping[str, Any]]) -> Figure:
     """
     sheet = Worksheet()
     totals = []
+    problems: list[tuple[str, str]] = []
     for k, part in enumerate(inputs.sequence(parts, "parts", 1, 50), start=1):
-        field = f"parts[{k - 1}]"
-        entry = inputs.mapping(part, field, ("name", "comparables"))
-        name = inputs.text(entry["name"], f"{field}.name")
-        where = f"{field}.comparables"
-        comparables = inputs.sequence(entry["comparables"], where, 1, 20)
-        terms, weights = [], Fraction(0)
-        for j, comparable in enumerate(comparables, start=1):
-            weights += _comparable(sheet, f"{k}_{j}", comparable, f"{where}[{j - 1}]")
-            terms.append(f"w_{k}_{j} * A_{k}_{j}")
-        if weights != 1:
-            raise InputError(
-                where, f"have weights that sum to {exact_text(weights)}, but must sum to 1"
-            )
-        totals.append(f"P_{k}")
-        formula = f"sum({', '.join(terms)})"
-        sheet.step(
-            totals[-1], f"{name}: 价值", f"{name}: value of the part", formula, "fen", SOURCE
-        )
+        with inputs.gathering(problems):
+            totals.append(_part(sheet, k, part, f"parts[{k - 1}]"))
+    if problems:
+        raise InputError.of(problems)
     sheet.step(
         "P",
         "评估值(市场法)",
@@ -100,6 +87,26 @@ def appraise(*, parts: Sequence[Mapping[str, Any]]) -> Figure:
         "Several comparables for one part are averaged by the stated weights, not added.",
     )
     return sheet.figure("market", VERSION, "P", (*totals, "P"))
+
+
+def _part(sheet: Worksheet, k: int, part: object, field: str) -> str:
+    """Write part k, the weighted mean of its comparables; return its symbol."""
+    entry = inputs.mapping(part, field, ("name", "comparables"))
+    name = inputs.text(entry["name"], f"{field}.name")
+    where = f"{field}.comparables"
+    terms, weights, problems = [], Fraction(0), list[tuple[str, str]]()
+    for j, comparable in enumerate(inputs.sequence(entry["comparables"], where, 1, 20), start=1):
+        with inputs.gathering(problems):
+            weights += _comparable(sheet, f"{k}_{j}", comparable, f"{where}[{j - 1}]")
+            terms.append(f"w_{k}_{j} * A_{k}_{j}")
+    if weights != 1 and not problems:
+        told = f"have weights that sum to {exact_text(weights)}, but must sum to 1"
+        problems.append((where, told))
+    if problems:
+        raise InputError.of(problems)
+    formula = f"sum({', '.join(terms)})"
+    sheet.step(f"P_{k}", f"{name}: 价值", f"{name}: value of the part", formula, "fen", SOURCE)
+    return f"P_{k}"
 
 
 def _comparable(sheet: Worksheet, at: str, comparable: object, field: str) -> Fraction:

@@ -120,18 +120,17 @@ def _stands(value: Any, path: str) -> bool:
 
 
 def _reconcile(given: Mapping[str, Any]) -> Figure:
-    figures = []
+    figures, problems = [], list[tuple[str, str]]()
     for k, entry in enumerate(inputs.sequence(given["figures"], "figures", 1, 20)):
-        field = f"figures[{k}]"
-        known = inputs.mapping(entry, field, ("document", "weight", "reason"))
-        try:
-            figure = run(known["document"])
-        except InputError as error:
-            at = f"{field}.document"
-            raise InputError.of(
-                [(f"{at}.{where}", what) for where, what in error.problems]
-            ) from None
-        figures.append((figure, known["weight"], known["reason"]))
+        with inputs.gathering(problems):
+            known = inputs.mapping(entry, f"figures[{k}]", ("document", "weight", "reason"))
+            try:
+                figures.append((run(known["document"]), known["weight"], known["reason"]))
+            except InputError as error:
+                at = f"figures[{k}].document"
+                problems += [(f"{at}.{where}", what) for where, what in error.problems]
+    if problems:
+        raise InputError.of(problems)
     return reconciliation.reconcile(figures)
 
 

@@ -243,37 +243,14 @@ def score(*, indicators: Sequence[Mapping[str, Any]]) -> Figure:
     weights: list[str] = []
     left_out: list[str] = []
     seen: set[str] = set()
+    problems: list[tuple[str, str]] = []
     for k, entry in enumerate(inputs.sequence(indicators, "indicators", 1, len(INDICATORS))):
-        field = f"indicators[{k}]"
-        if isinstance(entry, Mapping) and "not_measured" in entry:
-            given = inputs.mapping(entry, field, ("code", "weight", "not_measured"))
-            reason = inputs.text(given["not_measured"], f"{field}.not_measured")
-        else:
-            given = inputs.mapping(entry, field, ("code", "weight", "a", "b"))
-            reason = ""
-        code = inputs.choice(given["code"], f"{field}.code", INDICATORS)
-        if code in seen:
-            raise InputError(f"{field}.code", f"{code} stands there twice")
-        seen.add(code)
-        weight = inputs.number(given["weight"], f"{field}.weight", above=0)
-        one = INDICATORS[code]
-        sheet.given(f"w_{code}", f"{one.zh}: 权重", f"{one.en}: weight", weight, "1", "输入 input")
-        if not reason:
-            a = _count(given["a"], f"{field}.a")
-            b = _count(given["b"], f"{field}.b")
-            if a > b:
-                raise InputError(f"{field}.a", f"is {a}, more than the {b} elements evaluated")
-            if b:
-                _measured(sheet, one, a, b)
-                terms.append(f"w_{code} * X_{code}")
-                weights.append(f"w_{code}")
-                continue
-            reason = "不适用：评价元素个数为0 not applicable: no element to evaluate"
-        left_out.append(f"w_{code}")
-        sheet.note(
-            f"{code} {one.zh}未计入（{reason}），其权重按比例分摊到其余指标。",
-            f"{code} {one.en} is left out ({reason}); its weight goes to the others in proportion.",
-        )
+        with inputs.gathering(problems):
+            code, is_measured = _indicator(sheet, entry, f"indicators[{k}]", seen)
+            (weights if is_measured else left_out).append(f"w_{code}")
+            terms += [f"w_{code} * X_{code}"] if is_measured else []
+    if problems:
+        raise InputError.of(problems)
     if not terms:
         raise NoSolution("no indicator was measured, so there is no quality score")
     formula = f"sum({', '.join(weights)})"
@@ -369,6 +346,36 @@ def _shares(codes: Sequence[str], weights: Mapping[str, Fraction] | None) -> dic
             f" {', '.join(without) or '-'}; weights of what is not here: {', '.join(idle) or '-'}",
         )
     return shares
+
+
+def _indicator(sheet: Worksheet, entry: object, field: str, seen: set[str]) -> tuple[str, bool]:
+    """Write one indicator down; return its code, and whether it was measured."""
+    if isinstance(entry, Mapping) and "not_measured" in entry:
+        given = inputs.mapping(entry, field, ("code", "weight", "not_measured"))
+        reason = inputs.text(given["not_measured"], f"{field}.not_measured")
+    else:
+        given = inputs.mapping(entry, field, ("code", "weight", "a", "b"))
+        reason = ""
+    code = inputs.choice(given["code"], f"{field}.code", INDICATORS)
+    if code in seen:
+        raise InputError(f"{field}.code", f"{code} stands there twice")
+    seen.add(code)
+    weight = inputs.number(given["weight"], f"{field}.weight", above=0)
+    one = INDICATORS[code]
+    sheet.given(f"w_{code}", f"{one.zh}: 权重", f"{one.en}: weight", weight, "1", "输入 input")
+    if not reason:
+        a, b = _count(given["a"], f"{field}.a"), _count(given["b"], f"{field}.b")
+        if a > b:
+            raise InputError(f"{field}.a", f"is {a}, more than the {b} elements evaluated")
+        if b:
+            _measured(sheet, one, a, b)
+            return code, True
+        reason = "不适用：评价元素个数为0 not applicable: no element to evaluate"
+    sheet.note(
+        f"{code} {one.zh}未计入（{reason}），其权重按比例分摊到其余指标。",
+        f"{code} {one.en} is left out ({reason}); its weight goes to the others in proportion.",
+    )
+    return code, False
 
 
 def _measured(sheet: Worksheet, one: Indicator, a: int, b: int) -> None:

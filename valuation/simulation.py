@@ -29,7 +29,6 @@ origin of parameters be told, not for these. What is drawn, and how, is the appr
 import copy
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
 from math import isqrt
@@ -194,16 +193,16 @@ def analyse(document: Mapping[str, Any], analysis: Mapping[str, Any]) -> Analysi
     problems: list[tuple[str, str]] = []
     spread, bars, breakeven = None, [], None
     if "range" in request:
-        with _gathering(problems):
+        with inputs.gathering(problems):
             spread = _range(figure, request["range"], problems)
     if "sensitivity" in request:
-        with _gathering(problems):
+        with inputs.gathering(problems):
             entries = inputs.sequence(request["sensitivity"], "sensitivity", 1, MAX_INPUTS)
             for k, entry in enumerate(entries):
-                with _gathering(problems):
+                with inputs.gathering(problems):
                     bars.append(_bar(figure, entry, f"sensitivity[{k}]"))
     if "breakeven" in request:
-        with _gathering(problems):
+        with inputs.gathering(problems):
             breakeven = _breakeven(figure, request["breakeven"], "breakeven")
     if problems:
         raise InputError.of(problems)
@@ -358,7 +357,7 @@ def _range(figure: Figure, given: object, problems: list[tuple[str, str]]) -> Ra
     varied: dict[str, int] = {}
     for k, entry in enumerate(inputs.sequence(entries["inputs"], "range.inputs", 1, MAX_INPUTS)):
         field = f"range.inputs[{k}]"
-        with _gathering(problems):
+        with inputs.gathering(problems):
             place = _Place(figure, entry, field)
             distribution = draws.Distribution.of(entry, field)
             for step in place.probe(distribution.low, distribution.high)[0]:
@@ -590,15 +589,6 @@ def _whole(value: object, field: str, least: int, most: int) -> int:
 def _short(value: Fraction) -> str:
     text = exact_text(value)
     return text if len(text) <= 40 else text[:37] + "..."
-
-
-@contextmanager
-def _gathering(problems: list[tuple[str, str]]) -> Iterator[None]:
-    """Go on after a refusal, so that all faults are told at once."""
-    try:
-        yield
-    except InputError as error:
-        problems.extend(error.problems)
 
 
 def _differences(ours: Any, given: Any, where: str) -> Iterator[tuple[str, Any, Any]]:

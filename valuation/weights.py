@@ -107,28 +107,29 @@ def weights_of(figure: Figure) -> dict[str, Fraction]:
 
 def _matrix(matrix: object, n: int) -> list[list[Fraction]]:
     rows = inputs.sequence(matrix, "matrix", n, n)
-    exact = []
+    exact: list[list[Fraction]] = []
+    problems: list[tuple[str, str]] = []
     for i, row in enumerate(rows):
-        entries = inputs.sequence(row, f"matrix[{i}]", n, n)
-        exact.append(
-            [
-                inputs.number(entry, f"matrix[{i}][{j}]", least=Fraction(1, 9), most=9)
-                for j, entry in enumerate(entries)
-            ]
-        )
+        exact.append([])
+        with inputs.gathering(problems):
+            for j, entry in enumerate(inputs.sequence(row, f"matrix[{i}]", n, n)):
+                with inputs.gathering(problems):
+                    at = f"matrix[{i}][{j}]"
+                    exact[i].append(inputs.number(entry, at, least=Fraction(1, 9), most=9))
+    if problems:
+        raise InputError.of(problems)
     for i in range(n):
         if exact[i][i] != 1:
-            raise InputError(
-                f"matrix[{i}][{i}]", "must be 1: a criterion matters as much as itself"
-            )
+            told = "must be 1: a criterion matters as much as itself"
+            problems.append((f"matrix[{i}][{i}]", told))
         for j in range(i):
             if exact[i][j] * exact[j][i] != 1:
-                expected = exact_text(1 / exact[j][i])
-                raise InputError(
-                    f"matrix[{i}][{j}]",
-                    f"is {exact_text(exact[i][j])}, but must be {expected}, the reciprocal of"
-                    f" matrix[{j}][{i}]",
+                told = f"is {exact_text(exact[i][j])}, but must be {exact_text(1 / exact[j][i])}"
+                problems.append(
+                    (f"matrix[{i}][{j}]", f"{told}, the reciprocal of matrix[{j}][{i}]")
                 )
+    if problems:
+        raise InputError.of(problems)
     return exact
 
 

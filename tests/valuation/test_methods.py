@@ -15,6 +15,7 @@ import pytest
 
 import valuation
 from valuation import InputError
+from valuation.inputs import in_fen
 from valuation.methods import DESCRIPTIONS, METHODS, describe, run, verify
 from valuation.reconciliation import reconcile
 
@@ -188,6 +189,41 @@ def described(fields, value):
 def test_the_description_names_every_key_of_the_documents(case):
     document = case["document"]
     described(DESCRIPTIONS[document["method"]].fields, document["inputs"])
+
+
+SPOILT = {  # a document, and what is put wrong in several rows of it: each is named
+    "stub period, middle": {"rate.risk_free": -1, "rate.regulatory": "x", "first_period": 2,
+                            "periods[0].income_fen": "1", "periods[1].income_fen": None},
+    "cost by lines, factors for some items": {
+        "preparatory_fen": -1, "lines.direct[0].amount_fen": -1, "lines.direct[1].basis": "",
+        "factors[0].value": 0, "factors[1].zh": ""},
+    "market, two parts, the first with two comparables": {
+        "parts[0].comparables[0].quality": 0, "parts[0].comparables[1].price_fen": -1, "parts[1].name": ""},
+    "quality, one inverse, one not measured": {"indicators[0].a": -1, "indicators[1].weight": 0},
+    "AHP: Saaty's drinks": {"matrix[0][1]": 10, "matrix[2][0]": "x"},
+    "reconciled cost and income": {"figures[0].document.inputs.direct_fen": -1,
+                                   "figures[1].document.inputs.rate.management": -1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_every_row_that_is_wrong_is_named_at_once(name):
+    document = in_fen(CASES[name]["document"])
+    for path, wrong in SPOILT[name].items():
+        at = document["inputs"]
+        *way, last = [
+            int(key) if key.isdigit() else key
+            for key in path.replace("]", "").replace("[", ".").split(".")
+        ]
+        for key in way:
+            at = at[key]
+        assert at[last] != wrong, "it was right before"
+        at[last] = wrong
+    with pytest.raises(InputError) as refusal:
+        run(document)
+    assert {field for field, _ in refusal.value.problems} == {
+        f"inputs.{path}" for path in SPOILT[name]
+    }
 
 
 def test_what_rests_on_memory_says_so_in_its_steps():
