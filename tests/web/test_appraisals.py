@@ -326,6 +326,8 @@ def test_a_document_of_another_version_of_the_method_is_refused(form: Form) -> N
 
 
 def test_a_value_no_record_can_hold_is_refused(form: Form) -> None:
+    page = form.send("compute", {**COST, "cost.direct": "9" * 16}, status=400, approaches="cost")
+    assert "more than a record can hold" in errors(page)["cost.direct"]
     page = form.send("draft", {**COST, **rest(form.site), "cost.factors.0.value": "100000000000"},
                      status=400, approaches="cost")  # fmt: skip
     assert "beyond" in plain(page)

@@ -322,7 +322,12 @@ def _read_one(
                          for line in typed.split("\n") if line.strip()]  # fmt: skip
         else:
             made[key] = typed
-    except InputError:
+    except InputError as error:
+        if kind == "money" and "beyond" in error.sentence:
+            most = decimal(Fraction(money.MAX_FEN, 100))
+            told = tr("It is more than a record can hold, {most} yuan.", most=most)
+            faults.setdefault(place, []).append(told)
+            return
         faults.setdefault(place, []).append(
             {
                 "money": tr("“{text}” is no amount: write yuan and at most two decimals, such as "
