@@ -18,6 +18,7 @@ import psycopg
 import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import settings
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -50,6 +51,10 @@ from ledger.proof.encoding import digest_text
 from ledger.registration import Registration
 from ledger.store import open_engine
 from webapp.home import Config, Home, migrate
+
+# Properties are tried without a time limit for one example: the machine may be busy.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 ORIGIN = "test.example/log"
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)  # a Monday, ten in the morning in Shanghai
