@@ -41,7 +41,7 @@ from ledger.proof import verify as verifier
 from ledger.proof.encoding import canonical, digest_text, instant, parse, parse_instant
 from ledger.proof.report import VERDICTS, Report, print_report
 from ledger.registration import Application, Registration
-from valuation import methods
+from valuation import methods, quality
 from valuation.money import fen, yuan
 from webapp import accounts
 from webapp import home as homes
@@ -53,6 +53,7 @@ from webapp.cli.money import grant_licence
 from webapp.cli.proofs import open_worker, pack_package
 from webapp.cli.run import Run, print_json, progress_bar, read_document, with_home
 from webapp.cli.verify import unwrap
+from webapp.deeds.all import appraisals as appraisal_deeds
 from webapp.deeds.all import authorisations, circulation
 from webapp.documents import read_text
 from webapp.home import Home
@@ -457,7 +458,7 @@ class Story:
         document["base_on"] = local_date(self.issued_at).isoformat()
         self.run.now = self.issued_at + timedelta(days=1)
         answer = self.run.do(
-            circulation.draft_appraisal, "sun", document, registration_code=self.code
+            appraisal_deeds.draft_appraisal, "sun", document, registration_code=self.code
         )
 
         def approve(session: Session, actor: Actor) -> dict[str, Any]:
@@ -763,18 +764,7 @@ def failed_count(indicator: Mapping[str, Any]) -> int:
 
 def quality_score(profile: Mapping[str, Any]) -> str:
     """The GB/T 36344 score of a measured profile, all measured indicators weighing the same."""
-    figure = methods.run(
-        {
-            "inputs": {
-                "indicators": [
-                    {"a": i["a"], "b": i["b"], "code": i["code"], "weight": "1"}
-                    for i in profile["indicators"]
-                ]
-            },
-            "method": "quality",
-            "version": methods.describe("quality")["version"],
-        }
-    )
+    figure = methods.run(quality.document(profile["indicators"]))
     return f"{round(figure.value * 10000) / 10000:.4f}"
 
 

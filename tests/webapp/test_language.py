@@ -54,7 +54,8 @@ from webapp import api, audits
 from webapp.deeds import DEEDS, QUESTIONS
 from webapp.deeds.all import agreements as agreement_deeds
 from webapp.deeds.all import alarms as deed_alarms
-from webapp.deeds.all import circulation, demands, duties, feedback, people, stewards, work
+from webapp.deeds.all import appraisals as appraisal_deeds
+from webapp.deeds.all import demands, duties, feedback, people, stewards, work
 from webapp.deeds.all import field as field_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
@@ -552,8 +553,8 @@ def handed() -> dict[str, set[str]]:
         "END_KINDS": agreement_deeds.END_KINDS, "HAND_BACK_POINTS": agreement_deeds.POINTS,
         "EVALUATION_VERDICTS": agreement_deeds.VERDICTS,
         "OBJECTS": field_deeds.OBJECTS, "RIGHTS": field_deeds.RIGHTS,
-        "approaches": circulation.APPROACHES, "disclosed": appraisal.DISCLOSED,
-        "disclosures": circulation.DISCLOSURES,
+        "approaches": appraisal_deeds.APPROACHES, "disclosed": appraisal.DISCLOSED,
+        "disclosures": appraisal_deeds.DISCLOSURES,
         "kind_labels": people.KINDS, "post_labels": stewards.POSTS, "role_labels": people.ROLES,
         "kinds": revenue.KINDS, "steps": {
             **wizard.STEPS, **lists.FEEDBACK_NEXT, **lists.NEXT_BY_STATE, **lists.HAPPENED,

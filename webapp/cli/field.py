@@ -20,7 +20,7 @@ from webapp.cli.run import (
     verb,
     with_home,
 )
-from webapp.deeds.all import circulation, field, register
+from webapp.deeds.all import appraisals, field, register
 
 MATERIAL_BYTES_MAX = 128 * 1024 * 1024
 
@@ -131,15 +131,15 @@ def appraisal_draft(run: Run, login: str, code: str, path: Path) -> None:
 
     FILE: purpose base_on valid_until_on disclosures assumptions documents weights.
     """
-    deed = circulation.draft_appraisal
+    deed = appraisals.draft_appraisal
     run.say(run.do(deed, login, read_document(path), registration_code=code), deed.says)
 
 
-verb(appraisal, "approve", circulation.approve_appraisal,
+verb(appraisal, "approve", appraisals.approve_appraisal,
      "Approve what another appraiser drafted, after recomputing it.")  # fmt: skip
-verb(appraisal, "reject", circulation.reject_appraisal, "Reject what another appraiser drafted.",
+verb(appraisal, "reject", appraisals.reject_appraisal, "Reject what another appraiser drafted.",
      click.option("--reason", required=True))  # fmt: skip
-verb(appraisal, "withdraw", circulation.withdraw_appraisal, "Withdraw your own draft before its review.",
+verb(appraisal, "withdraw", appraisals.withdraw_appraisal, "Withdraw your own draft before its review.",
      click.option("--reason", required=True))  # fmt: skip
 
 
@@ -148,7 +148,7 @@ verb(appraisal, "withdraw", circulation.withdraw_appraisal, "Withdraw your own d
 @with_home
 def appraisal_show(run: Run, number: str) -> None:
     """Show an appraisal as recorded (JSON)."""
-    print_json(run.ask(circulation.show_appraisal, appraisal_number=number))
+    print_json(run.ask(appraisals.show_appraisal, appraisal_number=number))
 
 
 @appraisal.command("compare")
@@ -156,7 +156,7 @@ def appraisal_show(run: Run, number: str) -> None:
 @with_home
 def appraisal_compare(run: Run, number: str) -> None:
     """Explain its value from that of the edition before, input by input."""
-    answer = run.ask(circulation.compare_appraisal, appraisal_number=number)
+    answer = run.ask(appraisals.compare_appraisal, appraisal_number=number)
     if run.as_json or answer["comparison"] is None:
         run.say(
             {**answer, "number": number}, "Appraisal {number} is the first edition for its purpose."
@@ -171,7 +171,7 @@ def appraisal_compare(run: Run, number: str) -> None:
 @with_home
 def appraisal_report(run: Run, number: str, output: Path) -> None:
     """Write its report for people: a PDF with all that is disclosed, its figures attached."""
-    file = run.ask(circulation.report_appraisal, appraisal_number=number)
+    file = run.ask(appraisals.report_appraisal, appraisal_number=number)
     keys.write_durably(output, file.content)
     run.say({"number": number, "path": str(output)}, "The report of appraisal {number} is {path}.")
 
@@ -182,6 +182,6 @@ def appraisal_report(run: Run, number: str, output: Path) -> None:
 @with_home
 def appraisal_export(run: Run, number: str, output: Path) -> None:
     """Write an appraisal as a file that anyone can recompute, with its proof once it is confirmed."""
-    file = run.ask(circulation.export_appraisal, appraisal_number=number)
+    file = run.ask(appraisals.export_appraisal, appraisal_number=number)
     keys.write_durably(output, file.content)
     run.say({"number": number, "path": str(output)}, "Appraisal {number} is {path}.")

@@ -3,6 +3,7 @@
 from webapp.deeds import (
     agreements,
     alarms,
+    appraisals,
     authorisations,
     catalogue,
     circulation,
@@ -32,6 +33,7 @@ from webapp.deeds import (
 __all__ = [
     "agreements",
     "alarms",
+    "appraisals",
     "authorisations",
     "catalogue",
     "circulation",

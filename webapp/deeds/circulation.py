@@ -1,4 +1,4 @@
-"""The deeds from the voucher on: vouchers, appraisals, licences, payments, schemes, statements."""
+"""The deeds from the voucher on: vouchers, licences, payments, schemes, statements."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -6,33 +6,27 @@ from typing import Any
 from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
-from ledger import appraisals, handoff, parties, reports, revenue, trading, vouchers
+from ledger import parties, revenue, trading, vouchers
 from ledger.agreements import Agreement
-from ledger.appraisals import Appraisal
 from ledger.calendar import end_of_day, start_of_day
 from ledger.errors import Conflict, Faults, Invalid, NotAllowed
 from ledger.log import digest_key
 from ledger.parties import Account, Actor, Member, Party
-from ledger.proof.encoding import canonical
 from ledger.registration import Registration
 from ledger.revenue import Scheme, Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from valuation import ValuationError, money
-from webapp.deeds import Desk, File, Report, deed, question
+from webapp.deeds import Desk, Report, deed, question
 from webapp.deeds.answers import history_of, lists, shown_schema, shows
+from webapp.deeds.appraisals import maker_s
 from webapp.deeds.field import RIGHTS, ReasonBody
 from webapp.deeds.forms import (
     MISSHAPEN,
-    TEXT_MAX,
     Body,
     day,
     document,
-    group,
-    rows,
-    terms,
     text,
-    texts,
     yuan,
 )
 
@@ -40,15 +34,6 @@ APPROVAL_DAYS = 7
 PURPOSES = {
     "governance": "Public governance (free)", "benefit": "Public benefit (free)",
     "industry": "Industry",
-}  # fmt: skip
-APPROACHES = {
-    "cost": "Cost approach", "income": "Income approach", "market": "Market approach",
-}  # fmt: skip
-DISCLOSURES = {
-    "basics_rights": "Basics and rights", "quality": "Quality", "scene": "Scenes and limits",
-    "outlook": "Economy and industry", "sources": "Sources of information",
-    "experts": "Work of experts", "method": "Choice of methods and parameters",
-    "assumptions": "Assumptions and limits",
 }  # fmt: skip
 ADDRESS = r"\A0x[0-9A-Fa-f]{40}\Z"
 
@@ -67,35 +52,6 @@ class FreezeBody(Body):
         "Legal basis", most=300, hint="the law with its article, or the decision with its number"
     )
     reason = text("Ground", area=True, hint="as it is told to the holder and the registrar")
-
-
-Disclosures = terms("Disclosures", appraisals.DISCLOSURES, DISCLOSURES)
-
-
-class WeightBody(Body):
-    """How much one approach counts, and why."""
-
-    method = text("Approach", choices=APPROACHES)
-    weight = text("Weight", most=12, hint="such as 0.5; all together 1")
-    reason = text("Ground", most=500)
-
-
-class AppraisalBody(Body):
-    """An appraisal 价值评估: purpose, inputs by approach, weights, disclosures, assumptions."""
-
-    purpose = text("Purpose", most=500)
-    base_on = day("Base day")
-    documents = document("Inputs of the approaches (YAML)",
-                         hint="cost, income, market: each with method, version, inputs")  # fmt: skip
-    weights = rows("Weights", WeightBody)
-    analyses = document("Range, sensitivity, breakeven (YAML)", required=False,
-                        hint="by approach: cost, income, market")  # fmt: skip
-    disclosures = group("What the report discloses", Disclosures)
-    assumptions = texts(
-        "Assumptions", most=TEXT_MAX, hint="one a line, each a statement of its own"
-    )
-    valid_until_on = day("Valid until", required=False,
-                         hint="at most a year after the base day; left out, that day")  # fmt: skip
 
 
 class LicenceBody(Body):
@@ -197,93 +153,6 @@ CHANGES = {
         "cancel": "Cancel the voucher", "freeze": "Freeze", "unfreeze": "Unfreeze",
     }.items()
 }  # fmt: skip
-
-
-# -- appraisals --------------------------------------------------------------------------------
-
-
-def _valued(made: Appraisal) -> dict[str, Any]:
-    return {
-        "edition": made.edition, "number": made.number, "state": made.state, "value_fen": made.value_fen,
-        "value_yuan": money.yuan(made.value_fen),
-    }  # fmt: skip
-
-
-@deed("appraisal.draft", "/registrations/<registration_code>/appraisals", "Draft an appraisal",
-      "Appraisal {number}: {value_yuan} yuan.", body=AppraisalBody,
-      owners=lambda _s, _row: None)  # fmt: skip
-def draft_appraisal(
-    desk: Desk, session: Session, actor: Actor, found: Registration, **body: Any
-) -> dict[str, Any]:
-    return _valued(appraisals.draft(session, actor, desk.now, registration=found, **body))
-
-
-def _maker(session: Session, row: Appraisal | Statement) -> tuple[str]:
-    return (session.get_one(Member, row.maker_id).party_id,)
-
-
-@deed("appraisal.approve", "/appraisals/<appraisal_number>/approve", "Approve",
-      "Appraisal {number} is approved.", changes=True, owners=_maker)  # fmt: skip
-def approve_appraisal(
-    desk: Desk, session: Session, actor: Actor, found: Appraisal
-) -> dict[str, Any]:
-    appraisals.approve(session, actor, desk.now, found)
-    return _valued(found)
-
-
-@deed("appraisal.reject", "/appraisals/<appraisal_number>/reject", "Reject",
-      "Appraisal {number} is rejected.", body=ReasonBody, changes=True, owners=_maker)  # fmt: skip
-def reject_appraisal(
-    desk: Desk, session: Session, actor: Actor, found: Appraisal, reason: str
-) -> dict[str, Any]:
-    appraisals.reject(session, actor, desk.now, found, reason)
-    return _valued(found)
-
-
-@deed("appraisal.withdraw", "/appraisals/<appraisal_number>/withdraw", "Withdraw",
-      "Appraisal {number} is withdrawn.", body=ReasonBody, changes=True, owners=_maker)  # fmt: skip
-def withdraw_appraisal(
-    desk: Desk, session: Session, actor: Actor, found: Appraisal, reason: str
-) -> dict[str, Any]:
-    appraisals.withdraw(session, actor, desk.now, found, reason)
-    return _valued(found)
-
-
-class ComparisonAnswer(Schema):
-    """How the value of the edition before became this one (`valuation.comparison`)."""
-
-    before = fields.String(required=True, allow_none=True)
-    """the number of the edition before; without one, there is nothing to compare with"""
-    comparison = fields.Dict(required=True, allow_none=True)
-
-
-@question("appraisal.read", "/appraisals/<appraisal_number>/comparison",
-          "Comparison with the edition before", name="appraisal.compare",
-          answer=ComparisonAnswer)  # fmt: skip
-def compare_appraisal(
-    _desk: Desk, session: Session, _actor: Actor, found: Appraisal
-) -> dict[str, Any]:
-    made = appraisals.compared(session, found)
-    if made is None:
-        return {"before": None, "comparison": None}
-    before = session.get_one(Appraisal, found.replaces_id)
-    return {"before": before.number, "comparison": made.to_dict()}
-
-
-@question("appraisal.read", "/appraisals/<appraisal_number>/appraisal.json", "Appraisal as a file",
-          name="appraisal.export")  # fmt: skip
-def export_appraisal(desk: Desk, session: Session, _actor: Actor, found: Appraisal) -> File:
-    """All that is recorded of it, with its proof once there is one (`handoff.appraisal_file`)."""
-    document = handoff.appraisal_file(session, found, desk.deployment)
-    return File(canonical(document), "application/json", f"appraisal-{found.number}.json")
-
-
-@question("appraisal.read", "/appraisals/<appraisal_number>/report.pdf", "Report (PDF)",
-          name="appraisal.report")  # fmt: skip
-def report_appraisal(_desk: Desk, session: Session, _actor: Actor, found: Appraisal) -> File:
-    """Its report for people, with its figures attached (`ledger.reports`)."""
-    content = reports.recorded_report(session, found)
-    return File(content, "application/pdf", f"report-{found.number}.pdf")
 
 
 # -- trade -------------------------------------------------------------------------------------
@@ -408,7 +277,7 @@ def _stands(made: Statement) -> dict[str, Any]:
 
 
 @deed("statement.propose", "/statements/<statement_number>/propose", "Put before the checker",
-      "Statement {number} is proposed.", changes=True, owners=_maker)  # fmt: skip
+      "Statement {number} is proposed.", changes=True, owners=maker_s)  # fmt: skip
 def propose_statement(
     desk: Desk, session: Session, actor: Actor, found: Statement
 ) -> dict[str, Any]:
@@ -458,7 +327,7 @@ def _known_on_chain(
 
 @deed("statement.approve", "/statements/<statement_number>/approve", "Hand in the signed approval",
       "Statement {number} is approved; it is booked once the approval is effective on chain.",
-      body=ApprovalBody, changes=True, owners=_maker, prepare=_known_on_chain,
+      body=ApprovalBody, changes=True, owners=maker_s, prepare=_known_on_chain,
       asks_chain=True)  # fmt: skip
 def approve_statement(
     desk: Desk, session: Session, actor: Actor, found: Statement, approval: dict[str, Any]
@@ -468,7 +337,7 @@ def approve_statement(
 
 
 @deed("statement.reopen", "/statements/<statement_number>/reopen", "Reopen",
-      "Statement {number} is {state} again.", changes=True, owners=_maker)  # fmt: skip
+      "Statement {number} is {state} again.", changes=True, owners=maker_s)  # fmt: skip
 def reopen_statement(
     desk: Desk, session: Session, actor: Actor, found: Statement
 ) -> dict[str, Any]:
@@ -477,7 +346,7 @@ def reopen_statement(
 
 
 @deed("statement.reject", "/statements/<statement_number>/reject", "Send back",
-      "Statement {number} is rejected.", body=ReasonBody, changes=True, owners=_maker)  # fmt: skip
+      "Statement {number} is rejected.", body=ReasonBody, changes=True, owners=maker_s)  # fmt: skip
 def reject_statement(
     desk: Desk, session: Session, actor: Actor, found: Statement, reason: str
 ) -> dict[str, Any]:
@@ -487,7 +356,7 @@ def reject_statement(
 
 @question("statement.approve", "/statements/<statement_number>/approval-request",
           "Approval request", name="statement.request", answer=ApprovalRequestAnswer,
-          owners=_maker, asks_chain=True)  # fmt: skip
+          owners=maker_s, asks_chain=True)  # fmt: skip
 def approval_request(
     desk: Desk, session: Session, actor: Actor, found: Statement
 ) -> dict[str, Any]:
@@ -526,10 +395,6 @@ def show_voucher(_desk: Desk, session: Session, actor: Actor, found: Voucher) ->
 list_vouchers = lists("voucher", "/vouchers", "Vouchers",
                       "number kind rights valid_from valid_until state frozen",
                       (Voucher.number, Voucher.credential))  # fmt: skip
-show_appraisal = shows("appraisal", "/appraisals/<appraisal_number>", "Appraisal")
-list_appraisals = lists("appraisal", "/appraisals", "Appraisals",
-                        "number edition purpose base_on valid_until_on value_fen state",
-                        (Appraisal.number, Appraisal.purpose))  # fmt: skip
 show_licence = shows("licence", "/licences/<order>", "Licence")
 list_licences = lists("licence", "/licences", "Licences",
                       "order_reference n right purpose valid_from valid_until price_fen state",

@@ -9,12 +9,12 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ledger.reports import decimal
 from valuation import InputError, draws, methods, money
 from valuation.money import exact_text, round_half_up
 from webapp.language import language, tr
 from webapp.pages import charts, inputs
 from webapp.pages.inputs import Faults, Given
-from webapp.pages.value import decimal
 from webapp.wording import spoken
 
 AROUND = "10%"

@@ -21,13 +21,14 @@ from ledger.appraisals import Appraisal
 from ledger.calendar import local_date
 from ledger.errors import LedgerError, Missing, NotAuthenticated
 from ledger.registration import Registration
+from ledger.reports import decimal
 from ledger.spreadsheet import write_figure
 from valuation import InputError, ValuationError, comparison, methods, money, reconciliation
 from valuation.simulation import Analysis
 from valuation.worksheet import Figure
 from webapp import door
 from webapp.deeds import calculating
-from webapp.deeds.all import circulation
+from webapp.deeds.all import appraisals as appraisal_deeds
 from webapp.deeds.forms import faults_by_place, load
 from webapp.documents import Unreadable, read_text
 from webapp.intake import read_form
@@ -36,7 +37,7 @@ from webapp.pages import analyses, calculator, charts, inputs, nouns
 from webapp.pages.calculator import Computed
 from webapp.pages.inputs import Faults, Given
 from webapp.pages.show import redirect
-from webapp.pages.value import decimal, person, sheet, standing
+from webapp.pages.value import person, sheet, standing
 from webapp.wording import spoken
 
 CONCLUSION = "conclusion"
@@ -138,7 +139,7 @@ def about_appraisal(session: Session, row: Appraisal) -> dict[str, Any]:
     weighed = row.conclusion["document"]["inputs"]["figures"]
     approaches = [
         {
-            "figure": figure, "name": name, "title": circulation.APPROACHES.get(name, name),
+            "figure": figure, "name": name, "title": appraisal_deeds.APPROACHES.get(name, name),
             **{k: one[k] for one in weighed if one["document"] == figure["document"]
                for k in ("reason", "weight")},
         }
@@ -160,7 +161,7 @@ def about_appraisal(session: Session, row: Appraisal) -> dict[str, Any]:
         ),
         "disclosures": [
             (title, row.disclosures.get(name, ""))
-            for name, title in circulation.DISCLOSURES.items()
+            for name, title in appraisal_deeds.DISCLOSURES.items()
         ],
         "export": url_for("api.appraisal_export", appraisal_number=row.number),
         "report": url_for(REPORT, appraisal_number=row.number),
@@ -231,11 +232,11 @@ def _recomputed(row: Appraisal) -> dict[str, Any]:
         return {"cause": error.localized(translate), "count": 0}
 
 
-@door.guard(circulation.show_appraisal)
+@door.guard(appraisal_deeds.show_appraisal)
 def worksheet(appraisal_number: str, name: str) -> Any:
     """A figure of an appraisal as a spreadsheet with live formulas."""
     keys = {"appraisal_number": appraisal_number}
-    shown = door.the_desk().ask(circulation.show_appraisal, door.who, keys, {})
+    shown = door.the_desk().ask(appraisal_deeds.show_appraisal, door.who, keys, {})
     figures = {**shown["figures"], CONCLUSION: shown["conclusion"]}
     if name not in figures:
         raise Missing(
@@ -256,12 +257,12 @@ def sheet_of(
     return sheet(target, name)
 
 
-@door.guard(circulation.report_appraisal)
+@door.guard(appraisal_deeds.report_appraisal)
 def report(appraisal_number: str) -> Any:
     """The report of an appraisal, as PDF."""
     keys = {"appraisal_number": appraisal_number}
     with calculating():
-        made = door.the_desk().ask(circulation.report_appraisal, door.who, keys, {})
+        made = door.the_desk().ask(appraisal_deeds.report_appraisal, door.who, keys, {})
     return send_file(
         BytesIO(made.content), made.media_type, as_attachment=True, download_name=made.name
     )
@@ -270,7 +271,7 @@ def report(appraisal_number: str) -> Any:
 # -- the form ----------------------------------------------------------------------------------
 
 
-@door.guard(circulation.draft_appraisal)
+@door.guard(appraisal_deeds.draft_appraisal)
 def draft_appraisal(registration_code: str) -> Any:
     """The form of an appraisal; `?approach=cost&approach=income` fills it with examples."""
     keys = {"registration_code": registration_code}
@@ -302,13 +303,13 @@ def _today() -> str:
 def approaches_in(given: Mapping[str, str]) -> list[str]:
     """The approaches that are switched on, in the order of the rules."""
     on = given.get("approaches", "").split()
-    return [name for name in circulation.APPROACHES if name in on]
+    return [name for name in appraisal_deeds.APPROACHES if name in on]
 
 
 def _switch(do: str, given: Given) -> bool:
     """Switch an approach on or off; what was typed for it stays in the form."""
     verb, _, name = do.partition(":")
-    if verb not in ("on", "off") or name not in circulation.APPROACHES:
+    if verb not in ("on", "off") or name not in appraisal_deeds.APPROACHES:
         return False
     on = {*approaches_in(given), name} if verb == "on" else {*approaches_in(given)} - {name}
     given["approaches"] = " ".join(sorted(on))
@@ -342,7 +343,7 @@ def _computed(
         "documents": {name: one.document for name, one in done.items()}, "weights": weights,
     }  # fmt: skip
     asked = {name: one.request for name, one in done.items() if one.request}
-    if asked and "analyses" in circulation.draft_appraisal.body().fields:
+    if asked and "analyses" in appraisal_deeds.draft_appraisal.body().fields:
         body["analyses"] = asked
     return done, conclusion, body
 
@@ -368,10 +369,10 @@ def _draft(
     keys: Mapping[str, str], given: Given, faults: Faults, computed: Mapping[str, Any]
 ) -> Any:
     """Record the appraisal; whatever is wrong with it is told at once, at its place."""
-    deed = circulation.draft_appraisal
+    deed = appraisal_deeds.draft_appraisal
     key = request.form.get("idempotency") or uuid4().hex
     body = {**_rest(given), **computed}
-    for name in circulation.DISCLOSURES:
+    for name in appraisal_deeds.DISCLOSURES:
         if not given.get(f"disclosures.{name}", "").strip():
             faults.setdefault(f"disclosures.{name}", []).append(tr("This is still missing."))
     try:
@@ -399,7 +400,7 @@ def _draft(
 def _rest(given: Mapping[str, str]) -> dict[str, Any]:
     """The fields of the body that are typed as they are: purpose, days, disclosures."""
     typed = {name: text for name, text in given.items() if name.partition(".")[0] not in COMPUTED}
-    values = read_form(circulation.draft_appraisal.body, MultiDict(typed))
+    values = read_form(appraisal_deeds.draft_appraisal.body, MultiDict(typed))
     return {name: value for name, value in values.items() if name not in COMPUTED}
 
 
@@ -422,12 +423,12 @@ def _take_over(given: Given, faults: Faults) -> None:
     unknown: list[str] = []
     documents = whole.pop("documents")
     for name, document in documents.items() if isinstance(documents, Mapping) else ():
-        if name not in circulation.APPROACHES:
+        if name not in appraisal_deeds.APPROACHES:
             unknown.append(str(name))
             continue
         made |= _typed_document(name, document, unknown)
     for row in whole.pop("weights", None) or []:
-        if isinstance(row, Mapping) and row.get("method") in circulation.APPROACHES:
+        if isinstance(row, Mapping) and row.get("method") in appraisal_deeds.APPROACHES:
             made |= {
                 f"weights.{row['method']}.{k}": str(row.get(k, "")) for k in ("weight", "reason")
             }
@@ -436,7 +437,7 @@ def _take_over(given: Given, faults: Faults) -> None:
     for name, request_ in (whole.pop("analyses", None) or {}).items():
         made |= analyses.typed(str(name), request_, unknown)
     for key, value in whole.items():
-        if key not in circulation.draft_appraisal.body().fields:
+        if key not in appraisal_deeds.draft_appraisal.body().fields:
             unknown.append(str(key))
         elif isinstance(value, Mapping):
             made |= {f"{key}.{inner}": str(text) for inner, text in value.items()}
@@ -448,7 +449,7 @@ def _take_over(given: Given, faults: Faults) -> None:
                places=", ".join(unknown)[:300])
         ]  # fmt: skip
         return
-    names = [name for name in circulation.APPROACHES if name in documents]
+    names = [name for name in appraisal_deeds.APPROACHES if name in documents]
     for name in names:
         for key in [key for key in given if key.startswith((f"{name}.", f"analysis.{name}."))]:
             del given[key]
@@ -476,7 +477,7 @@ def _page(
     on = approaches_in(given)
     kept = {
         name: text for name, text in given.items()
-        if (name.split(".")[0] in circulation.APPROACHES and name.split(".")[0] not in on)
+        if (name.split(".")[0] in appraisal_deeds.APPROACHES and name.split(".")[0] not in on)
         or (name.startswith(("analysis.", "weights.")) and name.split(".")[1] not in on)
     }  # fmt: skip
     kept |= {
@@ -488,7 +489,7 @@ def _page(
             "reason": given.get(f"weights.{name}.reason", ""),
             "weight": given.get(f"weights.{name}.weight", ""),
         }
-        for name in circulation.APPROACHES
+        for name in appraisal_deeds.APPROACHES
     ]  # fmt: skip
     results = [calculator.result(one, name) for name, one in (made or {}).items()]
     shown = conclusion and {
@@ -498,7 +499,7 @@ def _page(
         ),
     }  # fmt: skip
     return nouns.deed_page(
-        circulation.draft_appraisal, keys, _rest(given), faults,
+        appraisal_deeds.draft_appraisal, keys, _rest(given), faults,
         refusal or (tr("Something is missing or wrong; it is marked below.") if faults else None),
         key=key or request.form.get("idempotency"),
         more={

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from ledger.reports import decimal
 from valuation import InputError, cost, income, methods, money, quality
 from webapp.language import language, tr
-from webapp.pages.value import decimal
 from webapp.wording import spoken
 
 Given = dict[str, str]  # place → what was typed there

@@ -6,8 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from valuation import methods
-from valuation.quality import DIMENSIONS
+from valuation import methods, quality
 from webapp.language import language, tr
 from webapp.pages import charts
 from webapp.wording import spoken
@@ -23,12 +22,9 @@ def quality_of(profile: Mapping[str, Any]) -> dict[str, Any]:
         made.append({**one, "score": 1 - share if one["inverse"] else share})
     least = min((one["score"] for one in made), default=None)
     weakest = [one for one in made if one["score"] == least and least != 1]
-    given = [{"a": i["a"], "b": i["b"], "code": i["code"], "weight": "1"} for i in made]
-    version = methods.describe("quality")["version"]
-    inputs = {"inputs": {"indicators": given}, "method": "quality", "version": version}
     failures = failures_of(profile)
     return {
-        **profile, "indicators": made, "score": methods.run(inputs).value if made else None,
+        **profile, "indicators": made, "score": methods.run(quality.document(made)).value if made else None,
         "weakest": weakest, "failures": failures, "flagged": {p["column"] for p in profile["personal"]},
         "indicator_picture": _indicators(profile["name"], made) if made else None,
         "failure_picture": _failures(profile["name"], failures) if failures else None,
@@ -85,7 +81,7 @@ def column_of(check: Mapping[str, Any]) -> str:
 def _indicators(name: str, made: Sequence[Mapping[str, Any]]) -> Markup:
     """The indicators by the six dimensions, what is lacking in red, weak ones in another colour."""
     groups = []
-    for code, names in DIMENSIONS.items():
+    for code, names in quality.DIMENSIONS.items():
         bars = [
             charts.Share(
                 f"{one['code']} {spoken(one['zh'], one['en'])}", one["score"],

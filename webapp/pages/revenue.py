@@ -20,6 +20,7 @@ from ledger.errors import ChainUnavailable, Invalid, LedgerError, Missing, NotAu
 from ledger.parties import Member, Party, allowed
 from ledger.proof.encoding import canonical, parse
 from ledger.registration import Registration
+from ledger.reports import decimal
 from ledger.revenue import Scheme, Statement
 from ledger.spreadsheet import write_distribution
 from ledger.trading import Licence, Payment
@@ -35,7 +36,7 @@ from webapp.language import tr, translate
 from webapp.pages import nouns
 from webapp.pages.forms import choices_for, fields_of
 from webapp.pages.show import redirect
-from webapp.pages.value import decimal, person, sheet, standing
+from webapp.pages.value import person, sheet, standing
 
 SIGNED_BYTES_MAX = 64 * 1024
 FACT = "facts."

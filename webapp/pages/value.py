@@ -17,9 +17,10 @@ from ledger.chain.outbox import Act
 from ledger.motions import Motion
 from ledger.parties import Account, Member, Party, allowed
 from ledger.registration import Registration
+from ledger.reports import decimal, quantity
 from ledger.trading import Licence
 from ledger.vouchers import Voucher
-from valuation.money import round_half_up, yuan
+from valuation.money import yuan
 from valuation.worksheet import UNITS
 from webapp import door
 from webapp.deeds.all import circulation
@@ -30,7 +31,6 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 SYMBOL = re.compile(r"([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 SIGNS = re.compile(r"\*\*|[*-]")
 CODE = re.compile(r"(?<![0-9A-Z])[0-9A-Z]{18}(?![0-9A-Z])")
-YUAN_PLACES, PLACES = 6, 10  # decimals shown of an amount between two fen, and of other numbers
 
 
 def enter(app: Flask, _limiter: Limiter) -> None:
@@ -44,26 +44,6 @@ def enter(app: Flask, _limiter: Limiter) -> None:
 
 
 # -- numbers for the eye -----------------------------------------------------------------------
-
-
-def decimal(value: Fraction | str | int, places: int = PLACES) -> str:
-    """A number with at most so many decimals; ≈ where it has more."""
-    exact = Fraction(value)
-    scaled = round_half_up(exact * 10**places)
-    whole, rest = divmod(abs(scaled), 10**places)
-    tail = f".{rest:0{places}d}".rstrip("0").rstrip(".")
-    about = "" if Fraction(scaled, 10**places) == exact else "≈ "
-    return f"{about}{'-' if scaled < 0 else ''}{whole:,}{tail}"
-
-
-def quantity(step: Mapping[str, str]) -> str:
-    """A step's value as people read it: an amount in yuan, any other number as a decimal."""
-    value = Fraction(step["value"])
-    if step["unit"] != "fen":
-        return decimal(value)
-    text = decimal(value / 100, YUAN_PLACES if value.denominator > 1 else 2)
-    whole, _, cents = text.partition(".")
-    return f"{whole}.{cents.ljust(2, '0')}"
 
 
 def unit(name: str) -> str:
