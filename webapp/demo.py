@@ -456,6 +456,7 @@ class Story:
         self.head("Appraisal (价值评估): cost, income and market, every figure with its steps")
         document = read_document(DATA / "demo" / "appraisal.yaml")
         document["base_on"] = local_date(self.issued_at).isoformat()
+        document["analyses"] = read_document(DATA / "demo" / "analyses.yaml")
         self.run.now = self.issued_at + timedelta(days=1)
         answer = self.run.do(
             appraisal_deeds.draft_appraisal, "sun", document, registration_code=self.code
@@ -465,7 +466,7 @@ class Story:
             found = appraisals.by_number(session, answer["number"])
             if found.state == "drafted":
                 appraisals.approve(session, actor, self.run.now, found)
-            return {"figures": found.figures, "conclusion": found.conclusion}
+            return {"analyses": found.analyses, "figures": found.figures}
 
         body = self.deed(self.issued_at + timedelta(days=2), "qian", approve)
         for figure in body["figures"].values():
@@ -474,6 +475,11 @@ class Story:
             self.line("{name}: {value} yuan in {steps} steps ({formula})",
                       name=description[language()], value=made.display(),
                       steps=len(made.steps), formula=description["formula"])  # fmt: skip
+        spread = body["analyses"]["income"]["range"]
+        lies = dict(spread["percentiles"])
+        self.line("Nine in ten of {draws} draws of the income approach (seed {seed}) lie between {low} "
+                  "and {high} yuan.", draws=spread["draws"], seed=spread["seed"],
+                  low=yuan(lies[5]), high=yuan(lies[95]))  # fmt: skip
         self.line("{number}, drafted by sun, recomputed and approved by qian: {value_yuan} yuan. It is "
                   "disclosed, never booked.", **answer)  # fmt: skip
 
