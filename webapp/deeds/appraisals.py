@@ -133,7 +133,7 @@ def export_appraisal(desk: Desk, session: Session, _actor: Actor, found: Apprais
 
 
 @question("appraisal.read", "/appraisals/<appraisal_number>/report.pdf", "Report (PDF)",
-          name="appraisal.report")  # fmt: skip
+          name="appraisal.report", media_type="application/pdf")  # fmt: skip
 def report_appraisal(_desk: Desk, session: Session, _actor: Actor, found: Appraisal) -> File:
     """Its report for people, with its figures attached (`ledger.reports`)."""
     content = reports.recorded_report(session, found)

@@ -213,7 +213,7 @@ def _changed(value: Any, unit: str) -> str:
     if value is None:
         return "–"
     if isinstance(value, Mapping | list):
-        return tr("entry")
+        return tr("one entry")
     if unit == "fen":
         return f"{decimal(Fraction(value, 100), 2)} {tr('yuan')}"
     try:
