@@ -76,6 +76,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     try:
         assert process.stdout is not None
         made = Served(home, json.loads(process.stdout.readline())["url"], process)
+        until = time.monotonic() + 60
+        while not (home / "node.json").exists():  # the site answers before the chain's node does
+            assert time.monotonic() < until, "the node did not start"
+            time.sleep(0.1)
         made.agreement, made.prepared = agreed, numbers
         yield made
     finally:
