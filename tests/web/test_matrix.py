@@ -56,6 +56,14 @@ pytestmark = pytest.mark.pages
 
 NOBODY = "nobody"
 ACTORS = (NOBODY, *ROLES)
+WALKED = {
+    NOBODY,
+    "administrator",
+    "appraiser",
+    "operator",
+    "registrar",
+    "regulator",
+}  # also by `make test`
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE)", re.IGNORECASE)
 # Posting there would end or begin the session of him who walks.
 SESSION_ENDPOINTS = ("sign_in", "sign_out")
@@ -417,7 +425,9 @@ def test_the_matrix_is_as_large_as_it_is_said_to_be(stage: Stage) -> None:
     assert found["of them refused"] >= found["requests"] // 3
 
 
-@pytest.mark.parametrize("who", ACTORS)
+@pytest.mark.parametrize(
+    "who", [pytest.param(who, marks=() if who in WALKED else pytest.mark.slow) for who in ACTORS]
+)
 def test_a_role_comes_in_where_the_table_lets_it_and_nowhere_else(stage: Stage, who: str) -> None:
     walk = stage.walk(who)
     if (
@@ -465,6 +475,7 @@ def test_whose_role_is_refused_is_not_told_whether_the_subject_is_there(stage: S
 # ---------------------------------------------------------------- tokens
 
 
+@pytest.mark.slow
 def test_a_token_opens_what_its_scopes_name_and_nothing_else(stage: Stage) -> None:
     """Every route with a token of one who may: with every scope but the due one, and with just it."""
     tokens = {}
