@@ -181,6 +181,7 @@ EVERY_RULE: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @ALWAYS
 @given(rows=TABLE, order_by=st.sampled_from([[], ["g"]]))
 def test_counting_in_parts_and_in_a_stream_changes_nothing(

@@ -1080,7 +1080,7 @@ AT_ONCE = {"application.submit", "evidence.deposit", "party.add", "payment.recor
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in AT_ONCE else pytest.mark.pages) for n in EXAMPLES]
+    "name", [pytest.param(n, marks=() if n in AT_ONCE else pytest.mark.slow) for n in EXAMPLES]
 )
 def test_many_at_once_under_one_key_are_one_deed(place: Site, name: str) -> None:
     deed = DEEDS[name]
