@@ -14,6 +14,7 @@ Which file answers what:
 `reconciliation`       one value out of several, by stated weights
 `sharing`              revenue schemes: who gets which fen of an amount, and why
 `methods`              all of them by name, for documents in JSON
+`fields` `descriptions`    what each method asks for
 `comparison`           why a value is not what it was: the effect of each input that changed
 `draws` `simulation`   range by Monte Carlo, sensitivity, breakeven: floats in `draws` alone
 =====================  =======================================================================

@@ -25,7 +25,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from valuation import InputError, ValuationError, inputs, methods
-from valuation.descriptions import DESCRIPTIONS, Field
+from valuation.descriptions import DESCRIPTIONS
+from valuation.fields import Field
 from valuation.money import exact_text, ratio
 from valuation.worksheet import Figure, Note
 

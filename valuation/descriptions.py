@@ -1,123 +1,63 @@
 """What each method is called, what it computes, where that stands, and what it asks for."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
-
 from valuation import cost, income, market, quality, reconciliation, weights
-
-
-@dataclass(frozen=True)
-class Field:
-    """One input: its key (amounts without ``_yuan``/``_fen``), kind, unit, bounds in words, and names.
-
-    `kind` is money, ratio, integer, text, choice, list or object; `fields` are the entries of an object,
-    or of each object of a list. `only` names the choices of `model` for which the field is asked.
-    """
-
-    key: str
-    kind: str
-    zh: str
-    en: str
-    unit: str = ""
-    bounds: str = ""
-    choices: tuple[str, ...] = ()
-    fields: "tuple[Field, ...]" = ()
-    optional: bool = False
-    only: tuple[str, ...] = ()
-    unless: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The description in JSON types."""
-        lists = {key: list(getattr(self, key)) for key in ("choices", "only")}
-        return {**asdict(self), **lists, "fields": [field.to_dict() for field in self.fields]}
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a method is called, what it computes, where that stands, and what it asks for."""
-
-    zh: str
-    en: str
-    formula: str
-    source: str
-    version: str
-    fields: tuple[Field, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The description in JSON types."""
-        return {**asdict(self), "fields": [field.to_dict() for field in self.fields]}
-
+from valuation.fields import BASIS, CURRENCY, NAME, WEIGHT, Description, Field, factor, money
 
 # fmt: off
-_BASIS = Field("basis", "text", "依据", "basis")
-_NAME = Field("name", "text", "名称", "name")
-_WEIGHT = Field("weight", "ratio", "权重", "weight", "1", "> 0")
-_CURRENCY = Field("currency", "choice", "币种(各金额)", "currency of all amounts",
-                  choices=("CNY",), optional=True)
-
-
-def _money(key: str, zh: str, en: str, bounds: str = ">= 0", **more: Any) -> Field:
-    return Field(key.removesuffix("_fen"), "money", zh, en, "CNY", bounds, **more)
-
-
-def _factor(key: str, zh: str, en: str, bounds: str = "> 0", **more: Any) -> Field:
-    return Field(key, "ratio", zh, en, more.pop("unit", "1"), bounds, **more)
-
-
 _COMPONENTS = tuple(key.removesuffix("_fen") for key, *_ in cost.ITEMS)
 
 _COST = (
-    *(_money(f"{item}_fen", zh, en, unless=f"lines.{item}")
+    *(money(f"{item}_fen", zh, en, unless=f"lines.{item}")
       for item, (_, _, zh, en) in zip(_COMPONENTS, cost.ITEMS, strict=True)),
     Field("lines", "object", "各项成本的明细(代替合计)", "lines of a cost, instead of its amount",
           optional=True, fields=tuple(
         Field(key.removesuffix("_fen"), "list", zh, en, bounds="1 to 200", optional=True,
-              fields=(_NAME, _money("amount", "金额", "amount"), _BASIS))
+              fields=(NAME, money("amount", "金额", "amount"), BASIS))
         for key, _, zh, en in cost.ITEMS)),
     Field("factors", "list", "价值调整系数(连乘)", "value adjustment factors, multiplied",
           bounds="0 to 50", fields=(
         Field("zh", "text", "中文名称", "name in Chinese"),
         Field("en", "text", "英文名称", "name in English"),
-        _factor("value", "系数", "factor"),
-        _BASIS,
+        factor("value", "系数", "factor"),
+        BASIS,
         Field("applies_to", "list", "适用的成本项(默认全部)", "costs it applies to (default all)",
               choices=_COMPONENTS, optional=True))),
-    _CURRENCY,
+    CURRENCY,
 )
 
 _VOLUMES = (
-    _factor("open", "开放数据量", "open data", ">= 0", unit=""),
-    _factor("public", "公共数据量", "public data", ">= 0", unit=""),
-    _factor("shared", "共享数据量", "shared data", ">= 0", unit=""),
+    factor("open", "开放数据量", "open data", ">= 0", unit=""),
+    factor("public", "公共数据量", "public data", ">= 0", unit=""),
+    factor("shared", "共享数据量", "shared data", ">= 0", unit=""),
 )
 
 _EXPERT_9 = (
-    _money("total_cost", "总成本 TC", "total cost TC"),
-    _factor("return_on_cost", "成本投资回报率 R", "return on cost R", ">= 0"),
-    _factor("quality", "数据质量系数 α", "quality coefficient α", "0 to 1"),
+    money("total_cost", "总成本 TC", "total cost TC"),
+    factor("return_on_cost", "成本投资回报率 R", "return on cost R", ">= 0"),
+    factor("quality", "数据质量系数 α", "quality coefficient α", "0 to 1"),
     Field("transmission", "object", "传播系数 a, b, c", "transmission coefficients a, b, c",
-          fields=tuple(_factor(one.key, zh, f"of {one.en}", ">= 0") for one, zh in zip(
+          fields=tuple(factor(one.key, zh, f"of {one.en}", ">= 0") for one, zh in zip(
               _VOLUMES, ("开放数据 a", "公共数据 b", "共享数据 c"), strict=True))),
     Field("volumes", "object", "数据量(同一单位)", "volumes, in one unit",
-          fields=(*_VOLUMES, _factor("total", "总数据量", "all data", "> 0", unit=""))),
+          fields=(*_VOLUMES, factor("total", "总数据量", "all data", "> 0", unit=""))),
     Field("monopoly", "object", "数据垄断系数 l", "monopoly coefficient l", fields=(
-        _factor("system", "系统数据量", "volume in the system", ">= 0", unit=""),
-        _factor("industry", "行业数据总量", "volume in the industry", "> 0", unit=""))),
-    _factor("risk", "数据价值实现风险系数 r", "risk coefficient r", "0 to 1"),
-    _BASIS,
-    _CURRENCY,
+        factor("system", "系统数据量", "volume in the system", ">= 0", unit=""),
+        factor("industry", "行业数据总量", "volume in the industry", "> 0", unit=""))),
+    factor("risk", "数据价值实现风险系数 r", "risk coefficient r", "0 to 1"),
+    BASIS,
+    CURRENCY,
 )
 
 _PERIOD = (
-    _money("income", "收益", "income", "", only=("direct", "excess")),
-    _money("revenue", "总收入", "revenue", only=("share_of_revenue",)),
-    _money("profit", "总利润", "profit", "", only=("share_of_profit",)),
-    _factor("share", "分成率", "share", "0 to 1", only=("share_of_revenue", "share_of_profit")),
+    money("income", "收益", "income", "", only=("direct", "excess")),
+    money("revenue", "总收入", "revenue", only=("share_of_revenue",)),
+    money("profit", "总利润", "profit", "", only=("share_of_profit",)),
+    factor("share", "分成率", "share", "0 to 1", only=("share_of_revenue", "share_of_profit")),
     Field("contributions", "object", "其他相关资产贡献", "contributions of other assets",
-          only=("excess",), fields=tuple(_money(key, zh, en) for key, _, zh, en
+          only=("excess",), fields=tuple(money(key, zh, en) for key, _, zh, en
                                          in income.CONTRIBUTIONS)),
-    _money("with", "使用数据资产的息税前利润", "EBIT with the asset", "", only=("incremental",)),
-    _money("without", "不使用的息税前利润", "EBIT without it", "", only=("incremental",)),
+    money("with", "使用数据资产的息税前利润", "EBIT with the asset", "", only=("incremental",)),
+    money("without", "不使用的息税前利润", "EBIT without it", "", only=("incremental",)),
 )
 
 _INCOME = (
@@ -125,50 +65,50 @@ _INCOME = (
     Field("timing", "choice", "收益时点", "when income comes", choices=tuple(income.TIMINGS),
           optional=True, bounds="默认期末 default end"),
     Field("rate", "object", "折现率构成(合计<1)", "parts of the discount rate (sum below 1)",
-          fields=tuple(_factor(key, zh, en, ">= 0", unit="fraction per period")
+          fields=tuple(factor(key, zh, en, ">= 0", unit="fraction per period")
                        for key, _, zh, en in income.RATE_PARTS)),
     Field("rate_basis", "object", "折现率各项的依据", "basis of each part of the rate",
           optional=True, fields=tuple(Field(key, "text", zh, en, optional=True)
                                       for key, _, zh, en in income.RATE_PARTS)),
-    _factor("first_period", "首期长度(不足一期时)", "length of period 1, if shorter", "> 0, <= 1",
+    factor("first_period", "首期长度(不足一期时)", "length of period 1, if shorter", "> 0, <= 1",
             unit="periods", optional=True),
-    _factor("last_period", "末期长度(不足一期时)", "length of the last period, if shorter",
+    factor("last_period", "末期长度(不足一期时)", "length of the last period, if shorter",
             "> 0, <= 1", unit="periods", optional=True),
-    _factor("life", "经济寿命(其后收益为0)", "economic life; income after it is 0", "> 0, <= 60",
+    factor("life", "经济寿命(其后收益为0)", "economic life; income after it is 0", "> 0, <= 60",
             unit="periods", optional=True),
     Field("periods", "list", "收益期", "periods in order", bounds="1 to 60", fields=_PERIOD),
-    _CURRENCY,
+    CURRENCY,
 )
 
 _COMPARABLE = (
-    _NAME,
-    _money("price", "可比对象价值", "price"),
-    _WEIGHT,
-    _factor("quality", "质量调整系数", "X1 quality"),
-    _factor("supply_demand", "供求调整系数", "X2 supply, demand"),
+    NAME,
+    money("price", "可比对象价值", "price"),
+    WEIGHT,
+    factor("quality", "质量调整系数", "X1 quality"),
+    factor("supply_demand", "供求调整系数", "X2 supply, demand"),
     Field("date", "object", "期日调整(价格指数)", "X3 date: price indices", fields=(
-        _factor("valuation_index", "评估基准日", "at valuation", unit=""),
-        _factor("comparable_index", "交易日", "at the trade", unit=""))),
+        factor("valuation_index", "评估基准日", "at valuation", unit=""),
+        factor("comparable_index", "交易日", "at the trade", unit=""))),
     Field("capacity", "object", "容量调整(同一单位)", "X4 capacity, same unit", fields=(
-        _factor("subject", "评估对象", "of the subject", unit=""),
-        _factor("comparable", "可比案例", "of the comparable", unit=""))),
-    _factor("other", "其他调整系数", "X5 other"),
-    _BASIS,
+        factor("subject", "评估对象", "of the subject", unit=""),
+        factor("comparable", "可比案例", "of the comparable", unit=""))),
+    factor("other", "其他调整系数", "X5 other"),
+    BASIS,
 )
 
 _MARKET = (
     Field("parts", "list", "资产组成部分(数据集)", "parts of the asset (data sets)",
-          bounds="1 to 50", fields=(_NAME, Field(
+          bounds="1 to 50", fields=(NAME, Field(
               "comparables", "list", "可比案例(权重合计为1)", "comparables (weights sum to 1)",
               bounds="1 to 20", fields=_COMPARABLE))),
-    _CURRENCY,
+    CURRENCY,
 )
 
 _QUALITY = (
     Field("indicators", "list", "指标", "indicators", bounds="1 to 20", fields=(
         Field("code", "choice", "指标代码", "code of the indicator",
               choices=tuple(quality.INDICATORS)),
-        _WEIGHT,
+        WEIGHT,
         Field("a", "integer", "满足要求的元素个数 A", "A", "count", "0 to b", optional=True),
         Field("b", "integer", "被评价元素个数 B", "B", "count", ">= 0", optional=True),
         Field("not_measured", "text", "未测量原因(代替A、B)",

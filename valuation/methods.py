@@ -15,7 +15,8 @@ from itertools import zip_longest
 from typing import Any
 
 from valuation import InputError, cost, income, inputs, market, quality, reconciliation, weights
-from valuation.descriptions import DESCRIPTIONS, Field
+from valuation.descriptions import DESCRIPTIONS
+from valuation.fields import Field
 from valuation.worksheet import Figure, recompute
 
 

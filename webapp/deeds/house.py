@@ -1,4 +1,4 @@
-"""Running the house, and the bare calculations: seal, anchor, audit, alarms; value and share."""
+"""Running the house: seal, anchor, audit, alarms, settings."""
 
 from typing import Any
 
@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session
 from ledger import alarms as alarming
 from ledger import log, settings
 from ledger.chain import outbox
-from ledger.errors import Conflict, Invalid, LedgerError
+from ledger.errors import Conflict, LedgerError
 from ledger.parties import Actor
-from valuation import methods, sharing
 from webapp.deeds import Desk, Report, deed, question
-from webapp.deeds.forms import Body, document, text
+from webapp.deeds.forms import Body, text
 from webapp.deeds.proofs import settled
 
 logger = structlog.get_logger()
@@ -60,30 +59,6 @@ class SettingsAnswer(Schema):
     """All settings."""
 
     items = fields.List(fields.Nested(SettingAnswer), required=True)
-
-
-class ValueBody(Body):
-    """A method's inputs."""
-
-    inputs = document("Inputs", hint="as the method asks")
-    version = text("Version of the method", most=10, required=False, blank=True)
-
-
-class ShareBody(Body):
-    """A scheme and the amount to be shared by it."""
-
-    scheme = document("Scheme")
-    amount_yuan = text("Amount (yuan)", most=20, required=False, blank=True)
-    amount_fen = fields.Integer(metadata={"title": "Amount (fen)", "hint": ""})
-    facts = document("Facts (fen)", required=False)
-    deficits = document("Deficits carried over", required=False)
-
-
-class FigureAnswer(Schema):
-    """A figure with its derivation."""
-
-    class Meta:
-        unknown = "include"
 
 
 class AlarmAnswer(Schema):
@@ -211,22 +186,3 @@ def alarms(_desk: Desk, session: Session, _actor: Actor) -> dict[str, Any]:
         ],
         "open": outbox.open_count(session),
     }  # fmt: skip
-
-
-@question("figure.compute", "/figures/value/<method>", "Compute a value", name="figure.value",
-          query=ValueBody, answer=FigureAnswer, method="POST")  # fmt: skip
-def value(
-    _desk: Desk, _session: Session, _actor: Actor, method: str, *, inputs: dict[str, Any],
-    version: str = "",
-) -> dict[str, Any]:  # fmt: skip
-    if method not in methods.METHODS:
-        raise Invalid("Unknown method {method}: one of {methods}.", method=method,
-                      methods=", ".join(sorted(methods.METHODS)))  # fmt: skip
-    wanted = version or methods.describe(method)["version"]
-    return methods.run({"inputs": inputs, "method": method, "version": wanted}).to_dict()
-
-
-@question("figure.compute", "/figures/share", "Share an amount", name="figure.share",
-          query=ShareBody, answer=FigureAnswer, method="POST")  # fmt: skip
-def share(_desk: Desk, _session: Session, _actor: Actor, **given: Any) -> dict[str, Any]:
-    return sharing.run({name: value for name, value in given.items() if value != ""}).to_dict()

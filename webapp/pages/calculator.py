@@ -27,7 +27,12 @@ from webapp.pages.value import sheet
 
 # Methods whose value is an amount, so that it can be analysed.
 VALUED = ("cost", "income", "market", "cost_expert_9")
-OFFERED = (*VALUED, "quality", "ahp")
+# heading → methods, in the order of the page
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Value": VALUED,
+    "Quality and weights": ("quality", "ahp"),
+}
+OFFERED = tuple(name for group in GROUPS.values() for name in group)
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,11 @@ def calculator(method: str) -> Any:
         if made is not None and not faults and do in FILES:
             return FILES[do](made, method)
     page = render_template(
-        "calculator.html", offered=[(name, methods.describe(name)) for name in OFFERED],
+        "calculator.html",
+        groups=[
+            (title, [(name, methods.describe(name)) for name in names])
+            for title, names in GROUPS.items()
+        ],
         section=section(method, given, faults), made=made and result(made, method), faults=faults,
         method=method,
     )  # fmt: skip
