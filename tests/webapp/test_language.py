@@ -60,7 +60,7 @@ from webapp.deeds.all import field as field_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
 from webapp.language import TRANSLATIONS, tr, translate
-from webapp.pages import appraisal, lists, public, resource, revenue, start, wizard
+from webapp.pages import appraisal, calculator, lists, public, resource, revenue, start, wizard
 from webapp.pages.menu import GROUPS
 from webapp.pages.nouns import COLUMNS
 
@@ -570,6 +570,7 @@ def handed() -> dict[str, set[str]]:
             ("deed", "deeds", "items", "list_title", "offers", "question"), titles | {work.UPDATE}
         ),
         **{name: set(resource.GROUPS) for name in ("grouped", "groups")},
+        "method_groups": set(calculator.GROUPS),
         "may": set(parties.RELATIONS),
         "group_of": {*public.HEADINGS.values(), public.FOR_ONESELF},
         "titles_of": {*titles, *public.VERBS.values()},

@@ -66,7 +66,7 @@ def calculator(method: str) -> Any:
             return FILES[do](made, method)
     page = render_template(
         "calculator.html",
-        groups=[
+        method_groups=[
             (title, [(name, methods.describe(name)) for name in names])
             for title, names in GROUPS.items()
         ],
