@@ -14,9 +14,13 @@ PARTIES = ("operator", "treasury", "holder", "processor", "developer")
 
 
 def contributed(parties: Any, weights: Any) -> dict[str, Any]:
-    """A contribution document in which each player alone is worth his weight, and nothing is gained."""
-    players = [{"id": party, "v": str(w)} for party, w in zip(parties, weights, strict=True)]
-    return {"players": players}
+    """A contribution document in which each party has a use of its own, worth its weight."""
+    players = [{"id": party} for party in parties]
+    uses = [
+        {"name": f"use {k}", "value_fen": weight, "needs": [party]}
+        for k, (party, weight) in enumerate(zip(parties, weights, strict=True))
+    ]
+    return {"v": 1, "game": "uses", "players": players, "uses": uses}
 
 
 @st.composite
