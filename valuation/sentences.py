@@ -144,7 +144,11 @@ def _tiers(step: Mapping[str, Any], names: Names) -> tuple[str, str]:
         elif top:
             span = f"不超过 {top} 元的部分", f"up to {top} yuan"
         else:
-            span = (f"超过 {below} 元的部分", f"above {below} yuan") if below else ("全部", "all of it")
+            span = (
+                (f"超过 {below} 元的部分", f"above {below} yuan")
+                if below
+                else ("全部", "all of it")
+            )
         zh.append(f"{span[0]}，{part_zh} 归{who_zh}")
         en.append(f"{span[1]}, {part_en} to {who_en}")
         below = top
@@ -159,7 +163,8 @@ def _pool(step: Mapping[str, Any], names: Names) -> tuple[str, str]:
         bounded = bounded or bool(limit_zh)
         zh.append(f"{who_zh} {part_zh}{limit_zh}")
         en.append(f"{who_en} {part_en}{limit_en}")
-    told = f"剩余全部按 {'、'.join(zh)} 分配", f"all that is left is divided, {', '.join(en)}"
+    between = "；" if bounded else "、"
+    told = f"剩余全部按 {between.join(zh)} 分配", f"all that is left is divided, {', '.join(en)}"
     if bounded:
         told = (
             f"{told[0]}；受保底或封顶约束以外的各方按其比例分配，余额不足保底合计时各保底同比例减付",
@@ -172,7 +177,10 @@ def _pool(step: Mapping[str, Any], names: Names) -> tuple[str, str]:
 def _contribution(step: Mapping[str, Any], names: Names) -> tuple[str, str]:
     who = [names.get(party, party) for party in step["parties"]]
     if "fact" in step:
-        basis = f"当期申报的贡献度文件（{step['fact']}）", f"the contribution document stated ({step['fact']})"
+        basis = (
+            f"当期申报的贡献度文件（{step['fact']}）",
+            f"the contribution document stated ({step['fact']})",
+        )
     else:
         basis = "方案所附的贡献度文件", "the contribution document in the scheme"
     return f"剩余全部按{basis[0]}在 {'、'.join(who)} 之间分配", (

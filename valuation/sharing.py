@@ -40,7 +40,6 @@ RULE = "尾差分配规则 allocation rule: valuation.money.allocate"
 ROUNDING = "向下取整，余分按到期先后分配 floor; left-over fen to whose next fen falls due first"
 
 
-
 @dataclass(frozen=True)
 class Heading:
     """A step of a scheme, or a band or entry that holds steps: its place, such as 2_1, and its label."""
@@ -226,8 +225,14 @@ def share(
         deficits_after=dict(zip(parties, after, strict=True)),
         lines=tuple(
             Line(
-                part.party, part.kind, part.zh, part.en, amount, trail[0],
-                _trail(derivation, trail), part.way,
+                part.party,
+                part.kind,
+                part.zh,
+                part.en,
+                amount,
+                trail[0],
+                _trail(derivation, trail),
+                part.way,
             )  # fmt: skip
             for part, amount, trail in lines
         ),
@@ -489,9 +494,7 @@ def _fixed(step: Mapping[str, Any], k: str, flow: _Flow) -> None:
         flow.unrecovered[step.get("fact", f"fixed_{k}")] = amount - int(value)
 
 
-def _paid_first(
-    step: Mapping[str, Any], k: str, flow: _Flow, symbol: str, value: Fraction
-) -> None:
+def _paid_first(step: Mapping[str, Any], k: str, flow: _Flow, symbol: str, value: Fraction) -> None:
     zh, en = step["label"]["zh"], step["label"]["en"]
     flow.recovered.append(_Part(step["party"], step["kind"], zh, en, symbol, value, flow.way))
     _rest(flow, k, symbol)
@@ -521,11 +524,15 @@ def _tiers(step: Mapping[str, Any], k: str, flow: _Flow) -> None:
         named = band.get("label", {"zh": f"{zh}: 第{j}档", "en": f"{en}: band {j}"})
         if "up_to_fen" in band:
             top = band["up_to_fen"]
-            sheet.given(f"top_{at}", f"{named['zh']} 上限", f"{named['en']}, its end", top, "fen", SOURCE)
+            sheet.given(
+                f"top_{at}", f"{named['zh']} 上限", f"{named['en']}, its end", top, "fen", SOURCE
+            )
         within = f"min({left}, top_{at})" if "up_to_fen" in band else left
         formula = f"max(0, {within} - {below})" if below else within
         below = f"top_{at}"
-        sheet.step(f"band_{at}", f"{named['zh']} 金额", f"{named['en']}, amount", formula, "fen", SOURCE)
+        sheet.step(
+            f"band_{at}", f"{named['zh']} 金额", f"{named['en']}, amount", formula, "fen", SOURCE
+        )
         share_text = f"{named['zh']} 比例", f"{named['en']}, share"
         sheet.given(f"s_{at}", *share_text, ratio(band["ratio"]), "1", SOURCE)
         _placed(band, "tiers", at, named, f"band_{at} * s_{at}", flow)
@@ -598,7 +605,9 @@ def _bounded(step: Mapping[str, Any], k: str, flow: _Flow) -> list[str]:
             continue  # between a cap and the next minimum nobody's part grows
         at, zh, en = f"{k}_{n}", f"{label['zh']}: 第{n}段", f"{label['en']}: stretch {n}"
         names = ", ".join(f"s_{k}_{j + 1}" for j in growing)
-        sheet.step(f"w_{at}", f"{zh} 参与比例合计", f"{en}, shares that grow", f"sum({names})", "1", SOURCE)
+        sheet.step(
+            f"w_{at}", f"{zh} 参与比例合计", f"{en}, shares that grow", f"sum({names})", "1", SOURCE
+        )
         within = left
         if n < len(turns):
             formula = f"({turns[n][1]} - {at_t}) * w_{at}"
@@ -626,7 +635,9 @@ def _contribution(step: Mapping[str, Any], k: str, flow: _Flow) -> None:
     shares = schemes.contributions(document, step["parties"], f"facts.{where}")
     for j, (party, exact) in enumerate(shares.items(), start=1):
         at, zh, en = f"{k}_{j}", f"{label['zh']}: {party}", f"{label['en']}: {party}"
-        flow.sheet.given(f"s_{at}", f"{zh} 贡献比例", f"{en}, share by contribution", exact, "1", source)
+        flow.sheet.given(
+            f"s_{at}", f"{zh} 贡献比例", f"{en}, share by contribution", exact, "1", source
+        )
         entry = {"party": party}
         _placed(entry, "contribution", at, label, f"{flow.rest_symbol} * s_{at}", flow, zh, en)
 
@@ -660,7 +671,9 @@ def _bounds(
     least = most = ""
     if entry.get("least_fen"):
         least = f"least_{at}"
-        sheet.given(least, f"{zh} 保底", f"{en}, guaranteed minimum", entry["least_fen"], "fen", SOURCE)
+        sheet.given(
+            least, f"{zh} 保底", f"{en}, guaranteed minimum", entry["least_fen"], "fen", SOURCE
+        )
     if "most_fen" in entry:
         most = f"most_{at}"
         sheet.given(most, f"{zh} 封顶", f"{en}, cap", entry["most_fen"], "fen", SOURCE)

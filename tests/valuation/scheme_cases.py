@@ -43,9 +43,7 @@ _ratio = st.builds(lambda a, b: f"{a % (b + 1)}/{b}", st.integers(0, 10**6), st.
 
 
 @st.composite
-def _step(
-    draw: st.DrawFn, kind: str, named: list[int], depth: int, last: bool
-) -> dict[str, Any]:
+def _step(draw: st.DrawFn, kind: str, named: list[int], depth: int, last: bool) -> dict[str, Any]:
     made: dict[str, Any] = {"kind": kind, "label": LABEL}
     if kind in ("recover", "fixed", "share"):
         made["party"] = draw(st.sampled_from(PARTIES))
@@ -92,7 +90,9 @@ def _step(
 
 @st.composite
 def _bounds(draw: st.DrawFn, capped: bool) -> dict[str, int]:
-    known = draw(st.sampled_from([(), (), ("least_fen",), ("most_fen",), ("least_fen", "most_fen")]))
+    known = draw(
+        st.sampled_from([(), (), ("least_fen",), ("most_fen",), ("least_fen", "most_fen")])
+    )
     if not capped:
         known = tuple(key for key in known if key == "least_fen")
     values = sorted(draw(st.lists(_fen, min_size=len(known), max_size=len(known))))
@@ -132,7 +132,9 @@ def stated(draw: st.DrawFn, scheme: dict[str, Any]) -> dict[str, Any]:
 # -- the second computation --------------------------------------------------------------------
 
 
-def due(scheme: dict[str, Any], amount: int, facts: dict[str, Any]) -> list[tuple[str, str, Fraction]]:
+def due(
+    scheme: dict[str, Any], amount: int, facts: dict[str, Any]
+) -> list[tuple[str, str, Fraction]]:
     """(kind, party, exact fen) of every part that a scheme places, in its order."""
     return _due(scheme["steps"], Fraction(amount), facts)
 
@@ -198,7 +200,12 @@ def bounded(entries: list[dict[str, Any]], left: Fraction) -> list[Fraction]:
         return [min(u, max(low, t * s)) for s, low, u in zip(shares, least, most, strict=True)]
 
     turns = sorted(
-        {bound / s for s, low, u in zip(shares, least, most, strict=True) if s for bound in (low, u)}
+        {
+            bound / s
+            for s, low, u in zip(shares, least, most, strict=True)
+            if s
+            for bound in (low, u)
+        }
     )
     sums = [sum(parts(t)) for t in turns]
     n = bisect_right(sums, left)

@@ -3,16 +3,14 @@
 import json
 from collections import defaultdict
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.valuation import scheme_cases
-from tests.valuation.scheme_cases import LABEL, PARTIES, contributed
-from valuation import InputError
-from valuation.schemes import check, every_step, facts, parties
+from tests.valuation.scheme_cases import PARTIES
+from valuation.schemes import check, facts, parties
 from valuation.sharing import recompute_distribution, share
 
 AMOUNTS = st.one_of(st.integers(0, 500), st.integers(0, 10**7), st.integers(0, 10**13))

@@ -74,7 +74,9 @@ def picture(distribution: Distribution, names: Mapping[str, str], lang: str) -> 
 
 def as_file(drawn: Markup) -> bytes:
     """The picture as a file of its own: with its name space, and the colours of the site."""
-    rules = [line for line in STYLES.read_text("utf-8").splitlines() if line.startswith(".sz-chart")]
+    rules = [
+        line for line in STYLES.read_text("utf-8").splitlines() if line.startswith(".sz-chart")
+    ]
     head, end, rest = str(drawn).partition(">")
     head = head.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" width="720" ')
     font = ".sz-chart { font-family: sans-serif; }"
@@ -105,7 +107,9 @@ def _drawn(
         for column, (key, text) in enumerate(way):
             node = columns[column].setdefault(key, _Node([], 0, colour, ""))
             node.amount += flow.amount_fen
-            wide = room if column >= len(left) - 2 else left[column + 1] - left[column] - BAR_WIDE - 5
+            wide = (
+                room if column >= len(left) - 2 else left[column + 1] - left[column] - BAR_WIDE - 5
+            )
             node.lines = _wrapped(text, wide) if text else []
             node.hint = text
         for column in range(len(left) - 1):
@@ -180,7 +184,9 @@ def _band(
     upper = f"M{_n(x)},{_n(y)} C{_n(middle)},{_n(y)} {_n(middle)},{_n(until_y)} {_n(until_x)},{_n(until_y)}"
     y, until_y = y + tall, until_y + tall
     lower = f"L{_n(until_x)},{_n(until_y)} C{_n(middle)},{_n(until_y)} {_n(middle)},{_n(y)} {_n(x)},{_n(y)} Z"
-    return Markup('<path class="{}" d="{} {}"><title>{}</title></path>').format(kind, upper, lower, hint)
+    return Markup('<path class="{}" d="{} {}"><title>{}</title></path>').format(
+        kind, upper, lower, hint
+    )
 
 
 def _marks(node: _Node, x: int, last: bool, say: Spoken) -> list[Markup]:
