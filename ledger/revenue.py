@@ -83,7 +83,7 @@ def propose_scheme(
 ) -> Scheme:  # fmt: skip
     """Put a scheme forward; one that loses or invents a fen is refused with all its faults."""
     may(actor, "scheme.propose", agreement.operator_id, f"Agreement {agreement.number}")
-    for payee in schemes.parties(sharing.check(dict(document))):
+    for payee in schemes.parties(schemes.check(dict(document))):
         party_by_uscc(session, payee)  # nobody's share is booked to nobody
     last = session.scalars(
         select(Scheme).where(Scheme.agreement_id == agreement.id).order_by(Scheme.edition.desc())
@@ -115,7 +115,7 @@ def try_scheme(
     neither states are asked for. Nothing is kept, and the parties need not be known here yet.
     """
     may(actor, "scheme.read", agreements.owners(agreement), f"Agreement {agreement.number}")
-    known = sharing.check(dict(document))
+    known = schemes.check(dict(document))
     last = previous(session, agreement)
     if amount_fen is None and last is None:
         raise Missing(

@@ -8,17 +8,19 @@ places a part of what the steps before it left, and the last one places all that
     {"kind": "fixed", "party": "holder", "label": {…}, "amount_fen": 1000000}            or "fact": "…_fen"
     {"kind": "share", "party": "treasury", "label": {…}, "ratio": "1/10", "least_fen": 1, "most_fen": 9}
     {"kind": "tiers", "label": {…}, "bands": [
-        {"up_to_fen": 100000000, "ratio": "1/10", "party": "treasury"}, {"ratio": "1/5", "party": "treasury"}]}
+        {"up_to_fen": 100000000, "ratio": "1/10", "party": "treasury"},
+        {"ratio": "1/5", "party": "treasury"}]}
     {"kind": "pool", "label": {…}, "shares": [
-        {"party": "operator", "share": "3/5", "least_fen": 100}, {"share": "2/5", "label": {…}, "steps": […]}]}
+        {"party": "operator", "share": "3/5", "least_fen": 100},
+        {"share": "2/5", "label": {…}, "steps": […]}]}
     {"kind": "contribution", "label": {…}, "fact": "contribution", "parties": ["operator", "holder"]}
 
 ==============  ====================================================================================
-`recover`       the stated cost (a fact, whole fen) goes to the party, at most `cap_fen`, at most `cap_ratio`
-                of the amount with which its list of steps begins, and at most what is left
+`recover`       the stated cost (a fact, whole fen) goes to the party, at most `cap_fen`, at most
+                `cap_ratio` of the amount with which its list of steps begins, at most what is left
 `fixed`         a sum, constant (`amount_fen`) or stated (a fact), whole fen, at most what is left
 `share`         `ratio` of what is left, at least `least_fen`, at most `most_fen`, at most what is left
-`tiers`         what is left is cut at each `up_to_fen`; of its band each payee gets `ratio`, the last is open
+`tiers`         what is left is cut at each `up_to_fen`, the last band open; each payee gets `ratio` of his
 `pool`          what is left, by shares that sum to exactly 1; an entry may have `least_fen` and `most_fen`
 `contribution`  what is left, by the shares of a contribution document (`valuation.contribution`) whose
                 players are the `parties`: a fact of the statement, or the scheme's own `document`

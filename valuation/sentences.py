@@ -35,10 +35,9 @@ def explain(scheme: Mapping[str, Any], names: Names | None = None) -> list[Sente
     ...     {"kind": "pool", "label": {"zh": "余额", "en": "the rest"}, "shares": [
     ...         {"party": "o", "share": "2/3"}, {"party": "h", "share": "1/3"}]}]})
     >>> for one in explain(scheme, {"t": "财政"}):
-    ...     print(one.place, one.zh, one.en)
-    1 上缴：余额的 1/8（12.5%）归财政，保底 100.00 元。 treasury: 1/8 (12.5 %) of what is left goes to 财政, \
-at least 100.00 yuan.
-    2 余额：剩余全部按 o 2/3、h 1/3 分配。 the rest: all that is left is divided, o 2/3, h 1/3.
+    ...     print(one.place, one.zh)
+    1 上缴：余额的 1/8（12.5%）归财政，保底 100.00 元。
+    2 余额：剩余全部按 o 2/3、h 1/3 分配。
     """
     return list(_explained(scheme["steps"], names or {}, "", 0))
 

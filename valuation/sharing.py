@@ -16,8 +16,8 @@ are reduced in the same proportion: part_j = left · minimum_j / Σ minimum; not
 
 Steps within a band or an entry of a pool share what falls to it, as the scheme shares the amount.
 
-Source: shares are parameters of the agreement (发改数据规〔2025〕27号 art. 14(7)); the rules of bounds and bands
-are ours. An administrative body's share is treasury income 非税收入.
+Source: shares are parameters of the agreement (发改数据规〔2025〕27号 art. 14(7)); the rules of bounds and
+bands are ours. An administrative body's share is treasury income 非税收入.
 """
 
 import json
@@ -86,8 +86,8 @@ class Distribution:
 
     `deficits` and `deficits_after` tell per party what it was and now is short of, in fen (exact, negative:
     ahead); the latter is the next statement's `deficits`. `unrecovered_fen` tells per fact (a constant sum:
-    ``fixed_`` and its place) what the amount or a cap did not cover; whether it is stated again next time is
-    for the agreement to say. A fact is whole fen, or a contribution document.
+    ``fixed_`` and its place) what the amount or a cap did not cover; whether it is stated again next time
+    is for the agreement to say. A fact is whole fen, or a contribution document.
     """
 
     scheme: dict[str, Any]
@@ -233,7 +233,7 @@ def share(
                 trail[0],
                 _trail(derivation, trail),
                 part.way,
-            )  # fmt: skip
+            )
             for part, amount, trail in lines
         ),
         unrecovered_fen=flow.unrecovered,
@@ -434,7 +434,7 @@ def _trail(figure: Figure, ends: tuple[str, ...]) -> tuple[Step, ...]:
     return tuple(step for step in figure.steps if step.symbol in wanted)
 
 
-# What each kind of step does with what is left; `k` is its place, such as 2, or 2_1_3 within band 1 of step 2.
+# What each kind of step does with what is left; `k` is its place: 2, or 2_1_3 within band 1 of step 2.
 
 
 def _take(steps: list[dict[str, Any]], flow: _Flow, place: str = "") -> None:
@@ -592,7 +592,7 @@ def _bounded(step: Mapping[str, Any], k: str, flow: _Flow) -> list[str]:
         sheet.step(below, f"{label['zh']}: 保底合计", f"{label['en']}: sum of the minima",
                    f"sum({', '.join(minima)})", "fen", SOURCE)  # fmt: skip
         sheet.step(f"q_{k}", f"{label['zh']}: 保底可付比例", f"{label['en']}: part of the minima there is",
-                   f"min(1, {left} / {below})", "1", "保底不足时同比例减付 minima are reduced alike")  # fmt: skip
+                   f"min(1, {left} / {below})", "1", "保底同比例减付 minima are reduced alike")  # fmt: skip
     points = dict(sorted(point for span in spans if span for point in span if point))
     growth: list[list[str]] = [[] for _ in spans]
     turns = list(points.items())

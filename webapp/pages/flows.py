@@ -47,7 +47,7 @@ def rows(distribution: Distribution, names: Mapping[str, str]) -> list[dict[str,
         {
             "amount_fen": flow.amount_fen,
             "party": names.get(flow.party, flow.party),
-            "way": " › ".join(_said(flow)),
+            "way": " › ".join(_headings(flow)),
         }
         for flow in flows(distribution)
     ]
@@ -96,7 +96,7 @@ def _drawn(
     columns: list[dict[tuple[str, ...], _Node]] = [{} for _ in left]
     links: dict[tuple[int, tuple[str, ...], tuple[str, ...]], tuple[int, int, str]] = {}
     for flow in flowing:
-        colour, said = heads.index(_outer(flow)) % COLOURS, _said(flow)
+        colour, said = heads.index(_outer(flow)) % COLOURS, _headings(flow)
         payee = names.get(flow.party, flow.party)
         way: list[tuple[tuple[str, ...], str]] = [((), ""), ((_outer(flow),), said[0])]
         if deep:
@@ -138,7 +138,7 @@ def _outer(flow: Flow) -> str:
     return flow.way[0].place if flow.way else flow.kind
 
 
-def _said(flow: Flow) -> list[str]:
+def _headings(flow: Flow) -> list[str]:
     """The headings on a flow's way in the reader's language; carried rounding is its own."""
     return [spoken(one.zh, one.en) for one in flow.way] or [spoken(flow.zh, flow.en)]
 
@@ -181,9 +181,12 @@ def _band(
     source.out += tall
     target.into += tall
     middle = Fraction(x + until_x, 2)
-    upper = f"M{_n(x)},{_n(y)} C{_n(middle)},{_n(y)} {_n(middle)},{_n(until_y)} {_n(until_x)},{_n(until_y)}"
-    y, until_y = y + tall, until_y + tall
-    lower = f"L{_n(until_x)},{_n(until_y)} C{_n(middle)},{_n(until_y)} {_n(middle)},{_n(y)} {_n(x)},{_n(y)} Z"
+
+    def curve(at: Fraction, to: Fraction, end: Fraction | int) -> str:
+        return f"C{_n(middle)},{_n(at)} {_n(middle)},{_n(to)} {_n(end)},{_n(to)}"
+
+    upper = f"M{_n(x)},{_n(y)} {curve(y, until_y, until_x)}"
+    lower = f"L{_n(until_x)},{_n(until_y + tall)} {curve(until_y + tall, y + tall, x)} Z"
     return Markup('<path class="{}" d="{} {}"><title>{}</title></path>').format(
         kind, upper, lower, hint
     )

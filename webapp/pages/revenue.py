@@ -203,7 +203,7 @@ def _example(session: Session, agreement: Agreement) -> str:
 def try_scheme(agreement_number: str) -> Any:
     """A scheme tried on the last statement's numbers beside the scheme in force; nothing is kept."""
     question, keys = circulation.try_scheme, {"agreement_number": agreement_number}
-    desk, given = door.the_desk(), {name: text for name, text in request.form.items()}
+    desk, given = door.the_desk(), dict(request.form.items())
     refusal, status, found = None, 200, None
     if request.method == "POST":
         try:
@@ -233,7 +233,7 @@ def try_scheme(agreement_number: str) -> Any:
             given["amount_yuan"] = money.yuan(last.amount_fen) if last else ""
         page = render_template(
             "scheme_try.html", row=agreement, keys=keys, last=last, given=given, refusal=refusal,
-            names=names, found=found, kinds=KINDS, back=nouns.back_to(question, keys),
+            names=names, found=found, kinds=KINDS, back=nouns.page_of("agreement", agreement_number),
             tried=tried and _drawn(tried, names), in_force=in_force and _drawn(in_force, names),
             sentences=tried and sentences.explain(tried.scheme, names),
         )  # fmt: skip
@@ -283,7 +283,8 @@ def about_statement(session: Session, row: Statement) -> dict[str, Any]:
         "differs": differs,
         "drawn": drawn,
         "facts": [(step, row.facts[step["fact"]])
-                  for step in schemes.every_step(scheme.document["steps"]) if step.get("fact") in row.facts],
+                  for step in schemes.every_step(scheme.document["steps"])
+                  if step.get("fact") in row.facts],
         "kinds": KINDS,
         "lines": lines_of(row, before, trails),
         "maker": person(session, row.maker_id),
