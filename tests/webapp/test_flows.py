@@ -94,18 +94,13 @@ def test_a_scheme_is_explained_and_its_picture_written(tmp_path, monkeypatch):
     assert refused == "refused: Write to a file that ends in .json, .xlsx or .svg.\n"
 
 
-def test_a_faulty_scheme_is_refused_with_every_path(tmp_path):
-    text = SCHEMES[-1].read_text("utf-8").replace("3/10", "30%")
-    (tmp_path / "bad.yaml").write_text(text, "utf-8")
-    assert "scheme.steps[2].shares[1].share: is '30%': write it as 3/10" in shuzheng(
-        "scheme", "explain", tmp_path / "bad.yaml", code=1
-    )
-
-
-def test_a_refusal_is_said_in_chinese(tmp_path, monkeypatch):
-    monkeypatch.setenv("SHUZHENG_LANG", "zh")
+def test_a_refusal_names_every_path_in_the_reader_s_language(tmp_path, monkeypatch):
     text = SCHEMES[-1].read_text("utf-8").replace("3/10", "30%").replace('"5000.00"', '"-1"')
     (tmp_path / "bad.yaml").write_text(text, "utf-8")
+    monkeypatch.setenv("SHUZHENG_LANG", "en")
+    said = shuzheng("scheme", "explain", tmp_path / "bad.yaml", code=1)
+    assert "scheme.steps[2].shares[1].share: is '30%': write it as 3/10" in said
+    monkeypatch.setenv("SHUZHENG_LANG", "zh")
     said = shuzheng("scheme", "explain", tmp_path / "bad.yaml", code=1)
     assert "scheme.steps[2].shares[1].share：为 '30%'：请写作 3/10" in said
     assert "scheme.steps[0].cap_fen：为 -100 分，至少应为 0 分" in said
