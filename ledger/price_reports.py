@@ -1,14 +1,15 @@
 """The yearly report on an agreement's price: drawn from what was sold and received, handed out as XLSX.
 
 Sales of a year are the licences granted in it, counted by the unit their terms name; revenue is what was
-received in it, VAT included. The maximum permitted revenue is that of the edition which holds on the last day
-of the year (ours: the notice does not say how editions of one year are put together). Costs are stated.
+received in it, VAT included. The maximum permitted revenue is that of the edition which holds on the last
+day of the year (ours: the notice does not say how editions of one year are put together). Costs are stated.
 """
 
 from collections.abc import Mapping
 from datetime import date
 from fractions import Fraction
 from io import BytesIO
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import select
@@ -38,8 +39,8 @@ def drawn(
 ) -> Figure:
     """The report on a year of an agreement.
 
-    `costs` are the items of cost, or their lines, as the method `price_report` asks for them. Raises Missing
-    where no price setting held on the last day of the year, ValuationError for costs that do not fit.
+    `costs` are the items of cost, or their lines, as the method `price_report` asks for them. Raises
+    Missing where no price setting held on the last day of the year, ValuationError for costs that do not fit.
     """
     price = prices.in_force(session, agreement, date(year, 12, 31))
     if price is None:
@@ -142,7 +143,8 @@ def _sales(session: Session, agreement: Agreement, price: Price, year: int) -> l
         name = line["name"] if line else registration.title
         row = found.setdefault(
             (registration.code, unit),
-            {"name": f"{name} {registration.code}", "quantity": Fraction(0), "revenue_fen": 0, "unit": unit},
+            {"name": f"{name} {registration.code}", "quantity": Fraction(0), "revenue_fen": 0,
+             "unit": unit},
         )  # fmt: skip
         row["quantity"] += quantity if is_new else 0
         row["revenue_fen"] += revenue
@@ -153,7 +155,7 @@ def _adjustments(session: Session, agreement: Agreement, year: int) -> list[dict
     """The fees that an edition which began in the year changed."""
     held = [one for one in prices.of(session, agreement) if one.state in HELD][::-1]
     made = []
-    for old, new in zip(held, held[1:], strict=False):
+    for old, new in pairwise(held):
         if not new.from_on.startswith(f"{year}-"):
             continue
         before = {_key(one): one for one in old.products}

@@ -1,8 +1,8 @@
 """Price settings (定价) of an agreement, 发改价格〔2025〕65号: caps on what its products are sold for.
 
-The operator proposes an edition with its computation (`valuation.pricing`); the authorising body confirms it,
-for formal fees under the approval it names. It holds from its first day until its review, at most three years
-later, or until the next edition's first day. Nothing is sold above its caps (`faults_of_price`, which
+The operator proposes an edition with its computation (`valuation.pricing`); the authorising body confirms
+it, for formal fees under the approval it names. It holds from its first day until its review, at most three
+years later, or until the next edition's first day. Nothing is sold above its caps (`faults_of_price`, which
 `trading.grant` asks); where no edition holds, the agreement's own highest price is the only one.
 
     proposed → confirmed → superseded          by the confirmation of the next edition
@@ -76,7 +76,7 @@ def propose(
 ) -> Price:
     """Compute and propose an edition; the same one proposed again by the same person is the same edition.
 
-    `document` is that of the method `price_cap`, or its inputs alone. Raises Invalid naming what breaks a
+    `document` is that of the method `price_cap`, its inputs alone, or a figure of it, computed again. Raises Invalid naming what breaks a
     limit, ValuationError for inputs that the method refuses.
     """
     may(actor, "price.propose", agreement.operator_id, f"Agreement {agreement.number}")
@@ -268,6 +268,8 @@ def _decide(session: Session, actor: Actor, price: Price, verb: str) -> Agreemen
 
 def _whole(document: Mapping[str, Any]) -> dict[str, Any]:
     """The method's document, of which the inputs alone may be given."""
+    if isinstance(document.get("document"), Mapping):  # a figure with its document
+        document = document["document"]
     if "inputs" in document:
         return dict(document)
     version = methods.describe(METHOD)["version"]

@@ -28,7 +28,7 @@ class PriceBody(Body):
     """A price setting 定价 as proposed."""
 
     document = document("Inputs of the method price_cap (YAML)",
-                        hint="the file that the calculator hands out as JSON, or its inputs alone")  # fmt: skip
+                        hint="what the calculator hands out as JSON, or the inputs alone")  # fmt: skip
     from_on = day("First day")
     until_on = day("Last day", hint="until its review, at most three years")
 
