@@ -40,7 +40,7 @@ def drawn(
     """The report on a year of an agreement.
 
     `costs` are the items of cost, or their lines, as the method `price_report` asks for them. Raises
-    Missing where no price setting held on the last day of the year, ValuationError for costs that do not fit.
+    Missing where no price setting held on its last day, ValuationError for costs that do not fit.
     """
     price = prices.in_force(session, agreement, date(year, 12, 31))
     if price is None:

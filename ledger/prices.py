@@ -76,8 +76,8 @@ def propose(
 ) -> Price:
     """Compute and propose an edition; the same one proposed again by the same person is the same edition.
 
-    `document` is that of the method `price_cap`, its inputs alone, or a figure of it, computed again. Raises Invalid naming what breaks a
-    limit, ValuationError for inputs that the method refuses.
+    `document` is that of the method `price_cap`, its inputs alone, or a figure of it, which is computed
+    again. Raises Invalid naming what breaks a limit, ValuationError for inputs that the method refuses.
     """
     may(actor, "price.propose", agreement.operator_id, f"Agreement {agreement.number}")
     figure = methods.METHODS[METHOD](_whole(document))

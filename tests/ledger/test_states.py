@@ -29,6 +29,7 @@ from ledger import (
     motions,
     objections,
     peers,
+    prices,
     recognition,
     register,
     registration,
@@ -349,6 +350,17 @@ def supersede_appraisal(town: Town, row: Any) -> None:
         raise Conflict("nothing to supersede")
     following = town.appraisal(registered, disclosures={**row.disclosures, "outlook": "平稳"})
     town.do("abel", appraisals.approve, following)
+
+
+def supersede_price(town: Town, row: Any) -> None:
+    """The next edition is confirmed: where none holds so far, that is the refusal."""
+    agreement = town.get(agreements.Agreement, row)
+    with town.reading() as session:
+        known = session.get_one(prices.Price, row.id)
+    if known.state != "confirmed":
+        raise Conflict("nothing to supersede")
+    begins = date.fromisoformat(row.from_on) + timedelta(days=1)
+    town.do("paul", prices.confirm, town.price(agreement, from_on=begins))
 
 
 VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {

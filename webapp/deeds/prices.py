@@ -40,7 +40,7 @@ class ConfirmBody(Body):
                     hint="its number and ground; formal fees need it")  # fmt: skip
 
 
-class ReportBody(Body):
+class PriceReportBody(Body):
     """What the ledger does not know of a year: its cost, and how the operation went."""
 
     year = fields.Integer(
@@ -114,7 +114,7 @@ def _report(session: Session, found: Agreement, given: dict[str, Any]) -> Figure
 
 
 @question("price.read", "/agreements/<agreement_number>/price-report", "Yearly report on the price",
-          name="price.report", query=ReportBody, answer=FigureAnswer, method="POST",
+          name="price.report", query=PriceReportBody, answer=FigureAnswer, method="POST",
           owners=lambda _s, row: (row.operator_id, row.implementer_id))  # fmt: skip
 def report(
     _desk: Desk, session: Session, _actor: Actor, found: Agreement, **given: Any
@@ -124,7 +124,7 @@ def report(
 
 
 @question("price.read", "/agreements/<agreement_number>/price-report.xlsx",
-          "Yearly report on the price (XLSX)", name="price.report_xlsx", query=ReportBody,
+          "Yearly report on the price (XLSX)", name="price.report_xlsx", query=PriceReportBody,
           method="POST", media_type=XLSX,
           owners=lambda _s, row: (row.operator_id, row.implementer_id))  # fmt: skip
 def report_xlsx(

@@ -61,7 +61,7 @@ COLUMNS: dict[str, dict[str, str]] = {
                 "amount_fen": "Amount (yuan)", "net_fen": "Net (yuan)", "vat_fen": "VAT (yuan)"},
     "usage": {"number": "Number", "source_name": "File name", "row_count": "Rows",
               "first_at": "First event", "last_at": "Last event"},
-    "price": {"number": "Number", "edition": "Edition", "stage": "Stage", "from_on": "First day",
+    "price": {"number": "Number", "edition": "Edition", "from_on": "First day",
               "until_on": "Last day", "permitted_fen": "Maximum permitted revenue (yuan)",
               "state": "State"},
     "scheme": {"edition": "Edition", "effective_from": "First day it binds", "state": "State"},
