@@ -151,6 +151,8 @@ def _print_steps(figure: Figure) -> None:
         formula = f" = {step.formula}" if step.formula else ""
         click.echo(f"{step.symbol:12} {label}{formula} = {step.value} {step.unit}")
     click.echo(f"→ {figure.display()}")
+    for note in figure.notes:
+        click.echo(f"  {note.zh if language() == 'zh' else note.en}")
 
 
 @main.command("share")
