@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import zipfile
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import openpyxl
 import pytest
 from python_calamine import CalamineWorkbook
 
+from ledger.price_reports import write_report
 from ledger.spreadsheet import LONG_FROM_FEN, _Workbook, write_figure
 from tests.valuation.golden import worked
 from valuation import InputError, methods, pricing, sharing
@@ -303,3 +305,18 @@ def test_a_large_revenue_sharing_recalculates_to_the_fen_in_libreoffice(tmp_path
     paid = [row[3] for row in rows[3 : 3 + len(statement.lines)]]
     assert paid == [line.amount_fen for line in statement.lines]
     assert sum(paid) == LARGEST - 7
+
+
+@pytest.mark.slow
+@calc
+def test_the_yearly_report_on_the_price_recalculates_to_the_fen(tmp_path: Path) -> None:
+    figure = methods.run(worked()["price report"]["document"])
+    book = BytesIO()
+    write_report(figure, book)
+    (tmp_path / "report.xlsx").write_bytes(book.getvalue())
+    rows = recalculated(tmp_path / "report.xlsx")["年度报告 Report"]
+    live = {str(row[0]).partition(" / ")[0]: row[1] for row in rows if len(row) > 1}
+    for symbol in ("C", "A", "P", "R_max", "C_sub", "old_1"):
+        assert round_half_up(Fraction(repr(live[figure[symbol].zh])) * 100) == figure[symbol].value
+    assert live[figure["d"].zh] == pytest.approx(0.09)
+    assert live[figure["q_1"].zh] == 2_000_000
