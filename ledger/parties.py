@@ -239,6 +239,11 @@ MAY: dict[str, dict[str, str]] = {
         "appraisal.reject": "appraiser:own",
         "appraisal.withdraw": "appraiser:own",  # the maker himself
         "appraisal.read": "appraiser:own operator:own registrar:any exchange:any regulator:any",
+        "price.propose": "operator:own",  # 定价, 发改价格〔2025〕65号
+        "price.confirm": "provider:own",  # 授权主体
+        "price.reject": "provider:own",
+        "price.withdraw": "operator:own",
+        "price.read": "operator:own provider:own regulator:any finance_maker:any finance_checker:any",
         "licence.grant": "operator:own",
         "licence.revoke": "operator:own",
         "licence.read": "operator:own regulator:any finance_maker:any finance_checker:any",

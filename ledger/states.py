@@ -203,6 +203,13 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "withdraw": {"drafted": "withdrawn"},  # by its maker
         "supersede": {"approved": "superseded"},  # by the next edition for the same purpose
     },
+    "price": {  # an edition of an agreement's price setting
+        "propose": {None: "proposed"},
+        "confirm": {"proposed": "confirmed"},
+        "reject": {"proposed": "rejected"},
+        "withdraw": {"proposed": "withdrawn"},
+        "supersede": {"confirmed": "superseded"},  # by the confirmation of the next edition
+    },
     "licence": {
         "grant": {None: "granted"},
         "revoke": {"granted": "revoked"},

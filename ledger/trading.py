@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import log
+from ledger import log, prices
 from ledger.agreements import Agreement, faults_of_use, require_in_force
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
@@ -88,7 +88,9 @@ def grant(
 ) -> Licence:
     """Sell a licence under a voucher that is valid; the same order again is the same licence.
 
-    The price is VAT included. Use for public governance and benefit is free (65号).
+    The price is VAT included, and not above the cap that holds on the day (`prices`); how much of which
+    unit is sold, the terms may say (`quantity`, `unit`). Use for public governance and benefit is free
+    (65号).
     """
     may(actor, "licence.grant", voucher.party_id, f"Voucher {voucher.number}")
     found = session.scalar(select(Licence).where(Licence.order_reference == order_reference))
@@ -120,7 +122,14 @@ def grant(
     agreement = session.get(Agreement, registration.agreement_id or "")
     if agreement is not None:
         require_in_force(agreement, local_date(now))
-    faults = Faults() if agreement is None else faults_of_use(agreement, terms, price_fen)
+    faults = Faults()
+    if agreement is not None:
+        faults = faults_of_use(agreement, terms, price_fen)
+        faults.add(
+            prices.faults_of_price(
+                session, agreement, registration, terms, price_fen, local_date(now)
+            )
+        )
     if right not in voucher.rights:
         faults.name_fault("the voucher does not hold the right {right}", at="right", right=right)
     if purpose not in PURPOSES:

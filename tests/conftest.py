@@ -35,6 +35,7 @@ from ledger import (
     feedback,
     log,
     parties,
+    prices,
     registration,
     revenue,
     stewards,
@@ -367,6 +368,29 @@ class Town:
 
     def licence(self, voucher: vouchers.Voucher, **changes: Any) -> trading.Licence:
         return self.do("olga", trading.grant, **self.licence_facts(voucher, **changes))
+
+    def price_document(self, **changes: Any) -> dict[str, Any]:
+        """Inputs of a price setting: one licence at most 500,000 yuan, a thousand calls at most 9 yuan."""
+        line = {"unit": "产品数量", "purpose": "industry", "quantity": 4}
+        calls = {"unit": "数据调用量", "purpose": "industry", "quantity": 10**5, "per": 1000}
+        return {
+            "platform_yuan": "1000000.00", "handling_yuan": "500000.00", "staff_yuan": "300000.00",
+            "acquisition_yuan": "0.00", "period_yuan": "200000.00", "subsidy_yuan": "0.00",
+            "survey_year": 2026, "rate": {"value": "0.0166", "year": 2025, "source": "示例"},
+            "markup_points": 5, "markup_basis": "示例", "tax_yuan": "100000.00", "tax_basis": "增值税",
+            "excess_yuan": "0.00", "stage": "trial", "months_operated": 0, "cycle_years": 3,
+            "products": [
+                {**line, "name": "评估服务", "cap_yuan": "500000.00", "fee_yuan": "400000.00"},
+                {**calls, "name": "接口", "cap_yuan": "9.00", "fee_yuan": "8.00"},
+            ],
+            **changes,
+        }  # fmt: skip
+
+    def price(self, agreement: agreements.Agreement, **changes: Any) -> prices.Price:
+        """A price setting of an agreement as Olga proposes it, from today on."""
+        facts = {"document": self.price_document(), "from_on": local_date(self.now)}
+        facts["until_on"] = years_after(changes.get("from_on", facts["from_on"]), 3)
+        return self.do("olga", prices.propose, agreement, **{**facts, **changes})
 
     def payment(
         self, licence: trading.Licence, amount_fen: int, reference: str = "BANK-1"

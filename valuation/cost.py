@@ -84,33 +84,12 @@ def appraise(
     >>> figure.display(), figure["C_dir"].formula
     ('400.00', 'sum(C_dir_1, C_dir_2)')
     """
-    amounts = {
-        "preparatory_fen": preparatory_fen,
-        "direct_fen": direct_fen,
-        "indirect_fen": indirect_fen,
-        "opportunity_fen": opportunity_fen,
-        "taxes_fen": taxes_fen,
-    }
-    sheet = Worksheet()
-    items = [key.removesuffix("_fen") for key in amounts]
-    stated = {} if lines is None else inputs.mapping(lines, "lines", (), items)
-    problems = [
-        (f"{item}_fen", "is missing" if amount is None else f"is given twice, see lines.{item}")
-        for item, amount in zip(items, amounts.values(), strict=True)
-        if (amount is None) != (item in stated)
-    ]
-    if problems:
-        raise InputError.of(problems)
-    for key, symbol, zh, en in ITEMS:
-        item = key.removesuffix("_fen")
-        with inputs.gathering(problems):
-            if item in stated:
-                _lines(sheet, stated[item], f"lines.{item}", (symbol, zh, en))
-            else:
-                amount = inputs.money(amounts[key], key, 0)
-                sheet.given(symbol, zh, en, amount, "fen", "输入 input")
-    total = ", ".join(symbol for _, symbol, _, _ in ITEMS)
-    if not problems:
+    amounts = (preparatory_fen, direct_fen, indirect_fen, opportunity_fen, taxes_fen)
+    items = [key.removesuffix("_fen") for key, *_ in ITEMS]
+    sheet, problems = Worksheet(), list[tuple[str, str]]()
+    with inputs.gathering(problems):
+        write_items(sheet, ITEMS, amounts, lines, SOURCE)
+        total = ", ".join(symbol for _, symbol, _, _ in ITEMS)
         sheet.step("C", "重置成本", "total cost", f"sum({total})", "fen", SOURCE)
 
     names, applies = [], dict[str, list[str]]()
@@ -145,7 +124,56 @@ def appraise(
     return sheet.figure("cost", VERSION, "P", ("C", "delta", "P"))
 
 
-def _lines(sheet: Worksheet, lines: object, field: str, item: tuple[str, str, str]) -> None:
+def write_items(
+    sheet: Worksheet,
+    items: Sequence[tuple[str, str, str, str]],
+    amounts: Sequence[int | None],
+    lines: Mapping[str, Any] | None,
+    source: str,
+) -> None:
+    """Write each item of a cost down: its amount, or its lines and their sum.
+
+    Parameters
+    ----------
+    items : key in ``_fen``, symbol, name in Chinese and English, of each
+    amounts : in fen, at least 0, in the order of the items; None where an item has lines
+    lines : under an item's key without ``_fen``, 1 to 200 ``{"name", "amount_fen", "basis"}``
+
+    Raises
+    ------
+    InputError : names every item that is missing, given twice or wrong, such as
+        ``lines.direct[0].amount_fen``
+
+    Examples
+    --------
+    >>> sheet = Worksheet()
+    >>> write_items(sheet, ITEMS[:2], (5, None),
+    ...     {"direct": [{"name": "采集", "amount_fen": 3, "basis": "合同"}]}, "example")
+    >>> sheet.step("C", "成本", "cost", "C_pre + C_dir", "fen", "example")
+    Fraction(8, 1)
+    """
+    names = [key.removesuffix("_fen") for key, *_ in items]
+    stated = {} if lines is None else inputs.mapping(lines, "lines", (), names)
+    problems = [
+        (f"{name}_fen", "is missing" if amount is None else f"is given twice, see lines.{name}")
+        for name, amount in zip(names, amounts, strict=True)
+        if (amount is None) != (name in stated)
+    ]
+    if problems:
+        raise InputError.of(problems)
+    for (key, symbol, zh, en), name, amount in zip(items, names, amounts, strict=True):
+        with inputs.gathering(problems):
+            if name in stated:
+                _lines(sheet, stated[name], f"lines.{name}", (symbol, zh, en), source)
+            else:
+                sheet.given(symbol, zh, en, inputs.money(amount, key, 0), "fen", "输入 input")
+    if problems:
+        raise InputError.of(problems)
+
+
+def _lines(
+    sheet: Worksheet, lines: object, field: str, item: tuple[str, str, str], source: str
+) -> None:
     """Write the lines of an item, and their sum as the item."""
     symbol, zh, en = item
     symbols, problems = [], list[tuple[str, str]]()
@@ -160,7 +188,7 @@ def _lines(sheet: Worksheet, lines: object, field: str, item: tuple[str, str, st
             sheet.given(symbols[-1], f"{zh}: {name}", f"{en}: {name}", amount, "fen", basis)
     if problems:
         raise InputError.of(problems)
-    sheet.step(symbol, zh, en, f"sum({', '.join(symbols)})", "fen", SOURCE)
+    sheet.step(symbol, zh, en, f"sum({', '.join(symbols)})", "fen", source)
 
 
 def _items(given: object, field: str, items: Sequence[str]) -> list[str]:

@@ -14,7 +14,18 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from valuation import InputError, cost, income, inputs, market, quality, reconciliation, weights
+from valuation import (
+    InputError,
+    cost,
+    income,
+    inputs,
+    market,
+    price_report,
+    pricing,
+    quality,
+    reconciliation,
+    weights,
+)
 from valuation.descriptions import DESCRIPTIONS
 from valuation.fields import Field
 from valuation.worksheet import Figure, recompute
@@ -143,6 +154,8 @@ _COMPUTE: dict[str, Callable[[Mapping[str, Any]], Figure]] = {
     "quality": lambda given: quality.score(**given),
     "ahp": lambda given: weights.ahp(**given),
     "reconcile": _reconcile,
+    **pricing.COMPUTE,
+    **price_report.COMPUTE,
 }
 
 

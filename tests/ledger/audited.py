@@ -21,6 +21,7 @@ from ledger import (
     handoff,
     log,
     motions,
+    prices,
     registration,
     revenue,
     settings,
@@ -30,6 +31,7 @@ from ledger import (
     vouchers,
     witnesses,
 )
+from ledger.calendar import local_date
 from ledger.chain import keys
 from ledger.chain.gateway import Gateway
 from ledger.proof.checkpoint import parse_note
@@ -189,6 +191,10 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
         town.change(verb, voucher)
     settle()
     town.appraisal(town.get(registration.Registration, voucher))
+    first = town.price(agreement)
+    town.do("paul", prices.confirm, first)
+    begins = local_date(town.now) + timedelta(days=1)
+    town.do("paul", prices.confirm, town.price(agreement, from_on=begins))
     town.catalogue_affairs()
     town.alarm("olga")
     _authorised(town, worker)

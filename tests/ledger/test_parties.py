@@ -31,6 +31,7 @@ from ledger import (
     objections,
     parties,
     peers,
+    prices,
     recognition,
     register,
     registration,
@@ -389,6 +390,12 @@ VERBS: dict[str, Do] = {
     "appraisal.approve": lambda t, who, on: t.do(who, appraisals.approve, on.appraisal),
     "appraisal.reject": lambda t, who, on: t.do(who, appraisals.reject, on.appraisal, "x"),
     "appraisal.withdraw": lambda t, who, on: t.do(who, appraisals.withdraw, on.appraisal, "x"),
+    "price.propose": lambda t, who, on: t.do(
+        who, prices.propose, on.agreement, document=t.price_document(), from_on=local_date(t.now),
+        until_on=local_date(t.now)),
+    "price.confirm": lambda t, who, on: t.do(who, prices.confirm, on.price),
+    "price.reject": lambda t, who, on: t.do(who, prices.reject, on.price, "x"),
+    "price.withdraw": lambda t, who, on: t.do(who, prices.withdraw, on.price, "x"),
     "licence.grant": lambda t, who, on: t.do(who, trading.grant, **on.licence_facts),
     "licence.revoke": lambda t, who, on: t.do(
         who, trading.revoke, on.licence, on.voucher, "违约", ORIGIN),
@@ -427,6 +434,8 @@ OWNER = {
     "licence.grant": "operator",
     "licence.revoke": "operator",
     "package.pack": "operator",
+    **dict.fromkeys(("price.confirm", "price.reject"), "bureau"),
+    **dict.fromkeys(("price.propose", "price.withdraw"), "operator"),
     "scheme.agree": "bureau",
     "scheme.propose": "operator",
     "usage.import": "operator",
@@ -478,6 +487,7 @@ MAKER = {
     "appraisal.reject": "anna",
     "appraisal.withdraw": "anna",
     "member.change": "newt",  # the administrator of himself
+    **dict.fromkeys(("price.confirm", "price.reject"), "olga"),
     "scheme.agree": "olga",
     **dict.fromkeys(("alarm.close", "alarm.reopen"), "olga"),
     **{f"statement.{act}": "mona" for act in ("propose", "reopen", "approve", "reject")},
@@ -593,6 +603,7 @@ def ready(village: Town) -> Any:
         drafted=drafted, events=read_events(events, events.name), cosigned=cosigned,
         facts=t.application_facts(), licence=licence, witness=witness,
         licence_facts=facts, member=newt, on_notice=on_notice, proposed=proposed, registered=registered,
+        price=t.price(t.agreement()),
         scheme=scheme, unsigned=unsigned, voucher=voucher, **applications, **affairs(t),
         **registered_affairs(t), **agreed_affairs(t), **neighbourhood(t),
     )  # fmt: skip

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import zipfile
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
+from ledger.price_reports import write_report
 from ledger.spreadsheet import LONG_FROM_FEN, _Workbook, write_figure
 from tests.valuation import scheme_cases
-from valuation import InputError, methods, sharing
+from tests.valuation.golden import worked
+from valuation import InputError, methods, pricing, sharing
 from valuation.income import MODELS, RATE_PARTS, TIMINGS
 from valuation.money import round_half_up
 from valuation.worksheet import Figure
@@ -139,6 +142,41 @@ class Draw:
         figures = [{"document": one, "weight": weight, "reason": "r"} for one, weight in parts]
         return document("reconcile", figures=figures)
 
+    def price_cap(self) -> dict[str, Any]:
+        pick = self.random.randrange
+        costs = {key: self.amount() for key, *_ in pricing.ITEMS[:-1]} | {"subsidy_fen": pick(9)}
+        products = [
+            {"name": f"p{k}", "unit": unit, "purpose": "industry", "cap_fen": pick(10**6),
+             "fee_fen": 0, "per": 10 ** pick(4), "quantity": f"{pick(10**4)}.{pick(10):01d}"}
+            for k, unit in enumerate(pricing.UNITS)
+        ]  # fmt: skip
+        return document(
+            "price_cap", **costs, products=products, survey_year=2025, tax_fen=self.amount(),
+            rate={"value": f"0.0{pick(10**6):06d}", "year": 2024, "source": "s"}, tax_basis="b",
+            markup_points=f"{pick(6)}.{pick(100):02d}", markup_basis="b", excess_fen=pick(10**12),
+            stage="set", months_operated=12, cycle_years=3,
+        )  # fmt: skip
+
+    def price_review(self) -> dict[str, Any]:
+        years = [
+            {"year": 2025 + k, "permitted_fen": self.amount(), "revenue_fen": self.amount()}
+            for k in range(self.random.randrange(1, 4))
+        ]
+        return document(
+            "price_review", years=years, smooth_over=self.random.randrange(1, 11), basis="b"
+        )
+
+    def price_report(self) -> dict[str, Any]:
+        sales = [
+            {"name": "n", "unit": unit, "quantity": self.ratio(), "revenue_fen": self.amount()}
+            for unit in pricing.UNITS
+        ]
+        costs = {key: self.amount() for key, *_ in pricing.ITEMS}
+        return document(
+            "price_report", **costs, year=2025, overview="o", permitted_fen=self.amount(), sales=sales,
+            adjustments=[], basis="b",
+        )  # fmt: skip
+
     def beside_a_tie(self, bottom: int = 0) -> dict[str, Any]:
         """A cost whose exact value lies half a part of a denominator below a tie, or on it."""
         whole = self.amount()
@@ -204,11 +242,12 @@ def test_every_method_recalculates_to_the_fen_in_libreoffice(tmp_path: Path) -> 
     """The golden documents, every model and timing of income, and many at random, in one workbook."""
     draw = Draw(20250301)
     documents = [case["document"] for case in GOLDEN["cases"]]
+    documents += [one["document"] for one in worked().values() if one["name"].startswith("price")]
     kinds = [(model, timing) for model in MODELS for timing in TIMINGS]
     documents += [draw.income(*kind, stub) for kind in kinds for stub in (False, True)]
     for make in (
         draw.cost, draw.cost_by_item, draw.cost_expert_9, draw.income, draw.market, draw.reconcile,
-        draw.beside_a_tie,
+        draw.beside_a_tie, draw.price_cap, draw.price_review, draw.price_report,
     ):  # fmt: skip
         documents += [make() for _ in range(15)]
     figures = [methods.run(one) for one in documents]
@@ -303,3 +342,18 @@ def test_schemes_of_every_kind_recalculate_to_the_fen_in_libreoffice(tmp_path: P
         ]
         faults += agree(found[f"s{k}"], statement.derivation)
     assert not faults, "\n".join(faults)
+
+
+@pytest.mark.slow
+@calc
+def test_the_yearly_report_on_the_price_recalculates_to_the_fen(tmp_path: Path) -> None:
+    figure = methods.run(worked()["price report"]["document"])
+    book = BytesIO()
+    write_report(figure, book)
+    (tmp_path / "report.xlsx").write_bytes(book.getvalue())
+    rows = recalculated(tmp_path / "report.xlsx")["年度报告 Report"]
+    live = {str(row[0]).partition(" / ")[0]: row[1] for row in rows if len(row) > 1}
+    for symbol in ("C", "A", "P", "R_max", "C_sub", "old_1"):
+        assert round_half_up(Fraction(repr(live[figure[symbol].zh])) * 100) == figure[symbol].value
+    assert live[figure["d"].zh] == pytest.approx(0.09)
+    assert live[figure["q_1"].zh] == 2_000_000

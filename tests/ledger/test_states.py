@@ -29,6 +29,7 @@ from ledger import (
     motions,
     objections,
     peers,
+    prices,
     recognition,
     register,
     registration,
@@ -351,6 +352,17 @@ def supersede_appraisal(town: Town, row: Any) -> None:
     town.do("abel", appraisals.approve, following)
 
 
+def supersede_price(town: Town, row: Any) -> None:
+    """The next edition is confirmed: where none holds so far, that is the refusal."""
+    agreement = town.get(agreements.Agreement, row)
+    with town.reading() as session:
+        known = session.get_one(prices.Price, row.id)
+    if known.state != "confirmed":
+        raise Conflict("nothing to supersede")
+    begins = date.fromisoformat(row.from_on) + timedelta(days=1)
+    town.do("paul", prices.confirm, town.price(agreement, from_on=begins))
+
+
 VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     **LISTS,
     ("peer", "admit"): lambda t, row: t.do("rob", peers.admit, row, row.digest[-8:]),
@@ -444,6 +456,10 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("appraisal", "withdraw"): lambda t, row: t.do("anna", appraisals.withdraw, row, "参数有误"),
     ("appraisal", "supersede"): supersede_appraisal,
     ("licence", "revoke"): revoke_licence,
+    ("price", "confirm"): lambda t, row: t.do("paul", prices.confirm, row),
+    ("price", "reject"): lambda t, row: t.do("paul", prices.reject, row, "成本未核"),
+    ("price", "withdraw"): lambda t, row: t.do("olga", prices.withdraw, row, "更正"),
+    ("price", "supersede"): supersede_price,
     ("scheme", "agree"): agree,
     ("statement", "propose"): lambda t, row: t.do("mona", revenue.propose, row, ORIGIN),
     ("statement", "approve"): lambda t, row: t.approve(row),
@@ -489,6 +505,7 @@ MADE: dict[str, Callable[[Town], Any]] = {
     ),
     "appraisal": lambda t: t.appraisal(t.registration()),
     "licence": lambda t: t.licence(t.voucher()),
+    "price": lambda t: t.price(t.agreement()),
     "scheme": propose_scheme,
     "statement": lambda t: t.statement(),
     "demand": submit_demand,

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.valuation.golden import worked
 from valuation import income, methods
 from valuation.draws import DISTRIBUTIONS
 from valuation.money import round_half_up
 from valuation.simulation import analyse, verify
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/valuation/cases.json").read_text("utf-8"))
-CASES, ANALYSES = ({one["name"]: one for one in GOLDEN[key]} for key in ("cases", "analyses"))
+CASES, ANALYSES = worked(), {one["name"]: one for one in GOLDEN["analyses"]}
 
 
 @pytest.mark.parametrize("name", CASES)

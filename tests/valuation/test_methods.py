@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import valuation
+from tests.valuation.golden import worked
 from valuation import InputError
 from valuation.inputs import in_fen
 from valuation.methods import DESCRIPTIONS, METHODS, describe, run, verify
@@ -22,9 +23,9 @@ from valuation.reconciliation import reconcile
 GOLDEN = json.loads(
     (Path(__file__).parents[1] / "golden/valuation/methods.json").read_text("utf-8")
 )
-WORKED = json.loads((Path(__file__).parents[1] / "golden/valuation/cases.json").read_text("utf-8"))
-CASES = {case["name"]: case for case in [*GOLDEN["cases"], *WORKED["cases"]]}
-OPTIONAL = {"timing", "rate_basis", "first_period", "last_period", "life", "applies_to"}
+CASES = {case["name"]: case for case in GOLDEN["cases"]} | worked()
+OPTIONAL = {"timing", "rate_basis", "first_period", "last_period", "life", "applies_to", "registration",
+            "per", "smooth_over"}  # fmt: skip
 MODULES = sorted(module.name for module in pkgutil.iter_modules(valuation.__path__))
 
 
@@ -52,15 +53,19 @@ def place(document, path):
 def test_a_place_that_holds_something_else_is_refused(name):
     for path in sites(CASES[name]["document"]):
         for wrong in (None, 0.5, float("nan"), "", {"x": 1}, []):
-            if not path or (path[-1] == "factors" and wrong == []):
-                continue  # no factor at all is allowed, and said in the figure
+            if not path or (path[-1] in ("factors", "sales", "adjustments") and wrong == []):
+                continue  # none at all is allowed
             document, target = place(CASES[name]["document"], path)
             target[path[-1]] = wrong
             with pytest.raises(InputError) as refusal:
                 print(path, wrong, run(document))
             if path == ("inputs", "lines"):
                 # without its lines the item itself is missing
-                assert refusal.value.field in ("inputs.lines", "inputs.direct_fen")
+                assert refusal.value.field in (
+                    "inputs.lines",
+                    "inputs.direct_fen",
+                    "inputs.handling_fen",
+                )
             elif path[0] == "inputs" and len(path) > 1:
                 assert refusal.value.field.startswith(f"inputs.{path[1]}".removesuffix("_yuan")), (
                     path
@@ -201,6 +206,10 @@ SPOILT = {  # a document, and what is put wrong in several rows of it: each is n
         "parts[0].comparables[0].quality": 0, "parts[0].comparables[1].price_fen": -1, "parts[1].name": ""},
     "quality, one inverse, one not measured": {"indicators[0].a": -1, "indicators[1].weight": 0},
     "AHP: Saaty's drinks": {"matrix[0][1]": 10, "matrix[2][0]": "x"},
+    "price cap, lines, a trial, free use, a cap for a hundred calls": {
+        "lines.handling[0].basis": "", "rate.year": 2023, "markup_points": "6.01", "tax_fen": -1,
+        "stage": "set", "cycle_years": 4, "products[0].fee_fen": 36, "products[1].cap_fen": 1},
+    "price report": {"sales[0].unit": "x", "sales[1].quantity": -1, "adjustments[0].ground": ""},
     "reconciled cost and income": {"figures[0].document.inputs.direct_fen": -1,
                                    "figures[1].document.inputs.rate.management": -1},
 }  # fmt: skip

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -39,7 +39,7 @@ from ledger import (
     vouchers,
     witnesses,
 )
-from ledger.calendar import local_date
+from ledger.calendar import local_date, years_after
 from ledger.chain import outbox
 from ledger.chain.keys import address_of, write_durably
 from ledger.messages import Message
@@ -500,6 +500,25 @@ def a_scheme(site: Site) -> Request:
     )
 
 
+def a_price(site: Site) -> Request:
+    agreed = site.town.agreement()
+    body = {
+        "document": site.town.price_document(), "from_on": agreed.from_on,
+        "until_on": years_after(date.fromisoformat(agreed.from_on), 3).isoformat(),
+    }  # fmt: skip
+    other = {"until_on": agreed.from_on}
+    return Request("olga", {"agreement_number": agreed.number}, body, other=other)
+
+
+def on_price(login: str = "paul", **body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        made = site.town.price(site.town.agreement())
+        other = dict.fromkeys(body, "另一理由")
+        return Request(login, {"price_number": made.number}, body, other=other)
+
+    return make
+
+
 def a_consent(site: Site) -> Request:
     town, agreed = site.town, site.town.agreement()
     made = town.do("olga", revenue.propose_scheme, agreed, town.scheme_document(), town.now.date())
@@ -910,6 +929,10 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "licence.grant": a_licence,
     "licence.revoke": a_revocation,
     "payment.record": a_payment,
+    "price.propose": a_price,
+    "price.confirm": on_price(approval="批复"),
+    "price.reject": on_price(reason="成本未核"),
+    "price.withdraw": on_price("olga", reason="更正"),
     "scheme.propose": a_scheme,
     "scheme.agree": a_consent,
     "statement.draft": a_statement,
@@ -1343,6 +1366,7 @@ FILLED = {  # lists that may have no row yet: a deed whose example makes one rea
     "evaluation.list": "evaluation.comment", "exclusion.list": "exclusion.end",
     "feedback.list": "feedback.answer", "motion.list": "motion.reject",
     "objection.list": "objection.dismiss", "peer.list": "peer.reject",
+    "price.list": "price.propose",
     "recognition.list": "recognition.follow", "statement.list": "statement.propose",
 }  # fmt: skip
 

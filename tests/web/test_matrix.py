@@ -33,6 +33,7 @@ from ledger import (
     messages,
     motions,
     parties,
+    prices,
     register,
     registration,
     revenue,
@@ -356,6 +357,7 @@ def furnish(site: Site) -> Stage:
             town, town.application("on_notice"), "anna").number,
         "order": licence.order_reference,
         "peer_id": neighbour.id,
+        "price_number": town.price(agreement).number,
         "recognition_id": recognised.id,
         "reference": payment.reference,
         "registration_code": registered.code,
@@ -638,6 +640,15 @@ def _appraisal(town: Town, login: str) -> dict[str, str]:
     return {"appraisal_number": made.number}
 
 
+def _price(town: Town, login: str) -> dict[str, str]:
+    today = local_date(town.now)
+    made = town.do(
+        login, prices.propose, town.agreement(), document=town.price_document(), from_on=today,
+        until_on=today,
+    )  # fmt: skip
+    return {"price_number": made.number}
+
+
 def _scheme(town: Town, login: str) -> dict[str, str]:
     agreement = town.agreement()
     made = town.do(
@@ -852,6 +863,8 @@ DECISIONS = {
     "alarm.reopen": Decision("operator", "bureau", explained_alarm, _reason),
     "appraisal.approve": Decision("firm", "firm", _appraisal),
     "appraisal.reject": Decision("firm", "firm", _appraisal, _reason),
+    "price.confirm": Decision("operator", "bureau", _price),
+    "price.reject": Decision("operator", "bureau", _price, _reason),
     "scheme.agree": Decision("operator", "bureau", _scheme),
     "statement.approve": Decision(
         "treasury", "treasury", _statement, lambda: {"approval": {"nonce": 0}}),

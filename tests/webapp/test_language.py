@@ -57,6 +57,7 @@ from webapp.deeds.all import alarms as deed_alarms
 from webapp.deeds.all import appraisals as appraisal_deeds
 from webapp.deeds.all import demands, duties, feedback, people, stewards, work
 from webapp.deeds.all import field as field_deeds
+from webapp.deeds.all import prices as price_deeds
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
 from webapp.language import TRANSLATIONS, tr, translate
@@ -548,6 +549,7 @@ def handed() -> dict[str, set[str]]:
     """What the pages hand to the templates for them to translate, by the name it has there."""
     titles = {thing.title for thing in (*DEEDS.values(), *QUESTIONS.values())}
     tables: dict[str, Mapping[str, str]] = {
+        "PRICE_STAGES": price_deeds.STAGES,
         "COMPLIANCE": field_deeds.COMPLIANCE, "ELEMENTS": agreement_deeds.ELEMENTS,
         "MATERIALS": field_deeds.MATERIALS, "MODES": agreement_deeds.MODES,
         "END_KINDS": agreement_deeds.END_KINDS, "HAND_BACK_POINTS": agreement_deeds.POINTS,

@@ -151,6 +151,8 @@ def _print_steps(figure: Figure) -> None:
         label = step.zh if language() == "zh" else step.en
         formula = f" = {step.formula}" if step.formula else ""
         click.echo(f"{step.symbol:12} {label}{formula} = {step.value} {step.unit}")
+    for note in figure.notes:
+        click.echo(f"  {note.zh if language() == 'zh' else note.en}")
     click.echo(f"→ {figure.display()}")
 
 

@@ -24,6 +24,7 @@ from ledger import (
     objections,
     parties,
     peers,
+    prices,
     recognition,
     registration,
     revenue,
@@ -48,6 +49,7 @@ from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import Account, Actor, Member, Party
 from ledger.peers import Peer
+from ledger.prices import Price
 from ledger.recognition import Recognition
 from ledger.registration import Application, Deposit, Registration
 from ledger.revenue import Scheme, Statement
@@ -223,6 +225,9 @@ SUBJECTS = {
                 lambda s, row: trading.licence_owners(s, s.get_one(Licence, row.licence_id)),
                 lambda party: _through(Payment.licence_id, Licence, _licence_of(party)),
                 lambda row: row.reference, "reference"),
+        Subject("price", Price, prices.by_number, prices.owners,
+                lambda party: _through(Price.agreement_id, Agreement, _agreement_of(party)),
+                lambda row: row.number, "price_number"),
         Subject("scheme", Scheme, scheme_by_id,
                 lambda s, row: agreements.owners(_agreement(s, row)),
                 lambda party: _through(Scheme.agreement_id, Agreement, _agreement_of(party)),

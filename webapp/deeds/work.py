@@ -27,6 +27,7 @@ from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import MAY, Actor, Member, roles_of
 from ledger.peers import Peer
+from ledger.prices import Price
 from ledger.proof.encoding import instant
 from ledger.registration import CONSENTED_IN, Application, Registration
 from ledger.revenue import Scheme, Statement
@@ -139,6 +140,8 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
                             lambda actor: Agreement.operator_id.in_(actor.parties)),
     "agreement.confirm_hand_back": ("agreement", ("handing_back",),
                                     lambda actor: Agreement.implementer_id.in_(actor.parties)),
+    "price.confirm": ("price", ("proposed",), lambda actor: Price.agreement_id.in_(
+        select(Agreement.id).where(Agreement.implementer_id.in_(actor.parties)))),
     "scheme.agree": ("scheme", ("proposed",), lambda actor: Scheme.agreement_id.in_(
         select(Agreement.id).where(Agreement.implementer_id == actor.party_id))),
     "voucher.issue": ("registration", ("registered",), lambda _actor: ~exists().where(

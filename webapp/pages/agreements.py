@@ -7,7 +7,7 @@ from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import evaluations
+from ledger import evaluations, prices
 from ledger.agreements import Agreement, runs_on
 from ledger.calendar import local_date
 from ledger.catalogue import Resource
@@ -52,6 +52,7 @@ def about_agreement(session: Session, row: Agreement) -> dict[str, Any]:
         "licences": _licences(session, row),
         "licences_seen": _licences_seen(session, row),
         "registrations": session.scalars(wanted.order_by(Registration.id)).all(),
+        "prices": prices.of(session, row) if allowed(door.actor(), "price.read", sides) else None,
         "resources": _resources(session, row.resource_ids), "runs": runs_on(row, today),
         "schemes": schemes, "today": today.isoformat(),
     }  # fmt: skip

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from ledger.reports import decimal
-from valuation import InputError, cost, income, methods, money, quality
+from valuation import InputError, cost, income, methods, money, pricing, quality
 from webapp.language import language, tr
 from webapp.wording import spoken
 
@@ -28,6 +28,8 @@ INDEX = re.compile(r"\[(\d+)\]", re.ASCII)
 CHOICES: dict[str, Mapping[str, tuple[str, str]]] = {  # key of a field → its values' names
     "applies_to": {key.removesuffix("_fen"): (zh, en) for key, _, zh, en in cost.ITEMS},
     "code": {k: (f"{k} {one.zh}", f"{k} {one.en}") for k, one in quality.INDICATORS.items()},
+    "purpose": pricing.PURPOSES, "stage": pricing.STAGES,
+    "unit": {zh: (zh, en) for zh, en in pricing.UNITS.items()},
     "model": income.MODELS, "timing": income.TIMINGS,
 }  # fmt: skip
 
@@ -512,6 +514,24 @@ def in_words(sentence: str) -> str:
             "It is {value}, but must be less than {bound}.", value=_as_read(f[1]), bound=_as_read(f[2]))),
         (r"have weights that sum to (.+), but must sum to 1|sum to (.+), but must sum to 1",
          lambda f: tr("The weights sum to {sum}, but must sum to 1.", sum=_as_read(f[1] or f[2]))),
+        (r"of (.+) is (\S+) yuan, above its cap of (\S+) yuan", lambda f: tr(
+            "The fee of {product} is {fee} yuan, above its cap of {cap} yuan.", product=f[1], fee=f[2],
+            cap=f[3])),
+        (r"have caps times quantities of (\S+) yuan, but R_max is (\S+) yuan", lambda f: tr(
+            "Caps times planned quantities are {planned} yuan, but at most {top} yuan are permitted.",
+            planned=f[1], top=f[2])),
+        (r"must be 0: use for .+ is free .+", lambda f: tr(
+            "Use for public governance and public benefit is free: it must be 0.")),
+        (r"exceeds the cost by (\S+) yuan", lambda f: tr(
+            "The subsidies exceed the cost by {amount} yuan.", amount=f[1])),
+        (r"is (\S+) yuan more than may be taken: smooth it over several cycles", lambda f: tr(
+            "The excess is {amount} yuan more than may be taken: smooth it over several cycles.",
+            amount=f[1])),
+        (r"must be (\d+), the year before the cost survey", lambda f: tr(
+            "It must be {year}, the year before the cost survey.", year=f[1])),
+        (r"cannot be \w+ after (\d+) months: .+", lambda f: tr(
+            "After {months} months of operation that cannot be: fees are on trial for less than a full "
+            "year.", months=f[1])),
     )  # fmt: skip
     for pattern, say in known:
         found = re.fullmatch(pattern, sentence)

@@ -42,6 +42,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("peer_list", "peer.read", "Registries recognised here"),
     ),
     "Trade and revenue": (
+        ("price_list", "price.read", "Price settings"),
         ("licence_list", "licence.read", "Licences"),
         ("payment_list", "payment.read", "Payments"),
         ("statement_list", "statement.read", "Statements"),
