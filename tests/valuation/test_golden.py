@@ -14,7 +14,9 @@ from valuation.money import round_half_up
 from valuation.simulation import analyse, verify
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/valuation/cases.json").read_text("utf-8"))
-CASES, ANALYSES = ({one["name"]: one for one in GOLDEN[key]} for key in ("cases", "analyses"))
+BOOKS = json.loads((Path(__file__).parents[1] / "golden/valuation/books.json").read_text("utf-8"))
+ANALYSES = {one["name"]: one for one in GOLDEN["analyses"]}
+CASES = {one["name"]: one for file in (GOLDEN, BOOKS) for one in file["cases"]}
 
 
 @pytest.mark.parametrize("name", CASES)
