@@ -24,9 +24,7 @@ GOLDEN = json.loads(
 )
 WORKED = json.loads((Path(__file__).parents[1] / "golden/valuation/cases.json").read_text("utf-8"))
 BOOKS = json.loads((Path(__file__).parents[1] / "golden/valuation/books.json").read_text("utf-8"))
-CASES = {
-    case["name"]: case for file in (GOLDEN, WORKED, BOOKS) for case in file["cases"]
-}
+CASES = {case["name"]: case for file in (GOLDEN, WORKED, BOOKS) for case in file["cases"]}
 OPTIONAL = {"timing", "rate_basis", "first_period", "last_period", "life", "applies_to"}
 OPTIONAL_OF_BOOKS = {
     "vat_yuan", "treatment", "by", "until", "disposed_in", "ended", "changes", "reversal_yuan",
