@@ -173,7 +173,7 @@ def run(document: Mapping[str, Any]) -> Disclosure:
 
 
 def recompute(data: Mapping[str, Any]) -> Disclosure:
-    """Return the disclosure of `to_dict` if it follows from its document; else InputError says what differs.
+    """Return the disclosure of `to_dict` if its document gives it; InputError names what differs.
 
     >>> data = run({"table": "inventory", "entity": "数据公司", "movements": {},
     ...     "period": {"from": "2026-01-01", "to": "2026-12-31"}}).to_dict()
