@@ -3,8 +3,8 @@
 The blank table is the template that a finance officer fills in; a filled one has the same cells. Yellow
 cells are inputs, every other amount is a formula, each row is checked in the last column (相符, 不符).
 Beside the table stand what else is to be disclosed, the checks against other figures, and appraised
-values: these never enter the table (财会〔2025〕33号). Amounts are yuan with two decimals; sums are rounded to
-the fen, so that a program that counts in binary shows the same fen up to 10^13 fen and beyond.
+values: these never enter the table (财会〔2025〕33号). Amounts are yuan with two decimals; sums are rounded
+to the fen, so that a program that counts in binary shows the same fen up to 10^13 fen and beyond.
 """
 
 import re
@@ -96,7 +96,7 @@ class _Writer:
         page.write_string(0, 0, title, self.house.bold)
         return page
 
-    def head(self, page: Any, row: int, titles: tuple[str, ...]) -> None:
+    def headings(self, page: Any, row: int, titles: tuple[str, ...]) -> None:
         for k, title in enumerate(titles):
             page.write_string(row, k, title, self.house.head)
 
@@ -118,7 +118,7 @@ class _Writer:
             " yellow cells, a decrease as a positive number, never an appraised value.",
         )  # fmt: skip
         titles = tuple(f"{one.zh} {one.en}" for one in self.columns)
-        self.head(page, HEAD_ROW - 1, ("项目", "item", *titles, "核对 Check"))
+        self.headings(page, HEAD_ROW - 1, ("项目", "item", *titles, "核对 Check"))
         for row in form.rows:
             at = self.at[row.id] - 1
             form_of = self.section if row.kind == "section" else self.label
@@ -178,7 +178,7 @@ class _Writer:
     def further(self) -> None:
         """What else is to be disclosed, with what was stated."""
         page = self.page(FURTHER, "补充披露事项 Further items to disclose", (24, 60, 60), False)
-        self.head(page, 1, ("编号 Id", "事项 Item", f"披露内容 Stated (空白即{NOT_DISCLOSED})"))
+        self.headings(page, 1, ("编号 Id", "事项 Item", f"披露内容 Stated (空白即{NOT_DISCLOSED})"))
         said = self.made.further()
         for k, (name, (zh, en)) in enumerate(self.form.further.items(), start=2):
             page.write_string(k, 0, name, self.label)
@@ -189,7 +189,7 @@ class _Writer:
     def checks(self) -> None:
         """The table against the period before and against other tables, and every fault found."""
         page = self.page(CHECKED, "核对 Checks", (30, 36, 20, 20, 12, 44), True)
-        self.head(
+        self.headings(
             page,
             1,
             ("编号 Id", "核对项目 What is held", "本表 Here", "对照 Against", "结果 Result"),
@@ -221,7 +221,7 @@ class _Writer:
             at += 1
         if self.made.faults:
             at += 1
-            self.head(
+            self.headings(
                 page,
                 at,
                 ("项目 Row", "列 Column", "填列 Stated", "应为 Expected", "程度", "核对 Check"),
@@ -273,9 +273,12 @@ class _Writer:
         page = self.page(
             APPRAISED, "评估情况(不入表) Appraisals, beside the table", (30, 20, 14, 30, 60), True
         )
-        page.write_string(1, 0, "评估值只作披露，不得作为入账或调整账面的依据（财会〔2025〕33号）。 Disclosed only, never"
-                                " booked.")  # fmt: skip
-        self.head(page, 2, ("名称 Name", "评估值(元) Value, yuan", "基准日 As of", "方法 Method",
+        page.write_string(
+            1,
+            0,
+            "评估值只披露，不入账（财会〔2025〕33号）。 Disclosed, never booked.",
+        )
+        self.headings(page, 2, ("名称 Name", "评估值(元) Value, yuan", "基准日 As of", "方法 Method",
                             "信息来源、假设和限制 Sources, assumptions, limits"))  # fmt: skip
         for k, one in enumerate(self.made.document["appraisals"], start=3):
             page.write_string(k, 0, one["name"], self.label)
@@ -302,7 +305,7 @@ class Filled:
         default_factory=dict
     )  # path → sheet, row, column
 
-    def say(self, code: str, sheet: str, row: int | None, column: str | None, zh: str, en: str,
+    def note(self, code: str, sheet: str, row: int | None, column: str | None, zh: str, en: str,
             value: str | None = None) -> None:  # fmt: skip
         """Note that something at a place cannot be read."""
         self.problems.append(Problem("error", code, sheet, row, column, zh, en, value))
@@ -345,7 +348,7 @@ def _read_main(
     head = rows.get(HEAD_ROW, ())
     for k, column in enumerate(columns, start=FIRST_COLUMN):
         if not _text(head, k).startswith(column.zh):
-            made.say("column", MAIN, HEAD_ROW, column_letters(k), f"此列应为“{column.zh}”。",
+            made.note("column", MAIN, HEAD_ROW, column_letters(k), f"此列应为“{column.zh}”。",
                      f"This column must be “{column.zh}”.", _text(head, k))  # fmt: skip
     found = {number: _bare(_text(cells, 0)) for number, cells in rows.items() if number > HEAD_ROW}
     at = HEAD_ROW
@@ -353,7 +356,7 @@ def _read_main(
         labels = {_bare(row.zh), _bare(form.variants.get(row.id, row.zh))}
         place = next((n for n in sorted(found) if n > at and found[n] in labels), None)
         if place is None:
-            made.say(
+            made.note(
                 "row_missing",
                 MAIN,
                 None,
@@ -364,7 +367,7 @@ def _read_main(
             continue
         for n in sorted(found):
             if at < n < place:
-                made.say("row_unknown", MAIN, n, "A", f"“{found[n]}”不是本表的行，或次序有误。",
+                made.note("row_unknown", MAIN, n, "A", f"“{found[n]}”不是本表的行，或次序有误。",
                          f"“{found[n]}” is no row of this table, or out of order.", found[n])  # fmt: skip
         at = place
         if row.kind == "section":
@@ -372,7 +375,7 @@ def _read_main(
         for k, column in enumerate(columns, start=FIRST_COLUMN):
             own = not row.plus and column.id != TOTAL.id and not form.parts(row.id)
             if (place, k) in uncomputed and own:
-                made.say("not_computed", MAIN, place, column_letters(k), "公式没有计算结果：请重算并保存。",
+                made.note("not_computed", MAIN, place, column_letters(k), "公式没有计算结果：请重算并保存。",
                          "The formula has no result: recalculate and save.")  # fmt: skip
             fen = _amount(made, MAIN, place, k, _text(rows[place], k))
             if fen is None:
@@ -446,16 +449,16 @@ def _amount(made: Filled, sheet: str, row: int, k: int, text: str) -> int | None
     except InvalidOperation:
         fen = Decimal("NaN")
     if not fen.is_finite() or not re.fullmatch(r"-?[0-9.]+", bare, re.ASCII):
-        made.say("no_number", sheet, row, letter, f"“{text[:60]}”不是金额：请填写以元为单位的数字。",
+        made.note("no_number", sheet, row, letter, f"“{text[:60]}”不是金额：请填写以元为单位的数字。",
                  f"“{text[:60]}” is no amount: enter a number in yuan.", text[:60])  # fmt: skip
         return None
     whole = fen.to_integral_value()
     if abs(fen - whole) > Decimal("0.0001"):
-        made.say("decimals", sheet, row, letter, f"{text[:60]} 多于两位小数：请按分取整。",
+        made.note("decimals", sheet, row, letter, f"{text[:60]} 多于两位小数：请按分取整。",
                  f"{text[:60]} has more than two decimals: round it to the fen.", text[:60])  # fmt: skip
         return None
     if abs(whole) > MOST_FEN:
-        made.say(
+        made.note(
             "too_large", sheet, row, letter, "金额过大。", "The amount is too large.", text[:60]
         )
         return None

@@ -222,3 +222,8 @@ CHECKS = {
     "item": ("error", "单项余额不为负", "no balance of an item is negative"),
 }  # fmt: skip
 """check → severity, what holds in Chinese and English. `negative`, `item` and `comparative` are ours."""
+SEVERITIES = {
+    "error": ("错误", "error"),
+    "warning": ("警告", "warning"),
+    "notice": ("提示", "notice"),
+}

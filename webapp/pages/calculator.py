@@ -31,6 +31,7 @@ VALUED = ("cost", "income", "market", "cost_expert_9")
 GROUPS: dict[str, tuple[str, ...]] = {
     "Value": VALUED,
     "Quality and weights": ("quality", "ahp"),
+    "Books": ("data_cost", "amortisation", "impairment"),
 }
 OFFERED = tuple(name for group in GROUPS.values() for name in group)
 
