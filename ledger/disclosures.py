@@ -375,8 +375,10 @@ def _read_main(
         for k, column in enumerate(columns, start=FIRST_COLUMN):
             own = not row.plus and column.id != TOTAL.id and not form.parts(row.id)
             if (place, k) in uncomputed and own:
-                made.note("not_computed", MAIN, place, column_letters(k), "公式没有计算结果：请重算并保存。",
-                         "The formula has no result: recalculate and save.")  # fmt: skip
+                made.note(
+                    "not_computed", MAIN, place, column_letters(k), "公式没有计算结果：请重算并保存。",
+                    "The formula has no result: recalculate and save.",
+                )  # fmt: skip
             fen = _amount(made, MAIN, place, k, _text(rows[place], k))
             if fen is None:
                 continue
