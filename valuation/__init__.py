@@ -13,6 +13,9 @@ Which file answers what:
 `quality` `weights`    the score of GB/T 36344-2018; weights by the analytic hierarchy process
 `reconciliation`       one value out of several, by stated weights
 `sharing`              revenue schemes: who gets which fen of an amount, and why
+`accounting`           the recognition test, and the cost of a data resource
+`amortisation` `impairment`   schedules, losses, write-downs
+`disclosure`           the two tables of 财会〔2023〕11号 (their rows: `disclosure_tables`)
 `methods`              all of them by name, for documents in JSON
 `fields` `descriptions`    what each method asks for
 `comparison`           why a value is not what it was: the effect of each input that changed
