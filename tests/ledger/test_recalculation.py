@@ -23,6 +23,7 @@ from valuation.worksheet import Figure
 GOLDEN = json.loads(
     (Path(__file__).parents[1] / "golden/valuation/methods.json").read_text("utf-8")
 )
+BOOKS = json.loads((Path(__file__).parents[1] / "golden/valuation/books.json").read_text("utf-8"))
 LARGEST = 10**13
 CONTRIBUTIONS = ("current_fen", "fixed_fen", "intangible_fen", "workforce_fen")
 COSTS = ("preparatory_fen", "direct_fen", "indirect_fen", "opportunity_fen", "taxes_fen")
@@ -117,6 +118,12 @@ class Draw:
         key = "revenue_fen" if model == "share_of_revenue" else "profit_fen"
         return {key: self.amount(), "share": self.ratio()}
 
+    def amortisation(self) -> dict[str, Any]:
+        return document(
+            "amortisation", model="straight_line", cost_fen=self.amount(), residual_fen=0, basis="b",
+            available_from="2026-05", life_months=self.random.randrange(1, 240),
+        )  # fmt: skip
+
     def market(self) -> dict[str, Any]:
         weights = self.random.choice([[["1"]], [["1/3", "2/3"]], [["0.4", "0.6"], ["1"]]])
         part = [{"name": "p", "comparables": [self.comparable(w) for w in ws]} for ws in weights]
@@ -201,7 +208,8 @@ def agree(rows: list[list[Any]], figure: Figure) -> list[str]:
 def test_every_method_recalculates_to_the_fen_in_libreoffice(tmp_path: Path) -> None:
     """The golden documents, every model and timing of income, and many at random, in one workbook."""
     draw = Draw(20250301)
-    documents = [case["document"] for case in GOLDEN["cases"]]
+    documents = [case["document"] for file in (GOLDEN, BOOKS) for case in file["cases"]]
+    documents += [draw.amortisation() for _ in range(6)]
     kinds = [(model, timing) for model in MODELS for timing in TIMINGS]
     documents += [draw.income(*kind, stub) for kind in kinds for stub in (False, True)]
     for make in (
