@@ -14,6 +14,9 @@ Which file answers what:
 `reconciliation`       one value out of several, by stated weights
 `schemes` `sharing`    revenue schemes: their language; who gets which fen of an amount, and why
 `sentences` `flows`    a scheme in plain sentences; where its money flows, and what another would change
+`accounting`           the recognition test, and the cost of a data resource
+`amortisation` `impairment`   schedules, losses, write-downs
+`disclosure`           the two tables of 财会〔2023〕11号 (their rows: `disclosure_tables`)
 `methods`              all of them by name, for documents in JSON
 `fields` `descriptions`    what each method asks for
 `comparison`           why a value is not what it was: the effect of each input that changed

@@ -1,7 +1,10 @@
 """What each method is called, what it computes, where that stands, and what it asks for."""
 
 from valuation import (
+    accounting,
+    amortisation,
     cost,
+    impairment,
     income,
     market,
     price_report,
@@ -168,3 +171,4 @@ DESCRIPTIONS: dict[str, Description] = {
 
 DESCRIPTIONS |= pricing.DESCRIPTIONS
 DESCRIPTIONS |= price_report.DESCRIPTIONS
+DESCRIPTIONS |= accounting.DESCRIPTIONS | amortisation.DESCRIPTIONS | impairment.DESCRIPTIONS

@@ -235,3 +235,15 @@ def in_cny(value: Any, where: str, stated: bool = False) -> Any:
             told = f"is {currency!r}, but amounts are in CNY: convert them first"
             raise InputError(f"{where}.currency", told[:200])
     return {key: in_cny(entry, f"{where}.{key}") for key, entry in given.items()}
+
+
+def differing(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise InputError that names the first entry of `given` which is not what was computed again.
+
+    >>> differing({"value": 1}, {"value": 2})
+    Traceback (most recent call last):
+    valuation.InputError: value: differs from what follows from the document
+    """
+    for key, value in own.items():
+        if given[key] != value:
+            raise InputError(key, "differs from what follows from the document")

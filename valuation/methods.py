@@ -16,7 +16,10 @@ from typing import Any
 
 from valuation import (
     InputError,
+    accounting,
+    amortisation,
     cost,
+    impairment,
     income,
     inputs,
     market,
@@ -156,6 +159,9 @@ _COMPUTE: dict[str, Callable[[Mapping[str, Any]], Figure]] = {
     "reconcile": _reconcile,
     **pricing.COMPUTE,
     **price_report.COMPUTE,
+    **accounting.COMPUTE,
+    **amortisation.COMPUTE,
+    **impairment.COMPUTE,
 }
 
 

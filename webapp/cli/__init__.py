@@ -27,6 +27,7 @@ PLACES = {
     **dict.fromkeys(("licence", "payment", "scheme", "statement", "sign"), "webapp.cli.money"),
     "price": "webapp.cli.prices",
     **dict.fromkeys(("value", "share"), "webapp.cli.figures"),
+    "accounts": "webapp.cli.accounts",
     "profile": "webapp.cli.quality",
     **dict.fromkeys(("trust", "status", "history", "package", "witness"), "webapp.cli.proofs"),
     **dict.fromkeys(("voucher", "motion", "authorisation", "use"), "webapp.cli.vouchers"),

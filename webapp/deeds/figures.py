@@ -5,10 +5,11 @@ from typing import Any
 from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
+from ledger import disclosures
 from ledger.errors import Invalid
 from ledger.parties import Actor
-from valuation import methods, sharing
-from webapp.deeds import Desk, question
+from valuation import accounting, disclosure, methods, sharing
+from webapp.deeds import Desk, File, question
 from webapp.deeds.forms import Body, document, text
 
 
@@ -53,3 +54,42 @@ def value(
           query=ShareBody, answer=FigureAnswer, method="POST")  # fmt: skip
 def share(_desk: Desk, _session: Session, _actor: Actor, **given: Any) -> dict[str, Any]:
     return sharing.run({name: value for name, value in given.items() if value != ""}).to_dict()
+
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+class RecognitionBody(Body):
+    """Answers to the recognition test, each with its grounds."""
+
+    subject = text("Subject")
+    answers = document("Answers", hint="question: {answer, grounds}")
+
+
+class DisclosureBody(Body):
+    """What a disclosure table is made of."""
+
+    document = document("Document", hint="table, entity, period, movements or items")
+
+
+@question("figure.compute", "/figures/recognition", "Recognition test", name="figure.recognition",
+          query=RecognitionBody, answer=FigureAnswer, method="POST")  # fmt: skip
+def recognition(_desk: Desk, _session: Session, _actor: Actor, **given: Any) -> dict[str, Any]:
+    return accounting.run(given).to_dict()
+
+
+@question("figure.compute", "/figures/disclosure", "Disclosure table", name="figure.disclosure",
+          query=DisclosureBody, answer=FigureAnswer, method="POST")  # fmt: skip
+def disclose(
+    _desk: Desk, _session: Session, _actor: Actor, *, document: dict[str, Any]
+) -> dict[str, Any]:
+    return disclosure.run(document).to_dict()
+
+
+@question("figure.compute", "/figures/disclosure.xlsx", "Disclosure table as a workbook",
+          name="figure.disclosure_xlsx", query=DisclosureBody, method="POST", media_type=XLSX)  # fmt: skip
+def disclose_xlsx(
+    _desk: Desk, _session: Session, _actor: Actor, *, document: dict[str, Any]
+) -> File:
+    made = disclosure.run(document)
+    return File(disclosures.to_bytes(made), XLSX, f"disclosure-{made.table.id}.xlsx")

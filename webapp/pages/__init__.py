@@ -20,6 +20,7 @@ from webapp.language import LANGUAGES, language, tr, translate
 from webapp.pages import (
     agreements,
     appraisal,
+    books,
     calculator,
     catalogue,
     catalogue_export,
@@ -52,7 +53,7 @@ from webapp.pages.menu import menu
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
                            registration, value, appraisal, calculator, revenue, usage, house, identity,
                            witnesses, lists, resource, duties, supervision, catalogue, agreements,
-                           space, messages, recognition, prices)  # fmt: skip
+                           space, messages, recognition, prices, books)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

@@ -32,6 +32,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Value": VALUED,
     "Quality and weights": ("quality", "ahp"),
     "Prices": ("price_cap", "price_review", "price_report"),
+    "Books": ("data_cost", "amortisation", "impairment"),
 }
 OFFERED = tuple(name for group in GROUPS.values() for name in group)
 

@@ -13,7 +13,18 @@ from fractions import Fraction
 from typing import Any
 
 from ledger.reports import decimal
-from valuation import InputError, cost, income, methods, money, pricing, quality
+from valuation import (
+    InputError,
+    accounting,
+    amortisation,
+    cost,
+    impairment,
+    income,
+    methods,
+    money,
+    pricing,
+    quality,
+)
 from webapp.language import language, tr
 from webapp.wording import spoken
 
@@ -30,7 +41,11 @@ CHOICES: dict[str, Mapping[str, tuple[str, str]]] = {  # key of a field → its 
     "code": {k: (f"{k} {one.zh}", f"{k} {one.en}") for k, one in quality.INDICATORS.items()},
     "purpose": pricing.PURPOSES, "stage": pricing.STAGES,
     "unit": {zh: (zh, en) for zh, en in pricing.UNITS.items()},
-    "model": income.MODELS, "timing": income.TIMINGS,
+    "model": {**income.MODELS, **{k: one[:2] for k, one in accounting.COSTS.items()},
+              **amortisation.LIVES, **impairment.HELD},
+    "kind": accounting.KINDS, "treatment": {k: one[:2] for k, one in accounting.TREATMENTS.items()},
+    "fair_value_from": impairment.FAIR_VALUES, "ended": accounting.ANSWERS,
+    "by": {"year": ("按年", "by year"), "month": ("按月", "by month")}, "timing": income.TIMINGS,
 }  # fmt: skip
 
 
@@ -505,6 +520,17 @@ def in_words(sentence: str) -> str:
     """What a calculation refuses, in the reader's language as far as the sentence is known."""
     known: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
         (r"is missing", lambda f: tr("This is still missing.")),
+        (r"is an appraised value, which can never be booked .+", lambda f: tr(
+            "It rests on an appraised value, which can never be booked (财会〔2025〕33号): state what was "
+            "paid or spent, and the voucher for it.")),
+        (r"must be a month such as '2026-03'", lambda f: tr("It must be a month such as 2026-03.")),
+        (r"does not belong to .+", lambda f: tr("This does not belong to what was chosen above.")),
+        (r"cannot be taken back: .+", lambda f: tr(
+            "An impairment loss of an intangible asset is never reversed (CAS 8).")),
+        (r"is more than may be reversed: (\d+) fen of what was written down", lambda f: tr(
+            "It is more than may be reversed: {most} yuan.", most=money.yuan(int(f[1])))),
+        (r"is more than the cost", lambda f: tr("It is more than the cost.")),
+        (r"is missing: (?:a residual|state the fair) value.+", lambda f: tr("This is still missing.")),
         (r"is (.+), but must be one of (.+)", lambda f: tr(
             "It is {value}, but must be one of {choices}.", value=_as_read(f[1]), choices=f[2])),
         (r"is (.+), but must be (?:at least|more than) (\S+) and (?:at most|less than) (\S+)",

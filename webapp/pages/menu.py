@@ -38,6 +38,8 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("authorisation_list", "authorisation.read", "Authorised uses"),
         ("appraisal_list", "appraisal.read", "Appraisals"),
         ("calculator", "work.read", "Calculator"),
+        ("recognition_test", "figure.compute", "Recognition test"),
+        ("disclosure", "figure.compute", "Disclosure table"),
         ("recognition_list", "recognition.read", "Recognised vouchers"),
         ("peer_list", "peer.read", "Registries recognised here"),
     ),
