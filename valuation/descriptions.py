@@ -1,6 +1,6 @@
 """What each method is called, what it computes, where that stands, and what it asks for."""
 
-from valuation import cost, income, market, quality, reconciliation, weights
+from valuation import cost, income, market, national, quality, reconciliation, weights
 from valuation.fields import BASIS, CURRENCY, NAME, WEIGHT, Description, Field, factor, money
 
 # fmt: off
@@ -156,3 +156,5 @@ DESCRIPTIONS: dict[str, Description] = {
 }
 """What each method asks for; the command line prints its help from here."""
 # fmt: on
+
+DESCRIPTIONS |= national.DESCRIPTIONS

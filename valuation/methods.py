@@ -14,7 +14,17 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from valuation import InputError, cost, income, inputs, market, quality, reconciliation, weights
+from valuation import (
+    InputError,
+    cost,
+    income,
+    inputs,
+    market,
+    national,
+    quality,
+    reconciliation,
+    weights,
+)
 from valuation.descriptions import DESCRIPTIONS
 from valuation.fields import Field
 from valuation.worksheet import Figure, recompute
@@ -143,6 +153,7 @@ _COMPUTE: dict[str, Callable[[Mapping[str, Any]], Figure]] = {
     "quality": lambda given: quality.score(**given),
     "ahp": lambda given: weights.ahp(**given),
     "reconcile": _reconcile,
+    **national.COMPUTE,
 }
 
 
