@@ -29,7 +29,6 @@ from ledger.errors import Faults, Invalid
 from ledger.parties import Actor, allowed, may
 from ledger.statistics_definitions import CHECKS, INDICATORS, ROWS, Indicator
 from ledger.statistics_queries import ALL, BEFORE, Found, Reader
-from ledger.trading import Payment
 from valuation import national_table
 
 BY = ("month", "quarter", "year")
@@ -148,9 +147,7 @@ def _tables(
     )
     issued, voided = read.issued(), read.voucher_ended("voucher_kind")
     prices, paid = read.prices(), read.distributed()
-    received, vat, net = (
-        read.received(one) for one in (Payment.amount_fen, Payment.vat_fen, Payment.net_fen)
-    )
+    received, vat, net = read.received()
     in_force = {by: _standing(coded[by], ended[by], count) for by in coded}
     vouchers = _standing(issued, voided, count)
     open_fen = _standing(net, _part(paid, ""), count)
@@ -284,7 +281,7 @@ def withhold(
     """The tables as everybody may see them: of amounts only what no party can be told from."""
     quarters = periods(spans[0].start, spans[-1].until, "quarter", today)
     read = reader(session, quarters)
-    received = read.received(Payment.amount_fen)
+    received, _, _ = read.received()
     behind = {
         "T4": read.prices(), "M1": received, "M2": received, "M3": received,
         "M4": read.distributed(),

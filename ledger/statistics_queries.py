@@ -167,11 +167,11 @@ class Reader:
         """Different sellers and licensees of the licences granted; at `ALL` those of all periods."""
         found = Found()
         for place in (self._place(), cast(literal(ALL), BigInteger)):
-            wanted: Select[Any] = select(
+            counted: Any = select(
                 place.label("place"), func.count(distinct(Member.party_id)),
                 func.count(distinct(Licence.licensee_id)),
             ).select_from(Licence)  # fmt: skip
-            wanted = self._recorded(wanted, Licence).join(Member, Member.id == Licence.sold_by)
+            wanted = self._recorded(counted, Licence).join(Member, Member.id == Licence.sold_by)
             wanted = wanted.where(Record.at >= self.starts).group_by("place")
             for at, sellers, licensees in self.session.execute(wanted):
                 found.add("seller", at, sellers)
@@ -182,13 +182,14 @@ class Reader:
         """The prices of licences granted, by purpose, and together ("")."""
         found = Found()
         for row in (Licence.purpose, TOGETHER):
-            self._amounts(found, Licence, row, Licence.price_fen, Licence.price_fen > 0)
+            self._amounts([found], Licence, row, [Licence.price_fen], Licence.price_fen > 0)
         return found
 
-    def received(self, column: Any) -> Found:
-        """The sum of a column of the payments recorded."""
-        found = Found()
-        self._amounts(found, Payment, TOGETHER, column)
+    def received(self) -> tuple[Found, Found, Found]:
+        """The payments recorded: received, the VAT in it, and net."""
+        found = Found(), Found(), Found()
+        columns = (Payment.amount_fen, Payment.vat_fen, Payment.net_fen)
+        self._amounts(found, Payment, TOGETHER, columns)
         return found
 
     def distributed(self) -> Found:
@@ -237,9 +238,18 @@ class Reader:
 
     def _place(self) -> ColumnElement[int]:
         """Of which period a record is, by its time."""
-        marks = [(Record.at < self.starts, BEFORE)]
-        marks += [(Record.at < end, n) for n, end in enumerate(self.ends[:-1])]
-        return case(*marks, else_=len(self.ends) - 1)
+        bounds = [self.starts, *self.ends[:-1]]
+
+        def within(low: int, high: int) -> Any:
+            # halved again and again: a hundred periods are seven comparisons a row
+            if low == high:
+                return literal(low)
+            middle = (low + high) // 2
+            earlier, later = within(low, middle), within(middle + 1, high)
+            return case((Record.at < bounds[middle + 1], earlier), else_=later)
+
+        found: ColumnElement[int] = within(BEFORE, len(self.ends) - 1)
+        return found
 
     def _start(self, table: Table, row: Any, *numbers: Any) -> Select[Any]:
         """Numbers by row and period; grouped by name, since PostgreSQL compares no parameters."""
@@ -280,12 +290,13 @@ class Reader:
         return found
 
     def _amounts(
-        self, found: Found, table: Table, row: Any, column: Any, counts: Any = None
-    ) -> None:
+        self, found: Sequence[Found], table: Table, row: Any, columns: Sequence[Any],
+        counts: Any = None,
+    ) -> None:  # fmt: skip
         """Amounts with how many parties stand behind them: sellers or licensees, whichever are fewer."""
         wanted = self._start(
-            table, row, func.sum(column), func.count(distinct(Member.party_id)),
-            func.count(distinct(Licence.licensee_id)),
+            table, row, func.count(distinct(Member.party_id)),
+            func.count(distinct(Licence.licensee_id)), *map(func.sum, columns),
         )  # fmt: skip
         wanted = self._recorded(wanted, table)
         if table is Payment:
@@ -293,8 +304,9 @@ class Reader:
         wanted = wanted.join(Member, Member.id == Licence.sold_by)
         if counts is not None:
             wanted = wanted.where(counts)
-        for key, at, total, sellers, licensees in self.session.execute(wanted):
-            found.add(key, at, total, min(sellers, licensees))
+        for key, at, sellers, licensees, *totals in self.session.execute(wanted):
+            for one, total in zip(found, totals, strict=True):
+                one.add(key, at, total, min(sellers, licensees))
 
     def _dimension(self, by: str) -> tuple[Any, Sequence[Any]]:
         """What the rows are by, and what has to be joined for it."""
