@@ -143,7 +143,7 @@ def capital_formation(
                     sheet.given(symbol, zh, f"{key} mark-up", value, "1", "输入 input")
         sheet.note(
             "简易法只计人员时间，间接费用与资本按比率加成；比率由填报人说明。",
-            "The short cut counts time of people; the reporter states the mark-ups for overhead and capital.",
+            "The short cut counts people's time; the reporter states the mark-ups of overhead and capital.",
         )
     else:
         formula = "round_half_up((L + IC + CFC + T + R) * c)"

@@ -19,13 +19,13 @@ exactly the sum of its cells.
 Sources: as `valuation.national`; the layout of the table is ours.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from valuation import InputError, inputs
-from valuation.money import exact_text, round_half_up
+from valuation.money import MAX_FEN, exact_text, round_half_up
 from valuation.national import COMPONENTS, PRODUCERS, calendar_year, depreciation
 from valuation.worksheet import Note
 
@@ -81,6 +81,7 @@ SUMS = (*AMOUNTS, "formation_fen", "real_fen", "stock_fen", "spending_fen", "out
 _KEYS = ("industry", "region", "year", "producer", *AMOUNTS)
 _MORE = ("use_years", "spending_fen")
 _RATE = ("delta", "life", "declining")
+_UNREAD: Any = object()  # in place of a row whose amounts cannot be read
 Key = tuple[str, str]
 
 
@@ -130,7 +131,7 @@ def run(document: Mapping[str, Any]) -> Table:
     Traceback (most recent call last):
     valuation.InputError: rows[0].industry: is 'Z', but must be a section of GB/T 4754, A to T
     """
-    plain = inputs.in_fen(document)
+    plain, problems = _in_fen(document)
     entries = inputs.mapping(
         plain,
         "",
@@ -141,7 +142,6 @@ def run(document: Mapping[str, Any]) -> Table:
         raise InputError("version", f"must be {VERSION!r}, the version that is known here")
     if entries.get("currency", "CNY") != "CNY":
         raise InputError("currency", "must be CNY: convert the amounts first")
-    problems: list[tuple[str, str]] = []
     with inputs.gathering(problems):
         inputs.text(entries["basis"], "basis")
     rates = _rates(entries, problems)
@@ -217,6 +217,23 @@ def check_region(value: object, where: str) -> str:
 # -- what stands in the document ---------------------------------------------------------------
 
 
+def _in_fen(document: object) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """The document with its amounts in fen, and the rows whose amounts cannot be read."""
+    problems: list[tuple[str, str]] = []
+    if not isinstance(document, Mapping):
+        raise InputError("document", "must be an object with named entries")
+    rows = document.get("rows")
+    plain = inputs.in_fen({key: value for key, value in document.items() if key != "rows"})
+    if not isinstance(rows, list | tuple):
+        return {**plain, "rows": rows} if "rows" in document else plain, problems
+    made: list[Any] = []
+    for k, row in enumerate(rows[: MAX_ROWS + 1]):
+        made.append(_UNREAD)
+        with inputs.gathering(problems):
+            made[k] = inputs.in_fen(row, f"rows[{k}]", 1)
+    return {**plain, "rows": made}, problems
+
+
 def _rates(entries: Mapping[str, Any], problems: list[tuple[str, str]]) -> dict[str, Fraction]:
     """δ by industry; under "" that of every other one."""
     made: dict[str, Fraction] = {}
@@ -289,29 +306,20 @@ def _cells(
     made: dict[Key, dict[int, list[dict[str, Any]]]] = {}
     first: dict[tuple[Any, ...], int] = {}
     for k, one in enumerate(rows):
+        if one is _UNREAD:
+            continue
         at, found = f"rows[{k}]", list[tuple[str, str]]()
         row: dict[str, Any] = {}
         with inputs.gathering(found):
-            entry = inputs.mapping(one, at, _KEYS, _MORE)
-            with inputs.gathering(found):
-                row["industry"] = _industry(entry["industry"], f"{at}.industry")
-            with inputs.gathering(found):
-                row["region"] = check_region(entry["region"], f"{at}.region")
-            with inputs.gathering(found):
-                row["year"] = calendar_year(entry["year"], f"{at}.year")
-            with inputs.gathering(found):
-                row["producer"] = inputs.choice(entry["producer"], f"{at}.producer", PRODUCERS)
-            for key in (*AMOUNTS, *(["spending_fen"] if "spending_fen" in entry else [])):
-                least = None if key == "net_taxes_on_production_fen" else 0
+            inputs.mapping(one, at, _KEYS, _MORE)
+        entry = one if isinstance(one, Mapping) else {}
+        for key, read in _READ.items():  # also of a row that lacks something
+            if key in entry:
                 with inputs.gathering(found):
-                    row[key] = inputs.money(entry[key], f"{at}.{key}", least)
-            if row.get("producer") == "non_market" and row.get("net_return_fen"):
-                found.append((f"{at}.net_return_fen", "must be 0: a non-market producer has none"))
-            row["in_scope"] = True
-            if "use_years" in entry:
-                with inputs.gathering(found):
-                    years = inputs.number(entry["use_years"], f"{at}.use_years", above=0)
-                    row["in_scope"] = years > 1
+                    row[key] = read(entry[key], f"{at}.{key}")
+        if row.get("producer") == "non_market" and row.get("net_return_fen"):
+            found.append((f"{at}.net_return_fen", "must be 0: a non-market producer has none"))
+        row["in_scope"] = row.get("use_years", 2) > 1
         if not found and sum(row[key] for key in AMOUNTS) < 0:
             found.append(
                 (
@@ -363,6 +371,17 @@ def _check_years(
             problems.append(("deflators", f"lack {', '.join(map(str, wanted[:10]))}"))
 
 
+_READ: dict[str, Callable[[Any, str], Any]] = {
+    "industry": _industry,
+    "region": check_region,
+    "year": calendar_year,
+    "producer": lambda value, at: inputs.choice(value, at, PRODUCERS),
+    **dict.fromkeys((*AMOUNTS, "spending_fen"), lambda value, at: inputs.money(value, at, 0)),
+    "net_taxes_on_production_fen": inputs.money,  # below 0 where subsidies are larger
+    "use_years": lambda value, at: inputs.number(value, at, above=0),
+}
+
+
 # -- what follows ------------------------------------------------------------------------------
 
 
@@ -405,6 +424,9 @@ def _made(
         notes.append(_NO_OPENING)
     if deflators is not None:
         notes.append(_CONSTANT)
+    for one in [*made, *openings, *_totals(made, ())]:
+        if any(isinstance(value, int) and abs(value) > MAX_FEN for value in one.values()):
+            raise InputError("rows", f"give {one['year']} an amount of more than 2^53 - 1 fen")
     return Table(
         tuple(made),
         _totals(made, ()),

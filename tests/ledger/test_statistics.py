@@ -1,7 +1,6 @@
 """The statistical report: equal to a recount from the records, its checks agree, and it tells on nobody."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -16,7 +15,7 @@ from ledger.registration import Registration
 from ledger.statistics_definitions import INDICATORS
 from ledger.store import new_id
 from ledger.trading import Licence, Payment
-from tests.conftest import START, Town
+from tests.conftest import Town
 
 FEN = [code for code, one in INDICATORS.items() if one.unit == "fen"]
 AMOUNT = {"T4": "licence.granted", "M1": "payment.recorded"}
@@ -149,9 +148,9 @@ def values_of(code: str) -> set[str]:
 
 
 @pytest.fixture
-def life(town: Town) -> Iterator[Town]:
+def life(town: Town) -> Town:
     lived(town)
-    yield town
+    return town
 
 
 @pytest.mark.parametrize("by", statistics.BY)
@@ -222,7 +221,9 @@ def statistics_resource() -> type[Any]:
 def test_an_empty_registry_has_a_report_of_zeros(town: Town) -> None:
     found = made(town)
     assert all(check["holds"] for check in found["checks"])
-    assert {value for one in found["tables"] for row in one["rows"] for value in row["values"]} == {0}
+    assert {value for one in found["tables"] for row in one["rows"] for value in row["values"]} == {
+        0
+    }
     assert [one["label"] for one in found["periods"]] == ["2026-01", "2026-02", "2026-03"]
 
 
@@ -282,7 +283,8 @@ def test_the_public_is_told_amounts_of_three_and_more_parties_by_whole_quarters_
     ):
         found = made(quarters, "", **span)
         for code in FEN:
-            assert set(sum(values(found, code).values(), [])) == {None}, (span, code)
+            shown = {value for row in values(found, code).values() for value in row}
+            assert shown == {None}, (span, code)
 
 
 def test_of_a_year_the_public_is_told_what_all_its_quarters_tell(quarters: Town) -> None:
@@ -291,7 +293,9 @@ def test_of_a_year_the_public_is_told_what_all_its_quarters_tell(quarters: Town)
     assert values(made(quarters, "", by="year", **span), "M1")[""] == [None]
     quarters.now = datetime(2028, 2, 1, tzinfo=UTC)
     later = {"start": date(2027, 1, 1), "until": date(2027, 12, 31)}
-    assert values(made(quarters, "", by="year", **later), "M1")[""] == [0], "nobody, so nobody is told"
+    assert values(made(quarters, "", by="year", **later), "M1")[""] == [0], (
+        "nobody, so nobody is told"
+    )
 
 
 def test_no_difference_of_what_the_public_is_told_is_about_few(quarters: Town) -> None:
@@ -324,17 +328,8 @@ def test_who_keeps_the_books_or_watches_sees_all(quarters: Town) -> None:
         assert not made(quarters, who, start=date(2026, 1, 1))["full"], who
 
 
-def test_a_cell_that_was_withheld_stays_so_when_a_seller_changes_hands(quarters: Town) -> None:
-    """Sellers are those whose members sold, and not who holds the voucher today."""
-    with quarters.deed() as session:
-        for row in session.scalars(select(Licence)):
-            assert row.sold_by
-    told = made(quarters, "", start=date(2026, 4, 1), until=date(2026, 6, 30), by="quarter")
-    assert values(told, "T4")["industry"] == [None]
-
-
 def test_every_indicator_is_defined_in_both_languages_and_names_its_records() -> None:
     for one in INDICATORS.values():
-        assert one.zh and one.en and one.defined_zh and one.defined_en and one.source, one.code
-        assert one.rule in ("flow", "stock") and one.unit in ("count", "fen")
-    assert START < datetime(2026, 12, 31, tzinfo=UTC)
+        assert all((one.zh, one.en, one.defined_zh, one.defined_en, one.source)), one.code
+        assert one.rule in ("flow", "stock"), one.code
+        assert one.unit in ("count", "fen"), one.code
