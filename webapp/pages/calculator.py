@@ -31,6 +31,7 @@ VALUED = ("cost", "income", "market", "cost_expert_9")
 GROUPS: dict[str, tuple[str, ...]] = {
     "Value": VALUED,
     "Quality and weights": ("quality", "ahp"),
+    "Statistics": ("capital_formation", "capital_stock"),
 }
 OFFERED = tuple(name for group in GROUPS.values() for name in group)
 
