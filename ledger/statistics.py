@@ -247,7 +247,7 @@ def _standing(came: Found, went: Found, count: int) -> Found:
                 place, 0
             )
             if place != BEFORE:
-                made.add(key, place, level)
+                made.put(key, place, level)
     return made
 
 
@@ -257,7 +257,7 @@ def _by_region(found: Found) -> Found:
     for key, numbers in found.numbers.items():
         region = key if key.isdigit() and key[:2] in national_table.PROVINCES else ""
         for place, number in numbers.items():
-            made.add(region, place, number)
+            made.put(region, place, number)
     return made
 
 

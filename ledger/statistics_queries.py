@@ -55,7 +55,7 @@ class Found:
     numbers: dict[str, dict[int, int]] = field(default_factory=dict)
     parties: dict[str, dict[int, int]] = field(default_factory=dict)
 
-    def add(self, row: Any, place: Any, number: Any, parties: Any = None) -> None:
+    def put(self, row: Any, place: Any, number: Any, parties: Any = None) -> None:
         """One cell more."""
         key = "" if row is None else str(row)
         here = self.numbers.setdefault(key, {})
@@ -174,8 +174,8 @@ class Reader:
             wanted = self._recorded(counted, Licence).join(Member, Member.id == Licence.sold_by)
             wanted = wanted.where(Record.at >= self.starts).group_by("place")
             for at, sellers, licensees in self.session.execute(wanted):
-                found.add("seller", at, sellers)
-                found.add("licensee", at, licensees)
+                found.put("seller", at, sellers)
+                found.put("licensee", at, licensees)
         return found
 
     def prices(self) -> Found:
@@ -213,7 +213,7 @@ class Reader:
                 .where(Statement.state == "posted", Record.at < self.ends[-1], amount != 0)
             )
             for key, at, total, payees, operators in self.session.execute(wanted):
-                found.add(key, at, total, min(payees, operators))
+                found.put(key, at, total, min(payees, operators))
         return found
 
     def posted(self) -> Found:
@@ -286,7 +286,7 @@ class Reader:
     def _read(self, wanted: Select[Any], joins: Sequence[Any]) -> Found:
         found = Found()
         for key, place, number in self.session.execute(wanted.join(*joins) if joins else wanted):
-            found.add(key, place, number)
+            found.put(key, place, number)
         return found
 
     def _amounts(
@@ -306,7 +306,7 @@ class Reader:
             wanted = wanted.where(counts)
         for key, at, sellers, licensees, *totals in self.session.execute(wanted):
             for one, total in zip(found, totals, strict=True):
-                one.add(key, at, total, min(sellers, licensees))
+                one.put(key, at, total, min(sellers, licensees))
 
     def _dimension(self, by: str) -> tuple[Any, Sequence[Any]]:
         """What the rows are by, and what has to be joined for it."""

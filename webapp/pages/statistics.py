@@ -44,14 +44,14 @@ EXAMPLE = (
     "I,440305,2025,市场,1500000.00,360000.00,90000.00,20000.00,70000.00\n"
 )
 FAULTS_SHOWN, CELLS_SHOWN = 100, 200
-# What is drawn: title → code of the indicator and whether its rows are added up.
-PICTURES: dict[str, tuple[str, ...]] = {
-    "Registrations": ("R3", "R5"), "Vouchers": ("V1", "V3"), "Revenue": ("M1", "M4"),
-}  # fmt: skip
+# What is drawn together, by the code of the first indicator.
+PICTURES: dict[str, tuple[str, ...]] = {"R3": ("R3", "R5"), "V1": ("V1", "V3"), "M1": ("M1", "M4")}
+TITLES = {"R3": "Registrations", "V1": "Vouchers", "M1": "Revenue received and distributed"}
 
 
 def enter(app: Flask, _limiter: Limiter) -> None:
-    """Enter the routes."""
+    """Enter the routes, and the words the templates ask for."""
+    app.jinja_env.globals |= {"STATISTICS_BY": deeds.BY, "NATIONAL_LABELS": LABELS}
     app.add_url_rule("/statistics", "statistics_read", report)
     app.add_url_rule("/national", "national", national, methods=["GET", "POST"])
 
@@ -73,7 +73,7 @@ def report() -> Any:
     except Invalid as error:
         errors = faults_by_place(error, translate) or {"": [error.localized(translate)]}
     page = render_template(
-        "statistics.html", question=deeds.read, found=found, errors=errors, by=deeds.BY,
+        "statistics.html", question=deeds.read, found=found, errors=errors,
         asked={**asked, **({} if found is None else {key: found[key] for key in ("from", "until", "by")})},
         definitions=INDICATORS.values(), pictures=[] if found is None else _pictures(found),
         lists={} if found is None else _lists(found), named=lambda one: spoken(one["zh"], one["en"]),
@@ -93,16 +93,18 @@ def _pictures(found: Mapping[str, Any]) -> list[Markup]:
     tables = {one["code"]: one for one in found["tables"]}
     labels = [one["label"] for one in found["periods"]]
     made = []
-    for title, codes in PICTURES.items():
+    for first, codes in PICTURES.items():
         series = []
         for code in codes:
             table = tables[code]
             row = table["together"] or table["rows"][0]
             series.append((spoken(table["zh"], table["en"]), row["values"]))
-        in_fen = tables[codes[0]]["unit"] == "fen"
+        in_fen = tables[first]["unit"] == "fen"
         tells = tr("{start} to {end}: {names}.", start=found["from"], end=found["until"],
                    names=", ".join(name for name, _ in series))  # fmt: skip
-        made.append(charts.columns(tr(title), tells, labels, series, _say if in_fen else _count))
+        made.append(
+            charts.columns(tr(TITLES[first]), tells, labels, series, _say if in_fen else _count)
+        )
     return made
 
 
@@ -136,7 +138,7 @@ def national() -> Any:
             return send_file(BytesIO(canonical(made.to_dict())), "application/json",
                              as_attachment=True, download_name="national.json")  # fmt: skip
     page = render_template(
-        "national.html", given=given, labels=LABELS, rows=pasted if request.method == "POST" else EXAMPLE,
+        "national.html", given=given, rows=pasted if request.method == "POST" else EXAMPLE,
         faults=faults[:FAULTS_SHOWN], fault_count=len(faults), made=made and _shown(made),
     )  # fmt: skip
     return page, 400 if faults else 200
