@@ -30,8 +30,11 @@ SOURCE = (
 SOURCE_STOCK = "2025 SNA 永续盘存法 perpetual inventory (from memory, to be verified 待核实)"
 OURS = "本系统选择 ours"
 
-MODELS = ("sum_of_costs", "short_cut")
-PRODUCERS = ("market", "non_market")
+MODELS = {"sum_of_costs": ("成本合计", "sum of costs"), "short_cut": ("简易法", "short cut")}
+PRODUCERS = {
+    "market": ("市场生产者", "market producer"),
+    "non_market": ("非市场生产者", "non-market producer"),
+}
 COMPONENTS = (
     ("labour_fen", "L", "劳动者报酬", "compensation of employees"),
     ("intermediate_fen", "IC", "中间消耗", "intermediate consumption"),
@@ -412,8 +415,8 @@ DESCRIPTIONS: dict[str, Description] = {
         "数据资本形成(成本合计)", "formation of data capital, sum of costs",
         "P = (L + IC + CFC + T + R) * c, or sum(w_j * s_j) * (1 + k_o) * (1 + k_c) * c",
         SOURCE, VERSION, (
-            Field("model", "choice", "计算方法", "way of computing", choices=MODELS),
-            Field("producer", "choice", "生产者类型", "kind of producer", choices=PRODUCERS),
+            Field("model", "choice", "计算方法", "way of computing", choices=tuple(MODELS)),
+            Field("producer", "choice", "生产者类型", "kind of producer", choices=tuple(PRODUCERS)),
             factor("use_years", "使用年限(一年以上才计入)", "years of use (more than 1 counts)",
                    "> 0, <= 100", unit="years"),
             Field("labour", "list", "人员(岗位)", "people, by occupation", bounds="1 to 200",

@@ -14,7 +14,11 @@ from valuation.money import round_half_up
 from valuation.simulation import analyse, verify
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/valuation/cases.json").read_text("utf-8"))
+NATIONAL = json.loads(
+    (Path(__file__).parents[1] / "golden/valuation/national.json").read_text("utf-8")
+)
 CASES, ANALYSES = ({one["name"]: one for one in GOLDEN[key]} for key in ("cases", "analyses"))
+CASES |= {one["name"]: one for one in NATIONAL["cases"]}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -217,8 +217,9 @@ def columns(
         _text(left, 11 + 12 * n, _cut(name, WIDTH - 2 * left), f"ink{n}")
         for n, (name, _) in enumerate(series)
     ]
-    parts.append(_text(left, top - 6, say(most), "small"))
-    parts.append(_line(left, top, right, top, "mark"))
+    if any(value for _, values in series for value in values):
+        parts.append(_text(left, top - 6, say(most), "small"))
+        parts.append(_line(left, top, right, top, "mark"))
     for n, (name, values) in enumerate(series):
         for m, (label, value) in enumerate(zip(labels, values, strict=True)):
             x = left + step * m + step / 10 + wide * n

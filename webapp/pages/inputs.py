@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from ledger.reports import decimal
-from valuation import InputError, cost, income, methods, money, quality
+from valuation import InputError, cost, income, methods, money, national, quality
 from webapp.language import language, tr
 from webapp.wording import spoken
 
@@ -28,7 +28,7 @@ INDEX = re.compile(r"\[(\d+)\]", re.ASCII)
 CHOICES: dict[str, Mapping[str, tuple[str, str]]] = {  # key of a field → its values' names
     "applies_to": {key.removesuffix("_fen"): (zh, en) for key, _, zh, en in cost.ITEMS},
     "code": {k: (f"{k} {one.zh}", f"{k} {one.en}") for k, one in quality.INDICATORS.items()},
-    "model": income.MODELS, "timing": income.TIMINGS,
+    "model": {**income.MODELS, **national.MODELS}, "producer": national.PRODUCERS, "timing": income.TIMINGS,
 }  # fmt: skip
 
 
