@@ -279,13 +279,15 @@ def withhold(
     session: Session, tables: list[dict[str, Any]], spans: Sequence[Period], by: str, today: date
 ) -> list[dict[str, Any]]:
     """The tables as everybody may see them: of amounts only what no party can be told from."""
-    quarters = periods(spans[0].start, spans[-1].until, "quarter", today)
-    read = reader(session, quarters)
-    received, _, _ = read.received()
-    behind = {
-        "T4": read.prices(), "M1": received, "M2": received, "M3": received,
-        "M4": read.distributed(),
-    }  # fmt: skip
+    if by == "quarter":
+        quarters = list(spans)
+        behind = {one["indicator"].code: one["found"] for one in tables}
+    else:
+        quarters = periods(spans[0].start, spans[-1].until, "quarter", today)
+        read = reader(session, quarters)
+        behind = dict(zip(("M1", "M2", "M3"), read.received(), strict=True))
+        behind |= {"T4": read.prices(), "M4": read.distributed()}
+    behind.pop("M5", None)  # what accumulates is told nobody
     made = []
     for table in tables:
         if table["indicator"].unit != "fen":
