@@ -153,7 +153,9 @@ def life(town: Town) -> Town:
     return town
 
 
-@pytest.mark.parametrize("by", statistics.BY)
+@pytest.mark.parametrize(
+    "by", ["quarter", *(pytest.param(by, marks=pytest.mark.slow) for by in ("month", "year"))]
+)
 def test_the_report_is_what_the_records_say_and_its_checks_agree(life: Town, by: str) -> None:
     start, until = date(2026, 3, 20), local_date(life.now)
     found = made(life, start=start, until=until, by=by)
@@ -298,6 +300,7 @@ def test_of_a_year_the_public_is_told_what_all_its_quarters_tell(quarters: Town)
     )
 
 
+@pytest.mark.slow
 def test_no_difference_of_what_the_public_is_told_is_about_few(quarters: Town) -> None:
     """Whatever two reports differ by, or rows leave of a total, is a sum of cells that are told."""
     quarters.now = datetime(2027, 2, 1, tzinfo=UTC)

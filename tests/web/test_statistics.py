@@ -90,9 +90,11 @@ def test_the_answers_of_page_api_and_workbook_are_one(traded: Site) -> None:
         ("by=week", "must be one of"),
     ],
 )
-def test_a_span_that_cannot_be_is_marked_on_the_form(site: Site, query: str, said: str) -> None:
-    site.town.now = datetime(2026, 7, 2, 2, tzinfo=UTC)
-    visit = site.visit()
+def test_a_span_that_cannot_be_is_marked_on_the_form(
+    common_site: Site, query: str, said: str
+) -> None:
+    common_site.town.now = datetime(2026, 7, 2, 2, tzinfo=UTC)
+    visit = common_site.visit()
     assert said in str(visit.read(f"/statistics?{query}", status=400))
     visit.client.set_cookie("lang", "en")
     page = visit.get(f"/statistics?{query}", status=400)
@@ -112,8 +114,8 @@ SHEET = (
 )
 
 
-def test_the_table_of_data_capital_is_one_by_api_and_page(site: Site) -> None:
-    visit = site.visit("olga")
+def test_the_table_of_data_capital_is_one_by_api_and_page(common_site: Site) -> None:
+    visit = common_site.visit("olga")
     made = visit.api("/figures/national", {"document": DOCUMENT}, 200).get_json()
     assert (made["by_year"][0]["formation_fen"], made["by_year"][0]["stock_fen"]) == (300, 300)
     book = visit.api("/figures/national.xlsx", {"document": DOCUMENT}, 200)
@@ -128,8 +130,8 @@ def test_the_table_of_data_capital_is_one_by_api_and_page(site: Site) -> None:
     assert told == book.data, "the same table gives the same bytes"
 
 
-def test_faults_of_a_sheet_are_marked_with_row_and_column(site: Site) -> None:
-    visit = site.visit("olga")
+def test_faults_of_a_sheet_are_marked_with_row_and_column(common_site: Site) -> None:
+    visit = common_site.visit("olga")
     bad = SHEET + "Z,1,2020,market,1.234,0,0,0,0\n"
     page = visit.post("/national", {"basis": "示例", "delta": "1/5", "rows": bad}, 400).text
     for said in ("第 3 行, industry (A)", "第 3 行, region (B)", "第 3 行, labour_yuan (E)"):
