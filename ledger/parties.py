@@ -220,6 +220,8 @@ MAY: dict[str, dict[str, str]] = {
         "voucher.export": "operator:own registrar:any exchange:any regulator:any",  # its bundle, its PDF
         "alarm.explain": _but_the_regulator("own"),  # 预警: who has to answer
         "supervision.read": "regulator:any",  # 监管总览
+        "statistics.read": "public:any",  # 统计报告; the public without what a party can be told from
+        "statistics.amounts": "regulator:any registrar:any finance_maker:any finance_checker:any",
         "alarm.close": "regulator:any",
         "alarm.reopen": "regulator:any",
         "alarm.read": "member:own regulator:any",

@@ -7,6 +7,7 @@ from valuation import (
     impairment,
     income,
     market,
+    national,
     price_report,
     pricing,
     quality,
@@ -172,3 +173,4 @@ DESCRIPTIONS: dict[str, Description] = {
 DESCRIPTIONS |= pricing.DESCRIPTIONS
 DESCRIPTIONS |= price_report.DESCRIPTIONS
 DESCRIPTIONS |= accounting.DESCRIPTIONS | amortisation.DESCRIPTIONS | impairment.DESCRIPTIONS
+DESCRIPTIONS |= national.DESCRIPTIONS

@@ -23,6 +23,7 @@ from valuation import (
     income,
     inputs,
     market,
+    national,
     price_report,
     pricing,
     quality,
@@ -162,6 +163,7 @@ _COMPUTE: dict[str, Callable[[Mapping[str, Any]], Figure]] = {
     **accounting.COMPUTE,
     **amortisation.COMPUTE,
     **impairment.COMPUTE,
+    **national.COMPUTE,
 }
 
 

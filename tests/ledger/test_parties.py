@@ -86,7 +86,7 @@ WITHOUT_A_ROOM = {
     "identity.link", "job.start", "log.anchor", "log.seal", "member.reset", "message.deliver",
     "message.mark", "outbox.retry",
     "password.change", "session.begin", "session.end", "statement.proof", "token.create",
-    "token.revoke", "voucher.export", "voucher.verify",
+    "statistics.amounts", "token.revoke", "voucher.export", "voucher.verify",
 }  # fmt: skip
 
 OTHER_KEY = "0x4444444444444444444444444444444444444444"

@@ -17,13 +17,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
+from ledger import national_sheet, statistics, statistics_sheet
 from ledger.price_reports import write_report
 from ledger.spreadsheet import LONG_FROM_FEN, _Workbook, write_figure
+from tests.conftest import Town
 from tests.valuation import scheme_cases
 from tests.valuation.golden import worked
-from valuation import InputError, methods, pricing, sharing
+from valuation import InputError, methods, national_table, pricing, sharing
 from valuation.income import MODELS, RATE_PARTS, TIMINGS
 from valuation.money import round_half_up
+from valuation.national_table import AMOUNTS
 from valuation.worksheet import Figure
 
 GOLDEN = json.loads(
@@ -88,6 +91,33 @@ class Draw:
             volumes={**{key: pick(1, 10**6) for key in kinds}, "total": 3 * 10**6},
             monopoly={"system": pick(1, 10**6), "industry": 10**6 + 3}, risk=self.ratio(), basis="b",
         )  # fmt: skip
+
+    def capital_formation(self) -> dict[str, Any]:
+        people = [
+            {"name": f"p{k}", "wages_fen": self.amount(), "time_share": self.ratio()}
+            for k in range(self.random.randrange(1, 9))
+        ]
+        known: dict[str, Any] = {"labour": people, "producer": "market", "use_years": "3"}
+        if self.random.random() < 0.5:
+            marks = {"overhead": self.ratio(), "capital": self.ratio()}
+            return document("capital_formation", model="short_cut", **known, **marks)
+        return document(
+            "capital_formation", model="sum_of_costs", **known, intermediate_fen=self.amount(),
+            observed=[{"name": "o", "payment_fen": self.amount(), "basis": "b"}],
+            fixed_capital_consumption_fen=self.amount(), net_taxes_on_production_fen=self.amount(),
+            net_return_fen=self.amount(),
+        )  # fmt: skip
+
+    def capital_stock(self) -> dict[str, Any]:
+        deflated = self.random.random() < 0.5
+        years = [
+            {"year": 2000 + k, "formation_fen": self.amount(),
+             **({"deflator": self.factor()} if deflated else {})}
+            for k in range(self.random.choice([1, 5, 20]))
+        ]  # fmt: skip
+        rate = {"delta": self.ratio()} if self.random.random() < 0.5 else {"life": "7"}
+        start = {"growth": "0.05"} if self.random.random() < 0.5 else {"initial_fen": self.amount()}
+        return document("capital_stock", years=years, basis="b", **rate, **start)
 
     def income(self, model: str = "", timing: str = "", stub: bool = False) -> dict[str, Any]:
         pick = self.random
@@ -256,6 +286,7 @@ def test_every_method_recalculates_to_the_fen_in_libreoffice(tmp_path: Path) -> 
     for make in (
         draw.cost, draw.cost_by_item, draw.cost_expert_9, draw.income, draw.market, draw.reconcile,
         draw.beside_a_tie, draw.price_cap, draw.price_review, draw.price_report,
+        draw.capital_formation, draw.capital_stock,
     ):  # fmt: skip
         documents += [make() for _ in range(15)]
     figures = [methods.run(one) for one in documents]
@@ -354,6 +385,34 @@ def test_schemes_of_every_kind_recalculate_to_the_fen_in_libreoffice(tmp_path: P
 
 @pytest.mark.slow
 @calc
+def test_a_table_of_data_capital_recalculates_to_the_fen_in_libreoffice(tmp_path: Path) -> None:
+    """Cells of up to ten trillion fen with rates and deflators that give ties, and their totals."""
+    draw, pick = Draw(11), random.Random(12)
+    rows = [
+        {"industry": i, "region": r, "year": y, "producer": "market", **{k: draw.amount() for k in AMOUNTS}}
+        for i in "IJS" for r in ("440305", "110105", "310115") for y in range(2015, 2026)
+    ]  # fmt: skip
+    table = national_table.run({
+        "version": "1", "basis": "b", "delta": "0.15", "growth": "0.05", "rows": rows,
+        "rates": [{"industry": "J", "life": "7"}, {"industry": "S", "delta": "0.5"}],
+        "deflators": [{"year": y, "deflator": pick.choice(["1", "1.25", "0.97", "8/7"])}
+                      for y in range(2015, 2026)],
+    })  # fmt: skip
+    national_sheet.write(table, str(tmp_path / "table.xlsx"))
+    found = recalculated(tmp_path / "table.xlsx")
+    cells = found["单元 Cells"][3:]
+    assert [row[10] for row in cells] == [cell["formation_fen"] for cell in table.cells]
+    assert [row[13] for row in cells] == [cell["real_fen"] for cell in table.cells]
+    assert [row[17] for row in cells] == [cell["stock_fen"] for cell in table.cells]
+    assert {row[19] for row in cells} == {0}
+    years = found["年度 Years"]
+    assert [row[8] for row in years[1:12]] == [one["stock_fen"] for one in table.by_year]
+    for name in ("年度 Years", "行业 Industries", "地区 Regions"):
+        assert {value for value in found[name][-1][2:] if value != ""} == {0}, name
+
+
+@pytest.mark.slow
+@calc
 def test_the_yearly_report_on_the_price_recalculates_to_the_fen(tmp_path: Path) -> None:
     figure = methods.run(worked()["price report"]["document"])
     book = BytesIO()
@@ -365,3 +424,24 @@ def test_the_yearly_report_on_the_price_recalculates_to_the_fen(tmp_path: Path) 
         assert round_half_up(Fraction(repr(live[figure[symbol].zh])) * 100) == figure[symbol].value
     assert live[figure["d"].zh] == pytest.approx(0.09)
     assert live[figure["q_1"].zh] == 2_000_000
+
+
+@pytest.mark.slow
+@calc
+def test_a_statistical_report_recalculates_in_libreoffice(town: Town, tmp_path: Path) -> None:
+    town.statement("posted")
+    with town.reading() as session:
+        report = statistics.report(session, town.actors["gwen"], town.now)
+    statistics_sheet.write(report, str(tmp_path / "report.xlsx"))
+    found = recalculated(tmp_path / "report.xlsx")
+    told = {row[0]: row for row in found["统计表 Tables"]}
+    received = next(one for one in report["tables"] if one["code"] == "M1")
+    at = [row[0] for row in found["统计表 Tables"]].index("M1 收到的价款 received, VAT included")
+    assert (
+        found["统计表 Tables"][at + 1][len(report["periods"]) + 1]
+        == received["rows"][0]["total"]
+        > 0
+    )
+    assert "M4 已分配 distributed, by payee" in told
+    assert {row[4] for row in found["核对 Checks"][1:]} == {0}
+    assert {row[5] for row in found["核对 Checks"][1:]} == {"一致 agrees"}

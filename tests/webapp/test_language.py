@@ -58,10 +58,21 @@ from webapp.deeds.all import appraisals as appraisal_deeds
 from webapp.deeds.all import demands, duties, feedback, people, stewards, work
 from webapp.deeds.all import field as field_deeds
 from webapp.deeds.all import prices as price_deeds
+from webapp.deeds.all import statistics as deed_statistics
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
 from webapp.language import TRANSLATIONS, tr, translate
-from webapp.pages import appraisal, calculator, lists, public, resource, revenue, start, wizard
+from webapp.pages import (
+    appraisal,
+    calculator,
+    lists,
+    public,
+    resource,
+    revenue,
+    start,
+    statistics,
+    wizard,
+)
 from webapp.pages.menu import GROUPS
 from webapp.pages.nouns import COLUMNS
 
@@ -563,6 +574,7 @@ def handed() -> dict[str, set[str]]:
             "demand": lists.NEXT["answer"],
         },
         "DEMAND_MODES": demands.MODES, "DEMAND_USES": demands.USES,
+        "STATISTICS_BY": deed_statistics.BY, "NATIONAL_LABELS": statistics.LABELS,
         "ALARM_KINDS": deed_alarms.KINDS, "DUTY_CAUSES": duties.CAUSES, "FEEDBACK_KINDS": feedback.KINDS,
         "FEEDBACK_VERDICTS": feedback.VERDICTS,
     }  # fmt: skip

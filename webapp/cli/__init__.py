@@ -38,6 +38,7 @@ PLACES = {
     "rules": "webapp.cli.rules",
     **dict.fromkeys(("alarm", "alarms"), "webapp.cli.alarms"),
     **dict.fromkeys(("deadlines", "messages"), "webapp.cli.messages"),
+    **dict.fromkeys(("statistics", "national"), "webapp.cli.statistics"),
     "usage": "webapp.cli.usage",
     "verify": "webapp.cli.verify",
     "verifier": "webapp.cli.verifier",

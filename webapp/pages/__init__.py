@@ -42,6 +42,7 @@ from webapp.pages import (
     show,
     space,
     start,
+    statistics,
     supervision,
     usage,
     value,
@@ -53,7 +54,7 @@ from webapp.pages.menu import menu
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
                            registration, value, appraisal, calculator, revenue, usage, house, identity,
                            witnesses, lists, resource, duties, supervision, catalogue, agreements,
-                           space, messages, recognition, prices, books)  # fmt: skip
+                           space, messages, recognition, prices, books, statistics)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

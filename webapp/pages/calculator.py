@@ -33,6 +33,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Quality and weights": ("quality", "ahp"),
     "Prices": ("price_cap", "price_review", "price_report"),
     "Books": ("data_cost", "amortisation", "impairment"),
+    "Statistics": ("capital_formation", "capital_stock"),
 }
 OFFERED = tuple(name for group in GROUPS.values() for name in group)
 

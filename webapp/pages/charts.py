@@ -199,6 +199,44 @@ def lines(
     return _picture(title, tells, base + 20, parts)
 
 
+def columns(
+    title: str, tells: str, labels: Sequence[str],
+    series: Sequence[tuple[str, Sequence[int | None]]], say: Say,
+) -> Markup:  # fmt: skip
+    """Up to four series of bars over periods, none below zero; None is nothing drawn, and said so."""
+    top, base, left, right = (
+        12 * (len(series) + 1) + 6,
+        12 * (len(series) + 1) + 116,
+        10,
+        WIDTH - 10,
+    )
+    most = max((v for _, values in series for v in values if v is not None), default=0) or 1
+    step = Fraction(right - left, max(len(labels), 1))
+    wide = max(step * Fraction(4, 5) / max(len(series), 1), Fraction(1, 2))
+    parts = [
+        _text(left, 11 + 12 * n, _cut(name, WIDTH - 2 * left), f"ink{n}")
+        for n, (name, _) in enumerate(series)
+    ]
+    if any(value for _, values in series for value in values):
+        parts.append(_text(left, top - 6, say(most), "small"))
+        parts.append(_line(left, top, right, top, "mark"))
+    for n, (name, values) in enumerate(series):
+        for m, (label, value) in enumerate(zip(labels, values, strict=True)):
+            x = left + step * m + step / 10 + wide * n
+            if value is None:
+                parts.append(_box(x, base - 4, wide, 4, "lack", f"{name}, {label}: –"))
+            elif value > 0:
+                tall = max(Fraction((base - top) * value, most), Fraction(1))
+                hint = f"{name}, {label}: {say(value)}"
+                parts.append(_box(x, base - tall, wide, tall, f"fill{n}", hint))
+    parts.append(_line(left, base, right, base, "axis"))
+    if labels:
+        parts.append(_text(left, base + 14, labels[0], "small"))
+    if len(labels) > 1:
+        parts.append(_text(right, base + 14, labels[-1], "end small"))
+    return _picture(title, tells, base + 20, parts)
+
+
 def amounts(
     title: str,
     tells: str,

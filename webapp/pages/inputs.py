@@ -22,6 +22,7 @@ from valuation import (
     income,
     methods,
     money,
+    national,
     pricing,
     quality,
 )
@@ -42,7 +43,8 @@ CHOICES: dict[str, Mapping[str, tuple[str, str]]] = {  # key of a field → its 
     "purpose": pricing.PURPOSES, "stage": pricing.STAGES,
     "unit": {zh: (zh, en) for zh, en in pricing.UNITS.items()},
     "model": {**income.MODELS, **{k: one[:2] for k, one in accounting.COSTS.items()},
-              **amortisation.LIVES, **impairment.HELD},
+              **amortisation.LIVES, **impairment.HELD, **national.MODELS},
+    "producer": national.PRODUCERS,
     "kind": accounting.KINDS, "treatment": {k: one[:2] for k, one in accounting.TREATMENTS.items()},
     "fair_value_from": impairment.FAIR_VALUES, "ended": accounting.ANSWERS,
     "by": {"year": ("按年", "by year"), "month": ("按月", "by month")}, "timing": income.TIMINGS,
@@ -531,6 +533,35 @@ def in_words(sentence: str) -> str:
             "It is more than may be reversed: {most} yuan.", most=money.yuan(int(f[1])))),
         (r"is more than the cost", lambda f: tr("It is more than the cost.")),
         (r"is missing: (?:a residual|state the fair) value.+", lambda f: tr("This is still missing.")),
+        (r"must be a year from 1900 to 2199", lambda f: tr("It must be a year from 1900 to 2199.")),
+        (r"must be 0(?: or left out)?: a non-market producer has none", lambda f: tr(
+            "It must be 0: a non-market producer has no net return.")),
+        (r"is '(.+)', but must be a section of GB/T 4754, A to T", lambda f: tr(
+            "It is {value}, but must be a section of GB/T 4754, A to T.", value=f[1])),
+        (r"is '(.+)', but must be a region code of GB/T 2260, six digits", lambda f: tr(
+            "It is {value}, but must be a region code of GB/T 2260 with six digits.", value=f[1])),
+        (r"is (-?\d+) fen, but must be at least (-?\d+)", lambda f: tr(
+            "It is {value} fen, but must be at least {least}.", value=f[1], least=f[2])),
+        (r"'(.+)' has more than two decimals; the smallest unit is 0\.01 yuan", lambda f: tr(
+            "{value} has more than two decimals; the smallest unit is 0.01 yuan.", value=f[1])),
+        (r"'(.+)' is not an amount in yuan: .+", lambda f: tr(
+            "{value} is no amount in yuan: write digits with a point and at most two decimals.",
+            value=f[1])),
+        (r"stands there twice, see rows\[(\d+)\]", lambda f: tr(
+            "This stands there twice: row {n} is of the same industry, region, year and kind of producer.",
+            n=int(f[1]) + 1)),
+        (r"is followed by no row for ([\d, ]+) of (.+): enter 0 for nothing", lambda f: tr(
+            "No row follows for {years} of {cell}: enter 0 where nothing was formed.", years=f[1],
+            cell=f[2])),
+        (r"makes the formation less than 0: check the subsidies", lambda f: tr(
+            "It makes the formation less than 0: check the subsidies.")),
+        (r"is missing: state it, or the service life", lambda f: tr(
+            "It is missing: state it, or the service life.")),
+        (r"is given twice, also by the service life", lambda f: tr(
+            "It is given twice, also by the service life.")),
+        (r"belongs to a service life, and none is stated", lambda f: tr(
+            "It belongs to a service life, and none is stated.")),
+        (r"is not asked by the model .+", lambda f: tr("This model does not ask it.")),
         (r"is (.+), but must be one of (.+)", lambda f: tr(
             "It is {value}, but must be one of {choices}.", value=_as_read(f[1]), choices=f[2])),
         (r"is (.+), but must be (?:at least|more than) (\S+) and (?:at most|less than) (\S+)",

@@ -50,6 +50,10 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("statement_list", "statement.read", "Statements"),
         ("usage_list", "usage.read", "Usage"),
     ),
+    "Statistics": (
+        ("statistics_read", "statistics.read", "Statistical report"),
+        ("national", "figure.compute", "Data in national accounts"),
+    ),
     "Supervision": (
         ("supervision_read", "supervision.read", "Supervision overview"),
         ("alarm_list", "alarm.read", "Alarms of supervision"),

@@ -40,12 +40,14 @@ VERBS = {
     "draft.save": "Keep a draft", "file.verify": "Verify a document",
     "identity.link": "Link single sign-on", "job.read": "My jobs", "job.start": "Start a job",
     "page.read": "Start page, help, language", "session.begin": "Sign in", "session.end": "Sign out",
+    "statistics.amounts": "Statistics with all amounts",
 }  # fmt: skip
 # Under which heading the table of permissions shows a noun; the API's own headings for the others.
 HEADINGS = {
     **NOUNS, "evidence": "Deposits", "notice": "Registrations", "trust": "Log", "status": "Log",
     "file": "Log",
     "record": "Log",
+    "statistics": "Statistics",
     "outbox": "House", "audit": "House",
 }  # fmt: skip
 FOR_ONESELF = "For oneself"
