@@ -29,7 +29,7 @@ from ledger.states import move
 from ledger.store import Evidence, lock, new_id, next_number
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
-from valuation import sharing
+from valuation import flows, schemes, sharing
 
 APPROVALS_REQUIRED = 1
 
@@ -83,9 +83,8 @@ def propose_scheme(
 ) -> Scheme:  # fmt: skip
     """Put a scheme forward; one that loses or invents a fen is refused with all its faults."""
     may(actor, "scheme.propose", agreement.operator_id, f"Agreement {agreement.number}")
-    for step in sharing.check(dict(document))["steps"]:
-        for share in step.get("shares", [step]):
-            party_by_uscc(session, share["party"])  # nobody's share is booked to nobody
+    for payee in schemes.parties(schemes.check(dict(document))):
+        party_by_uscc(session, payee)  # nobody's share is booked to nobody
     last = session.scalars(
         select(Scheme).where(Scheme.agreement_id == agreement.id).order_by(Scheme.edition.desc())
     ).first()
@@ -104,6 +103,36 @@ def propose_scheme(
     log.append(session, scheme, "scheme.proposed", actor.member_id)
     session.flush()
     return scheme
+
+
+def try_scheme(
+    session: Session, actor: Actor, agreement: Agreement, document: Mapping[str, Any], *,
+    amount_fen: int | None = None, facts: Mapping[str, Any],
+) -> flows.Trial:  # fmt: skip
+    """A scheme tried on the last statement's amount and facts, beside the scheme it was drafted by.
+
+    An amount or a fact that is given goes before the last statement's, for both schemes; facts that
+    neither states are asked for. Nothing is kept, and the parties need not be known here yet.
+    """
+    may(actor, "scheme.read", agreements.owners(agreement), f"Agreement {agreement.number}")
+    known = schemes.check(dict(document))
+    last = previous(session, agreement)
+    if amount_fen is None and last is None:
+        raise Missing(
+            "Agreement {number} has no statement yet: say which amount to try.",
+            number=agreement.number,
+        )
+    before = last.facts if last else {}
+    stated = flows.facts_for(known, before, facts)
+    carried = last.deficits_before if last else {}
+    amount = last.amount_fen if last and amount_fen is None else amount_fen
+    assert amount is not None
+    in_force = None
+    if last is not None:
+        scheme = session.get_one(Scheme, last.scheme_id)
+        of_last = {**before, **{name: value for name, value in facts.items() if name in before}}
+        in_force = sharing.share(scheme.document, amount, of_last, carried)
+    return flows.try_out(known, amount, stated, carried, in_force)
 
 
 def agree_scheme(

@@ -12,7 +12,8 @@ Which file answers what:
 `cost` `income` `market`   the three approaches of 中评协〔2023〕17号
 `quality` `weights`    the score of GB/T 36344-2018; weights by the analytic hierarchy process
 `reconciliation`       one value out of several, by stated weights
-`sharing`              revenue schemes: who gets which fen of an amount, and why
+`schemes` `sharing`    revenue schemes: their language; who gets which fen of an amount, and why
+`sentences` `flows`    a scheme in plain sentences; where its money flows, and what another would change
 `methods`              all of them by name, for documents in JSON
 `fields` `descriptions`    what each method asks for
 `comparison`           why a value is not what it was: the effect of each input that changed

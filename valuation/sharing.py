@@ -1,45 +1,36 @@
-"""A revenue scheme is data: steps that place every fen of an amount, in order, before anyone is paid.
+"""An amount is shared out by a scheme: every fen of it goes to a party, and each line tells why.
 
-A scheme::
+Which steps a scheme has, and what it must keep, is `valuation.schemes`. Costs and fixed sums are whole fen
+and are paid exactly. What is left is allocated over the parties by `money.allocate` with the deficits
+carried from the statement before, so that each party's rounding error never grows: where costs are
+recovered before anything is shared, the parties' shares of the rest are fixed, and nobody is ever a fen or
+more off.
 
-    {"v": 1,
-     "name": {"zh": "…", "en": "…"},
-     "steps": [
-       {"kind": "recover", "party": "operator", "label": {"zh": "平台成本", "en": "platform cost"},
-        "fact": "platform_cost_fen", "cap_fen": 5000000, "cap_ratio": "1/2"},
-       {"kind": "share", "party": "treasury", "label": {…}, "ratio": "1/10"},
-       {"kind": "pool", "label": {…},
-        "shares": [{"party": "operator", "share": "3/5"}, {"party": "holder", "share": "2/5"}]}]}
+A pool with guaranteed minima and caps::
 
-==========  ==================================================================================
-`recover`   the stated cost (a fact, in whole fen) goes to the party before anyone shares, at most
-            `cap_fen` and at most `cap_ratio` of the whole amount (both optional), and at most what is left
-`share`     the party gets `ratio` of what is left
-`pool`      what is left is divided by fixed shares, which sum to exactly 1; always the last step
-==========  ==================================================================================
+    part_j = min(cap_j, max(minimum_j, t · share_j))      t such that the parts sum to what is left
 
-Fixed shares are a scheme with a pool alone. A further kind of step (tiers, a guaranteed minimum, a cap, a
-nested scheme) is one more entry in `_STEPS`: how it is checked, and which parts it places.
+so that whoever is not held by his minimum or cap shares in the agreed proportions. It is written as bands
+of what is left (`_bounded`), which a spreadsheet follows. Where the minima exceed what is left, all of them
+are reduced in the same proportion: part_j = left · minimum_j / Σ minimum; nothing is ever negative.
 
-Recovered costs are whole fen and are paid exactly. What is left is allocated over the parties by
-`money.allocate` with the deficits carried from the statement before, so that each party's rounding error
-never grows: where costs are recovered before anything is shared, the parties' shares of the rest are
-fixed, and nobody is ever a fen or more off.
+Steps within a band or an entry of a pool share what falls to it, as the scheme shares the amount.
 
-Source: no national percentage exists; shares are parameters of the agreement (发改数据规〔2025〕27号
-art. 14(7); 谁投入、谁贡献、谁受益). An administrative body's share is treasury income 非税收入.
+Source: shares are parameters of the agreement (发改数据规〔2025〕27号 art. 14(7)); the rules of bounds and
+bands are ours. An administrative body's share is treasury income 非税收入.
 """
 
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import floor
 from typing import Any
 
-from valuation import InputError, inputs
-from valuation.money import MAX_DEFICIT_FEN, allocate, amount_fen, exact_text, ratio
+from valuation import InputError, inputs, schemes
+from valuation.money import MAX_DEFICIT_FEN, allocate, exact_text, ratio
+from valuation.schemes import PARTY, check
 from valuation.worksheet import Figure, Step, Worksheet, recompute, symbols
 from valuation.worksheet import parse as parse_formula
 
@@ -48,10 +39,14 @@ SOURCE = "收益分配方案 revenue scheme"
 RULE = "尾差分配规则 allocation rule: valuation.money.allocate"
 ROUNDING = "向下取整，余分按到期先后分配 floor; left-over fen to whose next fen falls due first"
 
-_PARTY = re.compile(r"[^\s\x00-\x1f](?:[^\x00-\x1f]{0,118}[^\s\x00-\x1f])?")
-_FACT = re.compile(r"[a-z][a-z0-9_]{0,58}_fen")
 
-Problems = list[tuple[str, str]]
+@dataclass(frozen=True)
+class Heading:
+    """A step of a scheme, or a band or entry that holds steps: its place, such as 2_1, and its label."""
+
+    place: str
+    zh: str
+    en: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,8 @@ class Line:
     """What one party gets under one heading, in fen, with the steps from which it follows.
 
     `symbol` is the step of the derivation that holds the amount. `kind` is the kind of the scheme's step,
-    or ``carried`` for whole fen still owed to a party that has no part in this amount.
+    or ``carried`` for whole fen still owed to a party that has no part in this amount. `way` are the
+    headings through which the money came, the outermost first.
     """
 
     party: str
@@ -69,6 +65,7 @@ class Line:
     amount_fen: int
     symbol: str
     steps: tuple[Step, ...]
+    way: tuple[Heading, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The line in canonical JSON types."""
@@ -88,13 +85,14 @@ class Distribution:
     """An amount, shared out: lines that sum to it to the fen, and everything from which they follow.
 
     `deficits` and `deficits_after` tell per party what it was and now is short of, in fen (exact, negative:
-    ahead); the latter is the next statement's `deficits`. `unrecovered_fen` tells per cost fact what the
-    amount or a cap did not cover; whether it is stated again next time is for the agreement to say.
+    ahead); the latter is the next statement's `deficits`. `unrecovered_fen` tells per fact (a constant sum:
+    ``fixed_`` and its place) what the amount or a cap did not cover; whether it is stated again next time
+    is for the agreement to say. A fact is whole fen, or a contribution document.
     """
 
     scheme: dict[str, Any]
     amount_fen: int
-    facts: dict[str, int]
+    facts: dict[str, Any]
     deficits: dict[str, Fraction]
     deficits_after: dict[str, Fraction]
     lines: tuple[Line, ...]
@@ -125,16 +123,20 @@ class Distribution:
 
 @dataclass
 class _Flow:
-    """An amount on its way through the steps: what is left, and which parts were placed."""
+    """An amount on its way through a list of steps: what is left, and which parts were placed.
+
+    `whole` is the symbol of the amount with which the list began.
+    """
 
     sheet: Worksheet
-    amount_fen: int
-    facts: Mapping[str, int]
+    facts: Mapping[str, Any]
     rest: Fraction
-    rest_symbol: str
-    recovered: list["_Part"]
-    shared: list["_Part"]
-    unrecovered: dict[str, int]
+    rest_symbol: str = "A"
+    whole: str = "A"
+    recovered: list["_Part"] = field(default_factory=list)
+    shared: list["_Part"] = field(default_factory=list)
+    unrecovered: dict[str, int] = field(default_factory=dict)
+    way: tuple[Heading, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,71 +147,17 @@ class _Part:
     en: str
     symbol: str
     value: Fraction
+    way: tuple[Heading, ...] = ()
 
 
 _Settled = tuple[_Part, int, tuple[str, ...]]
 """A line in the making: the part, what is paid on it in fen, and the symbols from which that follows."""
 
 
-def check(scheme: object) -> dict[str, Any]:
-    """Return a scheme that places every fen of any amount, with its amounts in fen, or raise InputError.
-
-    The refusal lists all its problems at once (in `problems`).
-
-    Checked are: known keys and kinds, parties and labels named, ratios from 0 to 1, caps at least 0, one
-    pool and it comes last, its shares sum to exactly 1 and name each party once, facts named once.
-
-    >>> scheme = {"v": 1, "name": {"zh": "固定比例", "en": "fixed shares"}, "steps": [
-    ...     {"kind": "pool", "label": {"zh": "收益池", "en": "pool"}, "shares": [
-    ...         {"party": "operator", "share": "2/3"}, {"party": "treasury", "share": "1/3"}]}]}
-    >>> check(scheme) == scheme
-    True
-    >>> scheme["steps"][0]["shares"][1]["share"] = "1/2"
-    >>> check(scheme)
-    Traceback (most recent call last):
-    valuation.InputError: scheme.steps[0].shares: sum to 7/6, but must sum to exactly 1
-    """
-    problems: Problems = []
-    entries = inputs.mapping(inputs.in_fen(scheme, "scheme"), "scheme", ("v", "name", "steps"))
-    if entries["v"] != 1 or isinstance(entries["v"], bool):
-        problems.append(("scheme.v", "must be 1"))
-    _names(entries["name"], "scheme.name", problems)
-    steps: Any = _collect(problems, inputs.sequence, entries["steps"], "scheme.steps", 1, 50) or []
-    facts: set[str] = set()
-    for k, step in enumerate(steps):
-        where = f"scheme.steps[{k}]"
-        if not isinstance(step, Mapping):
-            problems.append((where, "must be an object"))
-            continue
-        kind = step.get("kind")
-        if not isinstance(kind, str) or kind not in _STEPS:
-            problems.append(
-                (f"{where}.kind", f"is {kind!r}, but must be one of {', '.join(_STEPS)}"[:200])
-            )
-            continue
-        required, optional, check_step, _ = _STEPS[kind]
-        try:
-            inputs.mapping(step, where, ("kind", "label", *required), optional)
-        except InputError as error:
-            problems.extend(error.problems)
-            continue
-        _names(step["label"], f"{where}.label", problems)
-        check_step(step, where, problems)
-        if kind == "recover" and isinstance(step["fact"], str):
-            if step["fact"] in facts:
-                problems.append((f"{where}.fact", f"{step['fact']} is recovered twice"))
-            facts.add(step["fact"])
-        if (kind == "pool") != (k == len(steps) - 1):
-            problems.append((where, "one pool must come last, so that every fen is placed"))
-    if problems:
-        raise InputError.of(problems)
-    return dict(entries)
-
-
 def share(
     scheme: Mapping[str, Any],
     amount_fen: int,
-    facts: Mapping[str, int] | None = None,
+    facts: Mapping[str, Any] | None = None,
     deficits: Mapping[str, Fraction | int | str] | None = None,
 ) -> Distribution:
     """Return who gets which fen of the amount under the scheme; the lines sum to it to the fen.
@@ -218,7 +166,8 @@ def share(
     ----------
     scheme : as the module shows; checked first (`check`)
     amount_fen : int >= 0
-    facts : the cost facts that the scheme's `recover` steps name, each int >= 0 fen; no others
+    facts : the facts that the scheme names (`schemes.facts`), and no others: each int >= 0 fen, or a
+        contribution document
     deficits : `deficits_after` of the statement before, by party (Fraction, or text such as ``"1/3"``).
         A party that the scheme no longer names keeps its deficit, and gets whole fen only
 
@@ -252,9 +201,8 @@ def share(
 
     sheet = Worksheet()
     sheet.given("A", "待分配金额", "amount to be shared", total, "fen", "输入 input")
-    flow = _Flow(sheet, total, known, Fraction(total), "A", [], [], {})
-    for k, step in enumerate(scheme["steps"], start=1):
-        _STEPS[step["kind"]][3](step, str(k), flow)
+    flow = _Flow(sheet, known, Fraction(total))
+    _take(scheme["steps"], flow)
 
     lines: list[_Settled] = [(part, int(part.value), (part.symbol,)) for part in flow.recovered]
     parties = list(dict.fromkeys([*(part.party for part in flow.shared), *carried]))
@@ -277,7 +225,14 @@ def share(
         deficits_after=dict(zip(parties, after, strict=True)),
         lines=tuple(
             Line(
-                part.party, part.kind, part.zh, part.en, amount, trail[0], _trail(derivation, trail)
+                part.party,
+                part.kind,
+                part.zh,
+                part.en,
+                amount,
+                trail[0],
+                _trail(derivation, trail),
+                part.way,
             )
             for part, amount, trail in lines
         ),
@@ -366,18 +321,31 @@ def _from_list(entries: object) -> dict[str, Any]:
     return carried
 
 
-def _facts(scheme: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, int]:
-    """The facts that the scheme names, checked."""
-    wanted = [step["fact"] for step in scheme["steps"] if step["kind"] == "recover"]
-    entries = inputs.mapping(facts, "facts", wanted)
-    return {name: inputs.money(entries[name], f"facts.{name}", 0) for name in wanted}
+def _facts(scheme: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts that the scheme names, checked; all faults at once."""
+    wanted = schemes.facts(scheme)
+    entries = inputs.mapping(inputs.in_fen(facts, "facts"), "facts", wanted)
+    known: dict[str, Any] = {}
+    problems: list[tuple[str, str]] = []
+    for name, step in wanted.items():
+        try:
+            if step["kind"] == "contribution":
+                schemes.contributions(entries[name], step["parties"], f"facts.{name}")
+                known[name] = entries[name]
+            else:
+                known[name] = inputs.money(entries[name], f"facts.{name}", 0)
+        except InputError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise InputError.of(problems)
+    return known
 
 
 def _deficits(deficits: Mapping[str, Any]) -> dict[str, Fraction]:
     exact: dict[str, Fraction] = {}
     for party, value in deficits.items():
         where = f"deficits.{party}"
-        if not isinstance(party, str) or not _PARTY.fullmatch(party):
+        if not isinstance(party, str) or not PARTY.fullmatch(party):
             raise InputError("deficits", "names a party by something that is no name")
         if isinstance(value, str) and not re.fullmatch(
             r"-?[0-9]{1,2000}(/[0-9]{1,2000})?", value, re.ASCII
@@ -466,39 +434,16 @@ def _trail(figure: Figure, ends: tuple[str, ...]) -> tuple[Step, ...]:
     return tuple(step for step in figure.steps if step.symbol in wanted)
 
 
-# The kinds of step: how each is checked, and what it does.
+# What each kind of step does with what is left; `k` is its place: 2, or 2_1_3 within band 1 of step 2.
 
 
-def _collect(problems: Problems, read: Callable[..., Any], *args: Any) -> Any:
-    """What `read` returns for `args`; where it refuses, None, and its problems are added."""
-    try:
-        return read(*args)
-    except InputError as error:
-        problems.extend(error.problems)
-        return None
-
-
-def _names(value: object, where: str, problems: Problems) -> None:
-    names = _collect(problems, inputs.mapping, value, where, ("zh", "en"))
-    for key in ("zh", "en") if names else ():
-        _collect(problems, inputs.text, names[key], f"{where}.{key}")
-
-
-def _party(value: object, where: str, problems: Problems) -> None:
-    if not isinstance(value, str) or not _PARTY.fullmatch(value):
-        problems.append((where, "must be the name or number of a party, 1 to 120 characters"))
-    else:
-        _collect(problems, inputs.encodable, value, where)
-
-
-def _check_recover(step: Mapping[str, Any], where: str, problems: Problems) -> None:
-    _party(step["party"], f"{where}.party", problems)
-    if not isinstance(step["fact"], str) or not _FACT.fullmatch(step["fact"]):
-        problems.append((f"{where}.fact", "must be a name in lower case that ends in _fen"))
-    if "cap_fen" in step:
-        _collect(problems, amount_fen, step["cap_fen"], f"{where}.cap_fen", 0)
-    if "cap_ratio" in step:
-        _collect(problems, inputs.number, step["cap_ratio"], f"{where}.cap_ratio", 0, 1)
+def _take(steps: list[dict[str, Any]], flow: _Flow, place: str = "") -> None:
+    for n, step in enumerate(steps, start=1):
+        k = f"{place}{n}"
+        label = step["label"]
+        own = replace(flow, way=(*flow.way, Heading(k, label["zh"], label["en"])))
+        _EFFECTS[step["kind"]](step, k, own)
+        flow.rest, flow.rest_symbol = own.rest, own.rest_symbol
 
 
 def _recover(step: Mapping[str, Any], k: str, flow: _Flow) -> None:
@@ -519,7 +464,7 @@ def _recover(step: Mapping[str, Any], k: str, flow: _Flow) -> None:
     if "cap_ratio" in step:
         share_of_all = ratio(step["cap_ratio"])
         sheet.given(f"k_{k}", f"{zh}: 上限比例", f"{en}: cap as a share", share_of_all, "1", SOURCE)
-        bounds.append(f"floor(A * k_{k})")
+        bounds.append(f"floor({flow.whole} * k_{k})")
     value = sheet.step(
         f"rec_{k}",
         f"{zh}: 回收",
@@ -529,80 +474,223 @@ def _recover(step: Mapping[str, Any], k: str, flow: _Flow) -> None:
         SOURCE,
         "取整分 whole fen",
     )
-    flow.recovered.append(_Part(step["party"], "recover", zh, en, f"rec_{k}", value))
+    _paid_first(step, k, flow, f"rec_{k}", value)
     if cost > value:
         flow.unrecovered[step["fact"]] = cost - int(value)
-    _rest(flow, k, f"rec_{k}", value)
 
 
-def _check_share(step: Mapping[str, Any], where: str, problems: Problems) -> None:
-    _party(step["party"], f"{where}.party", problems)
-    _collect(problems, inputs.number, step["ratio"], f"{where}.ratio", 0, 1)
+def _fixed(step: Mapping[str, Any], k: str, flow: _Flow) -> None:
+    zh, en = step["label"]["zh"], step["label"]["en"]
+    amount, source = step.get("amount_fen"), SOURCE
+    if amount is None:
+        amount, source = flow.facts[step["fact"]], f"输入 input: {step['fact']}"
+    flow.sheet.given(f"fix_{k}", f"{zh}: 约定金额", f"{en}: agreed sum", amount, "fen", source)
+    formula = f"min(fix_{k}, floor({flow.rest_symbol}))"
+    value = flow.sheet.step(
+        f"got_{k}", f"{zh}: 支付", f"{en}: paid", formula, "fen", SOURCE, "取整分 whole fen"
+    )
+    _paid_first(step, k, flow, f"got_{k}", value)
+    if amount > value:
+        flow.unrecovered[step.get("fact", f"fixed_{k}")] = amount - int(value)
+
+
+def _paid_first(step: Mapping[str, Any], k: str, flow: _Flow, symbol: str, value: Fraction) -> None:
+    zh, en = step["label"]["zh"], step["label"]["en"]
+    flow.recovered.append(_Part(step["party"], step["kind"], zh, en, symbol, value, flow.way))
+    _rest(flow, k, symbol)
 
 
 def _share(step: Mapping[str, Any], k: str, flow: _Flow) -> None:
     zh, en = step["label"]["zh"], step["label"]["en"]
     flow.sheet.given(f"s_{k}", f"{zh}: 比例", f"{en}: share", ratio(step["ratio"]), "1", SOURCE)
-    value = flow.sheet.step(f"part_{k}", zh, en, f"{flow.rest_symbol} * s_{k}", "fen", SOURCE)
-    flow.shared.append(_Part(step["party"], "share", zh, en, f"part_{k}", value))
-    _rest(flow, k, f"part_{k}", value)
+    formula = f"{flow.rest_symbol} * s_{k}"
+    least, most = _bounds(step, k, zh, en, flow.sheet)
+    if most:
+        formula = f"min({most}, {formula})"
+    if least:
+        formula = f"max({least}, {formula})"
+    if least or most:
+        formula = f"min({flow.rest_symbol}, {formula})"
+    value = flow.sheet.step(f"part_{k}", zh, en, formula, "fen", SOURCE)
+    flow.shared.append(_Part(step["party"], "share", zh, en, f"part_{k}", value, flow.way))
+    _rest(flow, k, f"part_{k}")
 
 
-def _check_pool(step: Mapping[str, Any], where: str, problems: Problems) -> None:
-    shares = _collect(problems, inputs.sequence, step["shares"], f"{where}.shares", 1, 100)
-    total, seen, sound = Fraction(0), set[str](), True
-    for j, entry in enumerate(shares or ()):
-        at = f"{where}.shares[{j}]"
-        known = _collect(problems, inputs.mapping, entry, at, ("party", "share"))
-        if known is None:
-            sound = False
-            continue
-        _party(known["party"], f"{at}.party", problems)
-        if isinstance(known["party"], str):
-            if known["party"] in seen:
-                problems.append((f"{at}.party", f"{known['party']} stands in the pool twice"))
-            seen.add(known["party"])
-        value = _collect(problems, inputs.number, known["share"], f"{at}.share", 0, 1)
-        sound = sound and value is not None
-        total += value or 0
-    if shares and sound and total != 1:
-        problems.append(
-            (f"{where}.shares", f"sum to {exact_text(total)}, but must sum to exactly 1")
+def _tiers(step: Mapping[str, Any], k: str, flow: _Flow) -> None:
+    zh, en, sheet, left = step["label"]["zh"], step["label"]["en"], flow.sheet, flow.rest_symbol
+    below, parts = "", []
+    for j, band in enumerate(step["bands"], start=1):
+        at = f"{k}_{j}"
+        named = band.get("label", {"zh": f"{zh}: 第{j}档", "en": f"{en}: band {j}"})
+        if "up_to_fen" in band:
+            top = band["up_to_fen"]
+            sheet.given(
+                f"top_{at}", f"{named['zh']} 上限", f"{named['en']}, its end", top, "fen", SOURCE
+            )
+        within = f"min({left}, top_{at})" if "up_to_fen" in band else left
+        formula = f"max(0, {within} - {below})" if below else within
+        below = f"top_{at}"
+        sheet.step(
+            f"band_{at}", f"{named['zh']} 金额", f"{named['en']}, amount", formula, "fen", SOURCE
         )
+        share_text = f"{named['zh']} 比例", f"{named['en']}, share"
+        sheet.given(f"s_{at}", *share_text, ratio(band["ratio"]), "1", SOURCE)
+        _placed(band, "tiers", at, named, f"band_{at} * s_{at}", flow)
+        parts.append(f"part_{at}")
+    if not schemes.places_all(step):
+        _rest(flow, k, f"sum({', '.join(parts)})")
 
 
 def _pool(step: Mapping[str, Any], k: str, flow: _Flow) -> None:
-    zh, en = step["label"]["zh"], step["label"]["en"]
+    label, entries = step["label"], step["shares"]
+    bounded = any(entry.get("least_fen") or "most_fen" in entry for entry in entries)
+    formulas = _bounded(step, k, flow) if bounded else []
+    for j, entry in enumerate(entries, start=1):
+        if not bounded:
+            _agreed_share(entry, f"{k}_{j}", label, flow)
+        formula = formulas[j - 1] if bounded else f"{flow.rest_symbol} * s_{k}_{j}"
+        _placed(entry, "pool", f"{k}_{j}", entry.get("label", label), formula, flow)
+
+
+def _agreed_share(
+    entry: Mapping[str, Any], at: str, label: Mapping[str, str], flow: _Flow
+) -> Fraction:
+    who = entry.get("party") or entry["label"]["zh"]
+    exact = ratio(entry["share"])
+    zh, en = f"{label['zh']}: {who} 比例", f"{label['en']}: share of {who}"
+    return flow.sheet.given(f"s_{at}", zh, en, exact, "1", SOURCE)
+
+
+def _bounded(step: Mapping[str, Any], k: str, flow: _Flow) -> list[str]:
+    """The formula of each part of a pool with minima and caps, after the bands on which they rest.
+
+    With what is left, the common factor t grows; entry j has a part of the growth from t = minimum / share,
+    where its share outgrows its minimum, to t = cap / share. Between two such t the parts grow in the
+    proportions of the shares of those who have a part: a band of what is left.
+    """
+    sheet, left, label = flow.sheet, flow.rest_symbol, step["label"]
+    # Entry by entry: from which t to which it grows, as a number and as a formula.
+    spans: list[tuple[tuple[Fraction, str], tuple[Fraction, str] | None] | None] = []
+    minima: list[str] = []
+    least_of: list[str] = []
     for j, entry in enumerate(step["shares"], start=1):
-        party, at = entry["party"], f"{k}_{j}"
-        exact = ratio(entry["share"])
+        at = f"{k}_{j}"
+        share_j = _agreed_share(entry, at, label, flow)
+        who = entry.get("party") or entry["label"]["zh"]
+        least, most = _bounds(entry, at, f"{label['zh']}: {who}", f"{label['en']}: {who}", sheet)
+        least_of.append(least)
+        minima += [least] if least else []
+        if not share_j:
+            spans.append(None)
+            continue
+        start = (entry.get("least_fen", 0) / share_j, f"{least} / s_{at}" if least else "0")
+        end = (entry["most_fen"] / share_j, f"{most} / s_{at}") if most else None
+        spans.append((start, end))
+    below = ""
+    if minima:
+        below = f"low_{k}"
+        sheet.step(below, f"{label['zh']}: 保底合计", f"{label['en']}: sum of the minima",
+                   f"sum({', '.join(minima)})", "fen", SOURCE)  # fmt: skip
+        sheet.step(f"q_{k}", f"{label['zh']}: 保底可付比例", f"{label['en']}: part of the minima there is",
+                   f"min(1, {left} / {below})", "1", "保底同比例减付 minima are reduced alike")  # fmt: skip
+    points = dict(sorted(point for span in spans if span for point in span if point))
+    growth: list[list[str]] = [[] for _ in spans]
+    turns = list(points.items())
+    for n, (t, at_t) in enumerate(turns, start=1):
+        growing = [
+            j for j, span in enumerate(spans) if span and span[0][0] <= t
+            and (span[1] is None or span[1][0] > t)
+        ]  # fmt: skip
+        if not growing:
+            continue  # between a cap and the next minimum nobody's part grows
+        at, zh, en = f"{k}_{n}", f"{label['zh']}: 第{n}段", f"{label['en']}: stretch {n}"
+        names = ", ".join(f"s_{k}_{j + 1}" for j in growing)
+        sheet.step(
+            f"w_{at}", f"{zh} 参与比例合计", f"{en}, shares that grow", f"sum({names})", "1", SOURCE
+        )
+        within = left
+        if n < len(turns):
+            formula = f"({turns[n][1]} - {at_t}) * w_{at}"
+            formula = f"{below} + {formula}" if below else formula
+            sheet.step(f"top_{at}", f"{zh} 上限", f"{en}, its end", formula, "fen", SOURCE)
+            within = f"min({left}, top_{at})"
+        amount = f"max(0, {within} - {below})" if below else within
+        sheet.step(f"g_{at}", f"{zh} 单位比例所得", f"{en}, for a whole share",
+                   f"{amount} / w_{at}", "fen", SOURCE)  # fmt: skip
+        below = f"top_{at}"
+        for j in growing:
+            growth[j].append(f"g_{at}")
+    formulas = []
+    for j, (least, grown) in enumerate(zip(least_of, growth, strict=True), start=1):
+        parts = [f"{least} * q_{k}"] if least else []
+        parts += [f"s_{k}_{j} * sum({', '.join(grown)})"] if grown else []
+        formulas.append(" + ".join(parts) or "0")
+    return formulas
+
+
+def _contribution(step: Mapping[str, Any], k: str, flow: _Flow) -> None:
+    label, where = step["label"], step.get("fact", f"scheme: {k}")
+    source = f"贡献度 valuation.contribution: {where}"
+    document = flow.facts[step["fact"]] if "fact" in step else step["document"]
+    shares = schemes.contributions(document, step["parties"], f"facts.{where}")
+    for j, (party, exact) in enumerate(shares.items(), start=1):
+        at, zh, en = f"{k}_{j}", f"{label['zh']}: {party}", f"{label['en']}: {party}"
         flow.sheet.given(
-            f"s_{at}", f"{zh}: {party} 比例", f"{en}: share of {party}", exact, "1", SOURCE
+            f"s_{at}", f"{zh} 贡献比例", f"{en}, share by contribution", exact, "1", source
         )
-        formula = f"{flow.rest_symbol} * s_{at}"
-        value = flow.sheet.step(
-            f"part_{at}", f"{zh}: {party}", f"{en}: {party}", formula, "fen", SOURCE
-        )
-        flow.shared.append(_Part(party, "pool", zh, en, f"part_{at}", value))
+        entry = {"party": party}
+        _placed(entry, "contribution", at, label, f"{flow.rest_symbol} * s_{at}", flow, zh, en)
 
 
-def _rest(flow: _Flow, k: str, symbol: str, value: Fraction) -> None:
-    formula = f"{flow.rest_symbol} - {symbol}"
+def _placed(
+    entry: Mapping[str, Any], kind: str, at: str, label: Mapping[str, str], formula: str,
+    flow: _Flow, zh: str = "", en: str = "",
+) -> None:  # fmt: skip
+    """Place a part: on a party, or on what its own steps share."""
+    heading = label["zh"], label["en"]
+    if "party" in entry:
+        zh, en = zh or heading[0], en or heading[1]
+        if kind == "pool":
+            zh, en = f"{zh}: {entry['party']}", f"{en}: {entry['party']}"
+        value = flow.sheet.step(f"part_{at}", zh, en, formula, "fen", SOURCE)
+        part = _Part(entry["party"], kind, *heading, f"part_{at}", value, flow.way)
+        flow.shared.append(part)
+        return
+    value = flow.sheet.step(f"part_{at}", *heading, formula, "fen", SOURCE)
+    inner = replace(
+        flow, rest=value, rest_symbol=f"part_{at}", whole=f"part_{at}",
+        way=(*flow.way, Heading(at, *heading)),
+    )  # fmt: skip
+    _take(entry["steps"], inner, f"{at}_")
+
+
+def _bounds(
+    entry: Mapping[str, Any], at: str, zh: str, en: str, sheet: Worksheet
+) -> tuple[str, str]:
+    """The symbols of a minimum above 0 and of a cap, written down; empty where there is none."""
+    least = most = ""
+    if entry.get("least_fen"):
+        least = f"least_{at}"
+        sheet.given(
+            least, f"{zh} 保底", f"{en}, guaranteed minimum", entry["least_fen"], "fen", SOURCE
+        )
+    if "most_fen" in entry:
+        most = f"most_{at}"
+        sheet.given(most, f"{zh} 封顶", f"{en}, cap", entry["most_fen"], "fen", SOURCE)
+    return least, most
+
+
+def _rest(flow: _Flow, k: str, taken: str) -> None:
+    formula = f"{flow.rest_symbol} - {taken}"
     flow.rest = flow.sheet.step(f"rest_{k}", "余额", "what is left", formula, "fen", SOURCE)
     flow.rest_symbol = f"rest_{k}"
 
 
-_STEPS: dict[
-    str,
-    tuple[
-        tuple[str, ...],
-        tuple[str, ...],
-        Callable[[Mapping[str, Any], str, Problems], None],
-        Callable[[Mapping[str, Any], str, _Flow], None],
-    ],
-] = {
-    "recover": (("party", "fact"), ("cap_fen", "cap_ratio"), _check_recover, _recover),
-    "share": (("party", "ratio"), (), _check_share, _share),
-    "pool": (("shares",), (), _check_pool, _pool),
+_EFFECTS: dict[str, Callable[[Mapping[str, Any], str, _Flow], None]] = {
+    "recover": _recover,
+    "fixed": _fixed,
+    "share": _share,
+    "tiers": _tiers,
+    "pool": _pool,
+    "contribution": _contribution,
 }
-"""Kinds of step: required keys, optional keys, check, effect."""

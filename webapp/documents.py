@@ -1,8 +1,11 @@
 """Documents people write: YAML or JSON in which numbers and days stay the text they were written as."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
+
+from valuation.money import yuan
 
 
 class Loader(yaml.SafeLoader):
@@ -33,3 +36,39 @@ def read_text(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         why = str(getattr(error, "problem", None) or error)
         raise Unreadable(mark.line + 1 if mark else "?", why) from None
+
+
+# The order in which people write a scheme's keys.
+SCHEME_ORDER = ("v", "name", "kind", "party", "label", "zh", "en", "fact", "amount_yuan",
+                "cap_yuan", "cap_ratio", "up_to_yuan", "ratio", "share", "least_yuan", "most_yuan",
+                "bands", "shares", "parties", "document", "steps")  # fmt: skip
+
+
+class _Writer(yaml.SafeDumper):
+    """YAML in which lists are indented and what holds no list stands on one line."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:
+        del indentless
+        return super().increase_indent(flow, False)
+
+
+def in_order(value: Any) -> Any:
+    """A scheme's document with its keys in the order in which people write them, its amounts in yuan."""
+    if isinstance(value, list):
+        return [in_order(one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    plain: dict[str, Any] = {}
+    for key, one in value.items():
+        is_amount = str(key).endswith("_fen") and type(one) is int
+        plain |= {f"{key[:-4]}_yuan": yuan(one)} if is_amount else {key: in_order(one)}
+    known = [key for key in SCHEME_ORDER if key in plain]
+    return {key: plain[key] for key in (*known, *sorted(plain.keys() - set(known)))}
+
+
+def write_scheme(document: Mapping[str, Any]) -> str:
+    """A scheme as YAML that people read: in order, amounts in yuan; `read_text` reads it the same."""
+    return str(yaml.dump(
+        in_order(document), Dumper=_Writer, allow_unicode=True, sort_keys=False, width=100,
+        default_flow_style=None,
+    ))  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any
 from babel.messages.pofile import read_po
 
 from ledger.errors import fill
+from webapp.refusals import SENTENCES
 
 TRANSLATIONS = Path(__file__).parent / "translations"
 # Facts that are words of ours (states, verbs, roles, verdicts), not somebody's data; and facts that
@@ -112,6 +113,18 @@ def in_words(facts: Mapping[str, Any]) -> dict[str, Any]:
         if name in WORD_FACTS:
             said = WORD.sub(lambda found: known.get(found[0].lower(), found[0]), value)
             return said if name == "what" else said.replace(", ", "、")
+        if name == "cause" and value not in known:
+            return "；".join(map(_refusal, value.split("; ")))
         return known.get(value, value) if name in WHOLE_FACTS else value
 
     return {name: fact(name, value) for name, value in facts.items()}
+
+
+def _refusal(text: str) -> str:
+    """What a calculation refuses, ``path: sentence``, in Chinese where the sentence is known."""
+    place, _, sentence = text.partition(": ")
+    for template in SENTENCES:
+        found = _pattern(template).fullmatch(sentence)
+        if found:
+            return f"{place}：{fill(catalogue().get(template, template), found.groupdict())}"
+    return text

@@ -12,9 +12,12 @@ from typing import Any
 
 import openpyxl
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
 from ledger.spreadsheet import LONG_FROM_FEN, _Workbook, write_figure
+from tests.valuation import scheme_cases
 from valuation import InputError, methods, sharing
 from valuation.income import MODELS, RATE_PARTS, TIMINGS
 from valuation.money import round_half_up
@@ -266,3 +269,37 @@ def test_a_large_revenue_sharing_recalculates_to_the_fen_in_libreoffice(tmp_path
     paid = [row[3] for row in rows[3 : 3 + len(statement.lines)]]
     assert paid == [line.amount_fen for line in statement.lines]
     assert sum(paid) == LARGEST - 7
+
+
+@pytest.mark.slow
+@calc
+def test_schemes_of_every_kind_recalculate_to_the_fen_in_libreoffice(tmp_path: Path) -> None:
+    statements: list[sharing.Distribution] = []
+
+    @settings(
+        max_examples=40, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+        suppress_health_check=[*HealthCheck],
+    )  # fmt: skip
+    @given(st.data())
+    def collect(data: st.DataObject) -> None:
+        scheme = data.draw(scheme_cases.schemes())
+        amount = data.draw(st.integers(0, 10**13))
+        statements.append(sharing.share(scheme, amount, data.draw(scheme_cases.stated(scheme))))
+
+    collect()
+    kinds = {line.kind for statement in statements for line in statement.lines}
+    assert kinds >= {"recover", "fixed", "share", "tiers", "pool", "contribution"}
+    with _Workbook(tmp_path / "schemes.xlsx") as book:
+        for k, statement in enumerate(statements):
+            book.steps(statement.derivation, f"s{k}", "sharing")
+    found = recalculated(tmp_path / "schemes.xlsx")
+    faults = []
+    for k, statement in enumerate(statements):
+        live = {row[1]: row[4] for row in found[f"s{k}"][9:]}
+        faults += [
+            f"s{k} {line.symbol}: {live[line.symbol]} is not {line.amount_fen}"
+            for line in statement.lines
+            if live[line.symbol] != line.amount_fen
+        ]
+        faults += agree(found[f"s{k}"], statement.derivation)
+    assert not faults, "\n".join(faults)

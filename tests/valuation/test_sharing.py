@@ -173,7 +173,7 @@ def test_a_left_over_fen_moved_to_another_party_is_refused():
 def test_all_problems_of_a_scheme_are_listed_at_once():
     bad = scheme(
         pool(a="1/2", b="0.4"),
-        {"kind": "tiers"},
+        {"kind": "levels"},
         recover("", "Cost", cap_fen=-1, cap_ratio="2"),
         {**treasury("-1"), "to": "x"},
         treasury("1.5"),

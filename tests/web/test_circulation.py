@@ -2,6 +2,7 @@
 
 import html
 import io
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from ledger import agreements, appraisals, log, parties, registration, revenue, 
 from ledger.calendar import local_date
 from ledger.chain import keys
 from ledger.proof.encoding import canonical, parse
-from tests.conftest import CHECKER_KEYS, HOLDER, ORIGIN, Town
+from tests.conftest import CHECKER_KEYS, HOLDER, ORIGIN, PARTIES, Town
 from tests.ledger.chain.test_outbox import PASSPHRASE, node_home
 from tests.ledger.chain.test_outbox import Site as ChainTown
 from tests.web.conftest import Site, Visit
 from valuation.money import yuan
 from webapp.cli import main
+from webapp.documents import read_text
 from webapp.home import Home, clock
 from webapp.pages.show import money
 from webapp.pages.value import decimal, derived, quantity
@@ -385,8 +387,80 @@ def test_a_scheme_is_proposed_from_the_example_read_and_agreed(site: Site) -> No
     site.visit("paul").post(f"{address}/agree")
     assert "Paul (市数据局)" in plain(visit.get(address))
     again = html.unescape(visit.get(path))
-    assert "name:\n  zh: 授权运营收益分配方案" in again, "the edition before, to be changed"
+    assert "name: {zh: 授权运营收益分配方案" in again, "the edition before, to be changed"
     site.visit("mallory").get(address, 403)
+
+
+NEW = """\
+v: 1
+name: {{zh: 新方案, en: the new one}}
+steps:
+  - {{kind: fixed, party: "{operator}", label: {{zh: 运维费, en: upkeep}}, fact: upkeep_fen}}
+  - kind: pool
+    label: {{zh: 余额, en: the rest}}
+    shares:
+      - {{party: "{operator}", share: 1/2, least_yuan: "100.00"}}
+      - share: 1/2
+        label: {{zh: 提供方, en: sources}}
+        steps:
+          - {{kind: contribution, label: {{zh: 按贡献, en: by worth}}, fact: worth, parties: ["{bureau}"]}}
+"""
+WORTH = {
+    "v": 1, "game": "uses", "players": [{"id": PARTIES["bureau"][2]}],
+    "uses": [{"name": "u", "value_fen": 7, "needs": [PARTIES["bureau"][2]]}],
+}  # fmt: skip
+
+
+def test_a_scheme_is_tried_on_the_last_statement_and_nothing_is_kept(shop: Shop) -> None:
+    last, agreement = shop.second, shop.agreement
+    codes = {name: PARTIES[name][2] for name in ("operator", "bureau")}
+    visit, path = shop.site.visit("olga"), f"/agreements/{agreement.number}/schemes/try"
+    assert "授权运营收益分配方案" in html.unescape(visit.get(path)), (
+        "it begins with the newest edition"
+    )
+    form = {"document": NEW.format_map(codes), "do": "try"}
+    refused = visit.post(path, form, 400)
+    said = html.unescape(refused.text)
+    assert "facts.upkeep_fen" in said
+    assert "facts.worth" in said
+    form["facts"] = json.dumps({"upkeep_fen": "10.00", "worth": WORTH})
+    page = plain(visit.post(path, form, 200).text)
+    assert last.number in page
+    before = sum(one["amount_fen"] for one in last.lines if one["party"] == codes["operator"])
+    after = 1000 + (last.amount_fen - 1000) - (last.amount_fen - 1000) // 2
+    assert money(before) in page
+    assert money(after) in page or money(after - 1) in page
+    book = visit.post(path, {**form, "do": "xlsx"}, 200)
+    assert book.data.startswith(b"PK")
+    with shop.site.town.reading() as session:
+        assert session.query(revenue.Scheme).count() == 1
+    wrong = visit.post(path, {**form, "document": form["document"].replace("1/2", "50%")}, 400)
+    assert html.unescape(wrong.text).count("write it as 1/2") >= 2
+    assert shop.site.visit("mallory").get(path, 403)
+
+
+def test_a_statement_by_sums_and_contributions_is_drafted_from_its_form(site: Site) -> None:
+    town = site.town
+    registered = town.registration()
+    agreement = town.get(agreements.Agreement, registered)
+    codes = {name: PARTIES[name][2] for name in ("operator", "bureau")}
+    town.scheme(agreement, read_text(NEW.format_map(codes)))
+    licence = town.licence(town.voucher(registered))
+    town.payment(licence, 1_000_000)
+    town.now += timedelta(days=1)
+    path = f"/agreements/{agreement.number}/statements"
+    visit = site.visit("mona")
+    page = visit.get(path)
+    assert 'name="facts.worth"' in page
+    days = {
+        "from_on": agreement.from_on, "until_on": (local_date(town.now) - timedelta(days=1)).isoformat()
+    }  # fmt: skip
+    bad = visit.post(path, {**days, "facts.upkeep_fen": "1.00", "facts.worth": "{"}, 400)
+    assert "facts.worth-error" in bad.text
+    form = {**days, "facts.upkeep_fen": "1.00", "facts.worth": json.dumps(WORTH)}
+    text = plain(visit.get(visit.post(path, form).location))
+    assert "stated 1.00 yuan" in text
+    assert "the contribution document stated" in text
 
 
 # -- statements --------------------------------------------------------------------------------
@@ -399,7 +473,7 @@ def test_a_statement_shows_every_fen_and_how_it_follows(shop: Shop) -> None:
     assert shop.first.amount_fen == sum(line["amount_fen"] for line in shop.first.lines)
     for line in shop.first.lines:
         assert money(line["amount_fen"]) in text
-    assert page.count("<details") == len(shop.first.lines) + 1
+    assert page.count("<details") == len(shop.first.lines) + 2
     for step in shop.first.derivation["steps"]:
         assert f"<code>{step['symbol']}</code>" in page
     assert "Recomputed for this page: every line agrees to the fen." in text

@@ -50,7 +50,7 @@ from ledger.chain import outbox
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import chain_node, credential, report
 from ledger.states import MOVES, move
-from webapp import api, audits
+from webapp import api, audits, refusals
 from webapp.deeds import DEEDS, QUESTIONS
 from webapp.deeds.all import agreements as agreement_deeds
 from webapp.deeds.all import alarms as deed_alarms
@@ -421,7 +421,7 @@ def words() -> set[str]:
         *("the status list", "the trust file", "a key stands twice in one object"),
         *("new", "frozen", "proof", "True", "False"),
         *catalogue_imports.SOURCES,
-        *(*audits.WORDS, *audits.FIELDS, "no act", "on its way"),
+        *(*audits.WORDS, *audits.FIELDS, *refusals.SENTENCES, "no act", "on its way"),
         *(os.strerror(number) for number in (errno.EACCES, errno.EISDIR, errno.ENOENT)),
     }
 

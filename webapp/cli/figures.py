@@ -19,6 +19,7 @@ from valuation.worksheet import Figure
 from webapp.cli import main
 from webapp.cli.run import print_json, read_document, refusals
 from webapp.language import language, tr
+from webapp.pages import flows
 
 
 @main.command("value")
@@ -156,24 +157,36 @@ def _print_steps(figure: Figure) -> None:
 @main.command("share")
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help=".json or .xlsx"
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help=".json, .xlsx or .svg"
 )
 @click.option("--json", "as_json", is_flag=True)
 def share(path: Path, output: Path | None, as_json: bool) -> None:
     """Share an amount by a scheme; FILE: scheme, amount_yuan or amount_fen, facts, deficits."""
     with refusals(as_json):
         outcome = sharing.run(read_document(path))
-        if output is not None and output.suffix == ".xlsx":
-            book = BytesIO()
-            write_distribution(outcome, book)
-            keys.write_durably(output, book.getvalue())
-        elif output is not None and output.suffix == ".json":
-            keys.write_durably(output, canonical(outcome.to_dict()))
-        elif output is not None:
-            raise Invalid("Write to a file that ends in .json or .xlsx.")
+        if output is not None:
+            hand_out_shares(outcome, output, outcome.to_dict())
         if as_json:
             print_json(outcome.to_dict())
         else:
             for line in outcome.lines:
                 label = line.zh if language() == "zh" else line.en
                 click.echo(f"{line.party}  {label}  {money.yuan(line.amount_fen)}")
+
+
+def hand_out_shares(
+    outcome: sharing.Distribution, output: Path, written: Mapping[str, Any]
+) -> None:
+    """Write a distribution as a workbook or a picture, or what is `written` of it as JSON."""
+    match output.suffix:
+        case ".xlsx":
+            book = BytesIO()
+            write_distribution(outcome, book)
+            keys.write_durably(output, book.getvalue())
+        case ".svg":
+            drawn = flows.picture(outcome, {}, language())
+            keys.write_durably(output, flows.as_file(drawn))
+        case ".json":
+            keys.write_durably(output, canonical(written))
+        case _:
+            raise Invalid("Write to a file that ends in .json, .xlsx or .svg.")

@@ -12,8 +12,9 @@ from ledger.errors import Invalid, NotAuthenticated
 from ledger.proof.encoding import canonical, parse
 from ledger.proof.report import visible
 from ledger.proof.verify import read_file
-from valuation import money
+from valuation import money, schemes, sentences, sharing
 from webapp.cli import main
+from webapp.cli.figures import hand_out_shares
 from webapp.cli.run import (
     TEXT_BYTES_MAX,
     Run,
@@ -26,6 +27,7 @@ from webapp.cli.run import (
     with_home,
 )
 from webapp.deeds.all import circulation
+from webapp.documents import write_scheme
 from webapp.language import language, tr
 
 
@@ -128,6 +130,67 @@ def scheme_id(run: Run, agreement_number: str, edition: int | None = None) -> st
         return revenue.scheme_of(session, found, edition).id
 
 
+@scheme.command("explain")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--yaml", "as_yaml", is_flag=True, help="the scheme itself, in the house's order")
+@click.option("--json", "as_json", is_flag=True)
+def scheme_explain(path: Path, as_yaml: bool, as_json: bool) -> None:
+    """Check a scheme and say it in plain sentences; FILE: a scheme, or what share reads. Needs no home."""
+    with refusals(as_json):
+        document = read_document(path)
+        known = schemes.check(document.get("scheme", document))
+        told = sentences.explain(known)
+        if as_json:
+            print_json([{"en": one.en, "place": one.place, "zh": one.zh} for one in told])
+        elif as_yaml:
+            click.echo(write_scheme(known), nl=False)
+        else:
+            click.echo(known["name"][language()])
+            for one in told:
+                said = one.zh if language() == "zh" else one.en
+                click.echo(f"{'   ' * one.depth}{one.place}. {said}")
+
+
+@scheme.command("try")
+@click.argument("agreement_number")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--amount", "amount_yuan", help="yuan; the last statement's if not given")
+@click.option("--fact", "facts", multiple=True, metavar="NAME=YUAN or NAME=FILE",
+              help="a fact that the last statement lacks, or another one")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
+              help=".json, .xlsx or .svg")  # fmt: skip
+@as_member
+@with_home
+def scheme_try(
+    run: Run, login: str, agreement_number: str, path: Path, amount_yuan: str | None,
+    facts: tuple[str, ...], output: Path | None,
+) -> None:  # fmt: skip
+    """Try a scheme on the last statement's numbers, beside the scheme in force; nothing is kept."""
+    query: dict[str, Any] = {"document": read_document(path), "facts": given_facts(facts)}
+    if amount_yuan is not None:
+        query["amount_yuan"] = amount_yuan
+    found = run.ask(circulation.try_scheme, login, query, agreement_number=agreement_number)
+    if output is not None:
+        hand_out_shares(sharing.recompute_distribution(found["tried"]), output, found)
+    if run.as_json:
+        print_json(found)
+        return
+    for one in found["differences"]:
+        before, after, change = (
+            money.yuan(one[key]) for key in ("before_fen", "after_fen", "change_fen")
+        )
+        click.echo(f"  {one['party']}  {before} → {after}  ({change})")
+
+
+def given_facts(facts: tuple[str, ...]) -> dict[str, Any]:
+    """Facts as options give them: an amount in yuan, or the file of a document."""
+    given: dict[str, Any] = {}
+    for fact in facts:
+        name, _, value = fact.partition("=")
+        given[name] = value if name.endswith("_fen") else read_document(Path(value))
+    return given
+
+
 @scheme.command("agree")
 @click.argument("agreement_number")
 @click.option("--edition", type=int, required=True, help="the edition you read (scheme show)")
@@ -144,15 +207,20 @@ def scheme_agree(run: Run, login: str, agreement_number: str, edition: int) -> N
 @click.argument("agreement_number")
 @click.option("--from", "from_on", required=True)
 @click.option("--until", "until_on", required=True)
-@click.option("--fact", "facts", multiple=True, metavar="NAME=YUAN", help="a cost the scheme names")
+@click.option(
+    "--fact",
+    "facts",
+    multiple=True,
+    metavar="NAME=YUAN",
+    help="a cost or sum the scheme names; NAME=FILE for a contribution document",
+)
 @as_member
 @with_home
 def statement_draft(
     run: Run, login: str, agreement_number: str, from_on: str, until_on: str, facts: tuple[str, ...]
 ) -> None:
     """Draft a period's statement (finance maker)."""
-    given = dict(fact.partition("=")[::2] for fact in facts)
-    body = {"facts": given, "from_on": from_on, "until_on": until_on}
+    body = {"facts": given_facts(facts), "from_on": from_on, "until_on": until_on}
     deed = circulation.draft_statement
     answer = run.do(deed, login, body, agreement_number=agreement_number)
     run.say(answer, deed.says)

@@ -219,6 +219,38 @@ def propose_scheme(
     return _scheme_facts(found, made)
 
 
+class TrialBody(Body):
+    """A scheme to be tried, and what goes before the last statement's numbers."""
+
+    amount_yuan = yuan("Amount (yuan)", hint="the last statement's if left out", required=False)
+    facts = document(
+        "Facts (yuan)", hint="those the last statement lacks, or others", required=False
+    )
+    document = document("Scheme (YAML)", hint="v, name, steps")
+
+
+class TrialAnswer(Schema):
+    """What the amount becomes under the scheme tried and under the one in force; nothing is kept."""
+
+    differences = fields.List(fields.Dict(), required=True)
+    flows = fields.List(fields.Dict(), required=True)
+    in_force = fields.Dict(required=True, allow_none=True)
+    tried = fields.Dict(required=True)
+    v = fields.Integer(required=True)
+
+
+@question("scheme.read", "/agreements/<agreement_number>/schemes/try", "Try a scheme",
+          name="scheme.try", query=TrialBody, answer=TrialAnswer, method="POST")  # fmt: skip
+def try_scheme(
+    _desk: Desk, session: Session, actor: Actor, found: Agreement, *, document: dict[str, Any],
+    amount_yuan: int | None = None, facts: dict[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    given = _amounts(facts or {})
+    return revenue.try_scheme(
+        session, actor, found, document, amount_fen=amount_yuan, facts=given
+    ).to_dict()
+
+
 def _scheme_facts(agreement: Agreement, made: Scheme) -> dict[str, Any]:
     return {
         "agreement": agreement.number, "edition": made.edition, "id": made.id, "state": made.state,
@@ -259,10 +291,13 @@ def draft_statement(
     }  # fmt: skip
 
 
-def _amounts(facts: dict[str, Any]) -> dict[str, int]:
-    """The facts in fen; every amount that is none is named at its place."""
-    given, faults = {}, Faults()
+def _amounts(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts, amounts in fen; every amount that is none is named at its place. Documents stay."""
+    given, faults = dict[str, Any](), Faults()
     for name, amount in facts.items():
+        if isinstance(amount, dict):
+            given[name] = amount
+            continue
         try:
             given[name] = money.fen(str(amount), name)
         except ValuationError:

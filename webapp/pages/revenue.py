@@ -16,7 +16,7 @@ from werkzeug.datastructures import FileStorage
 from ledger import revenue
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
-from ledger.errors import ChainUnavailable, Invalid, LedgerError, Missing, NotAuthenticated
+from ledger.errors import ChainUnavailable, Faults, Invalid, LedgerError, Missing, NotAuthenticated
 from ledger.parties import Member, Party, allowed
 from ledger.proof.encoding import canonical, parse
 from ledger.registration import Registration
@@ -25,15 +25,16 @@ from ledger.revenue import Scheme, Statement
 from ledger.spreadsheet import write_distribution
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
-from valuation import ValuationError
+from valuation import ValuationError, money, schemes, sentences, sharing
 from valuation.money import ratio, round_half_up
 from webapp import door
 from webapp.deeds import calculating
 from webapp.deeds.all import circulation
 from webapp.deeds.forms import faults_by_place
-from webapp.intake import read_upload
-from webapp.language import tr, translate
-from webapp.pages import nouns
+from webapp.documents import Unreadable, read_text, write_scheme
+from webapp.intake import read_form, read_upload
+from webapp.language import language, tr, translate
+from webapp.pages import flows, nouns
 from webapp.pages.forms import choices_for, fields_of
 from webapp.pages.show import redirect
 from webapp.pages.value import person, sheet, standing
@@ -45,8 +46,9 @@ AWAY = (
     "stays so, tell the administrator."
 )
 KINDS = {
-    "recover": "Costs recovered first", "share": "Share of what is left",
-    "pool": "The rest, by fixed shares", "carried": "Rounding carried over",
+    "recover": "Costs recovered first", "fixed": "Fixed sum first", "share": "Share of what is left",
+    "tiers": "In bands of what is left", "pool": "The rest, by fixed shares",
+    "contribution": "The rest, by contribution", "carried": "Rounding carried over",
 }  # fmt: skip
 # What an operator begins with; {operator} and {implementer} become the codes of the agreement's sides.
 EXAMPLE = """\
@@ -68,14 +70,12 @@ steps:
       - {{party: "{operator}", share: 7/10}}
       - {{party: "{implementer}", share: 3/10}}
 """
-ORDER = ("v", "name", "steps", "kind", "party", "label", "zh", "en", "fact", "cap_fen", "cap_ratio",
-         "ratio", "shares", "share")  # fmt: skip
 
 
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes."""
     both = ["GET", "POST"]
-    app.jinja_env.filters |= {"share": share_text}
+    app.jinja_env.filters |= {"share": share_text, "entries": schemes.payees}
     nouns.EXTRA |= {
         "licence": about_licence, "payment": about_payment, "scheme": about_scheme,
         "statement": about_statement,
@@ -83,6 +83,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     for path, name, view, methods in (
         ("/vouchers/<voucher_number>/licences", "licence_grant", grant, both),
         ("/agreements/<agreement_number>/schemes/new", "scheme_propose", propose_scheme, both),
+        ("/agreements/<agreement_number>/schemes/try", "scheme_try", try_scheme, both),
         ("/agreements/<agreement_number>/statements", "statement_draft", draft, both),
         ("/statements/<statement_number>/lines.xlsx", "statement_sheet", statement_sheet, ["GET"]),
         ("/statements/<statement_number>/approval-request.json", "statement_request", approval_request,
@@ -168,6 +169,7 @@ def about_scheme(session: Session, row: Scheme) -> dict[str, Any]:
         "agreement": session.get_one(Agreement, row.agreement_id),
         "kinds": KINDS,
         "proposed_by": person(session, row.proposed_by),
+        "sentences": sentences.explain(schemes.check(row.document), nouns.party_names(session)),
     }
 
 
@@ -181,26 +183,69 @@ def propose_scheme(agreement_number: str) -> Any:
     with desk.home.reading() as session:
         [agreement] = deed.subjects(session, keys)
         try:
-            document: Any = in_order(revenue.scheme_of(session, agreement).document)
+            document: Any = write_scheme(revenue.scheme_of(session, agreement).document)
             from_on = ""
         except Missing:
-            sides = {
-                "implementer": session.get_one(Party, agreement.implementer_id).uscc,
-                "operator": session.get_one(Party, agreement.operator_id).uscc,
-            }
-            document, from_on = EXAMPLE.format_map(sides), agreement.from_on
+            document, from_on = _example(session, agreement), agreement.from_on
     values = {"document": document, "effective_from": from_on}
     return nouns.deed_page(deed, keys, values, {}, None)
 
 
-def in_order(value: Any) -> Any:
-    """A scheme's document with its keys in the order in which people write them."""
-    if isinstance(value, list):
-        return [in_order(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    known = [key for key in ORDER if key in value]
-    return {key: in_order(value[key]) for key in (*known, *(k for k in value if k not in ORDER))}
+def _example(session: Session, agreement: Agreement) -> str:
+    sides = {
+        "implementer": session.get_one(Party, agreement.implementer_id).uscc,
+        "operator": session.get_one(Party, agreement.operator_id).uscc,
+    }
+    return EXAMPLE.format_map(sides)
+
+
+@door.guard(circulation.try_scheme)
+def try_scheme(agreement_number: str) -> Any:
+    """A scheme tried on the last statement's numbers beside the scheme in force; nothing is kept."""
+    question, keys = circulation.try_scheme, {"agreement_number": agreement_number}
+    desk, given = door.the_desk(), dict(request.form.items())
+    refusal, status, found = None, 200, None
+    if request.method == "POST":
+        try:
+            query = read_form(question.query, request.form)
+            found = desk.ask(question, door.who, keys, query)
+        except NotAuthenticated:
+            raise
+        except LedgerError as error:
+            refusal, status = error.localized(translate), error.http_status
+    tried = in_force = None
+    if found is not None:
+        tried = sharing.recompute_distribution(found["tried"])
+        in_force = found["in_force"] and sharing.recompute_distribution(found["in_force"])
+        if given.get("do") == "xlsx":
+            target = BytesIO()
+            write_distribution(tried, target)
+            return sheet(target, f"{agreement_number}-trial.xlsx")
+    with desk.home.reading() as session:
+        [agreement] = question.subjects(session, keys)
+        question.authorise(session, door.who(session), [agreement])
+        last, names = revenue.previous(session, agreement), nouns.party_names(session)
+        if "document" not in given:
+            try:
+                given["document"] = write_scheme(revenue.scheme_of(session, agreement).document)
+            except Missing:
+                given["document"] = _example(session, agreement)
+            given["amount_yuan"] = money.yuan(last.amount_fen) if last else ""
+        page = render_template(
+            "scheme_try.html", row=agreement, keys=keys, last=last, given=given, refusal=refusal,
+            names=names, found=found, kinds=KINDS, back=nouns.page_of("agreement", agreement_number),
+            tried=tried and _drawn(tried, names), in_force=in_force and _drawn(in_force, names),
+            sentences=tried and sentences.explain(tried.scheme, names),
+        )  # fmt: skip
+    return page, status
+
+
+def _drawn(outcome: sharing.Distribution, names: Mapping[str, str]) -> dict[str, Any]:
+    """A distribution with its picture and the table behind it."""
+    return {
+        "outcome": outcome, "picture": flows.picture(outcome, names, language()),
+        "rows": flows.rows(outcome, names), "steps": outcome.derivation.to_dict()["steps"],
+    }  # fmt: skip
 
 
 # -- statements --------------------------------------------------------------------------------
@@ -212,10 +257,11 @@ def about_statement(session: Session, row: Statement) -> dict[str, Any]:
     agreement = session.get_one(Agreement, row.agreement_id)
     scheme = session.get_one(Scheme, row.scheme_id)
     before = revenue.previous(session, agreement, row.from_on)
-    differs, trails = None, []
+    differs, trails, drawn = None, [], None
     try:
         again = revenue.recompute(row, scheme)
         trails = [line.to_dict()["steps"] for line in again.lines]
+        drawn = _drawn(again, nouns.party_names(session))
     except ValuationError as error:
         differs = str(error)
     except LedgerError as error:
@@ -235,7 +281,9 @@ def about_statement(session: Session, row: Statement) -> dict[str, Any]:
         "checker": person(session, row.checker_id),
         "deadline": datetime.fromtimestamp(row.approval["deadline"], UTC) if row.approval else None,
         "differs": differs,
-        "facts": [(step, row.facts[step["fact"]]) for step in scheme.document["steps"]
+        "drawn": drawn,
+        "facts": [(step, row.facts[step["fact"]])
+                  for step in schemes.every_step(scheme.document["steps"])
                   if step.get("fact") in row.facts],
         "kinds": KINDS,
         "lines": lines_of(row, before, trails),
@@ -317,7 +365,7 @@ def draft(agreement_number: str) -> Any:
                  if name.startswith(FACT) and text.strip()}  # fmt: skip
         values = {"facts": facts, **{n: request.form.get(n, "") for n in ("from_on", "until_on")}}
         try:
-            done = desk.do(deed, door.who, keys, values, key=key)
+            done = desk.do(deed, door.who, keys, {**values, "facts": _documents(facts)}, key=key)
         except NotAuthenticated:
             raise
         except LedgerError as error:
@@ -342,12 +390,30 @@ def draft(agreement_number: str) -> Any:
             "deed_statement_draft.html", deed=deed, keys=keys, row=agreement, errors=errors,
             fields=[one for one in fields if one.at != "facts"], refusal=refusal, key=key, seen="",
             back=nouns.back_to(deed, keys), names=nouns.party_names(session), scheme=scheme,
-            costs=[step for step in scheme.document["steps"] if "fact" in step] if scheme else [],
+            costs=[step for step in schemes.every_step(scheme.document["steps"]) if "fact" in step]
+            if scheme else [],
             given=values.get("facts", {}), waiting=waiting,
             kinds=KINDS, last=revenue.previous(session, agreement),
             total_fen=sum(one.net_fen for one, _ in waiting),
         )  # fmt: skip
     return page, status
+
+
+def _documents(facts: Mapping[str, str]) -> dict[str, Any]:
+    """The facts as typed; what is no amount is a document in YAML. Raises Invalid naming its place."""
+    made, faults = dict[str, Any](facts), Faults()
+    for name, text in facts.items():
+        if not name.endswith("_fen"):
+            try:
+                made[name] = read_text(text)
+            except Unreadable as error:
+                faults.name_fault(
+                    "the field {name} cannot be read as YAML or JSON at line {line}", f"{FACT}{name}",
+                    name=name, line=error.line,
+                )  # fmt: skip
+    if faults:
+        raise Invalid("What was given does not fit: {faults}.", faults=faults)
+    return made
 
 
 def next_period(session: Session, agreement: Agreement, now: datetime) -> dict[str, str]:

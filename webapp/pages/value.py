@@ -26,6 +26,7 @@ from webapp import door
 from webapp.deeds.all import circulation
 from webapp.language import language, tr
 from webapp.pages import nouns
+from webapp.wording import spoken
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 SYMBOL = re.compile(r"([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
@@ -36,7 +37,8 @@ CODE = re.compile(r"(?<![0-9A-Z])[0-9A-Z]{18}(?![0-9A-Z])")
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes."""
     app.jinja_env.filters |= {
-        "decimal": decimal, "named": named, "payees": payees, "quantity": quantity, "unit": unit,
+        "decimal": decimal, "named": named, "payees": payees, "quantity": quantity,
+        "spoken": lambda one: spoken(one.zh, one.en), "unit": unit,
         "yuan": yuan,
     }  # fmt: skip
     app.jinja_env.globals |= {"derived": derived}
