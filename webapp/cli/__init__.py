@@ -25,7 +25,7 @@ PLACES = {
     **dict.fromkeys(("agreement", "evaluation"), "webapp.cli.agreements"),
     **dict.fromkeys(("import", "catalogue", "resource"), "webapp.cli.catalogue"),
     **dict.fromkeys(("licence", "payment", "scheme", "statement", "sign"), "webapp.cli.money"),
-    **dict.fromkeys(("value", "share"), "webapp.cli.figures"),
+    **dict.fromkeys(("value", "share", "contribution"), "webapp.cli.figures"),
     "profile": "webapp.cli.quality",
     **dict.fromkeys(("trust", "status", "history", "package", "witness"), "webapp.cli.proofs"),
     **dict.fromkeys(("voucher", "motion", "authorisation", "use"), "webapp.cli.vouchers"),
