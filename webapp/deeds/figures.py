@@ -9,7 +9,7 @@ from ledger.errors import Invalid
 from ledger.parties import Actor
 from valuation import allocation, contribution, methods, sharing
 from webapp.deeds import Desk, question
-from webapp.deeds.forms import Body, document, text
+from webapp.deeds.forms import MISSHAPEN, Body, document, said, text
 
 
 class ValueBody(Body):
@@ -28,7 +28,8 @@ class ShareBody(Body):
     facts = document("Facts (fen)", required=False)
     deficits = document("Deficits carried over", required=False)
     statements = fields.List(
-        fields.Dict(), required=False,
+        fields.Dict(error_messages={"invalid": said(MISSHAPEN, "map")}),
+        error_messages={"invalid": said(MISSHAPEN, "list")},
         metadata={"title": "Statements, instead of an amount", "hint": "amount_fen or amount_yuan, name"},
     )  # fmt: skip
 

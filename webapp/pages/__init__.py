@@ -24,6 +24,7 @@ from webapp.pages import (
     catalogue,
     catalogue_export,
     catalogue_search,
+    contribution,
     duties,
     house,
     identity,
@@ -51,7 +52,7 @@ from webapp.pages.menu import menu
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
                            registration, value, appraisal, calculator, revenue, usage, house, identity,
                            witnesses, lists, resource, duties, supervision, catalogue, agreements,
-                           space, messages, recognition)  # fmt: skip
+                           space, messages, recognition, contribution)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

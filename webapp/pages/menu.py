@@ -46,6 +46,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("payment_list", "payment.read", "Payments"),
         ("statement_list", "statement.read", "Statements"),
         ("usage_list", "usage.read", "Usage"),
+        ("contribution", "figure.compute", "Contributions"),
     ),
     "Supervision": (
         ("supervision_read", "supervision.read", "Supervision overview"),
