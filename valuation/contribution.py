@@ -346,7 +346,6 @@ def _formula(
         formula = inputs.text(given["formula"], "formula")
         wanted = check_formula(formula)
         needed = attributes_of(wanted)
-        _only(entries, [_KEYS[name] for name in needed], "formula", problems)
         problems += [
             (f"players[{k}].{_KEYS[name]}", "is missing, and the formula refers to it")
             for k, player in enumerate(players)

@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil, floor
+from math import floor, lcm
+from operator import add
 
 from valuation import InputError
 
@@ -238,32 +239,55 @@ def allocate(
     if sum(shares) != total:
         raise InputError("parts", f"sum to {sum(shares)} fen, but must sum to {total} fen")
     carried = [Fraction(0)] * len(shares) if deficits is None else _deficits(deficits, len(shares))
-    due = [before + part for before, part in zip(carried, shares, strict=True)]
-    paid = [max(0, floor(claim)) for claim in due]
+    unit = lcm(*(one.denominator for one in (*shares, *carried)))
+    parts_in, due_in = (
+        [one.numerator * (unit // one.denominator) for one in ones]
+        for ones in (shares, map(add, carried, shares))
+    )
+    paid = settle(total, parts_in, due_in, unit)
+    return paid, [
+        Fraction(claim - got * unit, unit) for claim, got in zip(due_in, paid, strict=True)
+    ]
+
+
+def settle(total: int, parts: Sequence[int], due: Sequence[int], unit: int) -> list[int]:
+    """Return the whole fen of `allocate` for parts and dues in integers, each counting 1/unit fen.
+
+    Nothing is checked: `allocate` does, and who calls it for many statements (`allocation`).
+
+    >>> settle(2, [16, 16, 12, 10, 10], [16, 16, 12, 10, 10], 32)
+    [1, 1, 0, 0, 0]
+    """
+    paid = [max(0, claim // unit) for claim in due]
 
     def falls_due(k: int, nth_fen: int) -> int:
         """After how many further fen of turnover (negative: how many before) the n-th fen is due."""
-        return ceil((nth_fen - due[k]) * total / shares[k])
+        return -((due[k] - nth_fen * unit) * total // parts[k])
 
-    def last_fen_due(k: int) -> tuple[int, Fraction | int, int]:
-        if shares[k]:
+    def last_fen_due(k: int) -> tuple[int, int, int]:
+        if parts[k]:
             return (1, falls_due(k, paid[k]), k)
-        return (0, paid[k] - due[k], k)  # owed from earlier statements alone: taken back last
+        return (
+            0,
+            paid[k] * unit - due[k],
+            k,
+        )  # owed from earlier statements alone: taken back last
 
-    while sum(paid) > total:
+    left = total - sum(paid)
+    for _ in range(-left):
         paid[max((k for k in range(len(paid)) if paid[k]), key=last_fen_due)] -= 1
 
-    for _ in range(total - sum(paid)):
-        with_part = [k for k in range(len(paid)) if shares[k]]
-        below = [k for k in range(len(paid)) if paid[k] < ceil(due[k])]
-        eligible = [k for k in below if shares[k]]
+    for _ in range(left):
+        below = [k for k in range(len(paid)) if paid[k] * unit < due[k]]
+        eligible = [k for k in below if parts[k]]
         if eligible or not below:
-            k = min(eligible or with_part, key=lambda k: (falls_due(k, paid[k] + 1), k))
+            among = eligible or [k for k in range(len(paid)) if parts[k]]
+            k = min(among, key=lambda k: (falls_due(k, paid[k] + 1), k))
         else:
-            k = max(below, key=lambda k: (due[k] - paid[k], -k))
+            k = max(below, key=lambda k: (due[k] - paid[k] * unit, -k))
         paid[k] += 1
 
-    return paid, [claim - got for claim, got in zip(due, paid, strict=True)]
+    return paid
 
 
 def _amount(value: object) -> int:

@@ -1,5 +1,6 @@
 """Documents people write: YAML or JSON in which numbers and days stay the text they were written as."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,27 @@ def read_text(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         why = str(getattr(error, "problem", None) or error)
         raise Unreadable(mark.line + 1 if mark else "?", why) from None
+
+
+def line_of(text: str, path: str) -> int | None:
+    """The line on which a path such as ``players[1].cost_fen`` stands in a text that can be read.
+
+    Of what is missing it is the line of what holds it; an amount may be written in yuan. None for a path
+    that leads nowhere.
+    """
+    node, found = yaml.compose(text, Loader), None
+    for key in re.findall(r"[A-Za-z0-9_]+", path):
+        if isinstance(node, yaml.MappingNode):
+            names = (key, f"{key.removesuffix('_fen')}_yuan")
+            node = next((value for name, value in node.value if name.value in names), None)
+        elif isinstance(node, yaml.SequenceNode) and key.isdecimal() and int(key) < len(node.value):
+            node = node.value[int(key)]
+        else:
+            break
+        if node is None:
+            break
+        found = node.start_mark.line + 1
+    return found
 
 
 # The order in which people write a scheme's keys.

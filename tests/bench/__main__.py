@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.bench.audit import bench_audit
 from tests.bench.catalogue import bench_catalogue
+from tests.bench.contribution import bench_allocation, bench_contribution
 from tests.bench.log import bench_log
 from tests.bench.node import bench_node
 from tests.bench.profiling import bench_profiling
@@ -29,3 +30,5 @@ if __name__ == "__main__":
         bench_search(Path(name))
         bench_profiling(Path(name))
         bench_valuation()
+        bench_contribution()
+        bench_allocation()

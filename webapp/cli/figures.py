@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from ledger import contribution_sheet
 from ledger.chain import keys
 from ledger.errors import Invalid
 from ledger.proof.encoding import canonical
-from ledger.reports import worksheet_report
+from ledger.reports import decimal, worksheet_report
 from ledger.spreadsheet import write_distribution, write_figure
-from valuation import methods, money, sharing, simulation
+from valuation import allocation, contribution, methods, money, sharing, simulation
 from valuation.comparison import REASONS, compare
 from valuation.simulation import Analysis
 from valuation.worksheet import Figure
@@ -20,6 +21,10 @@ from webapp.cli import main
 from webapp.cli.run import print_json, read_document, refusals
 from webapp.language import language, tr
 from webapp.pages import flows
+
+SAMPLED = (
+    "The values are sampled: with 99 % confidence each of them is off by at most {bound} yuan."
+)
 
 
 @main.command("value")
@@ -163,9 +168,16 @@ def _print_steps(figure: Figure) -> None:
 )
 @click.option("--json", "as_json", is_flag=True)
 def share(path: Path, output: Path | None, as_json: bool) -> None:
-    """Share an amount by a scheme; FILE: scheme, amount_yuan or amount_fen, facts, deficits."""
+    """Share an amount by a scheme; FILE: scheme, amount_yuan or amount_fen, facts, deficits.
+
+    With a list of statements instead of an amount: each of them, one after another, by fixed shares.
+    """
     with refusals(as_json):
-        outcome = sharing.run(read_document(path))
+        document = read_document(path)
+        if "statements" in document:
+            _share_series(allocation.run(document), output, as_json)
+            return
+        outcome = sharing.run(document)
         if output is not None:
             hand_out_shares(outcome, output, outcome.to_dict())
         if as_json:
@@ -174,6 +186,19 @@ def share(path: Path, output: Path | None, as_json: bool) -> None:
             for line in outcome.lines:
                 label = line.zh if language() == "zh" else line.en
                 click.echo(f"{line.party}  {label}  {money.yuan(line.amount_fen)}")
+
+
+def _share_series(series: allocation.Series, output: Path | None, as_json: bool) -> None:
+    """Many statements of one scheme: as JSON, or what each party is paid in all."""
+    if output is not None:
+        if output.suffix != ".json":
+            raise Invalid("Write many statements to a file that ends in .json.")
+        keys.write_durably(output, canonical(series.to_dict()))
+    if as_json:
+        print_json(series.to_dict())
+        return
+    for party, fen in series.totals_fen().items():
+        click.echo(f"{party}  {money.yuan(fen)}")
 
 
 def hand_out_shares(
@@ -192,3 +217,30 @@ def hand_out_shares(
             keys.write_durably(output, canonical(written))
         case _:
             raise Invalid("Write to a file that ends in .json, .xlsx or .svg.")
+
+
+@main.command("contribution")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help=".json or .xlsx"
+)
+@click.option("--json", "as_json", is_flag=True)
+def contribute(path: Path, output: Path | None, as_json: bool) -> None:
+    """Tell who contributed how much: Shapley values and shares; FILE: a game of players and coalitions."""
+    with refusals(as_json):
+        outcome = contribution.run(read_document(path))
+        if output is not None and output.suffix == ".xlsx":
+            keys.write_durably(output, contribution_sheet.to_bytes(outcome))
+        elif output is not None and output.suffix == ".json":
+            keys.write_durably(output, canonical(outcome.to_dict()))
+        elif output is not None:
+            raise Invalid("Write to a file that ends in .json or .xlsx.")
+        if as_json:
+            print_json(outcome.to_dict())
+            return
+        for name, value in outcome.values.items():
+            share = f"{decimal(outcome.shares[name] * 100, 2)} %"
+            lost = decimal(outcome.lost[name] / 100, 2)
+            click.echo(f"{name}  {decimal(value / 100, 2)}  {share}  ({lost})")
+        if outcome.bound_fen is not None:
+            click.echo(tr(SAMPLED, bound=money.yuan(outcome.bound_fen)))

@@ -21,7 +21,7 @@ from ledger.proof.report import (
     print_verdict,
 )
 from ledger.proof.verify import read_file, run
-from valuation import ValuationError, methods, simulation
+from valuation import ValuationError, contribution, methods, simulation
 from valuation.worksheet import Figure
 from webapp.cli import main
 from webapp.language import translate
@@ -29,8 +29,9 @@ from webapp.language import translate
 FIGURE = "figure.json"  # so it is called where it is attached to a report
 PACKED = "data/records/appraisal.json"
 FIGURES_BYTES_MAX = 8 * 1024 * 1024
-# How the canonical form of what nothing proves begins: a figure (`value -o`), an appraisal (`export -o`).
-BARE = {b'{"document":': "figure", b'{"appraisal":': "appraisal"}
+# How the canonical form of what nothing proves begins: a figure (`value -o`), an appraisal (`export -o`),
+# a contribution (`contribution -o`).
+BARE = {b'{"document":': "figure", b'{"appraisal":': "appraisal", b'{"bound_fen":': "contribution"}
 BARE_START_BYTES = max(map(len, BARE))
 
 
@@ -48,8 +49,8 @@ def verify(
 ) -> None:  # fmt: skip
     """Check a bundle, voucher (also printed), package or proof without trusting us: no database, no site.
 
-    With --recompute also a figure, an appraisal or a report of it, alone or in its bundle or package. Exits
-    0 valid, 1 not valid, 2 cannot tell.
+    With --recompute also a figure, a contribution, an appraisal or a report of it, alone or in its bundle
+    or package. Exits 0 valid, 1 not valid, 2 cannot tell.
     """
 
     def tell(step: Step) -> None:
@@ -140,6 +141,8 @@ def _examined(path: str, kind: str, recompute: bool, tell: Callable[[Step], None
             for name, document in documents.items():
                 if kind == "appraisal":
                     _recompute(document["appraisal"], report)
+                elif kind == "contribution":
+                    _tell(report, kind, contribution.recompute(document))
                 elif name == FIGURE:
                     figure = methods.verify(document)
                     _tell(report, figure.method, figure)

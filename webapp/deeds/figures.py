@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 from sqlalchemy.orm import Session
 
 from ledger import disclosures
 from ledger.errors import Invalid
 from ledger.parties import Actor
-from valuation import accounting, disclosure, methods, sharing
+from valuation import accounting, allocation, contribution, disclosure, methods, sharing
 from webapp.deeds import Desk, File, question
-from webapp.deeds.forms import Body, document, text
+from webapp.deeds.forms import MISSHAPEN, Body, document, said, text
 
 
 class ValueBody(Body):
@@ -28,6 +28,44 @@ class ShareBody(Body):
     amount_fen = fields.Integer(metadata={"title": "Amount (fen)", "hint": ""})
     facts = document("Facts (fen)", required=False)
     deficits = document("Deficits carried over", required=False)
+    statements = fields.List(
+        fields.Dict(error_messages={"invalid": said(MISSHAPEN, "map")}),
+        error_messages={"invalid": said(MISSHAPEN, "list")},
+        metadata={"title": "Statements, instead of an amount", "hint": "amount_fen or amount_yuan, name"},
+    )  # fmt: skip
+
+
+class ContributionBody(Body):
+    """A game: who takes part, and what each coalition is worth."""
+
+    document = document("Game", hint="v, game, players, and coalitions, a formula or uses")
+
+
+class PlayerAnswer(Schema):
+    """What a player contributed; amounts are exact texts in fen, such as 1250/3."""
+
+    id = fields.String(required=True)
+    value = fields.String(required=True)
+    share = fields.String(required=True)
+    leave_one_out = fields.String(required=True)
+    leave_one_out_share = fields.String(required=True, allow_none=True)
+    error_fen = fields.Integer(required=True, allow_none=True)
+
+
+class ContributionAnswer(Schema):
+    """Who contributed how much: Shapley values that sum to `total`, shares that sum to 1."""
+
+    bound_fen = fields.Integer(required=True, allow_none=True)
+    confidence = fields.String(required=True, allow_none=True)
+    derivation = fields.Dict(required=True, allow_none=True)
+    document = fields.Dict(required=True)
+    how = fields.String(required=True, validate=validate.OneOf(("exact", "closed", "sampled")))
+    notes = fields.List(fields.Dict(), required=True)
+    players = fields.List(fields.Nested(PlayerAnswer), required=True)
+    total = fields.String(required=True)
+    v = fields.Integer(required=True)
+    valued = fields.Integer(required=True)
+    version = fields.String(required=True)
 
 
 class FigureAnswer(Schema):
@@ -53,7 +91,18 @@ def value(
 @question("figure.compute", "/figures/share", "Share an amount", name="figure.share",
           query=ShareBody, answer=FigureAnswer, method="POST")  # fmt: skip
 def share(_desk: Desk, _session: Session, _actor: Actor, **given: Any) -> dict[str, Any]:
-    return sharing.run({name: value for name, value in given.items() if value != ""}).to_dict()
+    stated = {name: value for name, value in given.items() if value != ""}
+    if "statements" in stated:
+        return allocation.run(stated).to_dict()
+    return sharing.run(stated).to_dict()
+
+
+@question("figure.compute", "/figures/contribution", "Contributions", name="figure.contribution",
+          query=ContributionBody, answer=ContributionAnswer, method="POST")  # fmt: skip
+def contribute(
+    _desk: Desk, _session: Session, _actor: Actor, *, document: dict[str, Any]
+) -> dict[str, Any]:
+    return contribution.run(document).to_dict()
 
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -25,6 +25,7 @@ from webapp.pages import (
     catalogue,
     catalogue_export,
     catalogue_search,
+    contribution,
     duties,
     house,
     identity,
@@ -54,7 +55,8 @@ from webapp.pages.menu import menu
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
                            registration, value, appraisal, calculator, revenue, usage, house, identity,
                            witnesses, lists, resource, duties, supervision, catalogue, agreements,
-                           space, messages, recognition, prices, books, statistics)  # fmt: skip
+                           space, messages, recognition, prices, books, statistics,
+                           contribution)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

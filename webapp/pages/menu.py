@@ -49,6 +49,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("payment_list", "payment.read", "Payments"),
         ("statement_list", "statement.read", "Statements"),
         ("usage_list", "usage.read", "Usage"),
+        ("contribution", "figure.compute", "Contributions"),
     ),
     "Statistics": (
         ("statistics_read", "statistics.read", "Statistical report"),
