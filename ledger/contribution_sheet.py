@@ -13,7 +13,7 @@ from typing import Any
 
 from xlsxwriter.utility import xl_col_to_name
 
-from ledger.spreadsheet import Target, _cached, _Page, _Workbook
+from ledger.spreadsheet import Page, Target, Workbook, cached
 from valuation.contribution import WHY_THEY_DIFFER, Contribution
 
 COALITIONS = "联盟 Coalitions"
@@ -34,8 +34,8 @@ HOW = {
 
 def write_contribution(outcome: Contribution, target: Target) -> None:
     """Write a contribution to a path or a `BytesIO`."""
-    with _Workbook(target) as book:
-        page = book.book.add_worksheet("贡献 Contribution", _Page)
+    with Workbook(target) as book:
+        page = book.book.add_worksheet("贡献 Contribution", Page)
         cells = _coalitions(book, outcome) if outcome.stated else None
         _players(book, page, outcome, cells)
 
@@ -48,7 +48,7 @@ def to_bytes(outcome: Contribution) -> bytes:
 
 
 def _players(
-    book: _Workbook, page: Any, outcome: Contribution, cells: list[tuple[str, str]] | None
+    book: Workbook, page: Any, outcome: Contribution, cells: list[tuple[str, str]] | None
 ) -> None:
     """A row for each player; `cells` are the formulas of value and leave-one-out where coalitions stand."""
     told = HOW[outcome.how]
@@ -70,28 +70,28 @@ def _players(
             (3, outcome.lost[name] / 100, 1),
         ):
             if cells is None:
-                page.write_number(row, column, _cached(value), book.marked)
+                page.write_number(row, column, cached(value), book.marked)
             else:
-                page.write_formula(row, column, cells[k][form], book.number, _cached(value))
+                page.write_formula(row, column, cells[k][form], book.number, cached(value))
         for column, of, shares in ((2, "B", outcome.shares), (4, "D", outcome.lost_shares)):
             among = f"{of}${FIRST + 1}:{of}${last}"
             text = f'=IF(SUMIF({among},">0")>0,MAX(0,{of}{row + 1})/SUMIF({among},">0"),"")'
             page.write_formula(
-                row, column, text, book.number, _cached(shares[name]) if shares else ""
+                row, column, text, book.number, cached(shares[name]) if shares else ""
             )
     page.write_string(last, 0, "合计 Total", book.bold)
     for column, value in ((1, outcome.total / 100), (2, Fraction(1))):
         letter = "ABCDE"[column]
         text = f"=SUM({letter}{FIRST + 1}:{letter}{last})"
-        page.write_formula(last, column, text, book.number, _cached(value))
+        page.write_formula(last, column, text, book.number, cached(value))
     page.freeze_panes(FIRST, 1)
 
 
-def _coalitions(book: _Workbook, outcome: Contribution) -> list[tuple[str, str]]:
+def _coalitions(book: Workbook, outcome: Contribution) -> list[tuple[str, str]]:
     """The sheet of all coalitions; returns of each player the formulas of its value and leave-one-out."""
     names = list(outcome.values)
     n, count = len(names), len(outcome.stated)
-    page = book.book.add_worksheet(COALITIONS, _Page)
+    page = book.book.add_worksheet(COALITIONS, Page)
     page.write_string(0, 0, "联盟价值与权重 Values and weights of coalitions", book.bold)
     page.write_string(
         1,
@@ -117,7 +117,7 @@ def _coalitions(book: _Workbook, outcome: Contribution) -> list[tuple[str, str]]
         called = ", ".join(name for name, there in zip(names, inside, strict=True) if there)
         page.write_string(row, 0, called or "(无 nobody)", book.text)
         form = book.marked if coalition else book.number
-        page.write_number(row, 1, _cached(value / 100), form)
+        page.write_number(row, 1, cached(value / 100), form)
         text = f"=SUM({columns[0]}{row + 1}:{columns[-1]}{row + 1})"
         page.write_formula(row, 2, text, book.number, size)
         s = f"C{row + 1}"
@@ -148,4 +148,4 @@ def _coalitions(book: _Workbook, outcome: Contribution) -> list[tuple[str, str]]
 
 def _weight(size: int, n: int) -> int | float:
     """size! (n - 1 - size)! / n!, 0 where there is no such size."""
-    return _cached(Fraction(1, n * comb(n - 1, size))) if 0 <= size < n else 0
+    return cached(Fraction(1, n * comb(n - 1, size))) if 0 <= size < n else 0

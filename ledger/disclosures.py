@@ -16,7 +16,7 @@ from io import BytesIO
 from typing import Any
 
 from ledger.errors import Invalid
-from ledger.spreadsheet import _A4, _Page, _Workbook
+from ledger.spreadsheet import A4, Page, Workbook
 from ledger.tabular import Problem, Table, column_letters, read_table
 from valuation import disclosure
 from valuation.disclosure import Disclosure
@@ -60,7 +60,7 @@ def template(name: str) -> bytes:
 
 def _written(made: Disclosure, blank: bool) -> bytes:
     target = BytesIO()
-    with _Workbook(target) as book:
+    with Workbook(target) as book:
         writer = _Writer(book, made, blank)
         writer.main()
         writer.further()
@@ -73,7 +73,7 @@ def _written(made: Disclosure, blank: bool) -> bytes:
 class _Writer:
     """The sheets of one disclosure."""
 
-    def __init__(self, book: _Workbook, made: Disclosure, blank: bool) -> None:
+    def __init__(self, book: Workbook, made: Disclosure, blank: bool) -> None:
         self.house, self.made, self.blank, self.form = book, made, blank, made.table
         self.columns = (*made.table.columns, TOTAL)
         self.at = {row.id: HEAD_ROW + k for k, row in enumerate(made.table.rows, start=1)}
@@ -86,8 +86,8 @@ class _Writer:
 
     def page(self, name: str, title: str, widths: tuple[int, ...], landscape: bool) -> Any:
         """A sheet of A4 that prints on one page's width."""
-        page = self.house.book.add_worksheet(name, _Page)
-        page.set_paper(_A4)
+        page = self.house.book.add_worksheet(name, Page)
+        page.set_paper(A4)
         page.fit_to_pages(1, 0)
         if landscape:
             page.set_landscape()

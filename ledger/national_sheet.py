@@ -18,7 +18,7 @@ from typing import Any
 
 from ledger.catalogue_values import fold
 from ledger.errors import Invalid
-from ledger.spreadsheet import Target, _Page, _Workbook
+from ledger.spreadsheet import Page, Target, Workbook
 from ledger.tabular import Table as Sheet
 from ledger.tabular import column_letters, read_table
 from valuation import InputError, money
@@ -147,15 +147,15 @@ _SUMMED = {  # what is added up → its column in the sheet of cells
 
 def write(table: Table, target: Target) -> None:
     """Write a table as a workbook: cells, totals by year, industry, region, and what it rests on."""
-    with _Workbook(target) as book:
-        cells = book.book.add_worksheet("单元 Cells", _Page)
+    with Workbook(target) as book:
+        cells = book.book.add_worksheet("单元 Cells", Page)
         last = _cells(book, cells, table)
         for name, key, rows in (
             ("年度 Years", "", table.by_year), ("行业 Industries", "industry", table.by_industry),
             ("地区 Regions", "region", table.by_region),
         ):  # fmt: skip
-            _totals(book, book.book.add_worksheet(name, _Page), key, rows, last, len(table.cells))
-        _notes(book, book.book.add_worksheet("说明 Notes", _Page), table)
+            _totals(book, book.book.add_worksheet(name, Page), key, rows, last, len(table.cells))
+        _notes(book, book.book.add_worksheet("说明 Notes", Page), table)
 
 
 def to_bytes(table: Table) -> bytes:
@@ -165,7 +165,7 @@ def to_bytes(table: Table) -> bytes:
     return target.getvalue()
 
 
-def _cells(book: _Workbook, page: Any, table: Table) -> int:
+def _cells(book: Workbook, page: Any, table: Table) -> int:
     """The sheet of cells; returns the number of its last row."""
     page.write_string(0, 0, "数据资本形成与存量 Formation and stock of data capital", book.bold)
     page.write_string(
@@ -221,7 +221,7 @@ def _scaled(cell: str, times: str, by: str) -> str:
 
 
 def _totals(
-    book: _Workbook, page: Any, key: str, rows: tuple[dict[str, Any], ...], last: int, count: int
+    book: Workbook, page: Any, key: str, rows: tuple[dict[str, Any], ...], last: int, count: int
 ) -> None:
     """A sheet of totals over the cells, with growth, and a check that they add up."""
     heads = [("行业或地区 Industry or region", 40)] if key else []
@@ -270,7 +270,7 @@ def _totals(
     page.freeze_panes(1, first)
 
 
-def _notes(book: _Workbook, page: Any, table: Table) -> None:
+def _notes(book: Workbook, page: Any, table: Table) -> None:
     """What the table rests on."""
     page.set_column(0, 0, 30)
     page.set_column(1, 1, 100)

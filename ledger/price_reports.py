@@ -21,7 +21,7 @@ from ledger.calendar import local_date
 from ledger.errors import Faults, Missing
 from ledger.prices import HELD, Price
 from ledger.registration import Registration
-from ledger.spreadsheet import _cached, _Page, _Workbook
+from ledger.spreadsheet import Page, Workbook, cached
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from valuation import methods
@@ -67,8 +67,8 @@ def write_report(figure: Figure, target: BytesIO) -> None:
     assert figure.document is not None
     given = figure.document["inputs"]
     year = int(given["year"])
-    with _Workbook(target) as book:
-        page = book.book.add_worksheet("年度报告 Report", _Page)
+    with Workbook(target) as book:
+        page = book.book.add_worksheet("年度报告 Report", Page)
         cells = book.steps(figure, "计算 Derivation", f"{figure.method} v{figure.version}")
         page.set_column(0, 0, 60)
         page.set_column(1, 1, 24)
@@ -89,12 +89,10 @@ def write_report(figure: Figure, target: BytesIO) -> None:
                 step = figure[symbol]
                 page.write_string(row, 0, f"{step.zh} / {step.en}", book.text)
                 if step.unit == "fen":
-                    value = _cached(step.value / 100)
+                    value = cached(step.value / 100)
                     page.write_formula(row, 1, f"={cells[symbol]}/100", book.yuan, value)
                 else:
-                    page.write_formula(
-                        row, 1, f"={cells[symbol]}", book.number, _cached(step.value)
-                    )
+                    page.write_formula(row, 1, f"={cells[symbol]}", book.number, cached(step.value))
                 page.write_string(row, 2, step.source, book.text)
             row += 2
         page.write_string(row, 0, figure.notes[-1].zh, book.text)

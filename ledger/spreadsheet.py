@@ -56,7 +56,7 @@ _HEADINGS = (
     ("分母 Denominator", 18),
 )
 _VALUE_COLUMN = 4
-_A4 = 9  # as the file format numbers paper sizes
+A4 = 9  # as the file format numbers paper sizes
 _LARGEST = 2**53
 """Integers up to this are exact in a spreadsheet's cell."""
 
@@ -88,7 +88,7 @@ def write_figure(figure: Figure, target: Target, analysis: Analysis | None = Non
     ever differs from its formula.
     """
     recompute(figure)
-    with _Workbook(target) as book:
+    with Workbook(target) as book:
         book.steps(figure, "计算 Derivation", f"{figure.method} v{figure.version}")
         if analysis is not None:
             book.analysis(analysis)
@@ -100,11 +100,11 @@ def write_distribution(distribution: Distribution, target: Target) -> None:
     The amounts of the lines refer to the derivation's cells. The left-over fen of each party are inputs
     there: which party gets them is decided by `valuation.money.allocate`, and not by a cell formula.
     """
-    with _Workbook(target) as book:
+    with Workbook(target) as book:
         book.lines(distribution)
 
 
-class _Page(Worksheet):  # type: ignore[misc]
+class Page(Worksheet):  # type: ignore[misc]
     """A sheet whose formulas are written as they are.
 
     XlsxWriter looks each of them through for thirty functions newer than the file format, which takes half
@@ -116,7 +116,7 @@ class _Page(Worksheet):  # type: ignore[misc]
         return formula.removeprefix("=")
 
 
-class _Workbook:
+class Workbook:
     """A workbook under construction, with the formats of the house."""
 
     def __init__(self, target: Target) -> None:
@@ -144,7 +144,7 @@ class _Workbook:
         self.marked_fen = self.book.add_format({**marked, "num_format": "#,##0"})
         self.number = self.book.add_format({"num_format": "General", "valign": "top"})
 
-    def __enter__(self) -> "_Workbook":
+    def __enter__(self) -> "Workbook":
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -153,9 +153,9 @@ class _Workbook:
 
     def steps(self, figure: Figure, name: str, title: str) -> dict[str, str]:
         """Add a sheet of inputs and steps; return the cell of each symbol, with the sheet's name."""
-        page = self.book.add_worksheet(name, _Page)
+        page = self.book.add_worksheet(name, Page)
         page.set_landscape()
-        page.set_paper(_A4)
+        page.set_paper(A4)
         page.fit_to_pages(1, 0)
         given = [step for step in figure.steps if not step.formula]
         derived = [step for step in figure.steps if step.formula]
@@ -191,13 +191,13 @@ class _Workbook:
         }
         long = None
         if _needs_long(figure):
-            sheet = self.book.add_worksheet(f"长数 Long, {name}", _Page)
+            sheet = self.book.add_worksheet(f"长数 Long, {name}", Page)
             by_symbol = {step.symbol: step for step in figure.steps}
             long = LongNumbers(sheet, by_symbol, entered, self.number, self.head, self.marked)
         for step in derived:
             form = self.fen if step.unit == "fen" and step.value.denominator == 1 else self.number
             text = "=" + _excel(parse(step.formula), cells, long)
-            page.write_formula(rows[step.symbol], _VALUE_COLUMN, text, form, _cached(step.value))
+            page.write_formula(rows[step.symbol], _VALUE_COLUMN, text, form, cached(step.value))
         if long and not long.exact:
             page.write_string(5, 2, _BEYOND, self.bold)
         for row, note in enumerate(figure.notes):
@@ -212,7 +212,7 @@ class _Workbook:
         page.write_string(1, 0, "结果 Result", self.bold)
         page.write_string(1, 2, f"{result.zh} / {result.en}", self.bold)
         if in_fen:
-            yuan = _cached(result.value / 100)
+            yuan = cached(result.value / 100)
             page.write_formula(1, _VALUE_COLUMN, f"={cell}/100", self.yuan, yuan)
             page.write_string(1, _VALUE_COLUMN + 1, "元 yuan", self.bold)
         zh, en = UNITS[result.unit]
@@ -224,7 +224,7 @@ class _Workbook:
             (4, "差(改动输入前为0) Difference, 0 until an input is changed", "=E3-E4"),
         ):
             page.write_string(row, 2, text, self.text)
-            value = _cached(result.value) if row < 4 else 0
+            value = cached(result.value) if row < 4 else 0
             if formula:
                 page.write_formula(row, _VALUE_COLUMN, formula, form, value)
             else:
@@ -240,10 +240,10 @@ class _Workbook:
             page.write_number(row, 8, value.numerator, self.marked)
             page.write_number(row, 9, value.denominator, self.marked)
             formula = f"=I{row + 1}/J{row + 1}"
-            page.write_formula(row, _VALUE_COLUMN, formula, self.number, _cached(value))
+            page.write_formula(row, _VALUE_COLUMN, formula, self.number, cached(value))
             return Given(f"{sheet}$I${row + 1}", 0, f"{sheet}$J${row + 1}", value)
         form = self.marked_fen if step.unit == "fen" and value.denominator == 1 else self.marked
-        page.write_number(row, _VALUE_COLUMN, _cached(value), form)
+        page.write_number(row, _VALUE_COLUMN, cached(value), form)
         if decimals is None:
             return None
         return Given(f"{sheet}$E${row + 1}", decimals, None, value)
@@ -297,7 +297,7 @@ class _Workbook:
             self._table(page, 3, (("项目 Item", 44), ("值 Value", 44)), solved)
 
     def _values_page(self, name: str) -> Any:
-        page = self.book.add_worksheet(name, _Page)
+        page = self.book.add_worksheet(name, Page)
         page.write_string(0, 0, name, self.bold)
         page.write_string(
             1, 0, "本表只有数值，不含公式；用 shuzheng value … --analysis 重算。 Values, no formulas:"
@@ -328,7 +328,7 @@ class _Workbook:
 
     def lines(self, distribution: Distribution) -> None:
         """Add the sheet of lines and, after it, their derivation."""
-        page = self.book.add_worksheet("分配单 Lines", _Page)
+        page = self.book.add_worksheet("分配单 Lines", Page)
         cells = self.steps(distribution.derivation, "计算 Derivation", "收益分配 Revenue sharing")
         name = distribution.scheme["name"]
         page.write_string(0, 0, f"{name['zh']} / {name['en']}", self.bold)
@@ -346,12 +346,12 @@ class _Workbook:
             page.write_string(at, 1, line.party, self.text)
             page.write_string(at, 2, f"{line.zh} / {line.en}", self.text)
             page.write_formula(at, 3, f"={cells[line.symbol]}", self.fen, line.amount_fen)
-            value = _cached(Fraction(line.amount_fen, 100))
+            value = cached(Fraction(line.amount_fen, 100))
             page.write_formula(at, 4, f"=D{at + 1}/100", self.yuan, value)
         end = 3 + len(distribution.lines)
         page.write_string(end, 2, "合计 Total", self.bold)
         page.write_formula(end, 3, f"=SUM(D4:D{end})", self.fen, distribution.amount_fen)
-        value = _cached(Fraction(distribution.amount_fen, 100))
+        value = cached(Fraction(distribution.amount_fen, 100))
         page.write_formula(end, 4, f"=D{end + 1}/100", self.yuan, value)
         page.freeze_panes(3, 2)
 
@@ -361,7 +361,7 @@ class _Workbook:
             page.write_string(row, column, heading, self.head)
 
 
-def _cached(value: Fraction) -> int | float:
+def cached(value: Fraction) -> int | float:
     """The value as a spreadsheet holds it: an integer where exact, else the nearest double."""
     whole = value.denominator == 1 and abs(value.numerator) <= _LARGEST
     return value.numerator if whole else float(value)
@@ -434,7 +434,7 @@ def _excel(node: Node, cells: Mapping[str, str], long: LongNumbers | None = None
     Where there are long numbers, what is rounded to an integer is rounded there.
     """
     if isinstance(node, Number):
-        return str(_cached(node.value))
+        return str(cached(node.value))
     if isinstance(node, Symbol):
         return cells[node.name]
     if long and (node.name == "floor" or (node.name == "round_half_up" and len(node.args) == 1)):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
-from ledger.spreadsheet import Target, _Page, _Workbook
+from ledger.spreadsheet import Page, Target, Workbook
 from ledger.statistics_definitions import INDICATORS
 from ledger.tabular import column_letters
 
@@ -15,10 +15,10 @@ UNITS = {"count": "个、次 count", "fen": "分 fen"}
 
 def write(report: Mapping[str, Any], target: Target) -> None:
     """Write a report (`statistics.report`); what is withheld there is a word here, and no number."""
-    with _Workbook(target) as book:
-        _tables(book, book.book.add_worksheet("统计表 Tables", _Page), report)
-        _checks(book, book.book.add_worksheet("核对 Checks", _Page), report)
-        _definitions(book, book.book.add_worksheet("定义 Definitions", _Page), report)
+    with Workbook(target) as book:
+        _tables(book, book.book.add_worksheet("统计表 Tables", Page), report)
+        _checks(book, book.book.add_worksheet("核对 Checks", Page), report)
+        _definitions(book, book.book.add_worksheet("定义 Definitions", Page), report)
 
 
 def to_bytes(report: Mapping[str, Any]) -> bytes:
@@ -28,7 +28,7 @@ def to_bytes(report: Mapping[str, Any]) -> bytes:
     return target.getvalue()
 
 
-def _tables(book: _Workbook, page: Any, report: Mapping[str, Any]) -> None:
+def _tables(book: Workbook, page: Any, report: Mapping[str, Any]) -> None:
     page.set_column(0, 0, 34)
     page.set_column(1, len(report["periods"]) + 1, 18)
     title = f"统计报告 Statistical report {report['from']} – {report['until']}"
@@ -39,7 +39,7 @@ def _tables(book: _Workbook, page: Any, report: Mapping[str, Any]) -> None:
 
 
 def _table(
-    book: _Workbook, page: Any, table: Mapping[str, Any], periods: list[Mapping[str, Any]], at: int
+    book: Workbook, page: Any, table: Mapping[str, Any], periods: list[Mapping[str, Any]], at: int
 ) -> int:
     """One table from a row on; returns the row after it."""
     heads = [table["code"] + " " + table["zh"] + " " + table["en"]]
@@ -81,14 +81,14 @@ def _table(
     return last + 2
 
 
-def _number(book: _Workbook, page: Any, row: int, column: int, value: int | None) -> None:
+def _number(book: Workbook, page: Any, row: int, column: int, value: int | None) -> None:
     if value is None:
         page.write_string(row, column, WITHHELD, book.text)
     else:
         page.write_number(row, column, value, book.fen)
 
 
-def _checks(book: _Workbook, page: Any, report: Mapping[str, Any]) -> None:
+def _checks(book: Workbook, page: Any, report: Mapping[str, Any]) -> None:
     heads = ("代码 Code", "核对 Check", "左 Left", "右 Right", "差 Difference", "结果 Result")
     for column, (text, width) in enumerate(zip(heads, (8, 70, 20, 20, 16, 22), strict=True)):
         page.set_column(column, column, width)
@@ -108,7 +108,7 @@ def _checks(book: _Workbook, page: Any, report: Mapping[str, Any]) -> None:
         page.write_formula(at, 5, result, book.text, word)
 
 
-def _definitions(book: _Workbook, page: Any, report: Mapping[str, Any]) -> None:
+def _definitions(book: Workbook, page: Any, report: Mapping[str, Any]) -> None:
     heads = (
         ("代码 Code", 8), ("指标 Indicator", 40), ("定义 Definition", 80), ("单位 Unit", 16),
         ("时点规则 Period rule", 24), ("来源 Source", 50),

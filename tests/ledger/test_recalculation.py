@@ -19,7 +19,7 @@ from python_calamine import CalamineWorkbook
 
 from ledger import national_sheet, statistics, statistics_sheet
 from ledger.price_reports import write_report
-from ledger.spreadsheet import LONG_FROM_FEN, _Workbook, write_figure
+from ledger.spreadsheet import LONG_FROM_FEN, Workbook, write_figure
 from tests.conftest import Town
 from tests.valuation import scheme_cases
 from tests.valuation.golden import worked
@@ -291,7 +291,7 @@ def test_every_method_recalculates_to_the_fen_in_libreoffice(tmp_path: Path) -> 
         documents += [make() for _ in range(15)]
     figures = [methods.run(one) for one in documents]
     assert {figure.method for figure in figures} == {*methods.METHODS}
-    with _Workbook(tmp_path / "figures.xlsx") as book:
+    with Workbook(tmp_path / "figures.xlsx") as book:
         for k, figure in enumerate(figures):
             book.steps(figure, f"f{k}", figure.method)
     found = recalculated(tmp_path / "figures.xlsx")
@@ -341,7 +341,7 @@ def test_a_large_revenue_sharing_recalculates_to_the_fen_in_libreoffice(tmp_path
     given = json.loads(path.read_text("utf-8"))["document"]
     amounts = {key: value for key, value in given.items() if not key.startswith("amount_")}
     statement = sharing.run({**amounts, "amount_fen": LARGEST - 7})
-    with _Workbook(tmp_path / "shares.xlsx") as book:
+    with Workbook(tmp_path / "shares.xlsx") as book:
         book.lines(statement)
     rows = recalculated(tmp_path / "shares.xlsx")["分配单 Lines"]
     paid = [row[3] for row in rows[3 : 3 + len(statement.lines)]]
@@ -367,7 +367,7 @@ def test_schemes_of_every_kind_recalculate_to_the_fen_in_libreoffice(tmp_path: P
     collect()
     kinds = {line.kind for statement in statements for line in statement.lines}
     assert kinds >= {"recover", "fixed", "share", "tiers", "pool", "contribution"}
-    with _Workbook(tmp_path / "schemes.xlsx") as book:
+    with Workbook(tmp_path / "schemes.xlsx") as book:
         for k, statement in enumerate(statements):
             book.steps(statement.derivation, f"s{k}", "sharing")
     found = recalculated(tmp_path / "schemes.xlsx")

@@ -16,7 +16,7 @@ from webapp.cli import main
 from webapp.cli.run import Run, print_json, problem_text, read_document, refusals, with_home
 from webapp.deeds.all import statistics as deeds
 from webapp.language import tr
-from webapp.pages.inputs import in_words
+from webapp.pages.refused import in_words
 from webapp.wording import spoken
 
 SHEETS = (".xlsx", ".xls", ".csv", ".tsv")

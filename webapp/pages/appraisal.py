@@ -36,6 +36,7 @@ from webapp.language import tr, translate
 from webapp.pages import analyses, calculator, charts, inputs, nouns
 from webapp.pages.calculator import Computed
 from webapp.pages.inputs import Faults, Given
+from webapp.pages.refused import in_words
 from webapp.pages.show import redirect
 from webapp.pages.value import person, sheet, standing
 from webapp.wording import spoken
@@ -338,7 +339,7 @@ def _computed(
             for path, what in error.problems:
                 found = inputs.INDEX.search(path)
                 at = f"weights.{names[int(found[1])]}.weight" if found else "weights"
-                faults.setdefault(at, []).append(inputs.in_words(what))
+                faults.setdefault(at, []).append(in_words(what))
     body: dict[str, Any] = {
         "documents": {name: one.document for name, one in done.items()}, "weights": weights,
     }  # fmt: skip

@@ -24,7 +24,7 @@ from webapp import door
 from webapp.documents import Unreadable, read_text
 from webapp.intake import read_upload
 from webapp.language import tr, translate
-from webapp.pages.inputs import in_words
+from webapp.pages.refused import in_words
 from webapp.pages.value import sheet
 from webapp.wording import spoken
 

@@ -23,6 +23,7 @@ from valuation.worksheet import Figure
 from webapp import door
 from webapp.pages import analyses, inputs
 from webapp.pages.inputs import Faults, Given
+from webapp.pages.refused import in_words
 from webapp.pages.value import sheet
 
 # Methods whose value is an amount, so that it can be analysed.
@@ -152,7 +153,7 @@ def compute(method: str, given: Given, faults: Faults) -> Computed | None:
                 inputs.enter_refusal(to, at, InputError(path, what))
         except ValuationError as error:
             place = f"analysis.{method}.breakeven" if figure else method
-            (other if figure else own).setdefault(place, []).append(inputs.in_words(str(error)))
+            (other if figure else own).setdefault(place, []).append(in_words(str(error)))
     for found in (own, other):
         for place, told in found.items():
             faults.setdefault(place, []).extend(told)

@@ -64,12 +64,12 @@ def shares(title: str, tells: str, groups: Sequence[tuple[str, Sequence[Share]]]
     for name, bars in groups:
         if name:
             y += LINE + 3
-            parts.append(_text(EDGE, y, _cut(name, WIDTH - 2 * EDGE), "head"))
+            parts.append(lettering(EDGE, y, fitted(name, WIDTH - 2 * EDGE), "head"))
         for one in bars:
             y += LINE + 1
-            room = WIDTH - 2 * EDGE - _width(one.note) - 8
-            parts.append(_text(EDGE, y, _cut(one.label, room)))
-            parts.append(_text(WIDTH - EDGE, y, one.note, "end"))
+            room = WIDTH - 2 * EDGE - width_of(one.note) - 8
+            parts.append(lettering(EDGE, y, fitted(one.label, room)))
+            parts.append(lettering(WIDTH - EDGE, y, one.note, "end"))
             full = WIDTH - 2 * EDGE
             share = min(max(one.share, Fraction(0)), Fraction(1))
             there = (
@@ -79,11 +79,11 @@ def shares(title: str, tells: str, groups: Sequence[tuple[str, Sequence[Share]]]
             )
             y += 4
             hint = f"{one.label}: {one.note}"
-            parts.append(_box(EDGE, y, full, BAR, "lack" if share < 1 else "track", hint))
+            parts.append(box(EDGE, y, full, BAR, "lack" if share < 1 else "track", hint))
             if there:
-                parts.append(_box(EDGE, y, there, BAR, one.tone, hint))
+                parts.append(box(EDGE, y, there, BAR, one.tone, hint))
             y += BAR
-    return _picture(title, tells, y + EDGE, parts)
+    return framed(title, tells, y + EDGE, parts)
 
 
 def heat(
@@ -93,30 +93,30 @@ def heat(
     side = 132
     cell = min(Fraction(WIDTH - side - EDGE, max(len(heads), 1)), Fraction(44))
     parts: list[Markup] = []
-    longest = max(map(_width, heads), default=0)
+    longest = max(map(width_of, heads), default=0)
     upright = longest > cell  # heads that do not fit are set from bottom to top
     y = longest + 4 if upright else LINE
     for n, head in enumerate(heads):
         middle = side + cell * n + cell / 2
         parts.append(
-            _text(middle + 4, y - 3, head, "small", turned=True) if upright
-            else _text(middle, 11, head, "middle small")
+            lettering(middle + 4, y - 3, head, "small", turned=True) if upright
+            else lettering(middle, 11, head, "middle small")
         )  # fmt: skip
     for name, counts in rows[:ROWS_MOST]:
-        parts.append(_text(EDGE, y + 13, _cut(name, side - EDGE - 6)))
+        parts.append(lettering(EDGE, y + 13, fitted(name, side - EDGE - 6)))
         for n, found in enumerate(counts):
             x = side + cell * n
             if found is None:
-                parts.append(_box(x + 1, y + 1, cell - 2, 16, "none", f"{name} × {heads[n]}: –"))
+                parts.append(box(x + 1, y + 1, cell - 2, 16, "none", f"{name} × {heads[n]}: –"))
                 continue
             depth = 0 if found <= 0 else min(len(str(found)), 5)
             hint = f"{name} × {heads[n]}: {found:,}"
-            parts.append(_box(x + 1, y + 1, cell - 2, 16, f"heat{depth}", hint))
+            parts.append(box(x + 1, y + 1, cell - 2, 16, f"heat{depth}", hint))
             shown = _short_count(found)
-            if found and _width(shown) <= cell - 3:
-                parts.append(_text(x + cell / 2, y + 13, shown, f"middle small on{depth}"))
+            if found and width_of(shown) <= cell - 3:
+                parts.append(lettering(x + cell / 2, y + 13, shown, f"middle small on{depth}"))
         y += 18
-    return _picture(title, tells, y + EDGE, parts)
+    return framed(title, tells, y + EDGE, parts)
 
 
 def histogram(
@@ -134,15 +134,15 @@ def histogram(
     for start, until, n in bins:
         x, end = _at(start, low, high, left, right), _at(until, low, high, left, right)
         tall = Fraction(110 * n, most)
-        parts.append(_box(x + Fraction(1, 4), base - tall, max(end - x - Fraction(1, 2), Fraction(1)), tall,
+        parts.append(box(x + Fraction(1, 4), base - tall, max(end - x - Fraction(1, 2), Fraction(1)), tall,
                           "good", f"{say(start)} – {say(until)}: {n:,}"))  # fmt: skip
     for (name, value), lane in zip(marks, rows, strict=True):
         x = _at(value, low, high, left, right)
         parts.append(_line(x, 4 + 12 * lane + 9, x, base, "mark"))
-        parts.append(_text(x, 12 + 12 * lane, name, _side(x, name)))
+        parts.append(lettering(x, 12 + 12 * lane, name, _side(x, name)))
     parts.append(_line(left, base, right, base, "axis"))
     parts += _scale(low, high, left, right, base, say)
-    return _picture(title, tells, base + 20, parts)
+    return framed(title, tells, base + 20, parts)
 
 
 def tornado(
@@ -154,12 +154,12 @@ def tornado(
     middle = _at(base, low, high, left, right)
     parts: list[Markup] = []
     y = LINE + 2
-    parts.append(_text(middle, 11, say(base), _side(middle, say(base))))
+    parts.append(lettering(middle, 11, say(base), _side(middle, say(base))))
     for label, note, down, up in bars:
-        room = WIDTH - 2 * EDGE - _width(note) - 8
+        room = WIDTH - 2 * EDGE - width_of(note) - 8
         y += LINE
-        parts.append(_text(EDGE, y, _cut(label, room)))
-        parts.append(_text(WIDTH - EDGE, y, note, "end small"))
+        parts.append(lettering(EDGE, y, fitted(label, room)))
+        parts.append(lettering(WIDTH - EDGE, y, note, "end small"))
         y += 4
         for value, tone in ((down, "down"), (up, "good")):
             x = _at(value, low, high, left, right)
@@ -167,12 +167,12 @@ def tornado(
             hint = f"{label}: {say(value)}"
             # Where both lie on one side of the base, the nearer one is the narrower bar inside.
             tall = BAR if (down - base) * (up - base) <= 0 or tone == "down" else BAR - 4
-            parts.append(_box(min(x, middle), y + Fraction(BAR - tall, 2), wide, tall, tone, hint))
+            parts.append(box(min(x, middle), y + Fraction(BAR - tall, 2), wide, tall, tone, hint))
         y += BAR + 3
     parts.insert(0, _line(middle, 14, middle, y + 2, "mark"))
     parts.append(_line(left, y + 2, right, y + 2, "axis"))
     parts += _scale(low, high, left, right, y + 2, say)
-    return _picture(title, tells, y + 22, parts)
+    return framed(title, tells, y + 22, parts)
 
 
 def lines(
@@ -187,16 +187,18 @@ def lines(
     places = _apart([y for y, _ in ends], 12)
     for n, (name, ys) in enumerate(series):
         points = " ".join(
-            f"{_n(_at(a, at[0], at[-1], left, right))},{_n(_at(y, low, high, bottom, top))}"
+            f"{tenth(_at(a, at[0], at[-1], left, right))},{tenth(_at(y, low, high, bottom, top))}"
             for a, y in zip(at, ys, strict=True)
         )
         parts.append(Markup('<polyline class="line line{}" points="{}"/>').format(n % 4, points))
-        parts.append(_text(right + 4, places[n] + 4, _cut(name, WIDTH - right - 6), f"ink{n % 4}"))
-    parts.append(_text(left, base + 14, f"{at[0]:,}", "small"))
-    parts.append(_text(right, base + 14, f"{at[-1]:,}", "end small"))
-    parts.append(_text(left, top - 8, say(high), "small"))
-    parts.append(_text(left, bottom + 13, say(low), "small"))
-    return _picture(title, tells, base + 20, parts)
+        parts.append(
+            lettering(right + 4, places[n] + 4, fitted(name, WIDTH - right - 6), f"ink{n % 4}")
+        )
+    parts.append(lettering(left, base + 14, f"{at[0]:,}", "small"))
+    parts.append(lettering(right, base + 14, f"{at[-1]:,}", "end small"))
+    parts.append(lettering(left, top - 8, say(high), "small"))
+    parts.append(lettering(left, bottom + 13, say(low), "small"))
+    return framed(title, tells, base + 20, parts)
 
 
 def columns(
@@ -214,27 +216,27 @@ def columns(
     step = Fraction(right - left, max(len(labels), 1))
     wide = max(step * Fraction(4, 5) / max(len(series), 1), Fraction(1, 2))
     parts = [
-        _text(left, 11 + 12 * n, _cut(name, WIDTH - 2 * left), f"ink{n}")
+        lettering(left, 11 + 12 * n, fitted(name, WIDTH - 2 * left), f"ink{n}")
         for n, (name, _) in enumerate(series)
     ]
     if any(value for _, values in series for value in values):
-        parts.append(_text(left, top - 6, say(most), "small"))
+        parts.append(lettering(left, top - 6, say(most), "small"))
         parts.append(_line(left, top, right, top, "mark"))
     for n, (name, values) in enumerate(series):
         for m, (label, value) in enumerate(zip(labels, values, strict=True)):
             x = left + step * m + step / 10 + wide * n
             if value is None:
-                parts.append(_box(x, base - 4, wide, 4, "lack", f"{name}, {label}: –"))
+                parts.append(box(x, base - 4, wide, 4, "lack", f"{name}, {label}: –"))
             elif value > 0:
                 tall = max(Fraction((base - top) * value, most), Fraction(1))
                 hint = f"{name}, {label}: {say(value)}"
-                parts.append(_box(x, base - tall, wide, tall, f"fill{n}", hint))
+                parts.append(box(x, base - tall, wide, tall, f"fill{n}", hint))
     parts.append(_line(left, base, right, base, "axis"))
     if labels:
-        parts.append(_text(left, base + 14, labels[0], "small"))
+        parts.append(lettering(left, base + 14, labels[0], "small"))
     if len(labels) > 1:
-        parts.append(_text(right, base + 14, labels[-1], "end small"))
-    return _picture(title, tells, base + 20, parts)
+        parts.append(lettering(right, base + 14, labels[-1], "end small"))
+    return framed(title, tells, base + 20, parts)
 
 
 def amounts(
@@ -253,13 +255,15 @@ def amounts(
     for label, fen, note in rows:
         y += LINE + 1
         told = f"{say(fen)}{' · ' if note else ''}{note}"
-        name = _cut(label, WIDTH - 2 * EDGE - _width(told) - 8)  # on the left, clear of the mark
-        parts.append(_text(EDGE, y, f"{name} {told}"))
+        name = fitted(
+            label, WIDTH - 2 * EDGE - width_of(told) - 8
+        )  # on the left, clear of the mark
+        parts.append(lettering(EDGE, y, f"{name} {told}"))
         x = _at(fen, low, high, left, right) if low < high else zero
         y += 4
         tone = "bad" if fen < 0 else "good"
         parts.append(
-            _box(min(x, zero), y, max(abs(x - zero), Fraction(1)), BAR, tone, f"{label}: {told}")
+            box(min(x, zero), y, max(abs(x - zero), Fraction(1)), BAR, tone, f"{label}: {told}")
         )
         y += BAR
     if whole is not None:
@@ -268,37 +272,39 @@ def amounts(
         parts.append(_line(x, 4, x, y + 4, "mark"))
         told = f"{name} {say(value)}"
         side = _side(x, told)
-        parts.append(_text({"start": EDGE, "end": WIDTH - EDGE}.get(side, x), y + 16, told, side))
+        parts.append(
+            lettering({"start": EDGE, "end": WIDTH - EDGE}.get(side, x), y + 16, told, side)
+        )
         y += LINE
-    return _picture(title, tells, y + EDGE + 2, parts)
+    return framed(title, tells, y + EDGE + 2, parts)
 
 
 # -- marks on paper ----------------------------------------------------------------------------
 
 
-def _picture(title: str, tells: str, height: int | Fraction, parts: Iterable[Markup]) -> Markup:
+def framed(title: str, tells: str, height: int | Fraction, parts: Iterable[Markup]) -> Markup:
     return Markup(
         '<svg class="sz-chart" viewBox="0 0 {} {}" role="img" aria-label="{}">'
         "<title>{}</title><desc>{}</desc>{}</svg>"
-    ).format(WIDTH, _n(height), f"{title}. {tells}", title, tells, Markup("").join(parts))
+    ).format(WIDTH, tenth(height), f"{title}. {tells}", title, tells, Markup("").join(parts))
 
 
-def _text(
+def lettering(
     x: int | Fraction, y: int | Fraction, text: str, kind: str = "", *, turned: bool = False
 ) -> Markup:
-    turn = Markup(' transform="rotate(-90 {} {})"').format(_n(x), _n(y)) if turned else ""
+    turn = Markup(' transform="rotate(-90 {} {})"').format(tenth(x), tenth(y)) if turned else ""
     return Markup('<text x="{}" y="{}" class="{}"{}>{}</text>').format(
-        _n(x), _n(y), kind, turn, text
+        tenth(x), tenth(y), kind, turn, text
     )
 
 
-def _box(
+def box(
     x: int | Fraction, y: int | Fraction, wide: int | Fraction, tall: int | Fraction, kind: str,
     hint: str,
 ) -> Markup:  # fmt: skip
     return Markup(
         '<rect x="{}" y="{}" width="{}" height="{}" class="{}"><title>{}</title></rect>'
-    ).format(_n(x), _n(y), _n(wide), _n(tall), kind, hint)
+    ).format(tenth(x), tenth(y), tenth(wide), tenth(tall), kind, hint)
 
 
 def _line(
@@ -309,11 +315,11 @@ def _line(
     kind: str,
 ) -> Markup:
     return Markup('<line x1="{}" y1="{}" x2="{}" y2="{}" class="{}"/>').format(
-        _n(x), _n(y), _n(until_x), _n(until_y), kind
+        tenth(x), tenth(y), tenth(until_x), tenth(until_y), kind
     )
 
 
-def _n(value: int | Fraction) -> str:
+def tenth(value: int | Fraction) -> str:
     """A place on paper, to a tenth of a unit."""
     tenths = round_half_up(Fraction(value) * 10)
     sign, tenths = ("-" if tenths < 0 else ""), abs(tenths)
@@ -327,24 +333,24 @@ def _at(value: int, low: int, high: int, left: int, right: int) -> Fraction:
     return left + Fraction(value - low, high - low) * (right - left)
 
 
-def _width(text: str) -> int:
+def width_of(text: str) -> int:
     wide = sum(east_asian_width(letter) in "WF" for letter in text)
     return int(WIDE_LETTER * wide + LETTER * (len(text) - wide)) + 1
 
 
-def _cut(text: str, room: int) -> str:
+def fitted(text: str, room: int) -> str:
     """As much of a text as has room, with an ellipsis where it is cut."""
-    if _width(text) <= room:
+    if width_of(text) <= room:
         return text
     for end in count(len(text) - 1, -1):
-        if end <= 0 or _width(text[:end] + "…") <= room:
+        if end <= 0 or width_of(text[:end] + "…") <= room:
             return text[: max(end, 0)] + "…"
     return ""
 
 
 def _side(x: Fraction, text: str) -> str:
     """How a text is set at a place so that it stays on the paper."""
-    half = _width(text) / 2
+    half = width_of(text) / 2
     return "start" if x - half < EDGE else "end" if x + half > WIDTH - EDGE else "middle"
 
 
@@ -352,10 +358,10 @@ def _scale(
     low: int, high: int, left: int, right: int, base: int | Fraction, say: Say
 ) -> list[Markup]:
     if low == high:
-        return [_text(Fraction(left + right, 2), base + 14, say(low), "middle small")]
+        return [lettering(Fraction(left + right, 2), base + 14, say(low), "middle small")]
     return [
-        _text(left, base + 14, say(low), "small"),
-        _text(right, base + 14, say(high), "end small"),
+        lettering(left, base + 14, say(low), "small"),
+        lettering(right, base + 14, say(high), "end small"),
     ]
 
 
@@ -365,7 +371,7 @@ def _lanes(marks: Sequence[tuple[Fraction, str]]) -> list[int]:
     made = [0] * len(marks)
     for n in sorted(range(len(marks)), key=lambda n: marks[n][0]):
         x, name = marks[n]
-        half = Fraction(_width(name), 2) + 2
+        half = Fraction(width_of(name), 2) + 2
         lane = next((k for k, end in enumerate(ends) if end <= x - half), len(ends))
         ends[lane : lane + 1] = [x + half]
         made[n] = lane

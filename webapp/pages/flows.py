@@ -16,7 +16,17 @@ from markupsafe import Markup
 from valuation.flows import Flow, flows
 from valuation.sharing import Distribution
 from webapp.language import tr
-from webapp.pages.charts import EDGE, WIDTH, _box, _cut, _n, _picture, _text, _width, short_amount
+from webapp.pages.charts import (
+    EDGE,
+    WIDTH,
+    box,
+    fitted,
+    framed,
+    lettering,
+    short_amount,
+    tenth,
+    width_of,
+)
 from webapp.wording import spoken
 
 STYLES = Path(__file__).parents[1] / "static" / "site.css"
@@ -87,7 +97,7 @@ def _drawn(
     title: str, tells: str, amount: int, flowing: Sequence[Flow], names: Mapping[str, str], say: Spoken
 ) -> Markup:  # fmt: skip
     if not flowing:
-        return _picture(title, tells, 2 * TOP, [_text(EDGE, TOP, f"{say(amount)}")])
+        return framed(title, tells, 2 * TOP, [lettering(EDGE, TOP, f"{say(amount)}")])
     deep = any(len(flow.way) > 1 for flow in flowing)
     left = [EDGE, 62, 168] if deep else [EDGE, 84]
     left = [*left, WIDTH - EDGE - BAR_WIDE]
@@ -130,8 +140,8 @@ def _drawn(
         for node in nodes.values():
             last = column == len(columns) - 1
             parts += _marks(node, left[column], last, say)
-    parts.append(_text(EDGE, TOP - 8, say(amount), "head"))
-    return _picture(title, tells, TOP + height + EDGE, parts)
+    parts.append(lettering(EDGE, TOP - 8, say(amount), "head"))
+    return framed(title, tells, TOP + height + EDGE, parts)
 
 
 def _outer(flow: Flow) -> str:
@@ -145,12 +155,12 @@ def _headings(flow: Flow) -> list[str]:
 
 def _wrapped(text: str, room: int) -> list[str]:
     """A text in at most two lines that have room; more is cut."""
-    if _width(text) <= room:
+    if width_of(text) <= room:
         return [text]
-    end = max(1, next(n for n in range(len(text), -1, -1) if _width(text[:n]) <= room))
+    end = max(1, next(n for n in range(len(text), -1, -1) if width_of(text[:n]) <= room))
     space = text.rfind(" ", 1, end + 1)
     end = space if space > 0 and text.isascii() else end
-    return [text[:end].strip(), _cut(text[end:].strip(), room)]
+    return [text[:end].strip(), fitted(text[end:].strip(), room)]
 
 
 def _stack(nodes: list[_Node], scale: Fraction, say: Spoken) -> Fraction:
@@ -183,10 +193,10 @@ def _band(
     middle = Fraction(x + until_x, 2)
 
     def curve(at: Fraction, to: Fraction, end: Fraction | int) -> str:
-        return f"C{_n(middle)},{_n(at)} {_n(middle)},{_n(to)} {_n(end)},{_n(to)}"
+        return f"C{tenth(middle)},{tenth(at)} {tenth(middle)},{tenth(to)} {tenth(end)},{tenth(to)}"
 
-    upper = f"M{_n(x)},{_n(y)} {curve(y, until_y, until_x)}"
-    lower = f"L{_n(until_x)},{_n(until_y + tall)} {curve(until_y + tall, y + tall, x)} Z"
+    upper = f"M{tenth(x)},{tenth(y)} {curve(y, until_y, until_x)}"
+    lower = f"L{tenth(until_x)},{tenth(until_y + tall)} {curve(until_y + tall, y + tall, x)} Z"
     return Markup('<path class="{}" d="{} {}"><title>{}</title></path>').format(
         kind, upper, lower, hint
     )
@@ -195,11 +205,11 @@ def _band(
 def _marks(node: _Node, x: int, last: bool, say: Spoken) -> list[Markup]:
     """A node's bar and its texts, beside it."""
     if not node.lines and node.hint == "" and x != EDGE:
-        return [_box(x, node.y, BAR_WIDE, node.tall, f"flow{node.colour}", say(node.amount))]
-    made = [_box(x, node.y, BAR_WIDE, node.tall, "good", f"{node.hint} {say(node.amount)}".strip())]
+        return [box(x, node.y, BAR_WIDE, node.tall, f"flow{node.colour}", say(node.amount))]
+    made = [box(x, node.y, BAR_WIDE, node.tall, "good", f"{node.hint} {say(node.amount)}".strip())]
     y = node.y + node.tall / 2 - Fraction(LETTERS * len(node.lines), 2) + 10
     for n, line in enumerate(node.lines):
         at, kind = (x - 3, "end") if last else (x + BAR_WIDE + 3, "")
         amount = "small" if n == len(node.lines) - 1 else ""
-        made.append(_text(at, y + LETTERS * n, line, f"{kind} {amount}".strip()))
+        made.append(lettering(at, y + LETTERS * n, line, f"{kind} {amount}".strip()))
     return made

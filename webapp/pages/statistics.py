@@ -29,7 +29,7 @@ from webapp.deeds.forms import faults_by_place
 from webapp.intake import read_upload
 from webapp.language import language, tr, translate
 from webapp.pages import charts
-from webapp.pages.inputs import in_words
+from webapp.pages.refused import in_words
 from webapp.pages.value import sheet
 from webapp.wording import spoken
 
