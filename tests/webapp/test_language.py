@@ -431,7 +431,7 @@ def words() -> set[str]:
         *("calls_per_day", "delivery", "redistribution", "scene", "territory"),
         *("deposit", "price", "the account", "the body", "the document", "the scheme"),
         *("the status list", "the trust file", "a key stands twice in one object"),
-        *("new", "frozen", "proof", "True", "False"),
+        *("new", "frozen", "proof", "contribution", "True", "False"),
         *catalogue_imports.SOURCES,
         *(*audits.WORDS, *audits.FIELDS, *refusals.SENTENCES, "no act", "on its way"),
         *(os.strerror(number) for number in (errno.EACCES, errno.EISDIR, errno.ENOENT)),
