@@ -14,6 +14,8 @@ Which file answers what:
 `reconciliation`       one value out of several, by stated weights
 `schemes` `sharing`    revenue schemes: their language; who gets which fen of an amount, and why
 `sentences` `flows`    a scheme in plain sentences; where its money flows, and what another would change
+`contribution`         who contributed how much; `coalitions` values them, `shapley` solves the game
+`allocation`           many statements allocated at once, in order
 `methods`              all of them by name, for documents in JSON
 `fields` `descriptions`    what each method asks for
 `comparison`           why a value is not what it was: the effect of each input that changed
