@@ -17,6 +17,10 @@ Which file answers what:
 `accounting`           the recognition test, and the cost of a data resource
 `amortisation` `impairment`   schedules, losses, write-downs
 `disclosure`           the two tables of 财会〔2023〕11号 (their rows: `disclosure_tables`)
+`pricing` `price_report`   maximum permitted revenue, its review, the yearly report
+`national` `national_table`   capital formation and stock of data, by industry, region and year
+`contribution`         who contributed how much; `coalitions` values them, `shapley` solves the game
+`allocation`           many statements allocated at once, in order
 `methods`              all of them by name, for documents in JSON
 `fields` `descriptions`    what each method asks for
 `comparison`           why a value is not what it was: the effect of each input that changed

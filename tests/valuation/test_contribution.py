@@ -1,9 +1,11 @@
 """Shapley values keep their axioms, exactly; brute force, the worksheet and closed forms are the oracle."""
 
 import copy
+import json
 from fractions import Fraction
 from itertools import permutations
 from math import factorial, prod
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,9 @@ from valuation.shapley import leave_one_out, shapley, shapley_floats
 from valuation.worksheet import evaluate
 from valuation.worksheet import recompute as recompute_figure
 
+GOLDEN = json.loads(
+    (Path(__file__).parents[1] / "golden/valuation/contribution.json").read_text("utf-8")
+)["cases"]
 NUMBERS = st.integers(-(2**40), 2**40) | st.integers(-(2**70), 2**70)
 EXACT = NUMBERS | st.fractions(-1000, 1000, max_denominator=60)
 
@@ -183,13 +188,14 @@ def formula(text, n=3, **more):
     }
 
 
-def test_a_game_known_from_the_books_the_glove_market():
-    """Two left gloves, one right glove, a pair is worth 1: 1/6, 1/6, 4/6 (Shapley 1953's own solution)."""
-    outcome = run(table([0, 0, 0, 0, 0, 600, 600, 600]))
-    assert list(outcome.values.values()) == [100, 100, 400]
-    assert list(outcome.lost.values()) == [0, 0, 600]
-    assert outcome.lost_shares == {"p0": 0, "p1": 0, "p2": 1}
-    assert [str(share) for share in outcome.shares.values()] == ["1/6", "1/6", "2/3"]
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case["name"])
+def test_the_golden_games(case):
+    outcome = run(case["document"])
+    assert [str(value) for value in outcome.values.values()] == case["values"]
+    assert [str(value) for value in outcome.lost.values()] == case["leave_one_out"]
+    lost = [Fraction(value) for value in case["leave_one_out"]]
+    assert list(outcome.lost_shares.values()) == [value / sum(lost) for value in lost]
+    assert recompute(outcome.to_dict()) == outcome
 
 
 @given(games(values=st.integers(-(10**9), 10**9)), st.randoms())

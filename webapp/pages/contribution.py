@@ -18,10 +18,12 @@ from ledger.proof.encoding import canonical
 from ledger.reports import decimal
 from valuation import InputError, ValuationError
 from valuation.contribution import WHY_THEY_DIFFER, Contribution, run
+from valuation.money import round_half_up
 from webapp import door
 from webapp.documents import Unreadable, line_of, read_text
-from webapp.language import retell, tr, translate
+from webapp.language import language, retell, tr, translate
 from webapp.pages import charts
+from webapp.pages.revenue import percent
 from webapp.pages.value import sheet
 from webapp.refusals import SENTENCES
 from webapp.wording import spoken
@@ -125,6 +127,7 @@ def _shown(made: Contribution) -> dict[str, Any]:
         "bound": None if made.bound_fen is None else decimal(Fraction(made.bound_fen, 100), 2),
         "derivation": made.derivation and made.derivation.to_dict(),
         "how": made.how,
+        "lost": decimal(sum(made.lost.values(), Fraction(0)) / 100, 2),
         "picture": _picture(made),
         "rows": rows,
         "total": decimal(made.total / 100, 2),
@@ -134,15 +137,20 @@ def _shown(made: Contribution) -> dict[str, Any]:
 
 
 def _picture(made: Contribution) -> Markup:
-    ranked = sorted(made.shares.items(), key=lambda one: -one[1])
+    ranked = sorted(made.values.items(), key=lambda one: -one[1])
     best = ranked[0][0]
-    bars = [charts.Share(name, share, _percent(share)) for name, share in ranked[:DRAWN_MOST]]
+    bars = [
+        (name, round_half_up(value), _percent(made.shares[name]))
+        for name, value in ranked[:DRAWN_MOST]
+    ]
     tells = tr(
         "{count} players; most, {share}, falls to {player}.", count=len(ranked),
         share=_percent(made.shares[best]), player=best,
     )  # fmt: skip
-    return charts.shares(tr("Shares by contribution"), tells, [("", bars)])
+    return charts.amounts(
+        tr("Shares by contribution"), tells, bars, lambda fen: charts.short_amount(fen, language())
+    )
 
 
 def _percent(share: Fraction) -> str:
-    return f"{decimal(share * 100, 2)} %"
+    return percent(share.numerator, share.denominator)
