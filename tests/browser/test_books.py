@@ -1,4 +1,4 @@
-"""The recognition test and a disclosure table in Chromium: wrong first, then right, on desk and telephone."""
+"""The recognition test and a disclosure table in Chromium: wrong first, then right, desk and telephone."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def test_what_is_missing_is_marked_and_then_the_class_is_told(
             wu.page.get_by_role("button", name=said(lang, "Compute")).click()
         assert wu.page.locator(".invalid-feedback").count() == 6
         wu.look(f"recognition-missing-{name}")
-        answers = {one: "yes" for one in YES} | {
+        answers = dict.fromkeys(YES, "yes") | {
             "body": "enterprise", "expensed_before": "no", "purpose": "for_sale",
         }  # fmt: skip
         for one, answer in answers.items():
