@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 
 from valuation import InputError, NoSolution, inputs
 from valuation.coalitions import (
+    MAX_LONG,
     attributes_of,
     check_formula,
     terms_of_all,
@@ -61,7 +62,7 @@ MAX_STATED = 8
 
 MAX_USES = 10_000
 MAX_DRAWS = 200_000
-MAX_SAMPLED = 10_000_000
+MAX_SAMPLED = 4_000_000
 """Draws times players."""
 
 CONFIDENCE = Fraction(99, 100)
@@ -452,7 +453,8 @@ def _sampled(
     n, pairs = len(players), draws // 2
 
     def prefixes(orders: NDArray[np.int64]) -> tuple[NDArray[Any], int, int, int]:
-        found = worth(formula, terms_of_prefixes(players, wanted, orders))
+        share = MAX_LONG * len(orders) // max(draws, len(orders))  # of what all draws may take
+        found = worth(formula, terms_of_prefixes(players, wanted, orders), long=share)
         assert isinstance(found.bottom.at, int)
         tops = np.broadcast_to(found.top.at, orders.shape)
         return tops, min(0, found.top.least), max(0, found.top.most), found.bottom.at

@@ -488,9 +488,10 @@ def test_more_than_twenty_players_must_be_sampled():
         run(document)
 
 
-def test_numbers_beyond_63_bits_for_a_million_coalitions_are_refused_before_they_take_minutes():
-    document = formula("sum_usage ** 20", 20)
-    document["players"] = players(20, usage=lambda i: 10**6 + i)
+@pytest.mark.parametrize("sampling", [{}, {"sampling": {"seed": 1, "draws": 200_000}}])
+def test_what_would_take_minutes_beyond_63_bits_is_refused_at_once(sampling):
+    document = formula(" + ".join(["(sum_usage + max_cost) ** 20"] * 12), 20, **sampling)
+    document["players"] = players(20, usage=lambda i: 10**6 + i, cost_fen=lambda i: i)
     with pytest.raises(InputError, match="too many coalitions"):
         run(document)
 
