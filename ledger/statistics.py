@@ -72,7 +72,7 @@ def report(
     start = start or until.replace(month=1, day=1)
     spans = periods(start, until, by, today)
     is_full = allowed(actor, "statistics.amounts")
-    tables, checks = _tables(session, spans)
+    tables, checks = _tables(session, actor, spans)
     if not is_full:
         tables = withhold(session, tables, spans, by, today)
     for check in checks if not is_full else ():
@@ -138,7 +138,7 @@ def reader(session: Session, spans: Sequence[Period]) -> Reader:
 
 
 def _tables(
-    session: Session, spans: Sequence[Period]
+    session: Session, actor: Actor, spans: Sequence[Period]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Every table as it is, and the checks."""
     read, count = reader(session, spans), len(spans)
@@ -151,7 +151,7 @@ def _tables(
     in_force = {by: _standing(coded[by], ended[by], count) for by in coded}
     vouchers = _standing(issued, voided, count)
     open_fen = _standing(net, _part(paid, ""), count)
-    suspended, categories = read.suspended(), read.categories()
+    suspended, categories = read.suspended(), read.categories(actor)
     standing = _sum(vouchers, count - 1)
     found = {
         "R1": read.applications(), "R2": read.decided(), "R3": coded["object"],

@@ -27,9 +27,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
 from ledger.agreements import Agreement
-from ledger.catalogue import Resource
+from ledger.catalogue import Resource, visible
 from ledger.log import Record
-from ledger.parties import Member, Party
+from ledger.parties import Actor, Member, Party
 from ledger.registration import Application, Registration
 from ledger.revenue import Statement
 from ledger.trading import Licence, Payment
@@ -98,8 +98,12 @@ class Reader:
         """Registrations coded before the end without a record of their end by then: read the other way."""
         return self._standing(Registration, [f"registration.{one}" for one in ENDINGS])
 
-    def categories(self) -> dict[str, int]:
-        """Registrations in force at the end, by the catalogue's category; "" where none is stated."""
+    def categories(self, actor: Actor) -> dict[str, int]:
+        """Registrations in force at the end, by the category of those resources that exist for the reader.
+
+        "" where none is stated; a category that only hidden resources have is nobody else's to know.
+        """
+        seen = visible(self.session, actor)
         each, resource_id = self._items(Registration.resource_ids, texts=True)
         category = self._entry(type_coerce(Resource.elements, String), "category").label("row_key")
         wanted = select(category, func.count(distinct(Registration.id))).select_from(Registration)
@@ -110,6 +114,8 @@ class Reader:
             .where(~self._has(Registration, [f"registration.{one}" for one in ENDINGS]))
             .group_by("row_key")
         )
+        if seen is not None:
+            wanted = wanted.where(seen)
         found: dict[str, int] = {}
         for name, count in self.session.execute(wanted):
             found[name or ""] = found.get(name or "", 0) + int(count)

@@ -273,6 +273,7 @@ def a_row_of_each_noun(town: Town) -> None:
     town.catalogue_affairs()
     town.statement()
     town.alarm()
+    town.price(town.agreement())
     town.authorisation()
     town.do("rita", motions.propose, town.voucher(), "split", "分别流通")
     registrations.object_to(town, town.application("on_notice"))

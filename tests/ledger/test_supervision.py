@@ -69,6 +69,7 @@ def honest(village: Town) -> Town:
     t.statement("posted")
     registered = t.registration()
     t.appraisal(registered)
+    t.price(t.agreement())
     voucher = t.voucher(registered)
     t.change("suspend", voucher)
     t.statement("rejected")

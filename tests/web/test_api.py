@@ -1366,7 +1366,7 @@ FILLED = {  # lists that may have no row yet: a deed whose example makes one rea
     "evaluation.list": "evaluation.comment", "exclusion.list": "exclusion.end",
     "feedback.list": "feedback.answer", "motion.list": "motion.reject",
     "objection.list": "objection.dismiss", "peer.list": "peer.reject",
-    "price.list": "price.propose",
+    "price.list": "price.withdraw",
     "recognition.list": "recognition.follow", "statement.list": "statement.propose",
 }  # fmt: skip
 

@@ -532,6 +532,7 @@ NO_DECISIONS = {
     "registration.inquire": "opens a verification: what follows is another person's",
     "registration.lift": "on what somebody else applied for, which was reviewed",
     "licence.revoke": "the seller's own",
+    "price.withdraw": "the maker's own",
     "catalogue.undo": "the data authority's, also of what it made; a new change set with its reason",
     **{f"demand.{verb}": "the demander's own" for verb in ("close", "appeal", "withdraw")},
     **{f"feedback.{verb}": "his who raised it" for verb in ("close", "appeal", "withdraw")},
