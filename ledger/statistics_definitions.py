@@ -72,7 +72,7 @@ INDICATORS = {one.code: one for one in (
         "category",
         "registration.*; resources.elements.category",
         "同R5，只在报告期末；按所依据、读者可见的目录资源的分类；一项登记涉及几类就在各类各计一次，故不可相加。",
-        "As R5, at the end of the report; by the category of those of its resources that the reader sees. A "
+        "As R5, at the end of the report; by the category of its resources that the reader sees. A "
         "registration counts once in each category it touches, so the rows do not add up.", "registration",
         at_end=True, adds_up=False),
     Indicator(
