@@ -57,7 +57,7 @@ pytestmark = pytest.mark.pages
 
 NOBODY = "nobody"
 ACTORS = (NOBODY, *ROLES)
-WALKED = {NOBODY, "operator", "registrar", "regulator"}  # by `make test` too
+WALKED = {NOBODY, "operator", "regulator"}  # by `make test` too
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE)", re.IGNORECASE)
 # Posting there would end or begin the session of him who walks.
 SESSION_ENDPOINTS = ("sign_in", "sign_out")
