@@ -8,10 +8,11 @@ FOLDER = Path(__file__).parents[1] / "golden/valuation"
 
 
 def worked() -> dict[str, dict[str, Any]]:
-    """The cases with their working, by name: those of all files but methods.json."""
+    """The cases with their working, by name: those of methods, of all files but methods.json."""
     read = [
         json.loads(path.read_text("utf-8"))
         for path in sorted(FOLDER.glob("*.json"))
         if path.name != "methods.json"
     ]
-    return {case["name"]: case for one in read for case in one.get("cases", ())}
+    cases = [case for one in read for case in one.get("cases", ())]
+    return {case["name"]: case for case in cases if "method" in case["document"]}
