@@ -26,7 +26,6 @@ The values are exact fractions of a fen and sum to what all are worth together. 
 over the sum of those above 0; who contributed nothing or less has none.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, localcontext
@@ -215,17 +214,12 @@ def recompute(data: Mapping[str, Any]) -> Contribution:
     inputs.mapping(data, "", tuple(expected))
     rows = inputs.sequence(data["players"], "players", 0, 1_000)
     for k, (row, own) in enumerate(zip(rows, expected["players"], strict=False)):
-        if _differ(row, own):
+        if inputs.differ(row, own):
             raise InputError(f"players[{k}]", "differs from what the document gives")
     for key, value in expected.items():
-        if _differ(data[key], value):
+        if inputs.differ(data[key], value):
             raise InputError(key, "differs from what the document gives")
     return again
-
-
-def _differ(one: object, other: object) -> bool:
-    """Whether two JSON values differ; unlike Python, JSON tells true from 1."""
-    return json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True)
 
 
 def _shares(values: Sequence[Fraction]) -> list[Fraction] | None:

@@ -4,6 +4,7 @@ A field is a path, such as ``periods[2].share``. Keys that end in ``_fen`` hold 
 JSON may write ``_yuan`` instead, with the amount in yuan as text (`in_fen` converts them).
 """
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -237,6 +238,15 @@ def in_cny(value: Any, where: str, stated: bool = False) -> Any:
     return {key: in_cny(entry, f"{where}.{key}") for key, entry in given.items()}
 
 
+def differ(one: object, other: object) -> bool:
+    """Return whether two JSON values differ; unlike Python, JSON tells true from 1.
+
+    >>> differ(True, 1), differ({"a": 1, "b": 2}, {"b": 2, "a": 1})
+    (True, False)
+    """
+    return json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True)
+
+
 def differing(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Raise InputError that names the first entry of `given` which is not what was computed again.
 
@@ -245,5 +255,5 @@ def differing(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     valuation.InputError: value: differs from what follows from the document
     """
     for key, value in own.items():
-        if given[key] != value:
+        if differ(given[key], value):
             raise InputError(key, "differs from what follows from the document")

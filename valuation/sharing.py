@@ -20,7 +20,6 @@ Source: shares are parameters of the agreement (发改数据规〔2025〕27号 a
 bands are ours. An administrative body's share is treasury income 非税收入.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -267,10 +266,10 @@ def recompute_distribution(data: Mapping[str, Any]) -> Distribution:
     expected = again.to_dict()
     lines = inputs.sequence(entries["lines"], "lines", 0, 10_000)
     for k, (given, own) in enumerate(zip(lines, expected["lines"], strict=False)):
-        if _differ(given, own):
+        if inputs.differ(given, own):
             raise InputError(f"lines[{k}]", "differs from what the scheme gives")
     for key, value in expected.items():
-        if _differ(entries[key], value):
+        if inputs.differ(entries[key], value):
             raise InputError(key, "differs from what the scheme gives")
     return again
 
@@ -302,11 +301,6 @@ def run(document: Mapping[str, Any]) -> Distribution:
 def _by_party(values: Mapping[str, Fraction]) -> list[dict[str, str]]:
     """Parties may be named in any script, but keys are ASCII: hence a list."""
     return [{"fen": exact_text(value), "party": party} for party, value in values.items()]
-
-
-def _differ(one: object, other: object) -> bool:
-    """Whether two JSON values differ; unlike Python, JSON tells true from 1."""
-    return json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True)
 
 
 def _from_list(entries: object) -> dict[str, Any]:

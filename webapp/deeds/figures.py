@@ -11,6 +11,7 @@ from ledger.parties import Actor
 from valuation import accounting, allocation, contribution, disclosure, methods, sharing
 from webapp.deeds import Desk, File, question
 from webapp.deeds.forms import MISSHAPEN, Body, document, said, text
+from webapp.tables import XLSX
 
 
 class ValueBody(Body):
@@ -103,9 +104,6 @@ def contribute(
     _desk: Desk, _session: Session, _actor: Actor, *, document: dict[str, Any]
 ) -> dict[str, Any]:
     return contribution.run(document).to_dict()
-
-
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class RecognitionBody(Body):

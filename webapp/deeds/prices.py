@@ -18,8 +18,8 @@ from webapp.deeds.answers import lists, shows
 from webapp.deeds.field import ReasonBody
 from webapp.deeds.figures import FigureAnswer
 from webapp.deeds.forms import MISSHAPEN, Body, day, document, said, text
+from webapp.tables import XLSX
 
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 STAGES = {"trial": "Trial fees", "set": "Formal fees"}
 ONE = "/prices/<price_number>"
 

@@ -12,8 +12,8 @@ from valuation import national_table
 from webapp.deeds import Desk, File, question
 from webapp.deeds.figures import FigureAnswer
 from webapp.deeds.forms import Body, day, document, text
+from webapp.tables import XLSX
 
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 BY = {"month": "Month", "quarter": "Quarter", "year": "Year"}
 assert tuple(BY) == statistics.BY
 
