@@ -26,6 +26,7 @@ from ledger import (
     revenue,
     search,
     settings,
+    settlements,
     stewards,
     successions,
     trading,
@@ -41,7 +42,8 @@ from ledger.store import Evidence
 NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
          duties, evaluations, exclusions, feedback, handoff, log, messages, motions, objections,
          outbox, parties, peers, prices, recognition, registration_rows, revenue, search, settings,
-         stewards, successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
+         settlements, stewards, successions, trading, usage, uses, voucher_rows, vouchers,
+         witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:
