@@ -1,0 +1,347 @@
+"""What the finance department reads of an agreement: its periods, what came in, and the rows behind it.
+
+Pure reading. A *span* is what one period, or one statement, is about, by numbers and days alone::
+
+    rows numbered up to through_n and of days up to until_on, without those of the span before:
+    own     day > since_on               traded in the span
+    late    day ≤ since_on, n > since_n  entered after the span before was closed
+
+so the own and late rows of an agreement's periods are all its rows, each once. Each of the two is one range
+of an index, and a page of them is read from where the last one ended (keyset).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy.orm import Session
+
+from ledger import books, revenue
+from ledger.agreements import Agreement
+from ledger.books import Entry, EntryLine
+from ledger.errors import Invalid, Missing
+from ledger.periods import Period
+from ledger.revenue import Statement
+from ledger.schemes import Scheme
+from ledger.settlements import KINDS, Settlement
+from ledger.trading import Licence, Payment
+from valuation import differences
+from valuation.differences import AmountChange, Basis, LineChange, Takings
+
+PARTS = ("own", "late")
+TRADES = ("payment", "trade")  # the kinds of settlement that are not refunds
+
+
+@dataclass(frozen=True)
+class Span:
+    """The settlements of a period or statement; `through_n` None where it is not closed yet."""
+
+    agreement_id: str
+    from_on: str
+    until_on: str
+    through_n: int | None
+    since_on: str
+    since_n: int
+
+    def part(self, name: str) -> ColumnElement[bool]:
+        """The rows traded in the span (own), or those entered too late for the span before (late)."""
+        mine = Settlement.agreement_id == self.agreement_id
+        if self.through_n is not None:
+            mine = and_(mine, Settlement.n <= self.through_n)
+        if name == "late":
+            return and_(mine, Settlement.n > self.since_n, Settlement.day <= self.since_on)
+        return and_(mine, Settlement.day > self.since_on, Settlement.day <= self.until_on)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """How many rows, and what they come to, in fen; refunds are below nought."""
+
+    count: int = 0
+    amount_fen: int = 0
+    vat_fen: int = 0
+    net_fen: int = 0
+
+    def __add__(self, other: "Sum") -> "Sum":
+        return Sum(
+            self.count + other.count, self.amount_fen + other.amount_fen,
+            self.vat_fen + other.vat_fen, self.net_fen + other.net_fen,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Account:
+    """What came in over a span: sums by part and kind, and by day and kind for the span's own days."""
+
+    by_kind: dict[tuple[str, str], Sum]
+    by_day: dict[tuple[str, str], Sum]
+
+    def of(self, part: str | None = None, *kinds: str) -> Sum:
+        """The sum of a part, or both, and of some kinds, or all."""
+        return sum(
+            (one for (at, kind), one in self.by_kind.items()
+             if part in (None, at) and (not kinds or kind in kinds)),
+            Sum(),
+        )  # fmt: skip
+
+    def takings(self) -> Takings:
+        """What a comparison asks: the span's own trades and refunds, and what came late, net of VAT."""
+        own = self.of("own", *TRADES)
+        refunds, late = self.of("own", "refund"), self.of("late")
+        return Takings(own.count, own.net_fen, refunds.net_fen, late.net_fen)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A settlement with what it came from: the bank's reference, a refund's or a confirmation's number."""
+
+    n: int
+    day: str
+    kind: str
+    amount_fen: int
+    vat_fen: int
+    net_fen: int
+    source_id: str
+    row: int
+    reference: str
+    order: str
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A line on an account, with its entry, and what stands on the account after it (its normal side)."""
+
+    entry: Entry
+    n: int
+    party: str
+    on: str
+    debit_fen: int
+    credit_fen: int
+    stands_fen: int
+
+    @property
+    def cursor(self) -> str:
+        """Where a page ended."""
+        return f"{self.on}.{self.entry.id}.{self.n}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two statements of an agreement, the later one second, and why it is another amount."""
+
+    before: Statement
+    after: Statement
+    before_takings: Takings
+    after_takings: Takings
+    amount: AmountChange
+    lines: tuple[LineChange, ...]
+    editions: tuple[int, int]
+
+
+def marks(session: Session, agreement: Agreement) -> list[tuple[str, str, int]]:
+    """Every closing of an agreement, the oldest first: first day, last day, how far the numbers had come.
+
+    Where no period was closed (before there were any), a statement's days and payments say so.
+    """
+    closed = [
+        (one.from_on, one.until_on, one.through_n)
+        for one in session.scalars(
+            select(Period).where(Period.agreement_id == agreement.id, Period.state == "closed")
+        )
+    ]
+    known = {until for _, until, _ in closed}
+    for statement in session.scalars(_standing(agreement).where(Statement.period_id.is_(None))):
+        if statement.until_on not in known:
+            closed.append((statement.from_on, statement.until_on, _through(session, statement)))
+    return sorted(closed, key=lambda mark: mark[1])
+
+
+def span(
+    session: Session, agreement: Agreement, today: date, until_on: str = "", since_on: str | None = None
+) -> Span:  # fmt: skip
+    """The span that ends on a day: a closed period's, or without a day the one still open.
+
+    `since_on` is the last day of the span before where that is not the period before: a statement's goes back
+    to the last statement that stands. Raises Missing where no period ended on one of the days.
+    """
+    closed = marks(session, agreement)
+    ends = {until: n for _, until, n in closed}
+    for day in (until_on, since_on):
+        if day and day not in ends:
+            raise Missing(
+                "No period of agreement {number} ended on {day}.", number=agreement.number, day=day
+            )
+    earlier = [until for until in ends if not until_on or until < until_on]
+    since = since_on if since_on is not None else max(earlier, default="")
+    begin = (
+        (date.fromisoformat(since) + timedelta(days=1)).isoformat() if since else agreement.from_on
+    )
+    if not until_on:
+        return Span(
+            agreement.id, begin, max(today.isoformat(), begin), None, since, ends.get(since, 0)
+        )
+    return Span(agreement.id, begin, until_on, ends[until_on], since, ends.get(since, 0))
+
+
+def statement_span(session: Session, statement: Statement) -> Span:
+    """The span of what a statement distributes: since the last one that stood before it."""
+    agreement = session.get_one(Agreement, statement.agreement_id)
+    before = revenue.previous(session, agreement, statement.from_on)
+    return Span(
+        agreement.id, statement.from_on, statement.until_on, _through(session, statement),
+        before.until_on if before else "", _through(session, before) if before else 0,
+    )  # fmt: skip
+
+
+def account(session: Session, over: Span) -> Account:
+    """Sum up a span by part and kind, and its own days by kind."""
+    sums = (
+        func.count(), func.sum(Settlement.amount_fen), func.sum(Settlement.vat_fen),
+        func.sum(Settlement.net_fen),
+    )  # fmt: skip
+    by_day = {
+        (day, kind): Sum(*map(int, found))
+        for day, kind, *found in session.execute(
+            select(Settlement.day, Settlement.kind, *sums)
+            .where(over.part("own"))
+            .group_by(Settlement.day, Settlement.kind)
+            .order_by(Settlement.day, Settlement.kind)
+        )
+    }
+    by_kind: dict[tuple[str, str], Sum] = {}
+    for (_, kind), found in by_day.items():
+        by_kind["own", kind] = by_kind.get(("own", kind), Sum()) + found
+    for kind, *late in session.execute(
+        select(Settlement.kind, *sums).where(over.part("late")).group_by(Settlement.kind)
+    ):
+        by_kind["late", kind] = Sum(*map(int, late))
+    return Account(by_kind, by_day)
+
+
+def rows(
+    session: Session, over: Span, part: str, *, kind: str = "", day: str = "", after: str = "",
+    limit: int | None,
+) -> Iterator[Row]:  # fmt: skip
+    """The rows of a part in their order (own by day and number, late by number), after a cursor."""
+    wanted: Select[Any] = (
+        select(
+            Settlement.n, Settlement.day, Settlement.kind, Settlement.amount_fen, Settlement.vat_fen,
+            Settlement.net_fen, Settlement.source_id, Settlement.row, Payment.reference,
+            Licence.order_reference,
+        )
+        .outerjoin(Payment, Payment.id == Settlement.source_id)
+        .outerjoin(Licence, Licence.id == Payment.licence_id)
+        .where(over.part(part))
+    )  # fmt: skip
+    if kind:
+        wanted = wanted.where(Settlement.kind == kind)
+    if day:
+        wanted = wanted.where(Settlement.day == day)
+    if after:
+        on, n = _cursor(after)
+        wanted = wanted.where(
+            Settlement.n > n if part == "late"
+            else or_(Settlement.day > on, and_(Settlement.day == on, Settlement.n > n))
+        )  # fmt: skip
+        if part == "own":
+            wanted = wanted.where(Settlement.day >= on)  # the range an index begins with
+    order = (Settlement.n,) if part == "late" else (Settlement.day, Settlement.n)
+    found = session.execute(wanted.order_by(*order).limit(limit))
+    for one in found.yield_per(10_000) if limit is None else found:
+        *plain, reference, order_reference = one
+        yield Row(*plain, reference or "", order_reference or "")
+
+
+def cursor(row: Row) -> str:
+    """Where a page ended."""
+    return f"{row.day}.{row.n}"
+
+
+def ledger_of(
+    session: Session, agreement: Agreement, name: str, party: str | None, *, from_on: str = "",
+    until_on: str = "", after: str = "", limit: int,
+) -> tuple[int, list[Posted]]:  # fmt: skip
+    """An account's lines in their order (day, entry), after a cursor, and what stood on it before them.
+
+    Without a party, of an account that each party has its own of: all of them.
+    """
+    mine = and_(EntryLine.book == agreement.id, EntryLine.account == name)
+    if party is not None:
+        mine = and_(mine, EntryLine.party == party)
+    place = tuple_(EntryLine.effective_on, EntryLine.entry, EntryLine.n)
+    before = EntryLine.effective_on < from_on
+    if after:
+        day, _, rest = after.partition(".")
+        entry_id, _, n = rest.partition(".")
+        if not n.isdecimal():
+            raise Invalid("The cursor {given} is none that a page gave.", given=after)
+        before = place <= tuple_(literal(day), literal(entry_id), literal(int(n)))
+    sums = func.coalesce(func.sum(EntryLine.debit_fen - EntryLine.credit_fen), 0)
+    sign = 1 if books.ACCOUNTS[name].side == "debit" else -1
+    stood = sign * int(session.scalar(select(sums).where(mine, before)) or 0)
+    wanted = (
+        select(EntryLine, Entry)
+        .join(Entry, Entry.id == EntryLine.entry)
+        .where(mine, ~before)
+        .order_by(EntryLine.effective_on, EntryLine.entry, EntryLine.n)
+        .limit(limit)
+    )
+    if until_on:
+        wanted = wanted.where(EntryLine.effective_on <= until_on)
+    made, stands = [], stood
+    for line, entry in session.execute(wanted):
+        stands += sign * (line.debit_fen - line.credit_fen)
+        made.append(
+            Posted(
+                entry, line.n, line.party, line.effective_on, line.debit_fen, line.credit_fen, stands
+            )
+        )
+    return stood, made
+
+
+def compare(session: Session, statement: Statement) -> Comparison | None:
+    """Why a statement is another amount than the last one that stood before it; None where there is none."""
+    agreement = session.get_one(Agreement, statement.agreement_id)
+    before = revenue.previous(session, agreement, statement.from_on)
+    if before is None:
+        return None
+    schemes = [session.get_one(Scheme, one.scheme_id) for one in (before, statement)]
+    bases = [
+        Basis(scheme.document, one.amount_fen, one.facts, one.deficits_before)
+        for scheme, one in zip(schemes, (before, statement), strict=True)
+    ]
+    taken = [account(session, statement_span(session, one)).takings() for one in (before, statement)]
+    return Comparison(
+        before, statement, taken[0], taken[1], differences.amount_change(*taken),
+        differences.line_changes(*bases), (schemes[0].edition, schemes[1].edition),
+    )  # fmt: skip
+
+
+def _standing(agreement: Agreement) -> Select[Statement]:
+    return select(Statement).where(
+        Statement.agreement_id == agreement.id, Statement.state.not_in(("rejected", "reversed"))
+    )
+
+
+def _through(session: Session, statement: Statement) -> int:
+    """How far the numbers of the settlements had come; of statements of before, their last payment's."""
+    if statement.through_n is not None:
+        return statement.through_n
+    numbers = select(func.max(Payment.n)).where(Payment.id.in_(statement.payment_ids))
+    return session.scalar(numbers) or 0
+
+
+def _cursor(text: str) -> tuple[str, int]:
+    day, _, n = text.partition(".")
+    if not n.isdecimal():
+        raise Invalid("The cursor {given} is none that a page gave.", given=text)
+    return day, int(n)
+
+
+def check_choice(part: str, kind: str) -> None:
+    """Raise Invalid unless there are such a part and kind."""
+    if part not in PARTS or kind not in ("", *KINDS):
+        raise Invalid("There are no {part} rows of kind {kind}.", part=part, kind=kind)
+
