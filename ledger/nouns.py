@@ -27,6 +27,7 @@ from ledger import (
     schemes,
     search,
     settings,
+    settlements,
     stewards,
     successions,
     trading,
@@ -42,7 +43,8 @@ from ledger.store import Evidence
 NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
          duties, evaluations, exclusions, feedback, handoff, log, messages, motions, objections,
          outbox, parties, peers, prices, recognition, registration_rows, revenue, schemes, search, settings,
-         stewards, successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
+         settlements, stewards, successions, trading, usage, uses, voucher_rows, vouchers,
+         witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:
