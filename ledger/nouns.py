@@ -24,6 +24,7 @@ from ledger import (
     recognition,
     registration_rows,
     revenue,
+    schemes,
     search,
     settings,
     settlements,
@@ -41,7 +42,7 @@ from ledger.store import Evidence
 
 NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
          duties, evaluations, exclusions, feedback, handoff, log, messages, motions, objections,
-         outbox, parties, peers, prices, recognition, registration_rows, revenue, search, settings,
+         outbox, parties, peers, prices, recognition, registration_rows, revenue, schemes, search, settings,
          settlements, stewards, successions, trading, usage, uses, voucher_rows, vouchers,
          witnesses)  # fmt: skip
 

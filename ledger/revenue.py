@@ -12,41 +12,28 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Select, String, UniqueConstraint, select
+from sqlalchemy import BigInteger, ForeignKey, Select, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import agreements, books, log
+from ledger import agreements, books, log, schemes
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
-from ledger.chain import keys, outbox
+from ledger.chain import outbox
 from ledger.errors import Conflict, Faults, Invalid, Missing, NotAllowed, ProofFailed
-from ledger.parties import Actor, Member, may, party_by_uscc, party_of, require_other
+from ledger.parties import Actor, may, party_of, require_other
 from ledger.proof.bundle import row_hash
 from ledger.proof.encoding import canonical, digest_bytes, digest_text
 from ledger.proof.merkle import inclusion_proof, root
 from ledger.registration import Registration
+from ledger.schemes import Scheme
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id, next_number
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
-from valuation import flows, schemes, sharing
+from valuation import flows, sharing
+from valuation import schemes as scheme_language
 
 APPROVALS_REQUIRED = 1
-
-
-class Scheme(Evidence):
-    """A version of an agreement's revenue scheme (收益分配方案)."""
-
-    __tablename__ = "schemes"
-    __table_args__ = (UniqueConstraint("agreement_id", "edition"),)
-    subject_type = "scheme"
-    agreement_id: Mapped[str] = mapped_column(String(36), ForeignKey("agreements.id"))
-    edition: Mapped[int] = mapped_column(BigInteger)
-    document: Mapped[dict[str, Any]]
-    effective_from: Mapped[str]
-    proposed_by: Mapped[str]
-    agreed_by: Mapped[str | None]
-    state: Mapped[str]
 
 
 class Statement(Evidence):
@@ -77,34 +64,6 @@ class Statement(Evidence):
     state: Mapped[str]
 
 
-def propose_scheme(
-    session: Session, actor: Actor, now: datetime, agreement: Agreement, document: Mapping[str, Any],
-    effective_from: date,
-) -> Scheme:  # fmt: skip
-    """Put a scheme forward; one that loses or invents a fen is refused with all its faults."""
-    may(actor, "scheme.propose", agreement.operator_id, f"Agreement {agreement.number}")
-    for payee in schemes.parties(schemes.check(dict(document))):
-        party_by_uscc(session, payee)  # nobody's share is booked to nobody
-    last = session.scalars(
-        select(Scheme).where(Scheme.agreement_id == agreement.id).order_by(Scheme.edition.desc())
-    ).first()
-    if last is not None and last.document == dict(document):
-        if last.effective_from != effective_from.isoformat():
-            raise Conflict(
-                "Edition {edition} is this scheme from {day} on.",
-                edition=last.edition, day=last.effective_from,
-            )  # fmt: skip
-        return last
-    scheme = Scheme(
-        id=new_id(), agreement_id=agreement.id, edition=last.edition + 1 if last else 1,
-        document=dict(document), effective_from=effective_from.isoformat(),
-        proposed_by=actor.member_id, agreed_by=None, state=move("scheme", "propose", None),
-    )  # fmt: skip
-    log.append(session, scheme, "scheme.proposed", actor.member_id)
-    session.flush()
-    return scheme
-
-
 def try_scheme(
     session: Session, actor: Actor, agreement: Agreement, document: Mapping[str, Any], *,
     amount_fen: int | None = None, facts: Mapping[str, Any],
@@ -115,7 +74,7 @@ def try_scheme(
     neither states are asked for. Nothing is kept, and the parties need not be known here yet.
     """
     may(actor, "scheme.read", agreements.owners(agreement), f"Agreement {agreement.number}")
-    known = schemes.check(dict(document))
+    known = scheme_language.check(dict(document))
     last = previous(session, agreement)
     if amount_fen is None and last is None:
         raise Missing(
@@ -133,22 +92,6 @@ def try_scheme(
         of_last = {**before, **{name: value for name, value in facts.items() if name in before}}
         in_force = sharing.share(scheme.document, amount, of_last, carried)
     return flows.try_out(known, amount, stated, carried, in_force)
-
-
-def agree_scheme(
-    session: Session, actor: Actor, now: datetime, scheme: Scheme, agreement: Agreement
-) -> None:
-    """The other side of the agreement agrees to the scheme: it binds from its day."""
-    may(actor, "scheme.agree")
-    if scheme.agreement_id != agreement.id:
-        raise Invalid(
-            "The scheme belongs to another agreement than {number}.", number=agreement.number
-        )
-    may(actor, "scheme.agree", agreement.implementer_id, f"Agreement {agreement.number}")
-    require_other(actor, [scheme.proposed_by], "the scheme")
-    scheme.state = move("scheme", "agree", scheme.state)
-    scheme.agreed_by = actor.member_id
-    log.append(session, scheme, "scheme.agreed", actor.member_id)
 
 
 def draft(
@@ -199,7 +142,7 @@ def draft(
             start=str(from_on), end=str(until_on),
         )  # fmt: skip
         raise Invalid("The statement cannot be drafted: {faults}.", faults=faults)
-    scheme = scheme_on(session, agreement, from_on)
+    scheme = schemes.scheme_on(session, agreement, from_on)
     payments = list(session.scalars(undistributed(agreement, until_on).with_for_update(of=Payment)))
     if not payments:
         raise Missing(
@@ -238,7 +181,7 @@ def propose(
     session: Session, actor: Actor, now: datetime, statement: Statement, origin: str
 ) -> None:
     """The maker puts his statement before the checker; its digest goes to the chain."""
-    _require_maker(session, actor, statement, "propose")
+    require_maker(session, actor, statement, "propose")
     statement.state = move("statement", "propose", statement.state)
     statement.chain_version = 1
     log.append(session, statement, "statement.proposed", actor.member_id)
@@ -253,129 +196,11 @@ def propose(
     )  # fmt: skip
 
 
-def approval_request(
-    statement: Statement, origin: str, deployment: outbox.Deployment, nonce: int, deadline: int
-) -> dict[str, Any]:
-    """What the checker's machine needs to see and sign: the statement and the typed data (EIP-712)."""
-    return {
-        "statement": content(statement),
-        "type": "shuzheng/approval-request",
-        "typed_data": _typed_data(statement, origin, deployment, nonce, deadline),
-        "v": 1,
-    }
-
-
-def sign_request(request: Any, private_key: bytes) -> dict[str, Any]:
-    """The checker's signature over a request whose digest and line root fit its statement.
-
-    Of the typed data only the contract's place, the statement's id, the nonce and the deadline are the
-    request's to say: the checker's key signs approvals, and nothing else under any name.
-    """
-    try:
-        typed, statement = request["typed_data"], request["statement"]
-        message, domain = typed["message"], typed["domain"]
-        due = _approval(
-            domain["chainId"], domain["verifyingContract"],
-            {name: message[name] for name in ("deadline", "digest", "id", "lineRoot", "nonce")},
-        )  # fmt: skip
-        fits = (
-            canonical(typed) == canonical(due)
-            and message["digest"] == "0x" + digest_bytes(digest_text(canonical(statement))).hex()
-            and message["lineRoot"]
-            == "0x" + line_root(statement["lines"], statement["line_salts"]).hex()
-            and statement["amount_fen"] == sum(line["amount_fen"] for line in statement["lines"])
-        )
-    except (KeyError, TypeError, ValueError):
-        raise Invalid("This is no approval request.") from None
-    if not fits:
-        raise Invalid("The statement shown is not the one to be signed: do not sign it.")
-    return {
-        "address": keys.address_of(private_key),
-        "deadline": message["deadline"],
-        "nonce": message["nonce"],
-        "signature": keys.sign_typed(typed, private_key),
-        "statement": statement["number"],
-        "type": "shuzheng/approval",
-        "v": 1,
-    }
-
-
-def approve(
-    session: Session,
-    actor: Actor,
-    now: datetime,
-    statement: Statement,
-    approval: Mapping[str, Any],
-    origin: str,
-    deployment: outbox.Deployment,
-) -> None:
-    """A second person approves with the signature of his own key; anything else is refused."""
-    _decide(session, actor, statement, "approve")
-    member = session.get_one(Member, actor.member_id)
-    if member.signing_address is None:
-        raise NotAllowed("You have no signing address: the administrator must enter it first.")
-    try:
-        typed = _typed_data(
-            statement, origin, deployment, int(approval["nonce"]), int(approval["deadline"])
-        )
-        signer = keys.recover_typed(typed, approval["signature"])
-    except (KeyError, TypeError, ValueError, Invalid):
-        raise Invalid(
-            "This is no approval of statement {number}.", number=statement.number
-        ) from None
-    if signer != member.signing_address:
-        raise NotAllowed(
-            "The signature on statement {number} is not by your key {address}.",
-            number=statement.number, address=member.signing_address,
-        )  # fmt: skip
-    if int(approval["deadline"]) < now.timestamp():
-        raise Invalid("The signature's deadline has passed; request and sign anew.")
-    statement.state = move("statement", "approve", statement.state)
-    statement.checker_id = actor.member_id
-    statement.approval = {
-        "address": signer,
-        "deadline": int(approval["deadline"]),
-        "nonce": int(approval["nonce"]),
-        "signature": approval["signature"],
-    }
-    statement.chain_version = 2
-    log.append(session, statement, "statement.approved", actor.member_id)
-    key = log.digest_key(origin, statement.id)
-    outbox.enqueue(
-        session, now, lane="maker", contract="RevenueBook", function="approve",
-        arguments=[
-            "0x" + key.hex(), 1, "0x" + digest_bytes(statement.digest).hex(),
-            "0x" + statement.line_root, signer, int(approval["deadline"]),
-            approval["signature"], outbox.REASON,
-        ],
-        key=key, expected_version=1, subject_id=statement.id, subject_version=statement.version,
-    )  # fmt: skip
-
-
-def reopen(session: Session, actor: Actor, now: datetime, statement: Statement) -> None:
-    """Take back an approval that the contract refused, so that the statement can be approved anew.
-
-    Only its maker, and only while the approval's act is an alarm: what is effective stays.
-    """
-    _require_maker(session, actor, statement, "reopen")
-    act = outbox.act_of(session, statement.id, statement.version)
-    if statement.state != "approved" or act is None or act.state != "alarm":
-        raise Conflict(
-            "Statement {number} has no approval that the chain refused.", number=statement.number
-        )
-    outbox.drop(act)
-    statement.state = move("statement", "reopen", statement.state)
-    statement.checker_id, statement.approval, statement.chain_version = None, {}, 1
-    log.append(
-        session, statement, "statement.reopened", actor.member_id, reason=outbox.told(act.problem)
-    )
-
-
 def reject(
     session: Session, actor: Actor, now: datetime, statement: Statement, reason: str, origin: str
 ) -> None:
     """The checker sends the statement back; its payments are free for another one."""
-    _decide(session, actor, statement, "reject")
+    require_decider(session, actor, statement, "reject")
     if not reason.strip():
         raise Invalid("State the ground of the decision.")
     statement.state = move("statement", "reject", statement.state)
@@ -489,17 +314,6 @@ def by_number(session: Session, number: str) -> Statement:
     return found
 
 
-def scheme_of(session: Session, agreement: Agreement, edition: int | None = None) -> Scheme:
-    """The newest (or a given) edition of an agreement's scheme; raises Missing."""
-    wanted = select(Scheme).where(Scheme.agreement_id == agreement.id)
-    if edition is not None:
-        wanted = wanted.where(Scheme.edition == edition)
-    found = session.scalars(wanted.order_by(Scheme.edition.desc())).first()
-    if found is None:
-        raise Missing("Agreement {number} has no scheme.", number=agreement.number)
-    return found
-
-
 def _lines(outcome: sharing.Distribution) -> list[dict[str, Any]]:
     """The lines as recorded; their steps tell the whole trail and stand in the derivation, not here."""
     return [
@@ -512,37 +326,17 @@ def _deficits(outcome: sharing.Distribution) -> dict[str, str]:
     return {party: str(value) for party, value in sorted(outcome.deficits_after.items())}
 
 
-def _require_maker(session: Session, actor: Actor, statement: Statement, verb: str) -> None:
+def require_maker(session: Session, actor: Actor, statement: Statement, verb: str) -> None:
     what = f"statement {statement.number}"
     may(actor, f"statement.{verb}", makers_party(session, statement), what)
     if actor.member_id != statement.maker_id:
         raise NotAllowed("Only the maker proposes statement {number}.", number=statement.number)
 
 
-def _decide(session: Session, actor: Actor, statement: Statement, verb: str) -> None:
+def require_decider(session: Session, actor: Actor, statement: Statement, verb: str) -> None:
     what = f"statement {statement.number}"
     may(actor, f"statement.{verb}", makers_party(session, statement), what)
     require_other(actor, [statement.maker_id], what)
-
-
-def scheme_on(session: Session, agreement: Agreement, day: date) -> Scheme:
-    """The agreed edition that binds on a day; raises Missing."""
-    found = session.scalars(
-        select(Scheme)
-        .where(
-            Scheme.agreement_id == agreement.id,
-            Scheme.state == "agreed",
-            Scheme.effective_from <= day.isoformat(),
-        )
-        .order_by(Scheme.effective_from.desc(), Scheme.edition.desc())
-    ).first()
-    if found is None:
-        raise Missing(
-            "Agreement {number} has no agreed scheme on {day}.",
-            number=agreement.number,
-            day=str(day),
-        )
-    return found
 
 
 def undistributed(agreement: Agreement, until_on: date) -> Select[Payment]:
@@ -589,50 +383,3 @@ def recompute(statement: Statement, scheme: Scheme) -> sharing.Distribution:
                 part=part,
             )  # fmt: skip
     return again
-
-
-def _typed_data(
-    statement: Statement, origin: str, deployment: outbox.Deployment, nonce: int, deadline: int
-) -> dict[str, Any]:
-    """The typed data of `RevenueBook.approve`; a test compares its hash with the contract's."""
-    return _approval(
-        deployment.chain_id, deployment.contracts["RevenueBook"],
-        {
-            "deadline": deadline,
-            "digest": "0x" + digest_bytes(statement.digest).hex(),
-            "id": "0x" + log.digest_key(origin, statement.id).hex(),
-            "lineRoot": "0x" + statement.line_root,
-            "nonce": nonce,
-        },
-    )  # fmt: skip
-
-
-def _approval(chain_id: int, contract: str, message: Mapping[str, Any]) -> dict[str, Any]:
-    fields = [
-        ("id", "bytes32"), ("digest", "bytes32"), ("lineRoot", "bytes32"),
-        ("approvalsRequired", "uint8"), ("reverses", "bytes32"), ("version", "uint24"),
-        ("nonce", "uint256"), ("deadline", "uint256"),
-    ]  # fmt: skip
-    domain = [
-        ("name", "string"), ("version", "string"), ("chainId", "uint256"),
-        ("verifyingContract", "address"),
-    ]  # fmt: skip
-    return {
-        "domain": {
-            "chainId": chain_id,
-            "name": "Shuzheng RevenueBook",
-            "verifyingContract": contract,
-            "version": "1",
-        },
-        "message": {
-            **message,
-            "approvalsRequired": APPROVALS_REQUIRED,
-            "reverses": "0x" + "00" * 32,
-            "version": 1,
-        },
-        "primaryType": "Approval",
-        "types": {
-            "Approval": [{"name": name, "type": kind} for name, kind in fields],
-            "EIP712Domain": [{"name": name, "type": kind} for name, kind in domain],
-        },
-    }

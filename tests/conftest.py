@@ -26,6 +26,7 @@ from ledger import (
     agreements,
     alarms,
     appraisals,
+    approvals,
     authorisations,
     catalogue,
     demands,
@@ -38,6 +39,7 @@ from ledger import (
     prices,
     registration,
     revenue,
+    schemes,
     stewards,
     successions,
     trading,
@@ -410,13 +412,13 @@ class Town:
             text = text.replace(f"{{{name}}}", PARTIES[key][2])
         return dict(yaml.load(text, yaml.CSafeLoader))
 
-    def scheme(self, agreement: agreements.Agreement, document: Any = None) -> revenue.Scheme:
+    def scheme(self, agreement: agreements.Agreement, document: Any = None) -> schemes.Scheme:
         """A scheme agreed by both sides, from the agreement's first day."""
         made = self.do(
-            "olga", revenue.propose_scheme, agreement, document or self.scheme_document(),
+            "olga", schemes.propose, agreement, document or self.scheme_document(),
             date.fromisoformat(agreement.from_on),
         )  # fmt: skip
-        self.do("paul", revenue.agree_scheme, made, agreement)
+        self.do("paul", schemes.agree, made, agreement)
         return made
 
     def sold(self) -> tuple[agreements.Agreement, trading.Licence]:
@@ -458,16 +460,16 @@ class Town:
     def approval(self, statement: revenue.Statement, login: str = "carl") -> dict[str, Any]:
         """The checker's signed answer to the request, from his own machine."""
         with self.reading() as session:
-            request = revenue.approval_request(
+            request = approvals.request_for(
                 session.get_one(revenue.Statement, statement.id), ORIGIN,
                 self.home.config.deployment, 0, int(self.now.timestamp()) + 3600,
             )  # fmt: skip
-        return revenue.sign_request(request, CHECKER_KEYS[login])
+        return approvals.sign(request, CHECKER_KEYS[login])
 
     def approve(self, statement: revenue.Statement, login: str = "carl", /, **changes: Any) -> None:
         approval = {**self.approval(statement, login), **changes}
         self.do(
-            login, revenue.approve, statement, approval, ORIGIN, self.home.config.deployment
+            login, approvals.approve, statement, approval, ORIGIN, self.home.config.deployment
         )  # fmt: skip
 
     def settle(self, row: log.Evidence, state: str = "effective") -> None:

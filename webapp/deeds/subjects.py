@@ -52,7 +52,8 @@ from ledger.peers import Peer
 from ledger.prices import Price
 from ledger.recognition import Recognition
 from ledger.registration import Application, Deposit, Registration
-from ledger.revenue import Scheme, Statement
+from ledger.revenue import Statement
+from ledger.schemes import Scheme
 from ledger.stewards import Steward
 from ledger.store import Evidence
 from ledger.trading import Licence, Payment

@@ -1,0 +1,129 @@
+"""What a statement covers (覆盖范围): a region of its agreement's settlements, told by a number and a day.
+
+    region of a statement      n ≤ through_n  and  day ≤ until_on
+    what it distributes        its region without the region of the last standing statement before it
+    of these late              day ≤ the day until which that one went: adjustments of this period
+
+Statements that stand go on in days and never back in numbers, so their regions lie in each other: a
+settlement belongs to the first region that holds it, none belongs to two, and nothing is noted at the rows.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from sqlalchemy import Row, Select, func, literal_column, select
+from sqlalchemy.orm import Session
+
+from ledger.settlements import Settlement
+
+_REFUND = literal_column(
+    "'refund'"
+)  # as the index of refunds spells it; no database sees into a value
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a region goes: up to a number, up to a day. Nothing lies in `NOWHERE`."""
+
+    through_n: int
+    until_on: str
+
+
+NOWHERE = Reach(0, "")
+
+
+@dataclass(frozen=True)
+class Sums:
+    """How many rows, what they sum to without VAT, and how much of both is refunds."""
+
+    trades: int
+    net_fen: int
+    refunds: int
+    refunded_fen: int
+
+    @classmethod
+    def of(cls, rows: Row[Any], refunds: Row[Any]) -> Self:
+        return cls(rows[0], int(rows[1]), refunds[0], int(refunds[1]))
+
+    def to_dict(self) -> dict[str, int]:
+        return {
+            "net_fen": self.net_fen, "refunded_fen": self.refunded_fen, "refunds": self.refunds,
+            "trades": self.trades,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Covered:
+    """What lies in a region and not in the one before: the period's own, and what came late."""
+
+    own: Sums
+    late: Sums
+
+    @property
+    def amount_fen(self) -> int:
+        return self.own.net_fen + self.late.net_fen
+
+    @property
+    def count(self) -> int:
+        return self.own.trades + self.late.trades
+
+
+def covered(session: Session, agreement_id: str, before: Reach, reach: Reach) -> Covered:
+    """The sums of what `reach` holds and `before` does not; it reads an index, and no row twice.
+
+    The own rows are one range of it. The late ones are few: of each day before they are a range, so that
+    what was distributed long ago is not read again.
+    """
+    _, day, n, _ = columns = _columns()
+    own = (day > before.until_on, day <= reach.until_on, n <= reach.through_n)
+    mine, refunds = (
+        session.execute(_sums(agreement_id, columns).where(*own, *more)).one()
+        for more in ((), (Settlement.kind == _REFUND,))
+    )
+    nothing = session.execute(select(0, 0)).one()
+    if before == NOWHERE:
+        return Covered(Sums.of(mine, refunds), Sums.of(nothing, nothing))
+    days = _days_until(agreement_id, before.until_on)
+    late = (
+        day == days.c.day,
+        days.c.day <= before.until_on,
+        n > before.through_n,
+        n <= reach.through_n,
+    )
+    all_late = session.execute(_sums(agreement_id, columns).where(*late)).one()
+    back = nothing
+    if all_late[0]:
+        back = session.execute(
+            _sums(agreement_id, columns).where(
+                Settlement.kind == _REFUND, day <= before.until_on, n > before.through_n,
+                n <= reach.through_n,
+            )
+        ).one()  # fmt: skip
+    return Covered(Sums.of(mine, refunds), Sums.of(all_late, back))
+
+
+def beyond(agreement_id: str, before: Reach) -> Select[Settlement]:
+    """The settlements outside a region: what is not distributed yet."""
+    return select(Settlement).where(
+        Settlement.agreement_id == agreement_id,
+        (Settlement.n > before.through_n) | (Settlement.day > before.until_on),
+    )
+
+
+def _columns() -> tuple[Any, Any, Any, Any]:
+    return Settlement.agreement_id, Settlement.day, Settlement.n, Settlement.net_fen
+
+
+def _sums(agreement_id: str, columns: tuple[Any, Any, Any, Any]) -> Select[Any]:
+    of, _, _, net = columns
+    return select(func.count(), func.coalesce(func.sum(net), 0)).where(of == agreement_id)
+
+
+def _days_until(agreement_id: str, until_on: str) -> Any:
+    """The days of an agreement's settlements up to one, each found from the one before it by the index."""
+    mine = Settlement.agreement_id == agreement_id
+    days = select(func.min(Settlement.day).label("day")).where(mine).cte("days", recursive=True)
+    upcoming = (
+        select(func.min(Settlement.day)).where(mine, Settlement.day > days.c.day).scalar_subquery()
+    )
+    return days.union_all(select(upcoming).where(days.c.day < until_on))
