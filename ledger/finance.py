@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from ledger import books, revenue
 from ledger.agreements import Agreement
-from ledger.books import Entry, EntryLine
+from ledger.books import BookAccount, Entry, EntryLine
 from ledger.errors import Invalid, Missing
 from ledger.periods import Period
 from ledger.revenue import Statement
@@ -257,6 +257,53 @@ def rows(
 def cursor(row: Row) -> str:
     """Where a page ended."""
     return f"{row.day}.{row.n}"
+
+
+def movements(
+    session: Session, book_id: str, from_on: str, until_on: str, *, by_party: bool = False
+) -> list[dict[str, Any]]:  # fmt: skip
+    """What stood on each account of a book, what was booked in a period, and what stands; normal side, fen.
+
+    Also what stands now, whatever the day, and what of it is held. Accounts that never moved are left out.
+    """
+    line = EntryLine
+    within = and_(line.effective_on >= from_on, line.effective_on <= (until_on or "9999"))
+
+    def total(amount: Any, where: Any) -> Any:
+        return func.coalesce(func.sum(case((where, amount), else_=0)), 0)
+
+    keys = (line.account, line.party) if by_party else (line.account,)
+    stands = {
+        tuple(key): (int(posted), int(aside))
+        for *key, posted, aside in session.execute(
+            select(
+                *((BookAccount.account, BookAccount.party) if by_party else (BookAccount.account,)),
+                func.sum(BookAccount.posted_fen), func.sum(BookAccount.held_fen),
+            )
+            .where(BookAccount.book == book_id)
+            .group_by(BookAccount.account, *((BookAccount.party,) if by_party else ()))
+        )
+    }  # fmt: skip
+    made = []
+    for *key, before, debit, credit in session.execute(
+        select(
+            *keys, total(line.debit_fen - line.credit_fen, line.effective_on < from_on),
+            total(line.debit_fen, within), total(line.credit_fen, within),
+        )
+        .where(line.book == book_id)
+        .group_by(*keys)
+        .order_by(*keys)
+    ):  # fmt: skip
+        name = key[0]
+        sign = 1 if books.ACCOUNTS[name].side == "debit" else -1
+        opening, rise = sign * int(before), sign * (int(debit) - int(credit))
+        posted, aside = stands.get(tuple(key), (0, 0))
+        made.append({
+            "account": name, "closing_fen": opening + rise, "credit_fen": int(credit),
+            "debit_fen": int(debit), "held_fen": aside, "opening_fen": opening,
+            "party": (key[1] or None) if by_party else None, "posted_fen": posted,
+        })  # fmt: skip
+    return made
 
 
 def ledger_of(

@@ -7,15 +7,17 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreements, finance, revenue
+from ledger import agreements, books, finance, log, revenue
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.errors import Missing
 from ledger.parties import Actor, allowed
-from ledger.revenue import Scheme, Statement
+from ledger.revenue import Statement
+from ledger.schemes import Scheme
 from valuation import money
 from webapp.deeds import Desk, File, question
 from webapp.deeds.answers import PAGE, PAGE_MAX
+from webapp.deeds.subjects import BY_NOUN
 from webapp.deeds.forms import MISSHAPEN, Body, day, said, text
 from webapp.tables import CSV, csv_bytes
 
@@ -124,6 +126,53 @@ class ComparisonAnswer(Schema):
     facts = fields.List(fields.Dict(), required=True)
 
 
+class OverviewAnswer(Schema):
+    """A period of an agreement at a glance; fen."""
+
+    agreement = fields.String(required=True)
+    span = fields.Nested(SpanAnswer, required=True)
+    periods = fields.List(fields.Dict(), required=True)
+    """every closed one, the oldest first: from_on, until_on"""
+    amount_fen = fields.Integer(required=True)
+    kinds = fields.List(fields.Dict(), required=True)
+    statements = fields.List(fields.Dict(), required=True)
+    payees = fields.List(fields.Dict(), required=True)
+    """what is due to each: opening, due (credit), paid (debit) and closing of the period; held and posted now"""
+    accounts = fields.List(fields.Dict(), required=True)
+
+
+class FinanceAnswer(Schema):
+    """The agreements whose money one may see, the newest first."""
+
+    items = fields.List(fields.Dict(), required=True)
+
+
+class AccountQuery(PeriodQuery):
+    """Which account: its code and name, and whose where it is kept for each party."""
+
+    account = text("Account", most=40)
+    party = text("Party", most=18, required=False, blank=True, hint="its social credit code")
+    after = text("After (cursor)", most=80, required=False, blank=True)
+    limit = fields.Integer(
+        load_default=PAGE,
+        validate=validate.Range(1, PAGE_MAX, error=said(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
+        metadata={"title": "Rows a page", "hint": ""},
+    )  # fmt: skip
+
+
+class AccountAnswer(Schema):
+    """Lines of an account: what stood on it before them, and after each."""
+
+    agreement = fields.String(required=True)
+    account = fields.String(required=True)
+    party = fields.String(required=True, allow_none=True)
+    from_on = fields.String(required=True)
+    until_on = fields.String(required=True)
+    stood_fen = fields.Integer(required=True)
+    items = fields.List(fields.Dict(), required=True)
+    next = fields.String(required=True, allow_none=True)
+
+
 def _sides(_session: Session, row: Agreement) -> tuple[str, str]:
     return agreements.owners(row)
 
@@ -142,6 +191,108 @@ def _span(
     )  # fmt: skip
 
 
+@question("finance.read", "/finance", "Finance", name="finance.list", answer=FinanceAnswer)
+def overviews(_desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
+    """Each agreement's money now: what came in since the last closing, what is undistributed and owed."""
+    return {"items": [_at_a_glance(_desk, session, one) for one in mine(session, actor)]}
+
+
+def _at_a_glance(desk: Desk, session: Session, row: Agreement) -> dict[str, Any]:
+    over = _span(desk, session, row, None)
+    last = revenue.previous(session, row)
+    stands = {one["account"]: one for one in finance.movements(session, row.id, "", "")}
+
+    def on(name: str) -> int:
+        return int(stands[name]["posted_fen"]) if name in stands else 0
+
+    return {
+        "closed_until": over.since_on or None, "number": row.number, "title": row.title,
+        "open_fen": finance.account(session, over).of().net_fen,
+        "payable_fen": on(books.PAYABLE) + on(books.TREASURY),
+        "statement": last and last.number, "statement_state": last and last.state,
+        "undistributed_fen": on(books.UNDISTRIBUTED),
+    }  # fmt: skip
+
+
+@question("finance.read", f"{OF}/finance", "Period overview", query=PeriodQuery, answer=OverviewAnswer,
+          owners=_sides)  # fmt: skip
+def overview(
+    desk: Desk, session: Session, _actor: Actor, found: Agreement, until: Any = None
+) -> dict[str, Any]:
+    """A period: what came in, the statement, what payees are owed, and the accounts."""
+    over = _span(desk, session, found, until)
+    known = finance.account(session, over)
+    by_party = finance.movements(session, found.id, over.from_on, over.until_on, by_party=True)
+    treasuries = {one["party"] for one in by_party if one["account"] == books.TREASURY}
+    return {
+        "accounts": finance.movements(session, found.id, over.from_on, over.until_on),
+        "agreement": found.number, "amount_fen": known.of().net_fen, "kinds": _kinds(known),
+        "payees": [one for one in by_party if one["account"] in (books.PAYABLE, books.TREASURY)],
+        "periods": [{"from_on": start, "until_on": end}
+                    for start, end, _ in finance.marks(session, found)],
+        "span": span_facts(over),
+        "statements": [
+            {
+                "amount_fen": one.amount_fen, "number": one.number, "state": one.state,
+                "before": revenue.previous(session, found, one.from_on) is not None,
+                "lines": [{**line, "treasury": line["party"] in treasuries} for line in one.lines],
+            }
+            for one in session.scalars(
+                select(Statement).where(
+                    Statement.agreement_id == found.id, Statement.until_on == over.until_on,
+                    Statement.state != "rejected",
+                ).order_by(Statement.id)
+            )
+        ] if over.through_n is not None else [],
+    }  # fmt: skip
+
+
+def _kinds(known: finance.Account) -> list[dict[str, Any]]:
+    late_last = sorted(known.by_kind.items(), key=lambda one: one[0][0] == "late")
+    return [{"kind": kind, "part": part, **asdict(one)} for (part, kind), one in late_last]
+
+
+@question("finance.read", f"{OF}/account", "Account", name="finance.account", query=AccountQuery,
+          answer=AccountAnswer, owners=_sides)  # fmt: skip
+def account(
+    desk: Desk, session: Session, _actor: Actor, found: Agreement, *, account: str, party: str = "",
+    until: Any = None, after: str = "", limit: int = PAGE,
+) -> dict[str, Any]:  # fmt: skip
+    """The lines booked on an account in a period (without one: from the beginning), with their entries."""
+    if account not in books.ACCOUNTS:
+        raise Missing("There is no account {account}.", account=account)
+    over = _span(desk, session, found, until) if until else None
+    start, end = (over.from_on, over.until_on) if over else ("", "")
+    stood, lines = finance.ledger_of(
+        session, found, account, party or None, from_on=start, until_on=end, after=after,
+        limit=limit + 1,
+    )  # fmt: skip
+    kept = lines[:limit]
+    return {
+        "account": account, "agreement": found.number, "from_on": start, "party": party or None,
+        "items": [
+            {
+                "credit_fen": one.credit_fen, "debit_fen": one.debit_fen, "entry": one.entry.number,
+                "memo": one.entry.memo, "on": one.on, "party": one.party or None,
+                "reverses": one.entry.reverses, "stands_fen": one.stands_fen,
+                **cause_of(session, one.entry.cause_id),
+            }
+            for one in kept
+        ],
+        "next": kept[-1].cursor if len(lines) > limit else None, "stood_fen": stood, "until_on": end,
+    }  # fmt: skip
+
+
+def cause_of(session: Session, cause_id: str) -> dict[str, str | None]:
+    """What an entry was booked for: the noun and number of its cause, as paths name it."""
+    noun = session.scalar(
+        select(log.Record.subject_type).where(log.Record.subject_id == cause_id).limit(1)
+    )
+    subject = BY_NOUN.get(noun or "")
+    row = session.get(subject.model, cause_id) if subject else None
+    return {"cause": noun, "cause_number": subject.number(row) if subject and row else None}
+
+
 @question("finance.read", f"{OF}/takings", "What came in", name="finance.takings", query=SpanQuery,
           answer=TakingsAnswer, owners=_sides)  # fmt: skip
 def takings(
@@ -153,9 +304,7 @@ def takings(
     return {
         "agreement": found.number, "amount_fen": known.of().net_fen,
         "days": [{"day": on, "kind": kind, **asdict(one)} for (on, kind), one in known.by_day.items()],
-        "kinds": [{"kind": kind, "part": part, **asdict(one)}
-                  for (part, kind), one in sorted(known.by_kind.items(), key=lambda x: x[0][0] == "late")],
-        "span": span_facts(over),
+        "kinds": _kinds(known), "span": span_facts(over),
     }  # fmt: skip
 
 
