@@ -152,7 +152,7 @@ def marks(session: Session, agreement: Agreement) -> list[tuple[str, str, int]]:
         )
     ]
     known = {until for _, until, _ in closed}
-    for statement in session.scalars(_standing(agreement).where(Statement.period_id.is_(None))):
+    for statement in session.scalars(_standing(agreement)):
         if statement.until_on not in known:
             closed.append((statement.from_on, statement.until_on, _through(session, statement)))
     return sorted(closed, key=lambda mark: mark[1])
@@ -374,8 +374,9 @@ def _standing(agreement: Agreement) -> Select[Statement]:
 
 def _through(session: Session, statement: Statement) -> int:
     """How far the numbers of the settlements had come; of statements of before, their last payment's."""
-    if statement.through_n is not None:
-        return statement.through_n
+    known: int | None = getattr(statement, "through_n", None)
+    if known is not None:
+        return known
     numbers = select(func.max(Payment.n)).where(Payment.id.in_(statement.payment_ids))
     return session.scalar(numbers) or 0
 

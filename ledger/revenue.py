@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Select, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import agreements, books, log, schemes
+from ledger import agreements, books, log, periods, schemes
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.chain import outbox
@@ -238,7 +238,8 @@ def post_effective(session: Session, now: datetime, actor_id: str) -> list[State
             ),
         ]  # fmt: skip
         books.post(
-            session, actor_id, now, cause=statement, effective_on=statement.until_on,
+            session, actor_id, now, cause=statement, book_id=statement.agreement_id,
+            effective_on=periods.open_day(session, statement.agreement_id, statement.until_on),
             memo=f"收益分配 {statement.number}", lines=lines,
         )  # fmt: skip
         statement.state = move("statement", "post", statement.state)
