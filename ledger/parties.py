@@ -263,6 +263,8 @@ MAY: dict[str, dict[str, str]] = {
         "finance_checker:any",
         "hold.read": "operator:own provider:own regulator:any finance_maker:any finance_checker:any",
         "entry.read": "operator:own provider:own regulator:any finance_maker:any finance_checker:any",
+        "finance.read": "operator:own provider:own regulator:any finance_maker:any "
+        "finance_checker:any",
         "statement.draft": "finance_maker:any",
         "statement.propose": "finance_maker:own",  # the maker's organisation; and only he himself
         "statement.reopen": "finance_maker:own",

@@ -40,7 +40,7 @@ NOUNS = {
     "space": "Authorised uses",
     "appraisal": "Appraisals", "licence": "Licences", "payment": "Payments", "scheme": "Schemes",
     "price": "Prices",
-    "statement": "Statements", "usage": "Usage", "package": "Packages", "log": "Log", "witness": "Log",
+    "statement": "Statements", "finance": "Finance", "usage": "Usage", "package": "Packages", "log": "Log", "witness": "Log",
     "figure": "Figures", "demand": "Demands", "exclusion": "Negative list",
     "alarm": "Supervision", "supervision": "Supervision",
     "duty": "Catalogue", "feedback": "Objections and feedback", "responsibility": "Responsibility list",

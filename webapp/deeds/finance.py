@@ -72,7 +72,7 @@ class LineQuery(Body):
     )  # fmt: skip
 
 
-class SpanAnswer(Schema):
+class SettlementSpanAnswer(Schema):
     """A span of settlements: its days, and how far its numbers go (null: still open)."""
 
     from_on = fields.String(required=True)
@@ -82,27 +82,27 @@ class SpanAnswer(Schema):
     since_n = fields.Integer(required=True)
 
 
-class TakingsAnswer(Schema):
+class FinanceTakingsAnswer(Schema):
     """What came in: sums by part and kind, and by day; fen."""
 
     agreement = fields.String(required=True)
-    span = fields.Nested(SpanAnswer, required=True)
+    span = fields.Nested(SettlementSpanAnswer, required=True)
     amount_fen = fields.Integer(required=True)
     """what is to be shared: net of VAT, refunds taken off, late entries added"""
     kinds = fields.List(fields.Dict(), required=True)
     days = fields.List(fields.Dict(), required=True)
 
 
-class TradesAnswer(Schema):
+class FinanceTradesAnswer(Schema):
     """A page of settlements."""
 
     agreement = fields.String(required=True)
-    span = fields.Nested(SpanAnswer, required=True)
+    span = fields.Nested(SettlementSpanAnswer, required=True)
     items = fields.List(fields.Dict(), required=True)
     next = fields.String(required=True, allow_none=True)
 
 
-class LineAnswer(Schema):
+class StatementLineAnswer(Schema):
     """A payee's line: its amount, the steps from which it follows, and what came in."""
 
     agreement = fields.String(required=True)
@@ -111,10 +111,10 @@ class LineAnswer(Schema):
     line = fields.Dict(required=True)
     steps = fields.List(fields.Dict(), required=True)
     amount_fen = fields.Integer(required=True)
-    span = fields.Nested(SpanAnswer, required=True)
+    span = fields.Nested(SettlementSpanAnswer, required=True)
 
 
-class ComparisonAnswer(Schema):
+class StatementComparisonAnswer(Schema):
     """Why a statement is another amount than the one before; null where there is none before."""
 
     statement = fields.String(required=True)
@@ -126,11 +126,11 @@ class ComparisonAnswer(Schema):
     facts = fields.List(fields.Dict(), required=True)
 
 
-class OverviewAnswer(Schema):
+class FinanceOverviewAnswer(Schema):
     """A period of an agreement at a glance; fen."""
 
     agreement = fields.String(required=True)
-    span = fields.Nested(SpanAnswer, required=True)
+    span = fields.Nested(SettlementSpanAnswer, required=True)
     periods = fields.List(fields.Dict(), required=True)
     """every closed one, the oldest first: from_on, until_on"""
     amount_fen = fields.Integer(required=True)
@@ -160,7 +160,7 @@ class AccountQuery(PeriodQuery):
     )  # fmt: skip
 
 
-class AccountAnswer(Schema):
+class FinanceAccountAnswer(Schema):
     """Lines of an account: what stood on it before them, and after each."""
 
     agreement = fields.String(required=True)
@@ -214,7 +214,7 @@ def _at_a_glance(desk: Desk, session: Session, row: Agreement) -> dict[str, Any]
     }  # fmt: skip
 
 
-@question("finance.read", f"{OF}/finance", "Period overview", query=PeriodQuery, answer=OverviewAnswer,
+@question("finance.read", f"{OF}/finance", "Period overview", query=PeriodQuery, answer=FinanceOverviewAnswer,
           owners=_sides)  # fmt: skip
 def overview(
     desk: Desk, session: Session, _actor: Actor, found: Agreement, until: Any = None
@@ -253,7 +253,7 @@ def _kinds(known: finance.Account) -> list[dict[str, Any]]:
 
 
 @question("finance.read", f"{OF}/account", "Account", name="finance.account", query=AccountQuery,
-          answer=AccountAnswer, owners=_sides)  # fmt: skip
+          answer=FinanceAccountAnswer, owners=_sides)  # fmt: skip
 def account(
     desk: Desk, session: Session, _actor: Actor, found: Agreement, *, account: str, party: str = "",
     until: Any = None, after: str = "", limit: int = PAGE,
@@ -294,7 +294,7 @@ def cause_of(session: Session, cause_id: str) -> dict[str, str | None]:
 
 
 @question("finance.read", f"{OF}/takings", "What came in", name="finance.takings", query=SpanQuery,
-          answer=TakingsAnswer, owners=_sides)  # fmt: skip
+          answer=FinanceTakingsAnswer, owners=_sides)  # fmt: skip
 def takings(
     desk: Desk, session: Session, _actor: Actor, found: Agreement, until: Any = None, since: Any = None
 ) -> dict[str, Any]:
@@ -309,7 +309,7 @@ def takings(
 
 
 @question("finance.read", f"{OF}/trades", "Trades behind an amount", name="finance.trades",
-          query=TradesPageQuery, answer=TradesAnswer, owners=_sides)  # fmt: skip
+          query=TradesPageQuery, answer=FinanceTradesAnswer, owners=_sides)  # fmt: skip
 def trades(
     desk: Desk, session: Session, _actor: Actor, found: Agreement, *, until: Any = None, since: Any = None,
     part: str = "own", kind: str = "", day: Any = None, after: str = "", limit: int = PAGE,
@@ -347,7 +347,7 @@ def trades_csv(
 
 
 @question("statement.read", f"{ONE}/line", "How a line follows", name="statement.line", query=LineQuery,
-          answer=LineAnswer)  # fmt: skip
+          answer=StatementLineAnswer)  # fmt: skip
 def line(
     _desk: Desk, session: Session, _actor: Actor, found: Statement, n: int
 ) -> dict[str, Any]:
@@ -364,7 +364,7 @@ def line(
 
 
 @question("statement.read", f"{ONE}/comparison", "Why it differs from last time",
-          name="statement.comparison", answer=ComparisonAnswer)  # fmt: skip
+          name="statement.comparison", answer=StatementComparisonAnswer)  # fmt: skip
 def comparison(
     _desk: Desk, session: Session, _actor: Actor, found: Statement
 ) -> dict[str, Any]:

@@ -44,6 +44,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("peer_list", "peer.read", "Registries recognised here"),
     ),
     "Trade and revenue": (
+        ("finance_list", "finance.read", "Finance"),
         ("price_list", "price.read", "Price settings"),
         ("licence_list", "licence.read", "Licences"),
         ("payment_list", "payment.read", "Payments"),
