@@ -10,7 +10,7 @@ so the own and late rows of an agreement's periods are all its rows, each once. 
 of an index, and a page of them is read from where the last one ended (keyset).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ from ledger.errors import Invalid, Missing
 from ledger.periods import Period
 from ledger.revenue import Statement
 from ledger.schemes import Scheme
-from ledger.settlements import KINDS, Settlement
+from ledger.settlements import Settlement
 from ledger.trading import Licence, Payment
 from valuation import differences
 from valuation.differences import AmountChange, Basis, LineChange, Takings
@@ -163,8 +163,8 @@ def span(
 ) -> Span:  # fmt: skip
     """The span that ends on a day: a closed period's, or without a day the one still open.
 
-    `since_on` is the last day of the span before where that is not the period before: a statement's goes back
-    to the last statement that stands. Raises Missing where no period ended on one of the days.
+    `since_on` is the last day of the span before where that is not the period before: a statement's
+    goes back to the last statement that stands. Raises Missing where no period ended on one of the days.
     """
     closed = marks(session, agreement)
     ends = {until: n for _, until, n in closed}
@@ -225,7 +225,7 @@ def rows(
     limit: int | None,
 ) -> Iterator[Row]:  # fmt: skip
     """The rows of a part in their order (own by day and number, late by number), after a cursor."""
-    wanted: Select[Any] = (
+    wanted: Any = (
         select(
             Settlement.n, Settlement.day, Settlement.kind, Settlement.amount_fen, Settlement.vat_fen,
             Settlement.net_fen, Settlement.source_id, Settlement.row, Payment.reference,
@@ -250,8 +250,7 @@ def rows(
     order = (Settlement.n,) if part == "late" else (Settlement.day, Settlement.n)
     found = session.execute(wanted.order_by(*order).limit(limit))
     for one in found.yield_per(10_000) if limit is None else found:
-        *plain, reference, order_reference = one
-        yield Row(*plain, reference or "", order_reference or "")
+        yield Row(*one[:-2], one[-2] or "", one[-1] or "")
 
 
 def cursor(row: Row) -> str:
@@ -342,14 +341,20 @@ def ledger_of(
         stands += sign * (line.debit_fen - line.credit_fen)
         made.append(
             Posted(
-                entry, line.n, line.party, line.effective_on, line.debit_fen, line.credit_fen, stands
+                entry,
+                line.n,
+                line.party,
+                line.effective_on,
+                line.debit_fen,
+                line.credit_fen,
+                stands,
             )
         )
     return stood, made
 
 
 def compare(session: Session, statement: Statement) -> Comparison | None:
-    """Why a statement is another amount than the last one that stood before it; None where there is none."""
+    """Why a statement is another amount than the last one that stood; None where there is none."""
     agreement = session.get_one(Agreement, statement.agreement_id)
     before = revenue.previous(session, agreement, statement.from_on)
     if before is None:
@@ -359,7 +364,9 @@ def compare(session: Session, statement: Statement) -> Comparison | None:
         Basis(scheme.document, one.amount_fen, one.facts, one.deficits_before)
         for scheme, one in zip(schemes, (before, statement), strict=True)
     ]
-    taken = [account(session, statement_span(session, one)).takings() for one in (before, statement)]
+    taken = [
+        account(session, statement_span(session, one)).takings() for one in (before, statement)
+    ]
     return Comparison(
         before, statement, taken[0], taken[1], differences.amount_change(*taken),
         differences.line_changes(*bases), (schemes[0].edition, schemes[1].edition),
@@ -386,10 +393,3 @@ def _cursor(text: str) -> tuple[str, int]:
     if not n.isdecimal():
         raise Invalid("The cursor {given} is none that a page gave.", given=text)
     return day, int(n)
-
-
-def check_choice(part: str, kind: str) -> None:
-    """Raise Invalid unless there are such a part and kind."""
-    if part not in PARTS or kind not in ("", *KINDS):
-        raise Invalid("There are no {part} rows of kind {kind}.", part=part, kind=kind)
-

@@ -28,7 +28,7 @@ CAUSES = ("amount", "facts", "edition", "rounding")
 
 @dataclass(frozen=True)
 class Basis:
-    """What a statement was shared out from: scheme, amount in fen, facts, and the deficits carried to it."""
+    """What a statement was shared out from: scheme, amount in fen, facts, deficits carried to it."""
 
     scheme: Mapping[str, Any]
     amount_fen: int
@@ -41,7 +41,7 @@ class Basis:
 
 @dataclass(frozen=True)
 class Takings:
-    """What came in over a statement: its own trades by count and fen, refunds (≤ 0), late entries, net of VAT."""
+    """What came in, net of VAT: the period's own trades by count and fen, refunds (≤ 0), late entries."""
 
     trade_count: int
     trades_fen: int

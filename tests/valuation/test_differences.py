@@ -11,7 +11,7 @@ from valuation.sharing import share
 LABEL = {"zh": "项目", "en": "heading"}
 POOL = {"kind": "pool", "label": {"zh": "收益池", "en": "pool"}, "shares": [
     {"party": "operator", "share": "1/3"}, {"party": "treasury", "share": "2/3"}]}  # fmt: skip
-COST = {"kind": "recover", "party": "operator", "label": {"zh": "成本", "en": "cost"}, "fact": "cost_fen"}  # fmt: skip
+COST = {"kind": "recover", "party": "operator", "label": LABEL, "fact": "cost_fen"}
 SCHEME = {"v": 1, "name": LABEL, "steps": [COST, POOL]}
 TAKINGS = st.builds(
     Takings, st.integers(0, 10**6), st.integers(0, 10**13), st.integers(-(10**13), 0),

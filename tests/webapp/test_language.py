@@ -57,6 +57,7 @@ from webapp.deeds.all import alarms as deed_alarms
 from webapp.deeds.all import appraisals as appraisal_deeds
 from webapp.deeds.all import demands, duties, feedback, people, stewards, work
 from webapp.deeds.all import field as field_deeds
+from webapp.deeds.all import finance as finance_deeds
 from webapp.deeds.all import prices as price_deeds
 from webapp.deeds.all import statistics as deed_statistics
 from webapp.deeds.forms import MISSHAPEN, SAID
@@ -73,6 +74,7 @@ from webapp.pages import (
     statistics,
     wizard,
 )
+from webapp.pages import finance as finance_pages
 from webapp.pages.menu import GROUPS
 from webapp.pages.nouns import COLUMNS
 
@@ -574,6 +576,8 @@ def handed() -> dict[str, set[str]]:
             "demand": lists.NEXT["answer"],
         },
         "DEMAND_MODES": demands.MODES, "DEMAND_USES": demands.USES,
+        "AMOUNT_CAUSES": finance_deeds.CAUSES, "TRADE_KINDS": finance_deeds.KINDS,
+        "TRADE_PARTS": finance_deeds.PARTS,
         "STATISTICS_BY": deed_statistics.BY, "NATIONAL_LABELS": statistics.LABELS,
         "ALARM_KINDS": deed_alarms.KINDS, "DUTY_CAUSES": duties.CAUSES, "FEEDBACK_KINDS": feedback.KINDS,
         "FEEDBACK_VERDICTS": feedback.VERDICTS,
@@ -581,10 +585,17 @@ def handed() -> dict[str, set[str]]:
     return {
         **{name: set(table.values()) for name, table in tables.items()},
         **dict.fromkeys(
-            ("deed", "deeds", "items", "list_title", "offers", "question"), titles | {work.UPDATE}
+            ("deed", "deeds", "items", "list_title", "offers", "question", "waiting"),
+            titles | {work.UPDATE},
         ),
         **{name: set(resource.GROUPS) for name in ("grouped", "groups")},
         "method_groups": set(calculator.GROUPS),
+        "places": {
+            *finance_pages.OWN.values(),
+            *finance_pages.OF_STATEMENT.values(),
+            *finance_pages.BESIDE.values(),
+            *finance_pages.BESIDE_ALL.values(),
+        },
         "may": set(parties.RELATIONS),
         "group_of": {*public.HEADINGS.values(), public.FOR_ONESELF},
         "titles_of": {*titles, *public.VERBS.values()},

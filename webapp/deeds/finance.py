@@ -1,4 +1,4 @@
-"""The finance department's questions: an agreement's period at a glance, and what is behind every amount."""
+"""The finance department's questions: a period at a glance, and what is behind every amount."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,7 +7,7 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreements, books, finance, log, revenue
+from ledger import agreements, books, finance, log, revenue, settlements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.errors import Missing
@@ -17,16 +17,21 @@ from ledger.schemes import Scheme
 from valuation import money
 from webapp.deeds import Desk, File, question
 from webapp.deeds.answers import PAGE, PAGE_MAX
-from webapp.deeds.subjects import BY_NOUN
 from webapp.deeds.forms import MISSHAPEN, Body, day, said, text
+from webapp.deeds.subjects import BY_NOUN
 from webapp.tables import CSV, csv_bytes
+from webapp.wording import spoken
 
 OF = "/agreements/<agreement_number>"
 ONE = "/statements/<statement_number>"
 PARTS = {"own": "Of the period", "late": "Entered late"}
 KINDS = {"payment": "Payment", "trade": "Trade at the exchange", "refund": "Refund"}
 assert tuple(PARTS) == finance.PARTS
-assert tuple(KINDS) == finance.KINDS
+assert tuple(KINDS) == settlements.KINDS
+CAUSES = {
+    "number_fen": "More or fewer trades", "price_fen": "Another value of a trade", "refunds_fen": "Refunds",
+    "late_fen": "Entered late",
+}  # fmt: skip
 SHOWN = 100  # agreements on the first page
 
 
@@ -137,7 +142,7 @@ class FinanceOverviewAnswer(Schema):
     kinds = fields.List(fields.Dict(), required=True)
     statements = fields.List(fields.Dict(), required=True)
     payees = fields.List(fields.Dict(), required=True)
-    """what is due to each: opening, due (credit), paid (debit) and closing of the period; held and posted now"""
+    """to each: opening, due (credit), paid (debit), closing of the period; held and posted now"""
     accounts = fields.List(fields.Dict(), required=True)
 
 
@@ -177,6 +182,13 @@ def _sides(_session: Session, row: Agreement) -> tuple[str, str]:
     return agreements.owners(row)
 
 
+def account_name(account: str) -> str:
+    """An account's code and name in the reader's language."""
+    code, _, zh = account.partition(" ")
+    known = books.ACCOUNTS.get(account)
+    return f"{code} {spoken(zh, known.en if known else zh)}"
+
+
 def span_facts(span: finance.Span) -> dict[str, Any]:
     """A span as answers tell it."""
     return {key: value for key, value in asdict(span).items() if key != "agreement_id"}
@@ -214,8 +226,8 @@ def _at_a_glance(desk: Desk, session: Session, row: Agreement) -> dict[str, Any]
     }  # fmt: skip
 
 
-@question("finance.read", f"{OF}/finance", "Period overview", query=PeriodQuery, answer=FinanceOverviewAnswer,
-          owners=_sides)  # fmt: skip
+@question("finance.read", f"{OF}/finance", "Period overview", query=PeriodQuery,
+          answer=FinanceOverviewAnswer, owners=_sides)  # fmt: skip
 def overview(
     desk: Desk, session: Session, _actor: Actor, found: Agreement, until: Any = None
 ) -> dict[str, Any]:
@@ -296,7 +308,12 @@ def cause_of(session: Session, cause_id: str) -> dict[str, str | None]:
 @question("finance.read", f"{OF}/takings", "What came in", name="finance.takings", query=SpanQuery,
           answer=FinanceTakingsAnswer, owners=_sides)  # fmt: skip
 def takings(
-    desk: Desk, session: Session, _actor: Actor, found: Agreement, until: Any = None, since: Any = None
+    desk: Desk,
+    session: Session,
+    _actor: Actor,
+    found: Agreement,
+    until: Any = None,
+    since: Any = None,
 ) -> dict[str, Any]:
     """The sums of a period by part and kind, and by day and kind."""
     over = _span(desk, session, found, until, since)
@@ -336,7 +353,9 @@ def trades_csv(
     over = _span(desk, session, found, until, since)
     head = ("序号 No.", "日期 day", "类型 kind", "金额(元) amount", "增值税(元) VAT", "不含税(元) net",
             "凭证号 reference", "行 row", "订单 order")  # fmt: skip
-    rows = finance.rows(session, over, part, kind=kind, day=day.isoformat() if day else "", limit=None)
+    rows = finance.rows(
+        session, over, part, kind=kind, day=day.isoformat() if day else "", limit=None
+    )
     lines = (
         (one.n, one.day, one.kind, money.yuan(one.amount_fen), money.yuan(one.vat_fen),
          money.yuan(one.net_fen), one.reference, one.row or "", one.order)
@@ -348,9 +367,7 @@ def trades_csv(
 
 @question("statement.read", f"{ONE}/line", "How a line follows", name="statement.line", query=LineQuery,
           answer=StatementLineAnswer)  # fmt: skip
-def line(
-    _desk: Desk, session: Session, _actor: Actor, found: Statement, n: int
-) -> dict[str, Any]:
+def line(_desk: Desk, session: Session, _actor: Actor, found: Statement, n: int) -> dict[str, Any]:
     """A line of a statement with the steps of the scheme that lead to it, recomputed."""
     if n > len(found.lines):
         raise Missing("Statement {number} has no line {n}.", number=found.number, n=n)
@@ -365,9 +382,7 @@ def line(
 
 @question("statement.read", f"{ONE}/comparison", "Why it differs from last time",
           name="statement.comparison", answer=StatementComparisonAnswer)  # fmt: skip
-def comparison(
-    _desk: Desk, session: Session, _actor: Actor, found: Statement
-) -> dict[str, Any]:
+def comparison(_desk: Desk, session: Session, _actor: Actor, found: Statement) -> dict[str, Any]:
     """The difference to the statement before, taken apart into causes that sum to it to the fen."""
     made = finance.compare(session, found)
     if made is None:
@@ -377,7 +392,8 @@ def comparison(
         "amount": {**asdict(made.amount), "change_fen": made.amount.change_fen},
         "before": made.before.number, "editions": list(made.editions),
         "facts": [
-            {"after_fen": made.after.facts.get(name), "before_fen": made.before.facts.get(name), "name": name}
+            {"after_fen": made.after.facts.get(name), "before_fen": made.before.facts.get(name),
+             "name": name}
             for name in dict.fromkeys([*made.before.facts, *made.after.facts])
             if name.endswith("_fen")
         ],

@@ -30,7 +30,6 @@ from webapp.deeds.subjects import BY_NOUN
 from webapp.language import language, tr
 from webapp.pages import charts, nouns
 from webapp.pages.start import limit
-from webapp.wording import spoken
 
 # What a finance department does: the first word of the deeds that wait for it.
 FINANCE = {"bank", "confirmation", "hold", "inquiry", "journal", "payment", "payout", "period",
@@ -41,9 +40,10 @@ DAYS_DRAWN = 400
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes, and what the templates ask for."""
     app.jinja_env.globals |= {
-        "TRADE_KINDS": deeds.KINDS, "TRADE_PARTS": deeds.PARTS, "UNDISTRIBUTED": books.UNDISTRIBUTED,
+        "AMOUNT_CAUSES": deeds.CAUSES, "TRADE_KINDS": deeds.KINDS, "TRADE_PARTS": deeds.PARTS,
+        "UNDISTRIBUTED": books.UNDISTRIBUTED,
     }  # fmt: skip
-    app.jinja_env.filters["account"] = account_name
+    app.jinja_env.filters["account"] = deeds.account_name
     for question, view in (
         (deeds.overviews, overviews), (deeds.overview, overview), (deeds.takings, takings),
         (deeds.trades, trades), (deeds.account, account), (deeds.line, line),
@@ -52,40 +52,35 @@ def enter(app: Flask, _limiter: Limiter) -> None:
         app.add_url_rule(question.path, question.name.replace(".", "_"), view)
 
 
-def account_name(account: str) -> str:
-    """An account's code and name in the reader's language."""
-    code, _, zh = account.partition(" ")
-    known = books.ACCOUNTS.get(account)
-    return f"{code} {spoken(zh, known.en if known else zh)}"
-
-
-def places(agreement: Agreement, until: str, statement: str | None = None) -> list[tuple[str, str, bool]]:
-    """The pages of an agreement's money, for the way between them: address, name, whether it is this one."""
-    keys = {"agreement_number": agreement.number}
-    period = {**keys, **({"until": until} if until else {})}
-    found = [
-        ("finance_read", period, "Period overview"),
-        ("finance_takings", period, "What came in"),
-        ("finance_trades", period, "Trades"),
-    ]  # fmt: skip
-    if statement:
-        found += [
-            ("statement_read", {"statement_number": statement}, "Statement"),
-            ("statement_comparison", {"statement_number": statement}, "Comparison"),
-        ]
-    found += [(name, period, title) for name, title in BESIDE.items()]
-    found += [(name, {}, title) for name, title in BESIDE_ALL.items()]
-    views = current_app.view_functions
-    return [
-        (url_for(name, **values), title, request.endpoint == name)
-        for name, values, title in found if name in views and _may_read(name)
-    ]  # fmt: skip
-
-
-# Pages that belong to the same work: of an agreement and period, and of all agreements.
+# The pages of an agreement's money, in the order of the work: of a period, a statement, all agreements.
+OWN = {
+    "finance_read": "Period overview",
+    "finance_takings": "What came in",
+    "finance_trades": "Trades",
+}
+OF_STATEMENT = {"statement_read": "Statement", "statement_comparison": "Comparison"}
 BESIDE = {"trial_balance_read": "Trial balance"}
 BESIDE_ALL = {"period_list": "Closings", "payout_list": "Payouts", "reconciliation_list": "Reconciliation",
               "hold_list": "Holds", "entry_list": "Entries"}  # fmt: skip
+
+
+def places(
+    agreement: Agreement, until: str, statement: str | None = None
+) -> list[tuple[str, str, bool]]:
+    """The way between the pages of an agreement's money: address, name, whether it is the one shown."""
+    keys = {"agreement_number": agreement.number}
+    period = {**keys, **({"until": until} if until else {})}
+    known = [(name, period, title) for name, title in OWN.items()]
+    if statement:
+        of = {"statement_number": statement}
+        known += [(name, of, title) for name, title in OF_STATEMENT.items()]
+    known += [(name, period, title) for name, title in BESIDE.items()]
+    known += [(name, {}, title) for name, title in BESIDE_ALL.items()]
+    views = current_app.view_functions
+    return [
+        (nouns.address(name, values), title, request.endpoint == name)
+        for name, values, title in known if name in views and _may_read(name)
+    ]  # fmt: skip
 
 
 def _may_read(endpoint: str) -> bool:
@@ -121,30 +116,37 @@ def overview(agreement_number: str) -> str:
     until = asked.get("until", "")
 
     def to_trades(**filters: str) -> str:
-        return url_for("finance_trades", **keys, **asked, **filters)
+        return nouns.address("finance_trades", {**keys, **asked, **filters})
 
     def total(part: str, *kinds: str) -> dict[str, int]:
-        some = [one for one in found["kinds"] if one["part"] == part and (not kinds or one["kind"] in kinds)]
+        some = [
+            one
+            for one in found["kinds"]
+            if one["part"] == part and (not kinds or one["kind"] in kinds)
+        ]
         return {name: sum(one[name] for one in some)
                 for name in ("count", "amount_fen", "vat_fen", "net_fen")}  # fmt: skip
 
     traded, back, late = total("own", *TRADES), total("own", "refund"), total("late")
-    sums = url_for("finance_takings", **keys, **asked)
+    sums = nouns.address("finance_takings", {**keys, **asked})
     inflow: list[dict[str, Any]] = [
-        {"name": "Received, VAT included", "count": traded["count"], "fen": traded["amount_fen"],
+        {"name": tr("Received, VAT included"), "count": traded["count"], "fen": traded["amount_fen"],
          "address": to_trades()},
-        {"name": "VAT in it", "count": None, "fen": -traded["vat_fen"], "address": sums},
-        {"name": "Refunds, net", "count": back["count"], "fen": back["net_fen"],
+        {"name": tr("VAT in it"), "count": None, "fen": -traded["vat_fen"], "address": sums},
+        {"name": tr("Refunds, net"), "count": back["count"], "fen": back["net_fen"],
          "address": to_trades(kind="refund")},
-        {"name": "Entered late, net", "count": late["count"], "fen": late["net_fen"],
+        {"name": tr("Entered late, net"), "count": late["count"], "fen": late["net_fen"],
          "address": to_trades(part="late")},
-        {"name": "To be shared", "count": None, "fen": found["amount_fen"], "address": sums, "sum": True},
+        {"name": tr("To be shared"), "count": None, "fen": found["amount_fen"], "address": sums,
+         "sum": True},
     ]  # fmt: skip
     actor = door.actor()
     with door.the_desk().home.reading() as session:
         [agreement] = deeds.overview.subjects(session, keys)
         draft = (
-            url_for("statement_draft", **keys) if allowed(actor, "statement.draft") and until else None
+            nouns.address("statement_draft", {**keys})
+            if allowed(actor, "statement.draft") and until
+            else None
         )
         number = found["statements"][-1]["number"] if found["statements"] else None
         return render_template(
@@ -175,7 +177,7 @@ def takings(agreement_number: str) -> str:
             "finance_takings.html", agreement=agreement, found=found, picture=_by_day(found),
             parts={"late": net("late"), "refunds": net("own", "refund"), "trades": net("own", *TRADES)},
             places=places(agreement, asked.get("until", "")),
-            trades=lambda **more: url_for("finance_trades", **keys, **asked, **more),
+            trades=lambda **more: nouns.address("finance_trades", {**keys, **asked, **more}),
         )  # fmt: skip
 
 
@@ -212,16 +214,20 @@ def trades(agreement_number: str) -> str:
         for one in found["items"]:
             noun = {"trade": "confirmation"}.get(one["kind"], one["kind"])
             one["address"] = (
-                nouns.page_of(noun, one["reference"]) if noun in linked and one["reference"] else None
+                nouns.page_of(noun, one["reference"])
+                if noun in linked and one["reference"]
+                else None
             )
             one["order_address"] = (
-                nouns.page_of("licence", one["order"]) if "licence" in linked and one["order"] else None
+                nouns.page_of("licence", one["order"])
+                if "licence" in linked and one["order"]
+                else None
             )
         filters = {name: text for name, text in asked.items() if name != "after"}
         return render_template(
             "finance_trades.html", agreement=agreement, found=found,
             asked={"part": "own", **filters}, problem=None,
-            more=found["next"] and url_for("finance_trades", **keys, **filters, after=found["next"]),
+            more=found["next"] and nouns.address("finance_trades", {**keys, **filters, "after": found["next"]}),
             places=places(agreement, asked.get("until", "")),
         )  # fmt: skip
 
@@ -229,7 +235,10 @@ def trades(agreement_number: str) -> str:
 @door.guard(deeds.account)
 def account(agreement_number: str) -> str:
     """The lines on an account, each with its entry and what caused it."""
-    keys, asked = {"agreement_number": agreement_number}, _asked("account", "party", "until", "after")
+    keys, asked = (
+        {"agreement_number": agreement_number},
+        _asked("account", "party", "until", "after"),
+    )
     found = door.the_desk().ask(deeds.account, door.who, keys, asked)
     actor = door.actor()
     with door.the_desk().home.reading() as session:
@@ -248,7 +257,7 @@ def account(agreement_number: str) -> str:
         return render_template(
             "finance_account.html", agreement=agreement, found=found, side=kind.side,
             by_party=kind.per_party and not found["party"], names=nouns.party_names(session),
-            more=found["next"] and url_for("finance_account", **keys, **filters, after=found["next"]),
+            more=found["next"] and nouns.address("finance_account", {**keys, **filters, "after": found["next"]}),
             places=places(agreement, asked.get("until", "")),
         )  # fmt: skip
 
@@ -263,7 +272,7 @@ def line(statement_number: str) -> str:
         return render_template(
             "finance_line.html", agreement=agreement, found=found, names=nouns.party_names(session),
             places=places(agreement, found["span"]["until_on"], statement_number),
-            takings=url_for("finance_takings", **period), trades=url_for("finance_trades", **period),
+            takings=nouns.address("finance_takings", {**period}), trades=nouns.address("finance_trades", {**period}),
         )  # fmt: skip
 
 
@@ -307,16 +316,9 @@ def _causes(found: Mapping[str, Any]) -> Markup | None:
     if not found["before"]:
         return None
     amount = found["amount"]
-    parts = [
-        (tr(name), amount[key])
-        for name, key in (
-            ("More or fewer trades", "number_fen"), ("Another value of a trade", "price_fen"),
-            ("Refunds", "refunds_fen"), ("Entered late", "late_fen"),
-        )
-    ]  # fmt: skip
+    parts = [(tr(name), amount[key]) for key, name in deeds.CAUSES.items()]
     return charts.bridge(
         tr("From last time's amount to this one"),
         tr("{before} → {after} yuan", before=_say(amount["before_fen"]), after=_say(amount["after_fen"])),
         (tr("Before"), amount["before_fen"]), parts, (tr("Now"), amount["after_fen"]), _say,
     )  # fmt: skip
-
