@@ -175,9 +175,9 @@ def span(
             )
     earlier = [until for until in ends if not until_on or until < until_on]
     since = since_on if since_on is not None else max(earlier, default="")
-    begin = (
-        (date.fromisoformat(since) + timedelta(days=1)).isoformat() if since else agreement.from_on
-    )
+    begin = next((start for start, until, _ in closed if until == until_on), agreement.from_on)
+    if since:
+        begin = (date.fromisoformat(since) + timedelta(days=1)).isoformat()
     if not until_on:
         return Span(
             agreement.id, begin, max(today.isoformat(), begin), None, since, ends.get(since, 0)
@@ -248,9 +248,9 @@ def rows(
         if part == "own":
             wanted = wanted.where(Settlement.day >= on)  # the range an index begins with
     order = (Settlement.n,) if part == "late" else (Settlement.day, Settlement.n)
-    found = session.execute(wanted.order_by(*order).limit(limit))
+    found: Any = session.execute(wanted.order_by(*order).limit(limit))
     for one in found.yield_per(10_000) if limit is None else found:
-        yield Row(*one[:-2], one[-2] or "", one[-1] or "")
+        yield Row(*one[:-2], reference=one[-2] or "", order=one[-1] or "")
 
 
 def cursor(row: Row) -> str:

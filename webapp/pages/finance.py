@@ -132,7 +132,7 @@ def overview(agreement_number: str) -> str:
     inflow: list[dict[str, Any]] = [
         {"name": tr("Received, VAT included"), "count": traded["count"], "fen": traded["amount_fen"],
          "address": to_trades()},
-        {"name": tr("VAT in it"), "count": None, "fen": -traded["vat_fen"], "address": sums},
+        {"name": tr("Less VAT"), "count": None, "fen": -traded["vat_fen"], "address": sums},
         {"name": tr("Refunds, net"), "count": back["count"], "fen": back["net_fen"],
          "address": to_trades(kind="refund")},
         {"name": tr("Entered late, net"), "count": late["count"], "fen": late["net_fen"],
