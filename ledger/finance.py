@@ -250,7 +250,7 @@ def rows(
     order = (Settlement.n,) if part == "late" else (Settlement.day, Settlement.n)
     found: Any = session.execute(wanted.order_by(*order).limit(limit))
     for one in found.yield_per(10_000) if limit is None else found:
-        yield Row(*one[:-2], reference=one[-2] or "", order=one[-1] or "")
+        yield Row(*(("" if value is None else value) for value in one))
 
 
 def cursor(row: Row) -> str:

@@ -92,6 +92,11 @@ def _asked(*names: str) -> dict[str, str]:
     return {name: text for name in names if (text := request.args.get(name, "").strip())}
 
 
+def _more(endpoint: str, keys: Mapping[str, str], after: str | None) -> str | None:
+    """Where a list goes on."""
+    return nouns.address(endpoint, {**keys, "after": after}) if after else None
+
+
 @door.guard(deeds.overviews)
 def overviews() -> str:
     """What waits for a person of finance, and each agreement's money now."""
@@ -227,7 +232,7 @@ def trades(agreement_number: str) -> str:
         return render_template(
             "finance_trades.html", agreement=agreement, found=found,
             asked={"part": "own", **filters}, problem=None,
-            more=found["next"] and nouns.address("finance_trades", {**keys, **filters, "after": found["next"]}),
+            more=_more("finance_trades", {**keys, **filters}, found["next"]),
             places=places(agreement, asked.get("until", "")),
         )  # fmt: skip
 
@@ -257,7 +262,7 @@ def account(agreement_number: str) -> str:
         return render_template(
             "finance_account.html", agreement=agreement, found=found, side=kind.side,
             by_party=kind.per_party and not found["party"], names=nouns.party_names(session),
-            more=found["next"] and nouns.address("finance_account", {**keys, **filters, "after": found["next"]}),
+            more=_more("finance_account", {**keys, **filters}, found["next"]),
             places=places(agreement, asked.get("until", "")),
         )  # fmt: skip
 
@@ -272,7 +277,8 @@ def line(statement_number: str) -> str:
         return render_template(
             "finance_line.html", agreement=agreement, found=found, names=nouns.party_names(session),
             places=places(agreement, found["span"]["until_on"], statement_number),
-            takings=nouns.address("finance_takings", {**period}), trades=nouns.address("finance_trades", {**period}),
+            takings=nouns.address("finance_takings", period),
+            trades=nouns.address("finance_trades", period),
         )  # fmt: skip
 
 
