@@ -30,6 +30,7 @@ class Reach:
 
 
 NOWHERE = Reach(0, "")
+EVERY_N, LAST_DAY = 2**62, "9999-12-31"
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,9 @@ def covered(session: Session, agreement_id: str, before: Reach, reach: Reach) ->
     return Covered(Sums.of(mine, refunds), Sums.of(all_late, back))
 
 
-def beyond(agreement_id: str, before: Reach) -> Select[Settlement]:
-    """The settlements outside a region: what is not distributed yet."""
-    return select(Settlement).where(
-        Settlement.agreement_id == agreement_id,
-        (Settlement.n > before.through_n) | (Settlement.day > before.until_on),
-    )
+def undistributed(session: Session, agreement_id: str, before: Reach) -> Covered:
+    """What lies outside a region, whatever its day: what is there to be distributed."""
+    return covered(session, agreement_id, before, Reach(EVERY_N, LAST_DAY))
 
 
 def _columns() -> tuple[Any, Any, Any, Any]:
