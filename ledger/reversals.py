@@ -45,7 +45,7 @@ def reverse(
     )
     if found is not None:
         return found
-    move("statement", "undo", statement.state)
+    move("statement", "reverse", statement.state)
     last = previous(session, agreement)
     if last is not None and last.id != statement.id:
         raise Conflict(
@@ -61,7 +61,7 @@ def reverse(
         line_salts=salts, line_root=line_root(statement.lines, salts).hex(),
         salt=secrets.token_hex(16), maker_id=actor.member_id, checker_id=None, approval={},
         chain_version=0, approvals_required=None, approvals=[], reverses=statement.id, sent_back=0,
-        state=move("statement", "reverse", None),
+        state=move("statement", "draft", None),
     )  # fmt: skip
     undoing.digest = digest_text(canonical(content(undoing)))
     log.append(session, undoing, "statement.drafted", actor.member_id, reason=reason.strip())
@@ -102,7 +102,7 @@ def undo(
         session, actor_id, now, entry, cause=undoing, effective_on=on,
         memo=f"冲销收益分配 {original.number}（{term}）",
     )  # fmt: skip
-    original.state = move("statement", "undo", original.state)
+    original.state = move("statement", "reverse", original.state)
     log.append(session, original, "statement.reversed", actor_id)
     release(session, original, actor_id)
 

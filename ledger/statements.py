@@ -95,11 +95,10 @@ def content(statement: Statement) -> dict[str, Any]:
         "scheme": statement.scheme_id,
         "until_on": statement.until_on,
     }
-    told |= (
-        {"payments": statement.payment_ids}
-        if statement.covers is None
-        else {"covers": statement.covers}
-    )
+    if statement.covers is None:
+        told["payments"] = statement.payment_ids
+    else:
+        told["covers"] = statement.covers
     return told if statement.reverses is None else {**told, "reverses": statement.reverses}
 
 

@@ -15,12 +15,12 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 from sqlalchemy import select
 
-from ledger import agreements, approvals, books, log, parties, revenue, schemes, trading
+from ledger import agreements, approvals, books, log, parties, revenue, schemes, statements, trading
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import merkle
 from ledger.proof.encoding import canonical, digest_text, unhex
-from ledger.revenue import Statement
+from ledger.statements import Statement
 from tests.chain.stage import Stage
 from tests.conftest import CHECKER_KEYS, ORIGIN, PARTIES, START, Town
 from valuation import InputError
@@ -130,7 +130,7 @@ def test_a_statement_places_every_fen_by_the_scheme(town: Town) -> None:
     assert due == made.lines
     assert again.derivation.to_dict() == made.derivation
     assert made.derivation == again.derivation.to_dict()
-    assert made.digest == digest_text(canonical(revenue.content(made)))
+    assert made.digest == digest_text(canonical(statements.content(made)))
     assert len(unhex(made.salt, 16)) == 16
 
 
@@ -139,7 +139,7 @@ def test_a_statement_of_the_same_period_is_the_same_statement(town: Town) -> Non
     agreement = town.get(agreements.Agreement, made)
     before = town.snapshot()
 
-    def again(**facts: int) -> revenue.Statement:
+    def again(**facts: int) -> statements.Statement:
         return town.do(
             "mona", revenue.draft, agreement, from_on=date.fromisoformat(made.from_on),
             until_on=date.fromisoformat(made.until_on), facts=facts,
@@ -594,6 +594,6 @@ def test_who_has_no_line_has_no_proof(village: Town, proposed: Statement) -> Non
     with pytest.raises(Missing):
         revenue.line_proofs(proposed, PARTIES["bank"][2])
     with village.reading() as session:
-        assert revenue.by_number(session, proposed.number).id == proposed.id
+        assert statements.by_number(session, proposed.number).id == proposed.id
         with pytest.raises(Missing):
-            revenue.by_number(session, "FP1999-0001")
+            statements.by_number(session, "FP1999-0001")
