@@ -9,14 +9,14 @@ settlement belongs to the first region that holds it, none belongs to two, and n
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
-from sqlalchemy import Row, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from ledger.settlements import Settlement
 
-_REFUND = literal_column(
+_REFUND: ColumnElement[str] = literal_column(
     "'refund'"
 )  # as the index of refunds spells it; no database sees into a value
 
@@ -30,6 +30,7 @@ class Reach:
 
 
 NOWHERE = Reach(0, "")
+EVERY_N, LAST_DAY = 2**62, "9999-12-31"
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,14 @@ class Sums:
     refunds: int
     refunded_fen: int
 
-    @classmethod
-    def of(cls, rows: Row[Any], refunds: Row[Any]) -> Self:
-        return cls(rows[0], int(rows[1]), refunds[0], int(refunds[1]))
-
     def to_dict(self) -> dict[str, int]:
         return {
             "net_fen": self.net_fen, "refunded_fen": self.refunded_fen, "refunds": self.refunds,
             "trades": self.trades,
         }  # fmt: skip
+
+
+NOTHING = Sums(0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -74,49 +74,29 @@ def covered(session: Session, agreement_id: str, before: Reach, reach: Reach) ->
     The own rows are one range of it. The late ones are few: of each day before they are a range, so that
     what was distributed long ago is not read again.
     """
-    _, day, n, _ = columns = _columns()
-    own = (day > before.until_on, day <= reach.until_on, n <= reach.through_n)
-    mine, refunds = (
-        session.execute(_sums(agreement_id, columns).where(*own, *more)).one()
-        for more in ((), (Settlement.kind == _REFUND,))
-    )
-    nothing = session.execute(select(0, 0)).one()
+    day, n, is_refund = Settlement.day, Settlement.n, Settlement.kind == _REFUND
+
+    def sums(*where: Any) -> tuple[int, int]:
+        wanted = select(func.count(), func.coalesce(func.sum(Settlement.net_fen), 0))
+        of = Settlement.agreement_id == agreement_id
+        count, net_fen = session.execute(wanted.where(of, n <= reach.through_n, *where)).one()
+        return int(count), int(net_fen)
+
+    own = (day > before.until_on, day <= reach.until_on)
+    mine = Sums(*sums(*own), *sums(*own, is_refund))
     if before == NOWHERE:
-        return Covered(Sums.of(mine, refunds), Sums.of(nothing, nothing))
+        return Covered(mine, NOTHING)
     days = _days_until(agreement_id, before.until_on)
-    late = (
-        day == days.c.day,
-        days.c.day <= before.until_on,
-        n > before.through_n,
-        n <= reach.through_n,
-    )
-    all_late = session.execute(_sums(agreement_id, columns).where(*late)).one()
-    back = nothing
-    if all_late[0]:
-        back = session.execute(
-            _sums(agreement_id, columns).where(
-                Settlement.kind == _REFUND, day <= before.until_on, n > before.through_n,
-                n <= reach.through_n,
-            )
-        ).one()  # fmt: skip
-    return Covered(Sums.of(mine, refunds), Sums.of(all_late, back))
+    late = sums(day == days.c.day, days.c.day <= before.until_on, n > before.through_n)
+    if not late[0]:
+        return Covered(mine, NOTHING)
+    refunds = sums(day <= before.until_on, n > before.through_n, is_refund)
+    return Covered(mine, Sums(*late, *refunds))
 
 
-def beyond(agreement_id: str, before: Reach) -> Select[Settlement]:
-    """The settlements outside a region: what is not distributed yet."""
-    return select(Settlement).where(
-        Settlement.agreement_id == agreement_id,
-        (Settlement.n > before.through_n) | (Settlement.day > before.until_on),
-    )
-
-
-def _columns() -> tuple[Any, Any, Any, Any]:
-    return Settlement.agreement_id, Settlement.day, Settlement.n, Settlement.net_fen
-
-
-def _sums(agreement_id: str, columns: tuple[Any, Any, Any, Any]) -> Select[Any]:
-    of, _, _, net = columns
-    return select(func.count(), func.coalesce(func.sum(net), 0)).where(of == agreement_id)
+def undistributed(session: Session, agreement_id: str, before: Reach) -> Covered:
+    """What lies outside a region, whatever its day: what is there to be distributed."""
+    return covered(session, agreement_id, before, Reach(EVERY_N, LAST_DAY))
 
 
 def _days_until(agreement_id: str, until_on: str) -> Any:

@@ -5,7 +5,7 @@ the next one does.
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, select
@@ -107,4 +107,29 @@ def scheme_on(session: Session, agreement: Agreement, day: date) -> Scheme:
             number=agreement.number,
             day=str(day),
         )
+    return found
+
+
+def one_for(session: Session, agreement: Agreement, from_on: date, until_on: date) -> Scheme:
+    """The edition that binds on every day of a period; raises Conflict naming the day where to split it."""
+    found = scheme_on(session, agreement, from_on)
+    begins = session.scalars(
+        select(Scheme.effective_from)
+        .where(
+            Scheme.agreement_id == agreement.id, Scheme.state == "agreed",
+            Scheme.effective_from > from_on.isoformat(),
+            Scheme.effective_from <= until_on.isoformat(),
+        )
+        .order_by(Scheme.effective_from)
+    )  # fmt: skip
+    for day in map(date.fromisoformat, begins):
+        other = scheme_on(session, agreement, day)
+        if other.id != found.id:
+            raise Conflict(
+                "From {day} on edition {edition} of the scheme binds, before it edition {before}: one "
+                "statement shares by one edition, so let the period end on {end} and the next begin on "
+                "{day}.",
+                before=found.edition, day=str(day), edition=other.edition,
+                end=str(day - timedelta(days=1)),
+            )  # fmt: skip
     return found

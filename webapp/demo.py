@@ -28,6 +28,7 @@ from ledger import (
     parties,
     revenue,
     schemes,
+    statements,
     trading,
     vouchers,
 )
@@ -579,7 +580,7 @@ class Story:
             )  # fmt: skip
         self.settle(homes.clock())
         with self.run.home.reading() as session:
-            made = revenue.by_number(session, self.statement_number)
+            made = statements.by_number(session, self.statement_number)
             self.line("wu made it, zheng signed it with his own key {address}; the contract counted "
                       "the signature, and it is {state} in the books.",
                       address=made.approval["address"], state=translate(made.state))  # fmt: skip

@@ -40,6 +40,7 @@ from ledger import (
     revenue,
     schemes,
     settings,
+    statements,
     stewards,
     trading,
     usage,
@@ -848,10 +849,10 @@ def test_each_noun_knows_its_owners(village: Town, ready: Any) -> None:
     with village.reading() as session:
         seen = [
             agreements.owners(ready.agreement),
-            revenue.owners(session, ready.proposed),
+            statements.owners(session, ready.proposed),
             trading.licence_owners(session, ready.licence),
             appraisals.owners(session, ready.appraisal),
-            (revenue.makers_party(session, ready.proposed),),
+            (statements.makers_party(session, ready.proposed),),
         ]
     assert seen == [
         (house["bureau"], house["operator"]),

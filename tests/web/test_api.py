@@ -35,8 +35,8 @@ from ledger import (
     motions,
     parties,
     registration,
-    revenue,
     schemes,
+    statements,
     vouchers,
     witnesses,
 )
@@ -542,7 +542,7 @@ def a_statement(site: Site) -> Request:
     )
 
 
-def stated(site: Site, state: str) -> revenue.Statement:
+def stated(site: Site, state: str) -> statements.Statement:
     town = site.town
     agreed, licence = town.sold()
     town.later(days=1)  # its payment has a reference of its own, made of the day

@@ -24,6 +24,7 @@ from ledger import (
     registration,
     revenue,
     schemes,
+    statements,
     trading,
     vouchers,
 )
@@ -71,8 +72,8 @@ class Shop:
     appraisal: appraisals.Appraisal
     agreement: agreements.Agreement
     licence: trading.Licence
-    first: revenue.Statement
-    second: revenue.Statement
+    first: statements.Statement
+    second: statements.Statement
 
     def page(self, login: str, path: str) -> str:
         return self.site.visit(login).get(path)
@@ -542,7 +543,7 @@ def test_a_line_changed_in_the_database_is_told(site: Site) -> None:
     lines[0]["amount_fen"] += 1
     lines[1]["amount_fen"] -= 1
     with site.town.deed() as session:
-        changed = update(revenue.Statement).where(revenue.Statement.id == made.id)
+        changed = update(statements.Statement).where(statements.Statement.id == made.id)
         session.execute(changed.values(lines=lines))
     visit = site.visit("mona")
     text = plain(visit.get(f"/statements/{made.number}"))
@@ -663,7 +664,7 @@ def test_a_file_that_is_no_approval_of_this_statement_is_refused(site: Site) -> 
     with town.reading() as session:
         deployment = town.home.config.deployment
         request = approvals.request_for(
-            session.get_one(revenue.Statement, made.id), ORIGIN, deployment, 0, 2**31
+            session.get_one(statements.Statement, made.id), ORIGIN, deployment, 0, 2**31
         )
     before = town.snapshot()
     for data, said in (
@@ -766,7 +767,7 @@ def test_from_the_draft_to_the_books_by_the_checker_s_own_key(
     assert "on its way" not in plain(checker.get(f"{path}/approve"))
 
     with town.reading() as session:
-        row = revenue.by_number(session, number)
+        row = statements.by_number(session, number)
         moved = approvals.request_for(
             row, origin, town.home.config.deployment, 1, parse(answer.data)["typed_data"]["message"][
                 "deadline"]

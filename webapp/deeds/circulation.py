@@ -13,8 +13,8 @@ from ledger.errors import Conflict, Faults, Invalid, NotAllowed
 from ledger.log import digest_key
 from ledger.parties import Account, Actor, Member, Party
 from ledger.registration import Registration
-from ledger.revenue import Statement
 from ledger.schemes import Scheme
+from ledger.statements import Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from valuation import ValuationError, money

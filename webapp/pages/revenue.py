@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage
 
-from ledger import revenue, schemes
+from ledger import revenue, schemes, statements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.errors import ChainUnavailable, Faults, Invalid, LedgerError, Missing, NotAuthenticated
@@ -21,9 +21,9 @@ from ledger.parties import Member, Party, allowed
 from ledger.proof.encoding import canonical, parse
 from ledger.registration import Registration
 from ledger.reports import decimal
-from ledger.revenue import Statement
 from ledger.schemes import Scheme
 from ledger.spreadsheet import write_distribution
+from ledger.statements import Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from valuation import ValuationError, money, sentences, sharing
@@ -128,7 +128,7 @@ def about_payment(session: Session, row: Payment) -> dict[str, Any]:
     """What a payment's page shows besides the row."""
     statement = session.get(Statement, row.statement_id) if row.statement_id else None
     sees = statement is not None and allowed(
-        door.actor(), "statement.read", revenue.owners(session, statement)
+        door.actor(), "statement.read", statements.owners(session, statement)
     )
     return {
         **standing(session, row),
@@ -228,7 +228,7 @@ def try_scheme(agreement_number: str) -> Any:
     with desk.home.reading() as session:
         [agreement] = question.subjects(session, keys)
         question.authorise(session, door.who(session), [agreement])
-        last, names = revenue.previous(session, agreement), nouns.party_names(session)
+        last, names = statements.previous(session, agreement), nouns.party_names(session)
         if "document" not in given:
             try:
                 given["document"] = write_scheme(schemes.scheme_of(session, agreement).document)
@@ -260,7 +260,7 @@ def about_statement(session: Session, row: Statement) -> dict[str, Any]:
     actor = door.actor()
     agreement = session.get_one(Agreement, row.agreement_id)
     scheme = session.get_one(Scheme, row.scheme_id)
-    before = revenue.previous(session, agreement, row.from_on)
+    before = statements.previous(session, agreement, row.from_on)
     differs, trails, drawn = None, [], None
     try:
         again = revenue.recompute(row, scheme)
@@ -397,7 +397,7 @@ def draft(agreement_number: str) -> Any:
             costs=[step for step in scheme_language.every_step(scheme.document["steps"]) if "fact" in step]
             if scheme else [],
             given=values.get("facts", {}), waiting=waiting,
-            kinds=KINDS, last=revenue.previous(session, agreement),
+            kinds=KINDS, last=statements.previous(session, agreement),
             total_fen=sum(one.net_fen for one, _ in waiting),
         )  # fmt: skip
     return page, status
@@ -422,7 +422,7 @@ def _documents(facts: Mapping[str, str]) -> dict[str, Any]:
 
 def next_period(session: Session, agreement: Agreement, now: datetime) -> dict[str, str]:
     """The period that follows the last statement's, up to yesterday."""
-    last = revenue.previous(session, agreement)
+    last = statements.previous(session, agreement)
     day = timedelta(days=1)
     begin = (
         date.fromisoformat(last.until_on) + day if last else date.fromisoformat(agreement.from_on)

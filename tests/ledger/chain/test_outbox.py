@@ -14,7 +14,7 @@ from eth_utils import keccak
 from sqlalchemy import select
 
 from contracts import artifact
-from ledger import approvals, log, revenue, trading, vouchers
+from ledger import approvals, log, statements, trading, vouchers
 from ledger.chain import outbox
 from ledger.errors import ChainUnavailable
 from tests.conftest import HOLDER
@@ -194,7 +194,7 @@ def test_without_a_node_nothing_changes(site: Site) -> None:
 
 
 def test_what_the_checker_signs_is_what_the_contract_will_check(site: Site) -> None:
-    statement = revenue.Statement(
+    statement = statements.Statement(
         id="s", number="FP-1", digest="sha256:" + "ab" * 32, line_root="cd" * 32, line_salts=[],
         lines=[], agreement_id="a", scheme_id="b", from_on="", until_on="", amount_fen=1,
         payment_ids=[], facts={}, deficits_before={}, deficits_after={}, salt="",
