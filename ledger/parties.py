@@ -275,7 +275,7 @@ MAY: dict[str, dict[str, str]] = {
         "payout.approve": "finance_checker:any",  # another person, above a threshold two
         "payout.cancel": "finance_maker:any finance_checker:any",
         "payout.confirm": "finance_maker:any",  # the bank's result
-        "payout.close": "finance_maker:any",
+        "payout.close": "finance_checker:any",  # another than who prepared it
         "payout.file": "finance_maker:any finance_checker:any",  # what the bank is given
         "payout.read": "finance_maker:any finance_checker:any regulator:any",
         "reconciliation.import": "finance_maker:any",  # 对账

@@ -12,7 +12,7 @@ with a byte order mark, lines end as a spreadsheet writes them.
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -145,7 +145,3 @@ def _same(at: int, cell: str, given: str) -> bool:
 def _safe(cell: str) -> str:
     return f"'{cell}" if cell.startswith(FORMULA) else cell
 
-
-def total_fen(payments: Iterable[Payment]) -> int:
-    """The sum of a file."""
-    return sum(one.amount_fen for one in payments)

@@ -236,7 +236,7 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
     "payout": {  # a batch of payments to the bank
         "prepare": {None: "prepared"},
         "approve": {"prepared": "approved"},  # by the last of those who have to
-        "cancel": {"prepared": "cancelled", "approved": "cancelled"},
+        "cancel": {"prepared": "cancelled"},
         "confirm": {  # by the bank's result
             "approved": "partly_paid",
             "partly_paid": "partly_paid",
