@@ -5,6 +5,7 @@ from ledger import (
     alarm_rows,
     appraisals,
     authorisations,
+    bank_accounts,
     books,
     catalogue,
     catalogue_imports,
@@ -20,14 +21,17 @@ from ledger import (
     motions,
     objections,
     parties,
+    payouts,
     peers,
     periods,
     prices,
     recognition,
+    reconciliation,
     registration_rows,
     revenue,
     search,
     settings,
+    settlements,
     stewards,
     successions,
     trading,
@@ -40,10 +44,11 @@ from ledger import (
 from ledger.chain import outbox
 from ledger.store import Evidence
 
-NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
-         duties, evaluations, exclusions, feedback, handoff, holds, log, messages, motions, objections,
-         outbox, parties, peers, periods, prices, recognition, registration_rows, revenue, search, settings,
-         stewards, successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
+NOUNS = (agreements, alarm_rows, appraisals, authorisations, bank_accounts, books, catalogue,
+         catalogue_imports, demands, duties, evaluations, exclusions, feedback, handoff, holds, log, messages, motions,
+         objections, outbox, parties, payouts, peers, periods, prices, reconciliation, recognition,
+         registration_rows, revenue, search, settings, settlements, stewards, successions, trading, usage,
+         uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:
