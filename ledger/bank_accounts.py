@@ -1,4 +1,4 @@
-"""Bank accounts (收款账户) to which parties are paid: entered by one person, confirmed by another of finance.
+"""Bank accounts (收款账户) of parties: entered by one person, confirmed by another of finance.
 
 Whoever changes where money goes could take it: so the one who confirms is another person than he who
 entered, he sees the account that held before beside the new one, and nothing is paid to an account that is
@@ -15,7 +15,7 @@ import re
 import unicodedata
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, select
+from sqlalchemy import ForeignKey, Index, String, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import log
@@ -30,6 +30,7 @@ KINDS = ("account", "card")  # 单位结算账户, 单位结算卡: only a card'
 LENGTHS = {"account": (8, 32), "card": (16, 19)}
 CODE = re.compile(r"[0-9A-Za-z-]{1,30}")
 SHOWN_DIGITS = 4
+_HOLDS = text("state = 'confirmed'")
 FINANCE = frozenset({"finance_maker", "finance_checker"})
 
 
@@ -37,6 +38,10 @@ class BankAccount(Evidence):
     """Where a party is paid, and for a public body under which codes of non-tax revenue."""
 
     __tablename__ = "bank_accounts"
+    __table_args__ = (
+        Index("bank_accounts_paid_to", "party_id", unique=True, sqlite_where=_HOLDS,
+              postgresql_where=_HOLDS),
+    )  # fmt: skip
     subject_type = "bank_account"
     number: Mapped[str] = mapped_column(unique=True)
     party_id: Mapped[str] = mapped_column(String(36), ForeignKey("parties.id"))
@@ -80,8 +85,8 @@ def enter(
 ) -> BankAccount:
     """Enter where a party is to be paid; the same facts again are the same entry.
 
-    Raises Invalid naming every fault at once, never with the account number in it, and Conflict while another
-    entry waits to be confirmed.
+    Raises Invalid naming every fault at once, never with the account number in it, and Conflict while
+    another entry waits to be confirmed.
     """
     may(actor, "bank_account.enter", party.id, f"party {party.uscc}")
     if party.kind == "individual":
@@ -106,7 +111,9 @@ def enter(
         select(BankAccount).where(BankAccount.party_id == party.id, BankAccount.state == "entered")
     )
     for known in (waiting, of(session, party.id)):
-        if known is not None and all(getattr(known, name) == given for name, given in facts.items()):
+        if known is not None and all(
+            getattr(known, name) == given for name, given in facts.items()
+        ):
             return known
     if waiting is not None:
         raise Conflict(
@@ -139,8 +146,9 @@ def confirm(session: Session, actor: Actor, now: datetime, account: BankAccount)
         log.append(
             session, before, "bank_account.superseded", actor.member_id, reason=account.number
         )
+        session.flush()  # first the one ends, then the other holds
     account.state, account.decided_by = state, actor.member_id
-    account.supersedes = before and before.id
+    account.supersedes = None if before is None else before.id
     log.append(session, account, "bank_account.confirmed", actor.member_id)
 
 

@@ -1,17 +1,17 @@
-"""Tables that banks and exchanges hand out are read: results of payments, account statements, trade reports.
+"""Tables that banks and exchanges hand out are read: results of payments, account statements, reports.
 
     result       流水号, 金额, 结果 (成功 | 失败), 交易日期, 银行流水号, 失败原因
     statement    交易日期, 银行流水号, 收入, 支出, 对方户名, 摘要, 余额
     report       交易编号, 金额, 交易日期
 
-What a column is called is told by `ALIASES`, in Chinese or English; others are passed over. Every row that
-cannot be used is named, with the number the spreadsheet shows for it, before anything is done with the rest.
+What a column is called is told by `ALIASES`, in Chinese or English; others are passed over. Every row
+that cannot be used is named, with the number the spreadsheet shows for it, before anything is done.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from itertools import pairwise
 
 from ledger.errors import Faults, Invalid
 from ledger.tables.file_kinds import Limits
@@ -21,7 +21,8 @@ from ledger.tabular import Row, Table, read_table
 ROWS_MAX = 50_000  # of a result or an account statement
 FAULTS_MAX = 200  # told one by one; beyond that how many more
 ALIASES: Mapping[str, tuple[str, ...]] = {
-    "amount": ("金额", "金额(元)", "金额（元）", "付款金额", "交易金额", "成交金额", "amount", "amount_yuan"),
+    "amount": ("金额", "金额(元)", "金额（元）", "付款金额", "交易金额", "成交金额", "amount",
+               "amount_yuan"),
     "balance": ("余额", "账户余额", "balance", "balance_yuan"),
     "counterparty": ("对方户名", "对方名称", "对方账户名称", "交易对手", "counterparty"),
     "day": ("交易日期", "日期", "入账日期", "付款日期", "成交日期", "交易时间", "day", "date"),
@@ -142,7 +143,7 @@ def _forwards(rows: Sequence[BankLine]) -> bool:
     """Whether the oldest movement stands first."""
     return all(
         after.balance_fen == (one.balance_fen or 0) + after.amount_fen
-        for one, after in zip(rows, rows[1:], strict=False)
+        for one, after in pairwise(rows)
     )
 
 
@@ -150,8 +151,7 @@ def _follow(faults: Faults, rows: Sequence[BankLine]) -> None:
     if any(one.balance_fen is None for one in rows) or _forwards(rows):
         return
     backwards = rows[0].day > rows[-1].day or _forwards(rows[::-1])
-    pairs = zip(rows[1:], rows, strict=False) if backwards else zip(rows, rows[1:], strict=False)
-    for one, after in pairs:
+    for one, after in pairwise(rows[::-1] if backwards else rows):
         if after.balance_fen != (one.balance_fen or 0) + after.amount_fen:
             _Fault(faults, after.row)("its balance does not follow from the row before")
 
@@ -163,16 +163,16 @@ class _Fault:
         self._faults, self._row = faults, row
 
     def __call__(self, template: str, **facts: object) -> None:
-        self._faults.name_fault(f"row {{row}}: {template}", at=str(self._row), row=self._row, **facts)
+        self._faults.name_fault(
+            f"row {{row}}: {template}", at=str(self._row), row=self._row, **facts
+        )
 
 
 def _read(data: bytes, name: str) -> Table:
     return read_table(data, name, limits=Limits(rows=ROWS_MAX, columns=100))
 
 
-def _places(
-    table: Table, needed: Sequence[str], optional: Sequence[str]
-) -> dict[str, int | None]:
+def _places(table: Table, needed: Sequence[str], optional: Sequence[str]) -> dict[str, int | None]:
     """Where each column stands; a heading serves one column only, the first in order that knows it."""
     titles = [title.strip().lower().replace(" ", "") for title in table.header]
     taken: set[int] = set()
@@ -190,16 +190,17 @@ def _places(
     return found
 
 
-def _rows(
-    table: Table, places: Mapping[str, int | None]
-) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(table: Table, places: Mapping[str, int | None]) -> Iterator[tuple[int, dict[str, str]]]:
     """Each row with its cells by column; lines of totals at the end are passed over."""
     for row in table.rows:
         if not _is_total(row):
-            yield row.number, {
-                column: "" if at is None else row.cells[at].removeprefix("'").strip()
-                for column, at in places.items()
-            }
+            yield (
+                row.number,
+                {
+                    column: "" if at is None else row.cells[at].removeprefix("'").strip()
+                    for column, at in places.items()
+                },
+            )
 
 
 def _is_total(row: Row) -> bool:
@@ -215,10 +216,3 @@ def _refuse(faults: Faults, name: str) -> None:
     if len(named) > FAULTS_MAX:
         told.name_fault("and {count} more", count=len(named) - FAULTS_MAX)
     raise Invalid("{name} cannot be used: {faults}.", name=name, faults=told)
-
-
-def today_or_before(rows: Sequence[BankLine], faults: Faults, first: date, last: date) -> None:
-    """Name each movement outside the days that a file is said to cover."""
-    for one in rows:
-        if not first.isoformat() <= one.day <= last.isoformat():
-            _Fault(faults, one.row)("{day} is outside the days stated", day=one.day)

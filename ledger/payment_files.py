@@ -25,7 +25,8 @@ from ledger.tabular import Table
 from valuation.money import yuan
 
 HEADINGS = (("序号", 8), ("流水号", 24), ("收款人名称", 36), ("收款账号", 34), ("开户银行", 30),
-            ("开户网点", 30), ("金额(元)", 16), ("用途", 40), ("执收单位编码", 16), ("项目编码", 16))  # fmt: skip
+            ("开户网点", 30), ("金额(元)", 16), ("用途", 40), ("执收单位编码", 16),
+            ("项目编码", 16))  # fmt: skip
 TITLES = tuple(title for title, _ in HEADINGS)
 AMOUNT, TOTAL = TITLES.index("金额(元)"), "合计"
 TEXTS = frozenset(map(TITLES.index, ("收款账号", "执收单位编码", "项目编码")))
@@ -144,4 +145,3 @@ def _same(at: int, cell: str, given: str) -> bool:
 
 def _safe(cell: str) -> str:
     return f"'{cell}" if cell.startswith(FORMULA) else cell
-

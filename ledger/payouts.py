@@ -8,15 +8,23 @@ failed      its hold is let go: it is due again
     prepared → approved → partly_paid → paid         each line has been paid
              ↘ cancelled                → closed     some were not, and are due again
 
-A hold that ran out before the bank answered is not due again by that: whether the bank paid is known only when
-its result is imported or the payout closed, and until then the payee is left out of the next payout.
+A hold that ran out before the bank answered is not due again by that: whether the bank paid is known only
+when its result is imported or the payout closed; until then the payee is left out of the next payout.
 """
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, select
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    select,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import bank_accounts, books, holds, log, payment_files, periods, settings
@@ -72,7 +80,11 @@ class PayoutLine(Evidence):
     """One payment of a payout."""
 
     __tablename__ = "payout_lines"
-    __table_args__ = (UniqueConstraint("payout_id", "n"),)
+    __table_args__ = (
+        UniqueConstraint("payout_id", "n"),
+        CheckConstraint("amount_fen > 0", name="payout_lines_amount"),
+        Index("payout_lines_of_a_hold", "hold_id"),
+    )
     subject_type = "payout_line"
     payout_id: Mapped[str] = mapped_column(String(36), ForeignKey("payouts.id"))
     n: Mapped[int] = mapped_column(BigInteger)
@@ -100,16 +112,14 @@ def prepare(
 ) -> Payout:  # fmt: skip
     """Collect and hold what a book owes, or what is left of one statement of it.
 
-    Whoever has no confirmed bank account, or an earlier payment that the bank has not answered, is named and
-    left out. Raises Conflict where nothing is due, Invalid where the bank account of the book has too little.
+    Whoever has no confirmed bank account, or an earlier payment that the bank has not answered, is named
+    and left out. Raises Conflict where nothing is due, Invalid where the bank account has too little.
     """
     may(actor, "payout.prepare")
     lock(session, agreement)
     books.begin(session)
     if statement is not None and statement.agreement_id != agreement.id:
-        raise Invalid(
-            "Statement {number} belongs to another agreement.", number=statement.number
-        )
+        raise Invalid("Statement {number} belongs to another agreement.", number=statement.number)
     paid, left_out = _due(session, now, agreement, statement)
     if not paid:
         waiting = _same_waiting(session, actor, agreement, statement)
@@ -216,7 +226,7 @@ def _left_of(session: Session, statement: Statement, account: str, party: str) -
             PayoutLine.party == party, PayoutLine.state.in_(("held", "paid")),
         )
     )  # fmt: skip
-    return booked - sum(line.amount_fen for line in lines)
+    return int(booked) - sum(line.amount_fen for line in lines)
 
 
 def _unanswered(session: Session, now: datetime, agreement: Agreement) -> set[tuple[str, str]]:
@@ -330,7 +340,7 @@ def cancel(session: Session, actor: Actor, now: datetime, payout: Payout, reason
 
 
 def close(session: Session, actor: Actor, now: datetime, payout: Payout, reason: str) -> None:
-    """A checker states, on the bank's word, that what is left of a payout will not be paid: it is due again."""
+    """A checker states, on the bank's word, that what is left will not be paid: it is due again."""
     may(actor, "payout.close")
     require_other(actor, [payout.maker_id], f"payout {payout.number}")
     require_ground(reason)
@@ -385,10 +395,8 @@ def _payments(session: Session, payout: Payout) -> list[Payment]:
     return made
 
 
-def check_file(
-    session: Session, table: Table, data: bytes
-) -> tuple[Payout, bool, Faults]:
-    """Which payout a payment file is of, whether it is byte for byte as approved, and what in it differs."""
+def check_file(session: Session, table: Table, data: bytes) -> tuple[Payout, bool, Faults]:
+    """Which payout a payment file is of, whether it is byte for byte as approved, what in it differs."""
     named = payment_files.serials(table)
     found = session.scalar(
         select(Payout).join(PayoutLine, PayoutLine.payout_id == Payout.id)
@@ -469,7 +477,9 @@ def _fresh(
     faults, fresh = Faults(), []
     today = local_date(now).isoformat()
     approved = log.history(session, payout.id)
-    since = next(local_date(one.at).isoformat() for one in approved if one.kind == "payout.approved")
+    since = next(
+        local_date(one.at).isoformat() for one in approved if one.kind == "payout.approved"
+    )
     taken = _taken(session, [one.reference for one in results if one.paid])
     first: dict[str, int] = {}
     for one in results:

@@ -5,6 +5,7 @@ Both sides are columns: `trade` (the exchange's own number, unique), `amount_fen
 """
 
 import io
+from datetime import date
 
 import polars as pl
 
@@ -21,7 +22,12 @@ FAULTS_MAX = 100
 COLUMNS = ("trade", "amount", "day")
 AMOUNT = r"^(0|[1-9][0-9]{0,10})(\.[0-9]{1,2})?$"
 DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-SHAPE = {"trade": pl.String, "amount_fen": pl.Int64, "day": pl.String}
+FAULTY = {
+    "bad_trade": "row {row}: the number of the trade is missing",
+    "bad_amount": "row {row}: {given} is no amount in yuan",
+    "bad_day": "row {row}: {day} is no day",
+    "outside": "row {row}: {day} is outside the days stated",
+}
 
 
 def read_report(data: bytes, name: str) -> pl.DataFrame:
@@ -56,9 +62,13 @@ def read_report(data: bytes, name: str) -> pl.DataFrame:
     return given.select("row", "trade", whole.alias("amount_fen"), "day")
 
 
-def match_trades(
-    here: pl.DataFrame, there: pl.DataFrame, name: str
-) -> tuple[int, list[Finding]]:
+def check_days(report: pl.DataFrame, name: str, from_on: date, until_on: date) -> None:
+    """Raise Invalid naming the rows of a report that lie outside its days."""
+    inside = pl.col("day").is_between(pl.lit(from_on.isoformat()), pl.lit(until_on.isoformat()))
+    _refuse(report.with_columns(outside=~inside), name)
+
+
+def match_trades(here: pl.DataFrame, there: pl.DataFrame, name: str) -> tuple[int, list[Finding]]:
     """How many trades agree in number, amount and day, and what differs; raises Invalid beyond the most."""
     ours, again_here = _once(here)
     theirs, again_there = _once(there)
@@ -117,20 +127,18 @@ def _once(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _refuse(checked: pl.DataFrame, name: str) -> None:
-    bad = checked.filter(pl.any_horizontal("bad_trade", "bad_amount", "bad_day"))
+    """Raise Invalid naming each row in which a column of `FAULTY` holds, where there are any."""
+    faulty = {column: template for column, template in FAULTY.items() if column in checked.columns}
+    bad = checked.filter(pl.any_horizontal(*faulty))
     if not bad.height:
         return
     faults = Faults()
     for one in bad.head(FAULTS_MAX).iter_rows(named=True):
         row = int(one["row"])
-        if one["bad_trade"]:
-            faults.name_fault("row {row}: the number of the trade is missing", str(row), row=row)
-        if one["bad_amount"]:
-            faults.name_fault(
-                "row {row}: {given} is no amount in yuan", str(row), row=row, given=one["amount"] or "-"
-            )  # fmt: skip
-        if one["bad_day"]:
-            faults.name_fault("row {row}: {given} is no day", str(row), row=row, given=one["day"] or "-")
+        for column, template in faulty.items():
+            if one[column]:
+                faults.name_fault(template, str(row), row=row, day=one["day"] or "-",
+                                  given=one.get("amount") or "-")  # fmt: skip
     if bad.height > FAULTS_MAX:
         faults.name_fault("and {count} more", count=bad.height - FAULTS_MAX)
     raise Invalid("{name} cannot be used: {faults}.", name=name, faults=faults)
