@@ -26,6 +26,7 @@ PLACES = {
     **dict.fromkeys(("import", "catalogue", "resource"), "webapp.cli.catalogue"),
     **dict.fromkeys(("licence", "payment", "scheme", "statement", "sign"), "webapp.cli.money"),
     "price": "webapp.cli.prices",
+    **dict.fromkeys(("account", "payout", "reconcile", "difference"), "webapp.cli.payments"),
     **dict.fromkeys(("value", "share", "contribution"), "webapp.cli.figures"),
     "accounts": "webapp.cli.accounts",
     "profile": "webapp.cli.quality",
