@@ -416,18 +416,18 @@ def balances(session: Session, book_id: str | None = None) -> dict[tuple[str, st
 # ---------------------------------------------------------------- what an entry must be
 
 
-def check_cause(cause: Evidence) -> None:
-    """Raise Invalid unless the cause is one of `CAUSES`."""
-    _check_kind(cause.subject_type)
+def check_cause(cause: Evidence, causes: Sequence[str] = CAUSES) -> None:
+    """Raise Invalid unless the cause is of one of these kinds."""
+    _check_kind(cause.subject_type, causes)
 
 
-def _check_kind(kind: str) -> None:
+def _check_kind(kind: str, causes: Sequence[str] = CAUSES) -> None:
     if kind == "appraisal":
         raise Invalid(
             "An appraisal is no basis for booking (财会〔2025〕33号): its value is disclosed beside the "
             "books, which carry cost."
         )
-    if kind not in CAUSES:
+    if kind not in causes:
         raise Invalid("A {kind} is no cause of an entry.", kind=kind)
 
 

@@ -20,6 +20,7 @@ from ledger.errors import Conflict, Invalid
 from ledger.states import move
 from ledger.store import Evidence, new_id, next_number
 
+CAUSES = (*books.CAUSES, "payout")  # subject types
 EXPIRED_AT_ONCE = 1_000  # holds that one run of the timer lets go
 
 
@@ -49,7 +50,7 @@ def hold(
     lines: Sequence[Mapping[str, Any]], expires_at: datetime,
 ) -> Hold:  # fmt: skip
     """Set aside what the lines would take, once for a cause and key; Invalid where it is not there."""
-    books.check_cause(cause)
+    books.check_cause(cause, CAUSES)
     books.begin(session)
     body = [dict(line) for line in lines]
     digest = books.digest_of(book_id=book_id, key=key, lines=body)

@@ -5,6 +5,7 @@ from ledger import (
     alarm_rows,
     appraisals,
     authorisations,
+    bank_accounts,
     books,
     catalogue,
     catalogue_imports,
@@ -21,10 +22,12 @@ from ledger import (
     motions,
     objections,
     parties,
+    payouts,
     peers,
     periods,
     prices,
     recognition,
+    reconciliation,
     registration_rows,
     schemes,
     search,
@@ -43,10 +46,10 @@ from ledger import (
 from ledger.chain import outbox
 from ledger.store import Evidence
 
-NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
-         duties, evaluations, exclusions, feedback, handoff, holds, inquiries, log, messages,
-         motions, objections, outbox, parties, peers, periods, prices, recognition,
-         registration_rows, schemes, search, settings, settlements, statements, stewards,
+NOUNS = (agreements, alarm_rows, appraisals, authorisations, bank_accounts, books, catalogue,
+         catalogue_imports, demands, duties, evaluations, exclusions, feedback, handoff, holds, inquiries,
+         log, messages, motions, objections, outbox, parties, payouts, peers, periods, prices, recognition,
+         reconciliation, registration_rows, schemes, search, settings, settlements, statements, stewards,
          successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
 

@@ -27,6 +27,7 @@ PLACES = {
     **dict.fromkeys(("licence", "payment", "scheme", "statement", "sign"), "webapp.cli.money"),
     "finance": "webapp.cli.finance",
     "price": "webapp.cli.prices",
+    **dict.fromkeys(("account", "payout", "reconcile", "difference"), "webapp.cli.payments"),
     **dict.fromkeys(("value", "share", "contribution"), "webapp.cli.figures"),
     "accounts": "webapp.cli.accounts",
     "profile": "webapp.cli.quality",

@@ -12,6 +12,7 @@ from ledger import (
     alarms,
     appraisals,
     authorisations,
+    bank_accounts,
     catalogue,
     catalogue_imports,
     demands,
@@ -23,9 +24,11 @@ from ledger import (
     motions,
     objections,
     parties,
+    payouts,
     peers,
     prices,
     recognition,
+    reconciliation,
     registration,
     statements,
     stewards,
@@ -37,6 +40,7 @@ from ledger.agreements import Agreement
 from ledger.alarm_rows import Alarm
 from ledger.appraisals import Appraisal
 from ledger.authorisations import Authorisation
+from ledger.bank_accounts import BankAccount
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
 from ledger.demands import Demand
@@ -48,9 +52,11 @@ from ledger.feedback import Feedback
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import Account, Actor, Member, Party
+from ledger.payouts import Payout
 from ledger.peers import Peer
 from ledger.prices import Price
 from ledger.recognition import Recognition
+from ledger.reconciliation import Difference, Reconciliation
 from ledger.registration import Application, Deposit, Registration
 from ledger.schemes import Scheme
 from ledger.statements import Statement
@@ -236,6 +242,15 @@ SUBJECTS = {
         Subject("statement", Statement, statements.by_number, statements.owners,
                 lambda party: _through(Statement.agreement_id, Agreement, _agreement_of(party)),
                 lambda row: row.number, "statement_number"),
+        Subject("bank_account", BankAccount, bank_accounts.by_number, lambda _s, row: (row.party_id,),
+                lambda party: BankAccount.party_id == party, lambda row: row.number, "bank_account"),
+        Subject("payout", Payout, payouts.by_number, lambda _s, _row: (), lambda _party: false(),
+                lambda row: row.number, "payout_number"),
+        Subject("reconciliation", Reconciliation, reconciliation.by_number, lambda _s, _row: (),
+                lambda _party: false(), lambda row: row.number, "reconciliation_number"),
+        Subject("difference", Difference, reconciliation.difference_by_number, reconciliation.owners,
+                lambda party: Difference.owner_id == party, lambda row: row.number,
+                "difference_number"),
         Subject("steward", Steward, stewards.by_id, lambda _s, row: (row.party_id,),
                 lambda party: Steward.party_id == party, lambda row: row.id, "steward_id"),
         Subject("demand", Demand, demands.by_number, demands.owners, demands.of_party,

@@ -1,0 +1,158 @@
+"""The deeds on reconciliation 对账: account statements, exchange reports, and the differences found."""
+
+from datetime import date
+from typing import Any
+
+from marshmallow import Schema, fields
+from sqlalchemy.orm import Session
+
+from ledger import bank_files, reconciliation
+from ledger.agreements import Agreement
+from ledger.bank_files import BankLine
+from ledger.parties import Actor, party_by_uscc
+from ledger.reconciliation import Difference, Reconciliation
+from webapp.deeds import Desk, Report, deed, question
+from webapp.deeds.answers import history_of, lists, shown_schema, shows
+from webapp.deeds.field import ReasonBody
+from webapp.deeds.forms import Body, day, text
+from webapp.deeds.payouts import FileBody
+from webapp.deeds.register import FoundBody
+
+ONE, DIFFERENCE = "/reconciliations/<reconciliation_number>", "/differences/<difference_number>"
+OWING = {
+    "bank": "The bank, asked by finance", "exchange": "The exchange", "finance": "Finance",
+    "operator": "The operator",
+}  # fmt: skip
+
+
+class BankStatementBody(FileBody):
+    """The bank's account statement of some days."""
+
+    from_on = day("First day")
+    until_on = day("Last day")
+
+
+class ReportBody(BankStatementBody):
+    """An exchange's report of the trades of some days."""
+
+    exchange = text("Exchange", most=18, hint="its social credit code", source="parties")
+
+
+class AnswerBody(Body):
+    """How a difference came about, and what was done."""
+
+    answer = text("Answer", area=True, hint="how it came about, and what was done")
+
+
+def _stands(made: Reconciliation) -> dict[str, Any]:
+    return {
+        "count": sum(made.counts.values()), "counts": made.counts, "matched": made.matched_count,
+        "number": made.number, "rows": made.row_count,
+    }  # fmt: skip
+
+
+def _read_statement(
+    desk: Desk, _report: Report, _actor: Actor, _found: Agreement, *, name: str, digest: str, **_: Any
+) -> dict[str, Any]:  # fmt: skip
+    return {"rows": bank_files.read_statement(desk.home.material(digest), name)}
+
+
+@deed("reconciliation.import", "/agreements/<agreement_number>/reconciliations/bank",
+      "Reconcile an account statement",
+      "Reconciliation {number}: {matched} of {rows} rows match, {count} differences.",
+      name="reconciliation.bank", body=BankStatementBody, upload=True,
+      prepare=_read_statement)  # fmt: skip
+def import_bank(
+    desk: Desk, session: Session, actor: Actor, found: Agreement, *, rows: list[BankLine],
+    from_on: date, until_on: date, name: str, digest: str, size_bytes: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    return _stands(reconciliation.import_bank(
+        session, actor, desk.now, found, rows, from_on=from_on, until_on=until_on, name=name,
+        digest=digest,
+    ))  # fmt: skip
+
+
+def _read_report(
+    desk: Desk, report: Report, _actor: Actor, _found: Agreement, *, name: str, digest: str, **_: Any
+) -> dict[str, Any]:  # fmt: skip
+    from ledger.trade_reports import read_report  # noqa: PLC0415 - heavy, only here
+
+    report("read", 0, 0)
+    return {"report": read_report(desk.home.material(digest), name)}
+
+
+@deed("reconciliation.import", "/agreements/<agreement_number>/reconciliations/exchange",
+      "Reconcile an exchange's report",
+      "Reconciliation {number}: {matched} of {rows} rows match, {count} differences.",
+      name="reconciliation.exchange", body=ReportBody, upload=True, prepare=_read_report)  # fmt: skip
+def import_exchange(
+    desk: Desk, session: Session, actor: Actor, found: Agreement, *, report: Any, exchange: str,
+    from_on: date, until_on: date, name: str, digest: str, size_bytes: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    return _stands(reconciliation.import_exchange(
+        session, actor, desk.now, found, party_by_uscc(session, exchange), report, from_on=from_on,
+        until_on=until_on, name=name, digest=digest,
+    ))  # fmt: skip
+
+
+# -- differences -------------------------------------------------------------------------------
+
+
+def _told(made: Difference) -> dict[str, Any]:
+    return {"number": made.number, "state": made.state}
+
+
+@deed("difference.answer", f"{DIFFERENCE}/answer", "Answer the difference",
+      "Difference {number} is {state}; another person of finance settles it next.", body=AnswerBody,
+      changes=True)  # fmt: skip
+def answer_difference(
+    desk: Desk, session: Session, actor: Actor, found: Difference, answer: str
+) -> dict[str, Any]:
+    reconciliation.answer(session, actor, desk.now, found, answer)
+    return _told(found)
+
+
+@deed("difference.settle", f"{DIFFERENCE}/settle", "Settle the difference",
+      "Difference {number} is {state}.", body=FoundBody, changes=True)  # fmt: skip
+def settle(
+    desk: Desk, session: Session, actor: Actor, found: Difference, finding: str
+) -> dict[str, Any]:
+    reconciliation.settle(session, actor, desk.now, found, finding)
+    return _told(found)
+
+
+@deed("difference.reopen", f"{DIFFERENCE}/reopen", "Ask again",
+      "Difference {number} is {state} again.", body=ReasonBody, changes=True)  # fmt: skip
+def reopen(
+    desk: Desk, session: Session, actor: Actor, found: Difference, reason: str
+) -> dict[str, Any]:
+    reconciliation.reopen(session, actor, desk.now, found, reason)
+    return _told(found)
+
+
+ReconciliationShown: type[Schema] = type(
+    "ReconciliationShownAnswer", (shown_schema(Reconciliation),),
+    {"differences": fields.List(fields.Dict(), required=True)},
+)  # fmt: skip
+
+
+@question("reconciliation.read", ONE, "Reconciliation", answer=ReconciliationShown)
+def show_reconciliation(
+    _desk: Desk, session: Session, _actor: Actor, found: Reconciliation
+) -> dict[str, Any]:
+    """With the differences it found."""
+    return {
+        **found.body(), "differences": [one.body() for one in reconciliation.differences(session, found)],
+        "history": history_of(session, found.id),
+    }  # fmt: skip
+
+
+list_reconciliations = lists(
+    "reconciliation", "/reconciliations", "Reconciliations",
+    "number kind from_on until_on row_count matched_count file_name",
+    (Reconciliation.number, Reconciliation.file_name),
+)  # fmt: skip
+show_difference = shows("difference", DIFFERENCE, "Difference")
+list_differences = lists("difference", "/differences", "Differences",
+                         "number kind amount_fen owed_by owner_id due state",
+                         (Difference.number, Difference.kind, Difference.owed_by))  # fmt: skip
