@@ -15,17 +15,18 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from ledger import books, revenue
+from ledger import books, statements
 from ledger.agreements import Agreement
 from ledger.books import BookAccount, Entry, EntryLine
+from ledger.coverage import Reach
 from ledger.errors import Invalid, Missing
 from ledger.periods import Period
-from ledger.revenue import Statement
 from ledger.schemes import Scheme
 from ledger.settlements import Settlement
+from ledger.statements import STANDS, Statement
 from ledger.trading import Licence, Payment
 from valuation import differences
 from valuation.differences import AmountChange, Basis, LineChange, Takings
@@ -152,9 +153,12 @@ def marks(session: Session, agreement: Agreement) -> list[tuple[str, str, int]]:
         )
     ]
     known = {until for _, until, _ in closed}
-    for statement in session.scalars(_standing(agreement)):
+    for statement in session.scalars(
+        select(Statement).where(Statement.agreement_id == agreement.id, STANDS)
+    ):
         if statement.until_on not in known:
-            closed.append((statement.from_on, statement.until_on, _through(session, statement)))
+            through = statements.reach_of(session, statement).through_n
+            closed.append((statement.from_on, statement.until_on, through))
     return sorted(closed, key=lambda mark: mark[1])
 
 
@@ -187,11 +191,18 @@ def span(
 
 def statement_span(session: Session, statement: Statement) -> Span:
     """The span of what a statement distributes: since the last one that stood before it."""
-    agreement = session.get_one(Agreement, statement.agreement_id)
-    before = revenue.previous(session, agreement, statement.from_on)
+    if statement.covers is not None:
+        told = statement.covers["after"]
+        after = Reach(told["through_n"], told["until_on"])
+    else:
+        agreement = session.get_one(Agreement, statement.agreement_id)
+        after = statements.reach_of(
+            session, statements.previous(session, agreement, statement.from_on)
+        )
+    through = statements.reach_of(session, statement).through_n
     return Span(
-        agreement.id, statement.from_on, statement.until_on, _through(session, statement),
-        before.until_on if before else "", _through(session, before) if before else 0,
+        statement.agreement_id, statement.from_on, statement.until_on, through, after.until_on,
+        after.through_n,
     )  # fmt: skip
 
 
@@ -228,8 +239,8 @@ def rows(
     wanted: Any = (
         select(
             Settlement.n, Settlement.day, Settlement.kind, Settlement.amount_fen, Settlement.vat_fen,
-            Settlement.net_fen, Settlement.source_id, Settlement.row, Payment.reference,
-            Licence.order_reference,
+            Settlement.net_fen, Settlement.source_id, Settlement.row, func.coalesce(Payment.reference, ""),
+            func.coalesce(Licence.order_reference, ""),
         )
         .outerjoin(Payment, Payment.id == Settlement.source_id)
         .outerjoin(Licence, Licence.id == Payment.licence_id)
@@ -250,7 +261,7 @@ def rows(
     order = (Settlement.n,) if part == "late" else (Settlement.day, Settlement.n)
     found: Any = session.execute(wanted.order_by(*order).limit(limit))
     for one in found.yield_per(10_000) if limit is None else found:
-        yield Row(*(("" if value is None else value) for value in one))
+        yield Row(*one)
 
 
 def cursor(row: Row) -> str:
@@ -356,7 +367,7 @@ def ledger_of(
 def compare(session: Session, statement: Statement) -> Comparison | None:
     """Why a statement is another amount than the last one that stood; None where there is none."""
     agreement = session.get_one(Agreement, statement.agreement_id)
-    before = revenue.previous(session, agreement, statement.from_on)
+    before = statements.previous(session, agreement, statement.from_on)
     if before is None:
         return None
     schemes = [session.get_one(Scheme, one.scheme_id) for one in (before, statement)]
@@ -371,21 +382,6 @@ def compare(session: Session, statement: Statement) -> Comparison | None:
         before, statement, taken[0], taken[1], differences.amount_change(*taken),
         differences.line_changes(*bases), (schemes[0].edition, schemes[1].edition),
     )  # fmt: skip
-
-
-def _standing(agreement: Agreement) -> Select[Statement]:
-    return select(Statement).where(
-        Statement.agreement_id == agreement.id, Statement.state.not_in(("rejected", "reversed"))
-    )
-
-
-def _through(session: Session, statement: Statement) -> int:
-    """How far the numbers of the settlements had come; of statements of before, their last payment's."""
-    known: int | None = getattr(statement, "through_n", None)
-    if known is not None:
-        return known
-    numbers = select(func.max(Payment.n)).where(Payment.id.in_(statement.payment_ids))
-    return session.scalar(numbers) or 0
 
 
 def _cursor(text: str) -> tuple[str, int]:

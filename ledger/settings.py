@@ -67,9 +67,6 @@ CHOICES: Mapping[str, Choice] = MappingProxyType(
             "By whose rules is registered", "national",
             ("national", "shenzhen", "guangdong", "guizhou"),
         ),
-        "third_approval_yuan": Choice(
-            "Above how many yuan a third person approves", "1000000", most=10**9
-        ),
     }
 )  # fmt: skip
 

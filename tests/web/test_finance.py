@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ledger import books, finance, revenue
+from ledger import books, finance, statements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from tests.conftest import PARTIES
@@ -51,9 +51,9 @@ def test_from_the_period_to_a_trade_in_two_clicks(place: Site) -> None:
     takings = follow(visit, overview, "2,264.15")
     assert follow(visit, takings, "2,264.15") == follow(visit, takings, "2,400.00")
     with place.town.reading() as session:
-        statements = revenue.previous(session, session.get_one(Agreement, place.agreement.id))
-        assert statements is not None
-        fen = statements.lines[1]["amount_fen"]
+        last_one = statements.previous(session, session.get_one(Agreement, place.agreement.id))
+        assert last_one is not None
+        fen = last_one.lines[1]["amount_fen"]
     line = follow(visit, overview, f"{fen // 100:,}.{fen % 100:02d}")
     assert "sz-steps" in line
     assert "BANK-" in visit.get(
@@ -82,7 +82,7 @@ def test_every_link_of_the_pages_leads_to_a_page(place: Site) -> None:
 def test_the_comparison_sums_to_the_difference(place: Site) -> None:
     visit = place.visit("carl")
     with place.town.reading() as session:
-        last = revenue.previous(session, session.get_one(Agreement, place.agreement.id))
+        last = statements.previous(session, session.get_one(Agreement, place.agreement.id))
     assert last is not None
     found = visit.read(f"/statements/{last.number}/comparison")
     amount = found["amount"]

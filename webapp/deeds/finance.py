@@ -7,13 +7,13 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreements, books, finance, log, revenue, settlements
+from ledger import agreements, books, finance, log, revenue, settlements, statements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.errors import Missing
 from ledger.parties import Actor, allowed
-from ledger.revenue import Statement
 from ledger.schemes import Scheme
+from ledger.statements import Statement
 from valuation import money
 from webapp.deeds import Desk, File, question
 from webapp.deeds.answers import PAGE, PAGE_MAX
@@ -211,7 +211,7 @@ def overviews(_desk: Desk, session: Session, actor: Actor) -> dict[str, Any]:
 
 def _at_a_glance(desk: Desk, session: Session, row: Agreement) -> dict[str, Any]:
     over = _span(desk, session, row, None)
-    last = revenue.previous(session, row)
+    last = statements.previous(session, row)
     stands = {one["account"]: one for one in finance.movements(session, row.id, "", "")}
 
     def on(name: str) -> int:
@@ -246,7 +246,7 @@ def overview(
         "statements": [
             {
                 "amount_fen": one.amount_fen, "number": one.number, "state": one.state,
-                "before": revenue.previous(session, found, one.from_on) is not None,
+                "before": statements.previous(session, found, one.from_on) is not None,
                 "lines": [{**line, "treasury": line["party"] in treasuries} for line in one.lines],
             }
             for one in session.scalars(

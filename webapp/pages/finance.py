@@ -22,7 +22,7 @@ from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.finance import TRADES
 from ledger.parties import allowed
-from ledger.revenue import Statement
+from ledger.statements import Statement
 from webapp import door
 from webapp.deeds.all import finance as deeds
 from webapp.deeds.all import work
