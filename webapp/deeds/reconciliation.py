@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from marshmallow import Schema, fields
+from sqlalchemy import and_, true
 from sqlalchemy.orm import Session
 
 from ledger import bank_files, reconciliation
@@ -12,13 +13,27 @@ from ledger.bank_files import BankLine
 from ledger.parties import Actor, party_by_uscc
 from ledger.reconciliation import Difference, Reconciliation
 from webapp.deeds import Desk, Report, deed, question
-from webapp.deeds.answers import history_of, lists, shown_schema, shows
+from webapp.deeds.answers import (
+    PAGE,
+    PageQuery,
+    history_of,
+    list_schema,
+    lists,
+    page_of,
+    shown_schema,
+    shows,
+)
 from webapp.deeds.field import ReasonBody
 from webapp.deeds.forms import Body, day, text
 from webapp.deeds.payouts import FileBody
 from webapp.deeds.register import FoundBody
 
 ONE, DIFFERENCE = "/reconciliations/<reconciliation_number>", "/differences/<difference_number>"
+KINDS = {
+    "amount": "Other amount", "day": "Other day", "missing_here": "Missing in the books",
+    "missing_there": "Missing in the file", "twice": "Stands twice",
+}  # fmt: skip
+STATES = ("open", "answered", "settled")
 OWING = {
     "bank": "The bank, asked by finance", "exchange": "The exchange", "finance": "Finance",
     "operator": "The operator",
@@ -38,7 +53,7 @@ class ReportBody(BankStatementBody):
     exchange = text("Exchange", most=18, hint="its social credit code", source="parties")
 
 
-class AnswerBody(Body):
+class ExplanationBody(Body):
     """How a difference came about, and what was done."""
 
     answer = text("Answer", area=True, hint="how it came about, and what was done")
@@ -103,7 +118,7 @@ def _told(made: Difference) -> dict[str, Any]:
 
 
 @deed("difference.answer", f"{DIFFERENCE}/answer", "Answer the difference",
-      "Difference {number} is {state}; another person of finance settles it next.", body=AnswerBody,
+      "Difference {number} is {state}; another person of finance settles it next.", body=ExplanationBody,
       changes=True)  # fmt: skip
 def answer_difference(
     desk: Desk, session: Session, actor: Actor, found: Difference, answer: str
@@ -153,6 +168,30 @@ list_reconciliations = lists(
     (Reconciliation.number, Reconciliation.file_name),
 )  # fmt: skip
 show_difference = shows("difference", DIFFERENCE, "Difference")
-list_differences = lists("difference", "/differences", "Differences",
-                         "number kind amount_fen owed_by owner_id due state",
-                         (Difference.number, Difference.kind, Difference.owed_by))  # fmt: skip
+LISTED = ("number", "kind", "amount_fen", "owed_by", "owner_id", "due", "state")
+
+
+class DifferenceQuery(PageQuery):
+    """Which differences are wanted."""
+
+    kind = text("Kind", required=False, blank=True, choices={"": "All", **KINDS})
+    owed_by = text("Who has to answer", required=False, blank=True, choices={"": "All", **OWING})
+
+
+@question("difference.read", "/differences", "Differences", name="difference.list",
+          answer=list_schema(Difference, LISTED), query=DifferenceQuery, listed=True)  # fmt: skip
+def list_differences(
+    _desk: Desk, session: Session, actor: Actor, limit: int = PAGE, after: str = "", words: str = "",
+    state: str = "", kind: str = "", owed_by: str = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Those that concern the person, the newest first."""
+    asked = [column == given for column, given in ((Difference.kind, kind), (Difference.owed_by, owed_by))
+             if given]  # fmt: skip
+    rows = page_of(session, actor, "difference", limit=limit, after=after, words=words, state=state,
+                   columns=(Difference.number,), where=and_(true(), *asked))  # fmt: skip
+    kept = rows[:limit]
+    bodies = [row.body() for row in kept]
+    return {
+        "items": [{name: body[name] for name in ("id", "version", *LISTED)} for body in bodies],
+        "next": kept[-1].id if len(rows) > limit else None,
+    }

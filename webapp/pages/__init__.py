@@ -34,6 +34,7 @@ from webapp.pages import (
     messages,
     nouns,
     organisations,
+    payments,
     people,
     prices,
     public,
@@ -56,7 +57,7 @@ from webapp.pages.menu import menu
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
                            registration, value, appraisal, calculator, revenue, usage, house, identity,
                            witnesses, lists, resource, duties, supervision, catalogue, agreements,
-                           space, messages, recognition, prices, finance, books, statistics,
+                           space, messages, recognition, prices, finance, payments, books, statistics,
                            contribution)  # fmt: skip
 
 
