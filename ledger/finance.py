@@ -11,11 +11,11 @@ of an index, and a page of them is read from where the last one ended (keyset).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, literal, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from ledger import books, statements
@@ -207,28 +207,28 @@ def statement_span(session: Session, statement: Statement) -> Span:
 
 
 def account(session: Session, over: Span) -> Account:
-    """Sum up a span by part and kind, and its own days by kind."""
-    sums = (
-        func.count(), func.sum(Settlement.amount_fen), func.sum(Settlement.vat_fen),
-        func.sum(Settlement.net_fen),
-    )  # fmt: skip
-    by_day = {
-        (day, kind): Sum(*map(int, found))
-        for day, kind, *found in session.execute(
-            select(Settlement.day, Settlement.kind, *sums)
-            .where(over.part("own"))
-            .group_by(Settlement.day, Settlement.kind)
-            .order_by(Settlement.day, Settlement.kind)
-        )
-    }
+    """Sum up a span by part and kind, and its own days by kind; a row is read once, in its order."""
+    day, n = Settlement.day, Settlement.n
+    mine = Settlement.agreement_id == over.agreement_id
+    up_to = n <= over.through_n if over.through_n is not None else true()
+    entered_since = and_(
+        mine, n > over.since_n, up_to, day.op("||")("") <= over.until_on
+    )  # by number: no index of days is asked
+    entered_before = and_(mine, n <= over.since_n, day > over.since_on, day <= over.until_on)
+    by_day: dict[tuple[str, str], Sum] = {}
     by_kind: dict[tuple[str, str], Sum] = {}
-    for (_, kind), found in by_day.items():
-        by_kind["own", kind] = by_kind.get(("own", kind), Sum()) + found
-    for kind, *late in session.execute(
-        select(Settlement.kind, *sums).where(over.part("late")).group_by(Settlement.kind)
-    ):
-        by_kind["late", kind] = Sum(*map(int, late))
-    return Account(by_kind, by_day)
+    for where in (entered_before, entered_since):
+        for on, kind, *sums in session.execute(
+            select(
+                day, Settlement.kind, func.count(), func.sum(Settlement.amount_fen),
+                func.sum(Settlement.vat_fen), func.sum(Settlement.net_fen),
+            ).where(where).group_by(day, Settlement.kind)
+        ):  # fmt: skip
+            part, found = "own" if on > over.since_on else "late", Sum(*map(int, sums))
+            by_kind[part, kind] = by_kind.get((part, kind), Sum()) + found
+            if part == "own":
+                by_day[on, kind] = by_day.get((on, kind), Sum()) + found
+    return Account(by_kind, dict(sorted(by_day.items())))
 
 
 def rows(
@@ -244,24 +244,28 @@ def rows(
         )
         .outerjoin(Payment, Payment.id == Settlement.source_id)
         .outerjoin(Licence, Licence.id == Payment.licence_id)
-        .where(over.part(part))
     )  # fmt: skip
     if kind:
         wanted = wanted.where(Settlement.kind == kind)
     if day:
         wanted = wanted.where(Settlement.day == day)
+    order = (Settlement.n,) if part == "late" else (Settlement.day, Settlement.n)
+    wanted = wanted.order_by(*order)
+    ranges: list[tuple[Span, ColumnElement[bool]]] = [(over, true())]
     if after:
         on, n = _cursor(after)
-        wanted = wanted.where(
-            Settlement.n > n if part == "late"
-            else or_(Settlement.day > on, and_(Settlement.day == on, Settlement.n > n))
-        )  # fmt: skip
-        if part == "own":
-            wanted = wanted.where(Settlement.day >= on)  # the range an index begins with
-    order = (Settlement.n,) if part == "late" else (Settlement.day, Settlement.n)
-    found: Any = session.execute(wanted.order_by(*order).limit(limit))
-    for one in found.yield_per(10_000) if limit is None else found:
-        yield Row(*one)
+        rest_of_day = and_(Settlement.day == on, Settlement.n > n)
+        ranges = (
+            [(replace(over, since_n=max(n, over.since_n)), true())]
+            if part == "late"
+            else [(over, rest_of_day), (replace(over, since_on=max(on, over.since_on)), true())]
+        )  # each begins where an index can, not behind what a bound more would leave out
+    left = limit
+    for some, where in ranges:
+        found: Any = session.execute(wanted.where(some.part(part), where).limit(left))
+        for one in found.yield_per(10_000) if left is None else found:
+            left = None if left is None else left - 1
+            yield Row(*one)
 
 
 def cursor(row: Row) -> str:

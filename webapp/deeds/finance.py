@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from marshmallow import Schema, fields, validate
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ledger import agreements, books, finance, log, revenue, settlements, statements
@@ -12,6 +12,8 @@ from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.errors import Missing
 from ledger.parties import Actor, allowed
+from ledger.payouts import Payout
+from ledger.reconciliation import Difference
 from ledger.schemes import Scheme
 from ledger.statements import Statement
 from valuation import money
@@ -32,6 +34,7 @@ CAUSES = {
     "number_fen": "More or fewer trades", "price_fen": "Another value of a trade", "refunds_fen": "Refunds",
     "late_fen": "Entered late",
 }  # fmt: skip
+PAYOUTS_SHOWN = 5
 SHOWN = 100  # agreements on the first page
 
 
@@ -144,6 +147,9 @@ class FinanceOverviewAnswer(Schema):
     payees = fields.List(fields.Dict(), required=True)
     """to each: opening, due (credit), paid (debit), closing of the period; held and posted now"""
     accounts = fields.List(fields.Dict(), required=True)
+    payouts = fields.List(fields.Dict(), required=True)
+    """those not cancelled, the newest first: number, state, amount_fen"""
+    differences_open = fields.Integer(required=True)
 
 
 class FinanceAnswer(Schema):
@@ -240,6 +246,20 @@ def overview(
         "accounts": finance.movements(session, found.id, over.from_on, over.until_on),
         "agreement": found.number, "amount_fen": known.of().net_fen, "kinds": _kinds(known),
         "payees": [one for one in by_party if one["account"] in (books.PAYABLE, books.TREASURY)],
+        "differences_open": session.scalar(
+            select(func.count()).where(
+                Difference.agreement_id == found.id, Difference.state != "settled"
+            )
+        ),
+        "payouts": [
+            {"amount_fen": one.amount_fen, "number": one.number, "state": one.state}
+            for one in session.scalars(
+                select(Payout)
+                .where(Payout.agreement_id == found.id, Payout.state != "cancelled")
+                .order_by(Payout.id.desc())
+                .limit(PAYOUTS_SHOWN)
+            )
+        ],
         "periods": [{"from_on": start, "until_on": end}
                     for start, end, _ in finance.marks(session, found)],
         "span": span_facts(over),

@@ -32,8 +32,8 @@ from webapp.pages import charts, nouns
 from webapp.pages.start import limit
 
 # What a finance department does: the first word of the deeds that wait for it.
-FINANCE = {"bank", "confirmation", "hold", "inquiry", "journal", "payment", "payout", "period",
-           "reconciliation", "refund", "remittance", "scheme", "statement"}  # fmt: skip
+FINANCE = {"bank_account", "confirmation", "difference", "hold", "inquiry", "journal", "payment",
+           "payout", "period", "reconciliation", "refund", "remittance", "scheme", "statement"}  # fmt: skip
 DAYS_DRAWN = 400
 
 
@@ -60,7 +60,8 @@ OWN = {
 }
 OF_STATEMENT = {"statement_read": "Statement", "statement_comparison": "Comparison"}
 BESIDE = {"trial_balance_read": "Trial balance"}
-BESIDE_ALL = {"period_list": "Closings", "payout_list": "Payouts", "reconciliation_list": "Reconciliation",
+BESIDE_ALL = {"period_list": "Closings", "payout_list": "Payouts", "reconciliation_list": "Reconciliations",
+              "difference_list": "Differences",
               "hold_list": "Holds", "entry_list": "Entries"}  # fmt: skip
 
 
@@ -153,10 +154,15 @@ def overview(agreement_number: str) -> str:
             if allowed(actor, "statement.draft") and until
             else None
         )
+        owed = any(one["posted_fen"] > one["held_fen"] for one in found["payees"])
+        may_pay = owed and allowed(actor, "payout.prepare")
         number = found["statements"][-1]["number"] if found["statements"] else None
         return render_template(
-            "finance.html", agreement=agreement, draft=draft, found=found, inflow=inflow, until=until,
-            holds=_address("hold_list"), names=nouns.party_names(session),
+            "finance.html", agreement=agreement, differences=_address("difference_list"), draft=draft,
+            found=found, inflow=inflow, until=until,
+            prepare=nouns.address("payout_prepare", keys) if may_pay else None,
+            holds=_address("hold_list"), sees_payouts=allowed(actor, "payout.read"),
+            names=nouns.party_names(session),
             places=places(agreement, until, number),
         )  # fmt: skip
 
