@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger import bank_matching, books, log
 from ledger.agreements import Agreement, require_ground
 from ledger.bank_accounts import BankAccount
-from ledger.bank_files import BankLine, closing_fen
+from ledger.bank_files import BankLine, closing_fen, refuse, row_fault
 from ledger.bank_matching import Booked, Finding, told
 from ledger.books import BANK, Entry, EntryLine
 from ledger.calendar import clock, local_date
@@ -170,14 +170,8 @@ def _check_days(
         )  # fmt: skip
     for one in rows:
         if not from_on.isoformat() <= one.day <= until_on.isoformat():
-            faults.name_fault(
-                "row {row}: {day} is outside the days stated",
-                at=str(one.row),
-                row=one.row,
-                day=one.day,
-            )
-    if faults:
-        raise Invalid("{name} cannot be used: {faults}.", name=name, faults=faults)
+            row_fault("row {row}: {day} is outside the days stated", faults, one.row, day=one.day)
+    refuse(faults, name)
 
 
 def _same_file(before: Iterable[Reconciliation], digest: str) -> Reconciliation | None:
