@@ -15,6 +15,7 @@ from ledger import (
     feedback,
     handoff,
     holds,
+    journals,
     log,
     messages,
     motions,
@@ -40,10 +41,11 @@ from ledger import (
 from ledger.chain import outbox
 from ledger.store import Evidence
 
-NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
-         duties, evaluations, exclusions, feedback, handoff, holds, log, messages, motions, objections,
-         outbox, parties, peers, periods, prices, recognition, registration_rows, revenue, search, settings,
-         stewards, successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
+NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports,
+         demands, duties, evaluations, exclusions, feedback, handoff, holds, journals, log, messages,
+         motions, objections, outbox, parties, peers, periods, prices, recognition, registration_rows,
+         revenue, search, settings, stewards, successions, trading, usage, uses, voucher_rows, vouchers,
+         witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:
