@@ -16,6 +16,7 @@ from ledger import (
     feedback,
     handoff,
     holds,
+    journals,
     log,
     messages,
     motions,
@@ -45,10 +46,11 @@ from ledger.chain import outbox
 from ledger.store import Evidence
 
 NOUNS = (agreements, alarm_rows, appraisals, authorisations, bank_accounts, books, catalogue,
-         catalogue_imports, demands, duties, evaluations, exclusions, feedback, handoff, holds, log,
-         messages, motions, objections, outbox, parties, payouts, peers, periods, prices, recognition,
-         reconciliation, registration_rows, revenue, search, settings, settlements, stewards, successions,
-         trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
+         catalogue_imports, demands, duties, evaluations, exclusions, feedback, handoff, holds,
+         journals, log, messages, motions, objections, outbox, parties, payouts, peers, periods,
+         prices, recognition, reconciliation, registration_rows, revenue, search, settings,
+         settlements, stewards, successions, trading, usage, uses, voucher_rows, vouchers,
+         witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:
