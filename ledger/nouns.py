@@ -9,6 +9,7 @@ from ledger import (
     books,
     catalogue,
     catalogue_imports,
+    confirmations,
     demands,
     duties,
     evaluations,
@@ -21,6 +22,7 @@ from ledger import (
     messages,
     motions,
     objections,
+    orders,
     parties,
     payouts,
     peers,
@@ -28,7 +30,9 @@ from ledger import (
     prices,
     recognition,
     reconciliation,
+    refunds,
     registration_rows,
+    remittances,
     revenue,
     search,
     settings,
@@ -46,11 +50,11 @@ from ledger.chain import outbox
 from ledger.store import Evidence
 
 NOUNS = (agreements, alarm_rows, appraisals, authorisations, bank_accounts, books, catalogue,
-         catalogue_imports, demands, duties, evaluations, exclusions, feedback, handoff, holds,
-         journals, log, messages, motions, objections, outbox, parties, payouts, peers, periods,
-         prices, recognition, reconciliation, registration_rows, revenue, search, settings,
-         settlements, stewards, successions, trading, usage, uses, voucher_rows, vouchers,
-         witnesses)  # fmt: skip
+         catalogue_imports, confirmations, demands, duties, evaluations, exclusions, feedback,
+         handoff, holds, journals, log, messages, motions, objections, orders, outbox, parties,
+         payouts, peers, periods, prices, recognition, reconciliation, refunds, registration_rows,
+         remittances, revenue, search, settings, settlements, stewards, successions, trading,
+         usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:
