@@ -191,11 +191,17 @@ def _due(
         if (account, party) in unanswered:
             left_out.append({**owed, "why": "unanswered"})
         elif known is None:
-            left_out.append({**owed, "why": "split" if payee.state == "split" else "no_account"})
+            left_out.append({**owed, "why": _why_not(payee)})
         else:
             purpose = _purpose(session, agreement, statement, account, party, amount)
             paid.append({**owed, "bank_account_id": known.id, "purpose": purpose})
     return paid, left_out
+
+
+def _why_not(payee: Party) -> str:
+    if payee.kind == "individual":
+        return "individual"
+    return "split" if payee.state == "split" else "no_account"
 
 
 def _free(session: Session, agreement: Agreement) -> list[tuple[str, str, int]]:
