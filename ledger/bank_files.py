@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from ledger.errors import Faults, Invalid
 from ledger.tables.file_kinds import Limits
@@ -76,29 +77,40 @@ def read_results(data: bytes, name: str) -> list[Result]:
     faults, made = Faults(), []
     seen: dict[str, int] = {}
     for row, cells in _rows(table, places):
-        fault = _Fault(faults, row)
         amount = amount_fen(cells["amount"])
         paid = RESULTS.get(cells["result"].lower())
         day = day_of(cells["day"])
         if not cells["serial"]:
-            fault("the serial number is missing")
+            row_fault("row {row}: the serial number is missing", faults, row)
         elif cells["serial"] in seen:
-            fault("{serial} stands already in row {first}", serial=cells["serial"],
-                  first=seen[cells["serial"]])  # fmt: skip
+            row_fault(
+                "row {row}: {serial} stands already in row {first}",
+                faults,
+                row,
+                serial=cells["serial"],
+                first=seen[cells["serial"]],
+            )
         if amount is None or amount <= 0:
-            fault("{given} is no amount in yuan", given=cells["amount"] or "-")
+            row_fault(
+                "row {row}: {given} is no amount in yuan", faults, row, given=cells["amount"] or "-"
+            )
         if paid is None:
-            fault("the result {given} is neither 成功 nor 失败", given=cells["result"] or "-")
+            row_fault(
+                "row {row}: the result {given} is neither 成功 nor 失败",
+                faults,
+                row,
+                given=cells["result"] or "-",
+            )
         if paid and day is None:
-            fault("{given} is no day", given=cells["day"] or "-")
+            row_fault("row {row}: {given} is no day", faults, row, given=cells["day"] or "-")
         if paid and not _REFERENCE.fullmatch(cells["reference"]):
-            fault("the bank's reference is missing or no plain text")
+            row_fault("row {row}: the bank's reference is missing or no plain text", faults, row)
         if paid is False and not cells["reason"]:
-            fault("a payment that failed names its reason")
+            row_fault("row {row}: a payment that failed names its reason", faults, row)
         seen.setdefault(cells["serial"], row)
         made.append(Result(row, cells["serial"], amount or 0, bool(paid), day or "",
                            cells["reference"] if paid else "", cells["reason"]))  # fmt: skip
-    _refuse(faults, name)
+    refuse(faults, name)
     return made
 
 
@@ -112,23 +124,22 @@ def read_statement(data: bytes, name: str) -> list[BankLine]:
                      optional=("counterparty", "memo", "balance"))  # fmt: skip
     faults, made = Faults(), []
     for row, cells in _rows(table, places):
-        fault = _Fault(faults, row)
         day = day_of(cells["day"])
         if day is None:
-            fault("{given} is no day", given=cells["day"] or "-")
+            row_fault("row {row}: {given} is no day", faults, row, given=cells["day"] or "-")
         sides = [amount_fen(cells[side] or "0") for side in ("in", "out")]
         balance = amount_fen(cells["balance"], negative=True) if cells["balance"] else None
         if None in sides or (cells["balance"] and balance is None):
             told = " ".join(cells[at] for at in ("in", "out", "balance"))
-            fault("{given} is no amount in yuan", given=told)
+            row_fault("row {row}: {given} is no amount in yuan", faults, row, given=told)
         elif (sides[0] == 0) == (sides[1] == 0):
-            fault("a movement either comes in or goes out")
+            row_fault("row {row}: a movement either comes in or goes out", faults, row)
         came, went = (side or 0 for side in sides)
         made.append(BankLine(row, day or "", cells["reference"], came - went,
                              cells["counterparty"], cells["memo"], balance))  # fmt: skip
     if not faults:
         _follow(faults, made)
-    _refuse(faults, name)
+    refuse(faults, name)
     return made
 
 
@@ -153,19 +164,14 @@ def _follow(faults: Faults, rows: Sequence[BankLine]) -> None:
     backwards = rows[0].day > rows[-1].day or _forwards(rows[::-1])
     for one, after in pairwise(rows[::-1] if backwards else rows):
         if after.balance_fen != (one.balance_fen or 0) + after.amount_fen:
-            _Fault(faults, after.row)("its balance does not follow from the row before")
+            row_fault(
+                "row {row}: its balance does not follow from the row before", faults, after.row
+            )
 
 
-class _Fault:
-    """Names faults of one row."""
-
-    def __init__(self, faults: Faults, row: int) -> None:
-        self._faults, self._row = faults, row
-
-    def __call__(self, template: str, **facts: object) -> None:
-        self._faults.name_fault(
-            f"row {{row}}: {template}", at=str(self._row), row=self._row, **facts
-        )
+def row_fault(template: str, faults: Faults, row: int, **facts: Any) -> None:
+    """Name a fault of one row, whose number the template tells as `row`."""
+    faults.name_fault(template, str(row), row=row, **facts)
 
 
 def _read(data: bytes, name: str) -> Table:
@@ -207,12 +213,11 @@ def _is_total(row: Row) -> bool:
     return row.cells[0].startswith(("合计", "总计", "Total"))
 
 
-def _refuse(faults: Faults, name: str) -> None:
+def refuse(faults: Faults, name: str) -> None:
+    """Raise Invalid with the first of the faults of a file, where there are any."""
     if not faults:
         return
-    told, named = Faults(), faults.named()
-    for template, facts, at in named[:FAULTS_MAX]:
-        told.name_fault(template, at, **facts)
-    if len(named) > FAULTS_MAX:
-        told.name_fault("and {count} more", count=len(named) - FAULTS_MAX)
+    told, more = faults.first(FAULTS_MAX)
+    if more:
+        told.name_fault("and {count} more", count=more)
     raise Invalid("{name} cannot be used: {faults}.", name=name, faults=told)

@@ -9,6 +9,7 @@ from ledger import (
     books,
     catalogue,
     catalogue_imports,
+    confirmations,
     demands,
     duties,
     evaluations,
@@ -17,10 +18,12 @@ from ledger import (
     handoff,
     holds,
     inquiries,
+    journals,
     log,
     messages,
     motions,
     objections,
+    orders,
     parties,
     payouts,
     peers,
@@ -28,7 +31,9 @@ from ledger import (
     prices,
     recognition,
     reconciliation,
+    refunds,
     registration_rows,
+    remittances,
     schemes,
     search,
     settings,
@@ -47,10 +52,11 @@ from ledger.chain import outbox
 from ledger.store import Evidence
 
 NOUNS = (agreements, alarm_rows, appraisals, authorisations, bank_accounts, books, catalogue,
-         catalogue_imports, demands, duties, evaluations, exclusions, feedback, handoff, holds, inquiries,
-         log, messages, motions, objections, outbox, parties, payouts, peers, periods, prices, recognition,
-         reconciliation, registration_rows, schemes, search, settings, settlements, statements, stewards,
-         successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
+         catalogue_imports, confirmations, demands, duties, evaluations, exclusions, feedback,
+         handoff, holds, inquiries, journals, log, messages, motions, objections, orders, outbox, parties,
+         payouts, peers, periods, prices, recognition, reconciliation, refunds, registration_rows,
+         remittances, schemes, search, settings, settlements, statements, stewards, successions, trading,
+         usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

@@ -1,7 +1,7 @@
 """The payment file (付款清单): what a bank is given to pay, as CSV and XLSX, and what of it was changed.
 
     序号  流水号  收款人名称  收款账号  开户银行  开户网点  金额(元)  用途  执收单位编码  项目编码
-    1     FK2026-000001-0001  …                          1234.50   …
+    1     ZF2026-000001-00001 …                          1234.50   …
     合计  2 笔                                           2469.00
 
 Both are the same rows cell by cell, and the same bytes whenever they are written. Account numbers and codes

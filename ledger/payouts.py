@@ -30,7 +30,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger import bank_accounts, books, holds, log, payment_files, periods, settings
 from ledger.agreements import Agreement, require_ground
 from ledger.bank_accounts import BankAccount
-from ledger.bank_files import FAULTS_MAX, Result
+from ledger.bank_files import Result, refuse, row_fault
 from ledger.books import BANK, PAYABLE, REFUNDS, TREASURY, BookAccount
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Faults, Invalid, Missing
@@ -138,7 +138,7 @@ def prepare(
     year, total = local_date(now).year, sum(one["amount_fen"] for one in paid)
     over = total > 100 * int(settings.value(session, "third_approval_yuan"))
     payout = Payout(
-        id=new_id(), number=f"FK{year}-{next_number(session, f'FK{year}'):06d}",
+        id=new_id(), number=f"ZF{year}-{next_number(session, f'ZF{year}'):06d}",
         agreement_id=agreement.id, statement_id=statement and statement.id, line_count=len(paid),
         amount_fen=total, left_out=left_out, expires_at=(now + timedelta(days=days)).replace(microsecond=0),
         maker_id=actor.member_id, approvals_required=2 if over else 1, approvals=[], digests=None,
@@ -191,11 +191,17 @@ def _due(
         if (account, party) in unanswered:
             left_out.append({**owed, "why": "unanswered"})
         elif known is None:
-            left_out.append({**owed, "why": "split" if payee.state == "split" else "no_account"})
+            left_out.append({**owed, "why": _why_not(payee)})
         else:
             purpose = _purpose(session, agreement, statement, account, party, amount)
             paid.append({**owed, "bank_account_id": known.id, "purpose": purpose})
     return paid, left_out
+
+
+def _why_not(payee: Party) -> str:
+    if payee.kind == "individual":
+        return "individual"
+    return "split" if payee.state == "split" else "no_account"
 
 
 def _free(session: Session, agreement: Agreement) -> list[tuple[str, str, int]]:
@@ -366,8 +372,10 @@ def _drop(
     if held.state == "pending":
         holds.void(session, actor.member_id, now, held, reason)
     line.state, line.reason = move("payout_line", verb, line.state), reason.strip()
-    kind = {"cancel": "payout_line.cancelled", "fail": "payout_line.failed"}[verb]
-    log.append(session, line, kind, actor.member_id, reason=reason.strip())
+    if verb == "fail":
+        log.append(session, line, "payout_line.failed", actor.member_id, reason=reason.strip())
+    else:
+        log.append(session, line, "payout_line.cancelled", actor.member_id, reason=reason.strip())
 
 
 # ---------------------------------------------------------------- the payment file
@@ -483,50 +491,77 @@ def _fresh(
     taken = _taken(session, [one.reference for one in results if one.paid])
     first: dict[str, int] = {}
     for one in results:
-
-        def fault(template: str, row: int = one.row, **facts: Any) -> None:
-            faults.name_fault(f"row {{row}}: {template}", at=str(row), row=row, **facts)
-
         line = lines.get(one.serial)
         if line is None:
             other = session.scalar(
-                select(Payout.number).join(PayoutLine, PayoutLine.payout_id == Payout.id)
+                select(Payout.number)
+                .join(PayoutLine, PayoutLine.payout_id == Payout.id)
                 .where(PayoutLine.serial == one.serial)
-            )  # fmt: skip
+            )
             if other is None:
-                fault("{serial} is no payment of ours", serial=one.serial)
+                row_fault(
+                    "row {row}: {serial} is no payment of ours", faults, one.row, serial=one.serial
+                )
             else:
-                fault("{serial} belongs to payout {number}", serial=one.serial, number=other)
+                row_fault(
+                    "row {row}: {serial} belongs to payout {number}",
+                    faults,
+                    one.row,
+                    serial=one.serial,
+                    number=other,
+                )
             continue
         if one.amount_fen != line.amount_fen:
-            fault("{serial} is {given} yuan, {known} yuan were to be paid", serial=one.serial,
-                  given=yuan(one.amount_fen), known=yuan(line.amount_fen))  # fmt: skip
+            row_fault(
+                "row {row}: {serial} is {given} yuan, {known} yuan were to be paid",
+                faults,
+                one.row,
+                serial=one.serial,
+                given=yuan(one.amount_fen),
+                known=yuan(line.amount_fen),
+            )
         if one.paid and one.day > today:
-            fault("the day {day} lies in the future", day=one.day)
+            row_fault("row {row}: the day {day} lies in the future", faults, one.row, day=one.day)
         elif one.paid and one.day < since:
-            fault("the day {day} lies before the approval on {since}", day=one.day, since=since)
+            row_fault(
+                "row {row}: the day {day} lies before the approval on {since}",
+                faults,
+                one.row,
+                day=one.day,
+                since=since,
+            )
         if line.state != "held":
             if not _says_the_same(line, one):
-                fault("{serial} is {state} already, otherwise", serial=one.serial, state=line.state)
+                row_fault(
+                    "row {row}: {serial} is {state} already, otherwise",
+                    faults,
+                    one.row,
+                    serial=one.serial,
+                    state=line.state,
+                )
             continue
         if one.paid:
             if one.reference in first:
-                fault("the reference {reference} stands already in row {first}",
-                      reference=one.reference, first=first[one.reference])  # fmt: skip
+                row_fault(
+                    "row {row}: the reference {reference} stands already in row {first}",
+                    faults,
+                    one.row,
+                    reference=one.reference,
+                    first=first[one.reference],
+                )
             elif taken.get(one.reference, line.serial) != line.serial:
-                fault("the reference {reference} was payment {serial}", reference=one.reference,
-                      serial=taken[one.reference])  # fmt: skip
+                row_fault(
+                    "row {row}: the reference {reference} was payment {serial}",
+                    faults,
+                    one.row,
+                    reference=one.reference,
+                    serial=taken[one.reference],
+                )
             first.setdefault(one.reference, one.row)
         fresh.append(one)
     if not faults and not results:
         faults.name_fault("it holds no result")
-    if faults:
-        told, named = Faults(), faults.named()
-        for template, facts, at in named[:FAULTS_MAX]:
-            told.name_fault(template, at, **facts)
-        if len(named) > FAULTS_MAX:
-            told.name_fault("and {count} more", count=len(named) - FAULTS_MAX)
-        raise Invalid("{name} cannot be used: {faults}.", name=name, faults=told)
+    refuse(faults, name)
     return fresh
 
 

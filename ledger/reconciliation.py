@@ -14,27 +14,28 @@ for again with the next account statement.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import polars as pl
 from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import bank_matching, books, log
+from ledger import bank_matching, books, log, trade_reports
 from ledger.agreements import Agreement, require_ground
 from ledger.bank_accounts import BankAccount
-from ledger.bank_files import BankLine, closing_fen
+from ledger.bank_files import BankLine, closing_fen, refuse, row_fault
 from ledger.bank_matching import Booked, Finding, told
 from ledger.books import BANK, Entry, EntryLine
 from ledger.calendar import clock, local_date
+from ledger.confirmations import Confirmation, Trade
 from ledger.errors import Faults, Invalid, Missing
 from ledger.parties import Actor, Party, may, require_other
 from ledger.payouts import PayoutLine
+from ledger.remittances import Remittance
+from ledger.settlements import Settlement
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id, next_number
 from ledger.trading import Licence, Payment
-
-if TYPE_CHECKING:
-    import polars as pl
 
 ANSWER_DAYS = 5  # working days; our own
 DIFFERENCES_MAX = 1_000  # more of them, and it is the wrong file
@@ -170,14 +171,8 @@ def _check_days(
         )  # fmt: skip
     for one in rows:
         if not from_on.isoformat() <= one.day <= until_on.isoformat():
-            faults.name_fault(
-                "row {row}: {day} is outside the days stated",
-                at=str(one.row),
-                row=one.row,
-                day=one.day,
-            )
-    if faults:
-        raise Invalid("{name} cannot be used: {faults}.", name=name, faults=faults)
+            row_fault("row {row}: {day} is outside the days stated", faults, one.row, day=one.day)
+    refuse(faults, name)
 
 
 def _same_file(before: Iterable[Reconciliation], digest: str) -> Reconciliation | None:
@@ -240,6 +235,12 @@ def _causes(session: Session, ids: Sequence[str]) -> dict[str, tuple[str, str, s
             .where(Payment.id.in_(part))
         ):
             found[row[0]] = ("payment", row[1], row[2], row[3])
+        for row in session.execute(
+            select(Remittance.id, Remittance.received_on, Remittance.reference, Party.name)
+            .join(Party, Party.id == Remittance.party_id)
+            .where(Remittance.id.in_(part))
+        ):
+            found[row[0]] = ("remittance", row[1], row[2], row[3])
         for held, day, reference, name in session.execute(
             select(PayoutLine.hold_id, PayoutLine.paid_on, PayoutLine.bank_reference,
                    BankAccount.holder_name)
@@ -283,15 +284,9 @@ def _balances(
 
 def import_exchange(
     session: Session, actor: Actor, now: datetime, agreement: Agreement, exchange: Party,
-    report: "pl.DataFrame", confirmed: "pl.DataFrame", *, from_on: date, until_on: date, name: str,
-    digest: str,
+    report: pl.DataFrame, *, from_on: date, until_on: date, name: str, digest: str,
 ) -> Reconciliation:  # fmt: skip
-    """Reconcile an exchange's report of some days with the trades it confirmed under an agreement.
-
-    `confirmed` has trade, amount_fen and day of those (`confirmed_trades`).
-    """
-    from ledger import trade_reports  # noqa: PLC0415 - heavy, only here
-
+    """Reconcile an exchange's report of some days with the trades it confirmed under an agreement."""
     may(actor, "reconciliation.import")
     lock(session, agreement)
     before = [one for one in _of(session, agreement, "exchange") if one.exchange_id == exchange.id]
@@ -300,6 +295,7 @@ def import_exchange(
         return known
     _check_days(now, name, before, (), from_on, until_on)
     trade_reports.check_days(report, name, from_on, until_on)
+    confirmed = confirmed_trades(session, agreement, exchange, from_on, until_on)
     matched, findings = trade_reports.match_trades(confirmed, report, name)
     made = Reconciliation(
         id=new_id(), number=_number(session, now, "DZ"), kind="exchange", agreement_id=agreement.id,
@@ -313,6 +309,25 @@ def import_exchange(
     session.flush()
     _find(session, actor, now, agreement, made, findings)
     return made
+
+
+def confirmed_trades(
+    session: Session, agreement: Agreement, exchange: Party, from_on: date, until_on: date
+) -> pl.DataFrame:
+    """What an exchange confirmed under an agreement on some days: trade, amount_fen, day."""
+    found = session.execute(
+        select(Trade.trade, Settlement.amount_fen, Settlement.day)
+        .join(Confirmation, Confirmation.id == Settlement.source_id)
+        .join(Trade, (Trade.batch == Confirmation.no) & (Trade.n == Settlement.row))
+        .where(
+            Settlement.agreement_id == agreement.id, Settlement.kind == "trade",
+            Settlement.day.between(from_on.isoformat(), until_on.isoformat()),
+            Confirmation.exchange_id == exchange.id,
+        )
+    ).all()  # fmt: skip
+    shape = {"trade": pl.String, "amount_fen": pl.Int64, "day": pl.String}
+    rows = pl.DataFrame(list(map(tuple, found)), schema=shape, orient="row")
+    return rows.with_columns(pl.col("trade").str.strip_prefix(f"{exchange.uscc} "))
 
 
 # ---------------------------------------------------------------- differences
@@ -374,7 +389,8 @@ def _owed_by(kind: str, one: Finding) -> str:
     if one.kind == "missing_here":
         return "operator" if one.theirs and one.theirs["amount_fen"] > 0 else "finance"
     if one.kind == "missing_there":
-        return "operator" if one.ours and one.ours["origin"] == "payment" else "bank"
+        received = one.ours and one.ours["origin"] in ("payment", "remittance")
+        return "operator" if received else "bank"
     if one.kind == "twice":
         return "bank" if one.theirs else "finance"
     return "finance"

@@ -210,6 +210,17 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "withdraw": {"proposed": "withdrawn"},
         "supersede": {"confirmed": "superseded"},  # by the confirmation of the next edition
     },
+    "order": {
+        "place": {None: "placed"},
+        "fulfil": {"placed": "fulfilled"},
+        "cancel": {"placed": "cancelled"},
+        "expire": {"placed": "expired"},  # by the last day of the offer, nobody's deed
+    },
+    "refund": {
+        "propose": {None: "proposed"},
+        "approve": {"proposed": "approved"},
+        "reject": {"proposed": "rejected"},
+    },
     "licence": {
         "grant": {None: "granted"},
         "revoke": {"granted": "revoked"},
@@ -221,6 +232,12 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
     "period": {
         "close": {None: "closed"},
         "reopen": {"closed": "reopened"},
+    },
+    "journal": {
+        "propose": {None: "proposed"},
+        "approve": {"proposed": "approved"},
+        "reject": {"proposed": "rejected"},
+        "withdraw": {"proposed": "withdrawn"},
     },
     "hold": {  # of the books: the first of two phases
         "hold": {None: "pending"},

@@ -9,7 +9,8 @@ from datetime import date
 
 import polars as pl
 
-from ledger.bank_files import ALIASES
+from ledger import bank_files
+from ledger.bank_files import ALIASES, refuse, row_fault
 from ledger.bank_matching import Finding
 from ledger.errors import Faults, Invalid
 from ledger.tables import file_kinds, text_tables
@@ -18,7 +19,6 @@ from ledger.tabular import read_table
 
 ROWS_MAX = 2_000_000
 FINDINGS_MAX = 1_000
-FAULTS_MAX = 100
 COLUMNS = ("trade", "amount", "day")
 AMOUNT = r"^(0|[1-9][0-9]{0,10})(\.[0-9]{1,2})?$"
 DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -128,20 +128,14 @@ def _once(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def _refuse(checked: pl.DataFrame, name: str) -> None:
     """Raise Invalid naming each row in which a column of `FAULTY` holds, where there are any."""
-    faulty = {column: template for column, template in FAULTY.items() if column in checked.columns}
-    bad = checked.filter(pl.any_horizontal(*faulty))
-    if not bad.height:
-        return
+    bad = checked.filter(pl.any_horizontal(*(one for one in FAULTY if one in checked.columns)))
     faults = Faults()
-    for one in bad.head(FAULTS_MAX).iter_rows(named=True):
-        row = int(one["row"])
-        for column, template in faulty.items():
-            if one[column]:
-                faults.name_fault(template, str(row), row=row, day=one["day"] or "-",
-                                  given=one.get("amount") or "-")  # fmt: skip
-    if bad.height > FAULTS_MAX:
-        faults.name_fault("and {count} more", count=bad.height - FAULTS_MAX)
-    raise Invalid("{name} cannot be used: {faults}.", name=name, faults=faults)
+    for one in bad.limit(bank_files.FAULTS_MAX + 1).iter_rows(named=True):
+        for column, template in FAULTY.items():
+            if one.get(column):
+                row_fault(template, faults, int(one["row"]), day=one["day"] or "-",
+                          given=one.get("amount") or "-")  # fmt: skip
+    refuse(faults, name)
 
 
 def _cells(data: bytes, name: str) -> pl.DataFrame:

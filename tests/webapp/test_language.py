@@ -58,7 +58,9 @@ from webapp.deeds.all import appraisals as appraisal_deeds
 from webapp.deeds.all import demands, duties, feedback, people, stewards, work
 from webapp.deeds.all import field as field_deeds
 from webapp.deeds.all import finance as finance_deeds
+from webapp.deeds.all import payouts as payout_deeds
 from webapp.deeds.all import prices as price_deeds
+from webapp.deeds.all import reconciliation as reconciliation_deeds
 from webapp.deeds.all import statistics as deed_statistics
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
@@ -90,6 +92,7 @@ SINKS: dict[str, tuple[int, ...]] = {
     "line": (0,),
     "name_fault": (0,),
     "plainly": (0,),
+    "row_fault": (0,),
     "_said": (0,),
     "say": (1,),
     "tr": (0,),
@@ -562,6 +565,9 @@ def handed() -> dict[str, set[str]]:
     """What the pages hand to the templates for them to translate, by the name it has there."""
     titles = {thing.title for thing in (*DEEDS.values(), *QUESTIONS.values())}
     tables: dict[str, Mapping[str, str]] = {
+        "BANK_ACCOUNT_KINDS": payout_deeds.KINDS, "LEFT_OUT": payout_deeds.LEFT_OUT,
+        "DIFFERENCE_KINDS": reconciliation_deeds.KINDS,
+        "DIFFERENCE_OWING": reconciliation_deeds.OWING,
         "PRICE_STAGES": price_deeds.STAGES,
         "COMPLIANCE": field_deeds.COMPLIANCE, "ELEMENTS": agreement_deeds.ELEMENTS,
         "MATERIALS": field_deeds.MATERIALS, "MODES": agreement_deeds.MODES,

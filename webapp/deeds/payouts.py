@@ -22,6 +22,7 @@ from webapp.tables import CSV, XLSX
 
 ACCOUNT, PAYOUT = "/bank-accounts/<bank_account>", "/payouts/<payout_number>"
 LEFT_OUT = {
+    "individual": "a natural person, whose account is not kept here",
     "no_account": "no confirmed bank account", "split": "the organisation was split: who is paid now?",
     "unanswered": "the bank has not answered an earlier payment",
 }  # fmt: skip
