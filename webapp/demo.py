@@ -57,7 +57,7 @@ from webapp.cli.proofs import open_worker, pack_package
 from webapp.cli.run import Run, print_json, progress_bar, read_document, with_home
 from webapp.cli.verify import unwrap
 from webapp.deeds.all import appraisals as appraisal_deeds
-from webapp.deeds.all import authorisations, circulation
+from webapp.deeds.all import authorisations, distribution
 from webapp.documents import read_text
 from webapp.home import Home
 from webapp.language import language, tr, translate
@@ -567,7 +567,7 @@ class Story:
         if answer["state"] in ("drafted", "proposed"):
             self.run.now = homes.clock()
             request = self.run.ask(
-                circulation.approval_request, "zheng", statement_number=self.statement_number
+                distribution.approval_request, "zheng", statement_number=self.statement_number
             )
             keys.write_durably(self.folder / "approval-request.json", canonical(request))
             key = keys.open_keystore(
@@ -575,7 +575,7 @@ class Story:
             )
             approval = approvals.sign(request, key)
             self.run.do(
-                circulation.approve_statement, "zheng", {"approval": approval},
+                distribution.approve_statement, "zheng", {"approval": approval},
                 statement_number=self.statement_number,
             )  # fmt: skip
         self.settle(homes.clock())
