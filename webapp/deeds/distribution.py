@@ -51,7 +51,7 @@ class StatementBody(Body):
                      required=False)  # fmt: skip
 
 
-class CorrectionBody(Body):
+class StatementCorrectionBody(Body):
     """The facts that take the place of those stated, and why."""
 
     facts = document("Facts (yuan)", hint="all that the scheme names, one a line",
@@ -70,7 +70,7 @@ class InquiryBody(Body):
     question = text("Question", area=True)
 
 
-class AnswerBody(Body):
+class InquiryAnswerBody(Body):
     """The maker's answer to a question."""
 
     answer = text("Answer", area=True, hint="as it is told to who asked")
@@ -186,7 +186,7 @@ def _shared(made: Statement) -> dict[str, Any]:
 
 
 @deed("statement.correct", "/statements/<statement_number>/correct", "Correct",
-      "Statement {number} is computed anew: {amount_yuan} yuan are shared.", body=CorrectionBody,
+      "Statement {number} is computed anew: {amount_yuan} yuan are shared.", body=StatementCorrectionBody,
       changes=True, owners=maker_s)  # fmt: skip
 def correct_statement(
     desk: Desk, session: Session, actor: Actor, found: Statement, reason: str,
@@ -350,7 +350,7 @@ def ask(
 
 
 @deed("inquiry.answer", "/inquiries/<inquiry_number>/answer", "Answer",
-      "Question {number} is {state}.", body=AnswerBody, changes=True,
+      "Question {number} is {state}.", body=InquiryAnswerBody, changes=True,
       owners=lambda s, row: maker_s(s, s.get_one(Statement, row.statement_id)))  # fmt: skip
 def answer(
     desk: Desk, session: Session, actor: Actor, found: Inquiry, answer: str
