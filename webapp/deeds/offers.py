@@ -7,7 +7,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreement_ends, agreements, evaluations, registration, registration_changes
+from ledger import (
+    agreement_ends,
+    agreements,
+    approvals,
+    evaluations,
+    inquiries,
+    registration,
+    registration_changes,
+    reversals,
+    statements,
+)
+from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.motions import Motion
 from ledger.objections import Objection
@@ -16,6 +27,7 @@ from ledger.payouts import Payout
 from ledger.peers import Peer
 from ledger.registration import Application, Registration
 from ledger.registration_profiles import in_use, profile
+from ledger.statements import Statement
 from ledger.states import MOVES
 from ledger.vouchers import Voucher
 
@@ -99,6 +111,15 @@ def _some_voucher(verb: str) -> Fits:
     return fits
 
 
+def _correctable(session: Session, actor: Actor, row: Statement) -> bool:
+    """Whether it is his own, no reversal, and no other statement took its place."""
+    if row.maker_id != actor.member_id or row.reverses or row.period_id is None:
+        return False
+    agreement = session.get_one(Agreement, row.agreement_id)
+    last = statements.previous(session, agreement)
+    return row.state == "drafted" or last is None or last.until_on < row.from_on
+
+
 FITS: dict[str, Fits] = {
     "agreement.consent": lambda session, actor, row, _today: bool(
         agreements.consents_due(session, actor, row)),
@@ -136,6 +157,14 @@ FITS: dict[str, Fits] = {
     "payout.close": _row_of_another("maker_id"),
     "difference.settle": _row_of_another("answered_by"),
     "difference.reopen": _row_of_another("answered_by"),
+    "statement.approve": lambda _session, actor, row, _today: actor.member_id not in (
+        row.maker_id, *(one["checker_id"] for one in row.approvals or ())),
+    "statement.correct": lambda session, actor, row, _today: _correctable(session, actor, row),
+    "statement.reopen": lambda session, actor, row, _today: row.maker_id == actor.member_id
+    and approvals.refused(session, row),
+    "statement.reverse": lambda session, _actor, row, _today: reversals.is_reversible(session, row),
+    "inquiry.raise": lambda _session, actor, row, _today: row.state in inquiries.ASKED_IN
+    and row.maker_id != actor.member_id,
     "use.count": _row(lambda row: not _of_registration(row)),
 }  # fmt: skip
 

@@ -53,6 +53,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("bank_account_list", "bank_account.read", "Bank accounts"),
         ("reconciliation_list", "reconciliation.read", "Reconciliations"),
         ("difference_list", "difference.read", "Differences"),
+        ("inquiry_list", "inquiry.read", "Questions on statements"),
         ("usage_list", "usage.read", "Usage"),
         ("contribution", "figure.compute", "Contributions"),
     ),

@@ -76,6 +76,8 @@ COLUMNS: dict[str, dict[str, str]] = {
                        "file_name": "File name"},
     "difference": {"number": "Number", "kind": "Kind", "amount_fen": "Amount (yuan)",
                    "owed_by": "Who has to answer", "due": "Due", "state": "State"},
+    "inquiry": {"number": "Number", "line": "Line", "question": "Question",
+                "raised_at": "Raised at", "state": "State"},
     "demand": {"number": "Number", "title": "Title", "use": "How the data are to come",
                "party_id": "Demander", "department_id": "Responsible department", "state": "State",
                "due": "Due"},
