@@ -15,19 +15,22 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, select, true, tuple_
+from sqlalchemy import ColumnElement, and_, func, literal, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from ledger import books, statements
 from ledger.agreements import Agreement
 from ledger.books import BookAccount, Entry, EntryLine
+from ledger.confirmations import Confirmation, Trade
 from ledger.coverage import Reach
 from ledger.errors import Invalid, Missing
 from ledger.periods import Period
+from ledger.refunds import Refund
 from ledger.schemes import Scheme
 from ledger.settlements import Settlement
 from ledger.statements import STANDS, Statement
 from ledger.trading import Licence, Payment
+from ledger.trial_balance import trial_balance
 from valuation import differences
 from valuation.differences import AmountChange, Basis, LineChange, Takings
 
@@ -96,7 +99,10 @@ class Account:
 
 @dataclass(frozen=True)
 class Row:
-    """A settlement with what it came from: the bank's reference, a refund's or a confirmation's number."""
+    """A settlement with what it came from: the bank's reference, a refund's or a confirmation's number.
+
+    `order` is the licence's order, or the exchange and its own number of the trade.
+    """
 
     n: int
     day: str
@@ -239,11 +245,15 @@ def rows(
     wanted: Any = (
         select(
             Settlement.n, Settlement.day, Settlement.kind, Settlement.amount_fen, Settlement.vat_fen,
-            Settlement.net_fen, Settlement.source_id, Settlement.row, func.coalesce(Payment.reference, ""),
-            func.coalesce(Licence.order_reference, ""),
+            Settlement.net_fen, Settlement.source_id, Settlement.row,
+            func.coalesce(Payment.reference, Refund.number, Confirmation.number, ""),
+            func.coalesce(Licence.order_reference, Trade.trade, ""),
         )
         .outerjoin(Payment, Payment.id == Settlement.source_id)
         .outerjoin(Licence, Licence.id == Payment.licence_id)
+        .outerjoin(Refund, Refund.id == Settlement.source_id)
+        .outerjoin(Confirmation, Confirmation.id == Settlement.source_id)
+        .outerjoin(Trade, and_(Trade.batch == Confirmation.no, Trade.n == Settlement.row))
     )  # fmt: skip
     if kind:
         wanted = wanted.where(Settlement.kind == kind)
@@ -276,48 +286,27 @@ def cursor(row: Row) -> str:
 def movements(
     session: Session, book_id: str, from_on: str, until_on: str, *, by_party: bool = False
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """What stood on each account of a book, what was booked in a period, and what stands; normal side, fen.
-
-    Also what stands now, whatever the day, and what of it is held. Accounts that never moved are left out.
-    """
-    line = EntryLine
-    within = and_(line.effective_on >= from_on, line.effective_on <= (until_on or "9999"))
-
-    def total(amount: Any, where: Any) -> Any:
-        return func.coalesce(func.sum(case((where, amount), else_=0)), 0)
-
-    keys = (line.account, line.party) if by_party else (line.account,)
-    stands = {
-        tuple(key): (int(posted), int(aside))
-        for *key, posted, aside in session.execute(
-            select(
-                *((BookAccount.account, BookAccount.party) if by_party else (BookAccount.account,)),
-                func.sum(BookAccount.posted_fen), func.sum(BookAccount.held_fen),
-            )
-            .where(BookAccount.book == book_id)
-            .group_by(BookAccount.account, *((BookAccount.party,) if by_party else ()))
-        )
-    }  # fmt: skip
-    made = []
-    for *key, before, debit, credit in session.execute(
-        select(
-            *keys, total(line.debit_fen - line.credit_fen, line.effective_on < from_on),
-            total(line.debit_fen, within), total(line.credit_fen, within),
-        )
-        .where(line.book == book_id)
-        .group_by(*keys)
-        .order_by(*keys)
-    ):  # fmt: skip
-        name = key[0]
-        sign = 1 if books.ACCOUNTS[name].side == "debit" else -1
-        opening, rise = sign * int(before), sign * (int(debit) - int(credit))
-        posted, aside = stands.get(tuple(key), (0, 0))
-        made.append({
-            "account": name, "closing_fen": opening + rise, "credit_fen": int(credit),
-            "debit_fen": int(debit), "held_fen": aside, "opening_fen": opening,
-            "party": (key[1] or None) if by_party else None, "posted_fen": posted,
+    """The trial balance of a period, each account on its normal side; also what stands and is held now."""
+    stands: dict[tuple[str, str], tuple[int, int]] = {}
+    for one in session.scalars(select(BookAccount).where(BookAccount.book == book_id)):
+        stands[one.account, one.party] = one.posted_fen, one.held_fen
+    made: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in trial_balance(session, book_id, from_on or None, until_on or None):
+        posted, aside = stands.get((row.account, row.party), (0, 0))
+        sign = 1 if books.ACCOUNTS[row.account].side == "debit" else -1
+        key = (row.account, row.party if by_party else "")
+        known = made.setdefault(key, {
+            "account": row.account, "party": key[1] or None,
+            **dict.fromkeys(("closing_fen", "credit_fen", "debit_fen", "held_fen", "opening_fen",
+                             "posted_fen"), 0),
         })  # fmt: skip
-    return made
+        for name, fen in (
+            ("opening_fen", sign * row.opening_fen), ("closing_fen", sign * row.closing_fen),
+            ("debit_fen", row.debit_fen), ("credit_fen", row.credit_fen), ("posted_fen", posted),
+            ("held_fen", aside),
+        ):  # fmt: skip
+            known[name] += fen
+    return list(made.values())
 
 
 def ledger_of(

@@ -100,7 +100,9 @@ def test_the_comparison_sums_to_the_difference(place: Site) -> None:
 def test_an_account_shows_its_lines_and_what_stands(place: Site) -> None:
     visit = place.visit("gwen")
     payee = PARTIES["treasury"][2]
-    found = visit.read(f"/agreements/{place.number}/account?account={PAYABLE}&party={payee}")
+    found = visit.read(
+        f"/agreements/{place.number}/account?account={quote(books.TREASURY)}&party={payee}"
+    )
     assert found["stood_fen"] == 0
     assert len(found["items"]) == 2
     assert found["items"][-1]["stands_fen"] == sum(one["credit_fen"] for one in found["items"])

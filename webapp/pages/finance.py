@@ -231,7 +231,7 @@ def trades(agreement_number: str) -> str:
             )
             one["order_address"] = (
                 nouns.page_of("licence", one["order"])
-                if "licence" in linked and one["order"]
+                if one["kind"] == "payment" and "licence" in linked and one["order"]
                 else None
             )
         filters = {name: text for name, text in asked.items() if name != "after"}
