@@ -12,12 +12,14 @@ from ledger.calendar import end_of_day, start_of_day
 from ledger.errors import Conflict, Faults, Invalid, NotAllowed
 from ledger.log import digest_key
 from ledger.parties import Account, Actor, Member, Party
+from ledger.proof import line
+from ledger.proof.encoding import canonical
 from ledger.registration import Registration
 from ledger.revenue import Scheme, Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from valuation import ValuationError, money
-from webapp.deeds import Desk, Report, deed, question
+from webapp.deeds import Desk, File, Report, deed, question
 from webapp.deeds.answers import history_of, lists, shown_schema, shows
 from webapp.deeds.appraisals import maker_s
 from webapp.deeds.field import RIGHTS, ReasonBody
@@ -107,13 +109,6 @@ class ApprovalRequestAnswer(Schema):
     type = fields.String(required=True)
     typed_data = fields.Dict(required=True)
     v = fields.Integer(required=True)
-
-
-class LineProofAnswer(Schema):
-    """A payee's proof of his own lines."""
-
-    lines = fields.List(fields.Dict(), required=True)
-    statement_key = fields.String(required=True)
 
 
 # -- vouchers ----------------------------------------------------------------------------------
@@ -406,13 +401,14 @@ def approval_request(
     return revenue.approval_request(found, desk.origin, desk.deployment, nonce, deadline)
 
 
-@question("statement.proof", "/statements/<statement_number>/lines/<uscc>", "Proof of a payee's lines",
-          answer=LineProofAnswer)  # fmt: skip
+@question("statement.proof", "/statements/<statement_number>/lines/<uscc>",
+          "Proof of a payee's lines")  # fmt: skip
 def line_proof(
     desk: Desk, _session: Session, _actor: Actor, found: Statement, payee: Party
-) -> dict[str, Any]:
-    key = digest_key(desk.origin, found.id)
-    return {"lines": revenue.line_proofs(found, payee.uscc), "statement_key": "0x" + key.hex()}
+) -> File:
+    facts = revenue.line_facts(found, payee.uscc, desk.origin, desk.deployment)
+    document = line.make(signer=desk.credential_key, now=desk.now, **facts)
+    return File(canonical(document), "application/json", f"{found.number}-{payee.uscc}.json")
 
 
 def sees_ground(actor: Actor, row: Voucher) -> bool:
