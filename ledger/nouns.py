@@ -14,12 +14,14 @@ from ledger import (
     exclusions,
     feedback,
     handoff,
+    holds,
     log,
     messages,
     motions,
     objections,
     parties,
     peers,
+    periods,
     prices,
     recognition,
     registration_rows,
@@ -39,8 +41,8 @@ from ledger.chain import outbox
 from ledger.store import Evidence
 
 NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
-         duties, evaluations, exclusions, feedback, handoff, log, messages, motions, objections,
-         outbox, parties, peers, prices, recognition, registration_rows, revenue, search, settings,
+         duties, evaluations, exclusions, feedback, handoff, holds, log, messages, motions, objections,
+         outbox, parties, peers, periods, prices, recognition, registration_rows, revenue, search, settings,
          stewards, successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
 

@@ -257,6 +257,12 @@ MAY: dict[str, dict[str, str]] = {
         "scheme.agree": "provider:own",
         "scheme.read": "operator:own provider:own regulator:any finance_maker:any "
         "finance_checker:any",
+        "period.close": "finance_maker:any",  # 结账
+        "period.reopen": "finance_maker:any",
+        "period.read": "operator:own provider:own regulator:any finance_maker:any "
+        "finance_checker:any",
+        "hold.read": "operator:own provider:own regulator:any finance_maker:any finance_checker:any",
+        "entry.read": "operator:own provider:own regulator:any finance_maker:any finance_checker:any",
         "statement.draft": "finance_maker:any",
         "statement.propose": "finance_maker:own",  # the maker's organisation; and only he himself
         "statement.reopen": "finance_maker:own",

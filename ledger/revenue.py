@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Select, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import agreements, books, log
+from ledger import agreements, books, log, periods
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
@@ -413,7 +413,8 @@ def post_effective(session: Session, now: datetime, actor_id: str) -> list[State
             ),
         ]  # fmt: skip
         books.post(
-            session, actor_id, now, cause=statement, effective_on=statement.until_on,
+            session, actor_id, now, cause=statement, book_id=statement.agreement_id,
+            effective_on=periods.open_day(session, statement.agreement_id, statement.until_on),
             memo=f"收益分配 {statement.number}", lines=lines,
         )  # fmt: skip
         statement.state = move("statement", "post", statement.state)

@@ -218,6 +218,16 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "propose": {None: "proposed"},
         "agree": {"proposed": "agreed"},
     },
+    "period": {
+        "close": {None: "closed"},
+        "reopen": {"closed": "reopened"},
+    },
+    "hold": {  # of the books: the first of two phases
+        "hold": {None: "pending"},
+        "post": {"pending": "posted"},
+        "void": {"pending": "voided"},
+        "expire": {"pending": "expired"},  # by the clock
+    },
     "statement": {
         "draft": {None: "drafted"},
         "propose": {"drafted": "proposed"},

@@ -226,13 +226,18 @@ def open_engine(url: str) -> Engine:
 
 def next_number(session: Session, prefix: str) -> int:
     """The next serial number of `prefix`, from 1; two transactions never get the same."""
+    return next_numbers(session, prefix, 1)
+
+
+def next_numbers(session: Session, prefix: str, count: int) -> int:
+    """The first of the next `count` serial numbers of `prefix`."""
     wanted = select(Number).where(Number.prefix == prefix).with_for_update()
     found = session.scalar(wanted)
     if found is None:
         with suppress(IntegrityError), session.begin_nested():  # another one may have made it
             session.execute(insert(Number).values(prefix=prefix, next=1))
         found = session.scalars(wanted).one()
-    number, found.next = found.next, found.next + 1
+    number, found.next = found.next, found.next + count
     session.flush()
     return number
 

@@ -1,14 +1,300 @@
-"""The tables of the books."""
+"""The tables of the books: what entries say besides, their lines, accounts, periods and holds.
+
+The database refuses to edit or delete an entry or a line, and an entry whose lines do not balance; and it
+writes the lines of each entry. An alteration of `entries` that makes the table anew must make these anew.
+"""
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0015"
 down_revision = "0014"
 branch_labels = None
 depends_on = None
 
+LINE_FEN_MAX = 10**15
+
 
 def upgrade() -> None:
-    """Filled in with the issue."""
+    _widen_entries()
+    op.create_table(
+        "entry_lines",
+        sa.Column("entry", sa.String(length=36), nullable=False),
+        sa.Column("n", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("book", sa.String(length=36), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("party", sa.Text(), nullable=False),
+        sa.Column("effective_on", sa.Text(), nullable=False),
+        sa.Column("debit_fen", sa.BigInteger(), nullable=False),
+        sa.Column("credit_fen", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            f"debit_fen BETWEEN 0 AND {LINE_FEN_MAX} AND credit_fen BETWEEN 0 AND {LINE_FEN_MAX}",
+            name="entry_lines_amounts",
+        ),
+        sa.PrimaryKeyConstraint("entry", "n"),
+    )
+    op.create_index(
+        "entry_lines_of_an_account", "entry_lines", ["book", "account", "party", "effective_on"]
+    )
+    op.create_table(
+        "book_accounts",
+        sa.Column("book", sa.String(length=36), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("party", sa.Text(), nullable=False),
+        sa.Column("posted_fen", sa.BigInteger(), nullable=False),
+        sa.Column("held_fen", sa.BigInteger(), nullable=False),
+        sa.Column("floor_fen", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("held_fen >= 0", name="book_accounts_held"),
+        sa.CheckConstraint("held_fen = 0 OR held_fen <= posted_fen", name="book_accounts_there"),
+        sa.CheckConstraint("posted_fen - held_fen >= floor_fen", name="book_accounts_floor"),
+        sa.PrimaryKeyConstraint("book", "account", "party"),
+    )
+    op.create_table(
+        "periods",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("agreement_id", sa.String(length=36), nullable=False),
+        sa.Column("from_on", sa.Text(), nullable=False),
+        sa.Column("until_on", sa.Text(), nullable=False),
+        sa.Column("through_n", sa.BigInteger(), nullable=False),
+        sa.Column("closed_by", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["agreement_id"], ["agreements.id"]),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("number"),
+    )
+    closed = sa.text("state = 'closed'")
+    op.create_index(
+        "periods_closed", "periods", ["agreement_id", "from_on"], unique=True, sqlite_where=closed,
+        postgresql_where=closed,
+    )  # fmt: skip
+    op.create_table(
+        "holds",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("cause_id", sa.String(length=36), nullable=False),
+        sa.Column("cause_key", sa.Text(), nullable=False),
+        sa.Column("book_id", sa.String(length=36), nullable=False),
+        sa.Column("lines", sa.Text(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("body_digest", sa.Text(), nullable=False),
+        sa.Column("held_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("number"),
+    )
+    op.create_index("holds_of_a_cause", "holds", ["cause_id", "cause_key"], unique=True)
+    op.create_index("holds_by_state", "holds", ["state", "expires_at"])
+    postgresql = op.get_bind().dialect.name == "postgresql"
+    for statement in (FILL_POSTGRESQL if postgresql else FILL_SQLITE, FILL_ACCOUNTS):
+        op.execute(statement)
+    for statement in GUARDS_POSTGRESQL if postgresql else GUARDS_SQLITE:
+        op.execute(statement)
 
 
 def downgrade() -> None:
-    """Filled in with the issue."""
+    postgresql = op.get_bind().dialect.name == "postgresql"
+    if postgresql:
+        for table in ("entries", "entry_lines"):
+            for name in ("kept", "kept_whole", "checked", "told"):
+                op.execute(f"DROP TRIGGER IF EXISTS {table}_{name} ON {table}")
+        for name in ("books_refuse", "books_check_entry", "books_tell_lines", "books_check_line"):
+            op.execute(f"DROP FUNCTION {name}()")
+    else:
+        for table in ("entries", "entry_lines"):
+            for name in ("unedited", "undeleted", "checked", "told"):
+                op.execute(f"DROP TRIGGER IF EXISTS {table}_{name}")
+    for table in ("holds", "periods", "book_accounts", "entry_lines"):
+        op.drop_table(table)
+    op.drop_index("entries_once", "entries")
+    with op.batch_alter_table("entries") as batch:
+        for name in ADDED:
+            batch.drop_column(name)
+        batch.create_unique_constraint("entries_cause_id_key", ["cause_id"])
+
+
+# What was recorded before says nothing of the new columns, so they are empty there.
+ADDED: dict[str, sa.types.TypeEngine[object]] = {
+    "cause_key": sa.Text(),
+    "book_id": sa.String(length=36),
+    "body_digest": sa.Text(),
+    "recorded_at": sa.DateTime(timezone=True),
+    "effective_at": sa.DateTime(timezone=True),
+}
+
+
+def _widen_entries() -> None:
+    """A cause may be booked by more than one entry, each under a key of its own, and be reversed."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.drop_constraint("entries_cause_id_key", "entries")
+        for name, kind in ADDED.items():
+            op.add_column("entries", sa.Column(name, kind, nullable=True))
+    else:
+        of_before = sa.Table(
+            "entries",
+            sa.MetaData(),
+            sa.Column("number", sa.Text(), nullable=False),
+            sa.Column("cause_id", sa.String(length=36), nullable=False),
+            sa.Column("effective_on", sa.Text(), nullable=False),
+            sa.Column("memo", sa.Text(), nullable=False),
+            sa.Column("lines", sa.Text(), nullable=False),
+            sa.Column("reverses", sa.String(length=36), nullable=True),
+            sa.Column("id", sa.String(length=36), nullable=False),
+            sa.Column("version", sa.BigInteger(), nullable=False),
+            sa.PrimaryKeyConstraint("id"),
+            sa.UniqueConstraint("number"),
+            sa.UniqueConstraint("reverses"),
+        )
+        with op.batch_alter_table("entries", copy_from=of_before, recreate="always") as batch:
+            for name, kind in ADDED.items():
+                batch.add_column(sa.Column(name, kind, nullable=True))
+    once = sa.text("reverses IS NULL")
+    op.create_index(
+        "entries_once", "entries", ["cause_id", "cause_key"], unique=True, sqlite_where=once,
+        postgresql_where=once,
+    )  # fmt: skip
+
+
+# The book of an entry of before is its statement's agreement.
+FILL_SQLITE = """
+INSERT INTO entry_lines (entry, n, book, account, party, effective_on, debit_fen, credit_fen)
+SELECT e.id, j.key, COALESCE(s.agreement_id, ''), json_extract(j.value, '$.account'),
+       COALESCE(json_extract(j.value, '$.party_id'), ''), e.effective_on,
+       json_extract(j.value, '$.debit_fen'), json_extract(j.value, '$.credit_fen')
+FROM entries e LEFT JOIN statements s ON s.id = e.cause_id, json_each(e.lines) j
+"""
+FILL_POSTGRESQL = """
+INSERT INTO entry_lines (entry, n, book, account, party, effective_on, debit_fen, credit_fen)
+SELECT e.id, j.n - 1, COALESCE(s.agreement_id, ''), j.line ->> 'account',
+       COALESCE(j.line ->> 'party_id', ''), e.effective_on,
+       (j.line ->> 'debit_fen')::bigint, (j.line ->> 'credit_fen')::bigint
+FROM entries e LEFT JOIN statements s ON s.id = e.cause_id
+CROSS JOIN LATERAL json_array_elements(e.lines::json) WITH ORDINALITY AS j(line, n)
+"""
+# Before, there were these two accounts only, both of which rise by credits and have no floor.
+FILL_ACCOUNTS = """
+INSERT INTO book_accounts (book, account, party, posted_fen, held_fen, floor_fen)
+SELECT book, account, party, SUM(credit_fen - debit_fen), 0, NULL
+FROM entry_lines GROUP BY book, account, party
+"""
+GUARDS_SQLITE = (
+    *(
+        f"""
+        CREATE TRIGGER {table}_{name} BEFORE {deed} ON {table}
+        BEGIN SELECT RAISE(ABORT, '{table}: what is booked is never edited or deleted'); END
+        """
+        for table in ("entries", "entry_lines")
+        for deed, name in (("UPDATE", "unedited"), ("DELETE", "undeleted"))
+    ),
+    # An INSERT OR REPLACE deletes without asking a trigger; so what is there is asked for first.
+    """
+    CREATE TRIGGER entries_checked BEFORE INSERT ON entries BEGIN
+      SELECT RAISE(ABORT, 'entries: what is booked is never edited or deleted')
+      WHERE EXISTS (SELECT 1 FROM entries WHERE id = NEW.id)
+         OR EXISTS (SELECT 1 FROM entries WHERE number = NEW.number)
+         OR EXISTS (SELECT 1 FROM entries WHERE reverses = NEW.reverses)
+         OR NEW.reverses IS NULL AND EXISTS (
+            SELECT 1 FROM entries
+            WHERE cause_id = NEW.cause_id AND cause_key = NEW.cause_key AND reverses IS NULL);
+      SELECT RAISE(ABORT, 'entries: an entry stands in a book')
+      WHERE NEW.book_id IS NULL OR NEW.cause_key IS NULL OR NEW.body_digest IS NULL
+         OR NEW.recorded_at IS NULL OR NEW.effective_at IS NULL;
+      SELECT RAISE(ABORT, 'entries: the lines of an entry balance in whole fen')
+      WHERE (SELECT COUNT(*) = 0
+                 OR SUM(json_extract(value, '$.debit_fen')) <> SUM(json_extract(value, '$.credit_fen'))
+                 OR SUM(json_type(value, '$.debit_fen') IS NOT 'integer'
+                     OR json_type(value, '$.credit_fen') IS NOT 'integer') > 0
+             FROM json_each(NEW.lines));
+    END
+    """,
+    """
+    CREATE TRIGGER entries_told AFTER INSERT ON entries BEGIN
+      INSERT INTO entry_lines (entry, n, book, account, party, effective_on, debit_fen, credit_fen)
+      SELECT NEW.id, key, NEW.book_id, json_extract(value, '$.account'),
+             COALESCE(json_extract(value, '$.party_id'), ''), NEW.effective_on,
+             json_extract(value, '$.debit_fen'), json_extract(value, '$.credit_fen')
+      FROM json_each(NEW.lines);
+    END
+    """,
+    """
+    CREATE TRIGGER entry_lines_checked BEFORE INSERT ON entry_lines BEGIN
+      SELECT RAISE(ABORT, 'entry_lines: a line is its entry''s, once')
+      WHERE EXISTS (SELECT 1 FROM entry_lines WHERE entry = NEW.entry AND n = NEW.n)
+         OR NOT EXISTS (SELECT 1 FROM entries
+                        WHERE id = NEW.entry AND NEW.n >= 0 AND NEW.n < json_array_length(lines));
+    END
+    """,
+)
+GUARDS_POSTGRESQL = (
+    """
+    CREATE FUNCTION books_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      RAISE EXCEPTION '%: what is booked is never edited or deleted', TG_TABLE_NAME
+      USING ERRCODE = 'restrict_violation';
+    END $$
+    """,
+    *(
+        f"""
+        CREATE TRIGGER {table}_{name} BEFORE {deed} ON {table}
+        FOR EACH {each} EXECUTE FUNCTION books_refuse()
+        """
+        for table in ("entries", "entry_lines")
+        for deed, each, name in (
+            ("UPDATE OR DELETE", "ROW", "kept"),
+            ("TRUNCATE", "STATEMENT", "kept_whole"),
+        )
+    ),
+    """
+    CREATE FUNCTION books_check_entry() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF NEW.book_id IS NULL OR NEW.cause_key IS NULL OR NEW.body_digest IS NULL
+         OR NEW.recorded_at IS NULL OR NEW.effective_at IS NULL THEN
+        RAISE EXCEPTION 'entries: an entry stands in a book' USING ERRCODE = 'check_violation';
+      END IF;
+      IF (SELECT COUNT(*) = 0
+              OR SUM((value ->> 'debit_fen')::bigint) <> SUM((value ->> 'credit_fen')::bigint)
+              OR NOT bool_and(COALESCE(json_typeof(value -> 'debit_fen'), '') = 'number'
+                          AND COALESCE(json_typeof(value -> 'credit_fen'), '') = 'number')
+          FROM json_array_elements(NEW.lines::json)) THEN
+        RAISE EXCEPTION 'entries: the lines of an entry balance in whole fen'
+        USING ERRCODE = 'check_violation';
+      END IF;
+      RETURN NEW;
+    END $$
+    """,
+    """
+    CREATE TRIGGER entries_checked BEFORE INSERT ON entries
+    FOR EACH ROW EXECUTE FUNCTION books_check_entry()
+    """,
+    """
+    CREATE FUNCTION books_tell_lines() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      INSERT INTO entry_lines (entry, n, book, account, party, effective_on, debit_fen, credit_fen)
+      SELECT a.id, j.n - 1, a.book_id, j.line ->> 'account', COALESCE(j.line ->> 'party_id', ''),
+             a.effective_on, (j.line ->> 'debit_fen')::bigint, (j.line ->> 'credit_fen')::bigint
+      FROM added a CROSS JOIN LATERAL json_array_elements(a.lines::json) WITH ORDINALITY AS j(line, n);
+      RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER entries_told AFTER INSERT ON entries REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION books_tell_lines()
+    """,
+    """
+    CREATE FUNCTION books_check_line() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF NOT EXISTS (SELECT 1 FROM entries WHERE id = NEW.entry AND NEW.n >= 0
+                     AND NEW.n < json_array_length(lines::json)) THEN
+        RAISE EXCEPTION 'entry_lines: a line is its entry''s, once' USING ERRCODE = 'check_violation';
+      END IF;
+      RETURN NEW;
+    END $$
+    """,
+    """
+    CREATE TRIGGER entry_lines_checked BEFORE INSERT ON entry_lines
+    FOR EACH ROW EXECUTE FUNCTION books_check_line()
+    """,
+)

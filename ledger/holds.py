@@ -1,0 +1,119 @@
+"""Holds (预占): amounts set aside on accounts in the first of two phases, until they are booked or let go.
+
+    pending → posted             the entry is made
+            → voided | expired   nothing is booked
+
+Held is what the lines would take from their accounts. What is held cannot be held or paid once more.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, String, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from ledger import books, log
+from ledger.agreements import require_ground
+from ledger.calendar import local_date
+from ledger.errors import Conflict, Invalid
+from ledger.states import move
+from ledger.store import Evidence, new_id, next_number
+
+EXPIRED_AT_ONCE = 1_000  # holds that one run of the timer lets go
+
+
+class Hold(Evidence):
+    """What is set aside for a cause: lines as an entry's, `amount_fen` their debits, until `expires_at`."""
+
+    __tablename__ = "holds"
+    __table_args__ = (
+        Index("holds_of_a_cause", "cause_id", "cause_key", unique=True),
+        Index("holds_by_state", "state", "expires_at"),
+    )
+    subject_type = "hold"
+    number: Mapped[str] = mapped_column(unique=True)
+    cause_id: Mapped[str] = mapped_column(String(36))
+    cause_key: Mapped[str]
+    book_id: Mapped[str] = mapped_column(String(36))
+    lines: Mapped[list[Any]]
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
+    body_digest: Mapped[str]
+    held_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    state: Mapped[str]
+
+
+def hold(
+    session: Session, actor_id: str, now: datetime, *, cause: Evidence, key: str = "", book_id: str,
+    lines: Sequence[Mapping[str, Any]], expires_at: datetime,
+) -> Hold:  # fmt: skip
+    """Set aside what the lines would take, once for a cause and key; Invalid where it is not there."""
+    books.check_cause(cause)
+    books.begin(session)
+    body = [dict(line) for line in lines]
+    digest = books.digest_of(book_id=book_id, key=key, lines=body)
+    found = session.scalar(select(Hold).where(Hold.cause_id == cause.id, Hold.cause_key == key))
+    if found is not None:
+        if found.body_digest != digest:
+            raise Conflict("Hold {number} set this aside otherwise.", number=found.number)
+        return found
+    books.check_lines(body)
+    if expires_at <= now:
+        raise Invalid("A hold ends after it begins.")
+    year = local_date(now).year
+    held = Hold(
+        id=new_id(), number=f"YZ{year}-{next_number(session, f'YZ{year}'):06d}", cause_id=cause.id,
+        cause_key=key, book_id=book_id, lines=body, amount_fen=sum(x["debit_fen"] for x in body),
+        body_digest=digest, held_at=now.replace(microsecond=0),
+        expires_at=expires_at.replace(microsecond=0), state=move("hold", "hold", None),
+    )  # fmt: skip
+    books.move_accounts(session, {book_id: books.held(body)}, {})
+    log.append(session, held, "hold.held", actor_id)
+    session.flush()
+    return held
+
+
+def post_hold(
+    session: Session, actor_id: str, now: datetime, held: Hold, *, effective_on: str, memo: str
+) -> books.Entry:
+    """Book what was set aside; a hold that was booked gives its entry again."""
+    books.begin(session)
+    session.refresh(held)
+    if held.state != "posted":
+        held.state = move("hold", "post", held.state)
+        books.move_accounts(session, {held.book_id: books.held(held.lines, -1)}, {})
+        log.append(session, held, "hold.posted", actor_id)
+    return books.post(
+        session, actor_id, now, cause=held, book_id=held.book_id, effective_on=effective_on, memo=memo,
+        lines=held.lines,
+    )  # fmt: skip
+
+
+def void(session: Session, actor_id: str, now: datetime, held: Hold, reason: str) -> None:
+    """Let go of what was set aside; the ground must be stated."""
+    require_ground(reason)
+    books.begin(session)
+    session.refresh(held)
+    _let_go(session, actor_id, held, "void", reason.strip())
+
+
+def expire(session: Session, now: datetime, actor_id: str) -> int:
+    """Let go of every hold whose time has passed; returns how many (a thousand at most at once)."""
+    books.begin(session)
+    due = session.scalars(
+        select(Hold)
+        .where(Hold.state == "pending", Hold.expires_at <= now)
+        .order_by(Hold.expires_at, Hold.id)
+        .limit(EXPIRED_AT_ONCE)
+    ).all()
+    for held in due:
+        _let_go(session, actor_id, held, "expire", None)
+    return len(due)
+
+
+def _let_go(session: Session, actor_id: str, held: Hold, verb: str, reason: str | None) -> None:
+    held.state = move("hold", verb, held.state)
+    books.move_accounts(session, {held.book_id: books.held(held.lines, -1)}, {})
+    log.append(session, held, f"hold.{held.state}", actor_id, reason=reason)
+    session.flush()
