@@ -28,6 +28,7 @@ from ledger import (
     revenue,
     search,
     settings,
+    settlements,
     stewards,
     successions,
     trading,
@@ -43,7 +44,8 @@ from ledger.store import Evidence
 NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
          duties, evaluations, exclusions, feedback, handoff, holds, log, messages, motions, objections,
          outbox, parties, peers, periods, prices, recognition, registration_rows, revenue, search, settings,
-         stewards, successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
+         settlements, stewards, successions, trading, usage, uses, voucher_rows, vouchers,
+         witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

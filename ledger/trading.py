@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import log, prices
+from ledger import log, prices, settlements
 from ledger.agreements import Agreement, faults_of_use, require_in_force
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
@@ -67,6 +67,9 @@ class Payment(Evidence):
     received_on: Mapped[str]
     recorded_by: Mapped[str]
     statement_id: Mapped[str | None] = mapped_column(String(36))
+    agreement_id: Mapped[str | None] = mapped_column(String(36))
+    n: Mapped[int | None]
+    """its number among the settlements of its agreement"""
 
 
 def grant(
@@ -119,7 +122,7 @@ def grant(
             number=voucher.number,
         )
     registration = session.get_one(Registration, voucher.registration_id)
-    agreement = session.get(Agreement, registration.agreement_id or "")
+    agreement = agreement_of(session, voucher)
     if agreement is not None:
         require_in_force(agreement, local_date(now))
     faults = Faults()
@@ -244,14 +247,27 @@ def record_payment(
         )  # fmt: skip
     # net = amount / 1.06, rounded half up, in whole numbers
     net_fen = (200 * amount_fen + 100 + VAT_PCT) // (2 * (100 + VAT_PCT))
+    agreement = agreement_of(session, session.get_one(Voucher, licence.voucher_id))
     payment = Payment(
         id=new_id(), reference=reference, licence_id=licence.id, amount_fen=amount_fen,
         vat_fen=amount_fen - net_fen, net_fen=net_fen, received_on=received_on,
         recorded_by=actor.member_id, statement_id=None,
+        agreement_id=None if agreement is None else agreement.id, n=None,
     )  # fmt: skip
+    if agreement is not None:
+        payment.n = settlements.enter(
+            session, agreement, day=received_on, kind="payment", amount_fen=amount_fen,
+            vat_fen=payment.vat_fen, net_fen=net_fen, source_id=payment.id,
+        )  # fmt: skip
     log.append(session, payment, "payment.recorded", actor.member_id)
     session.flush()
     return payment
+
+
+def agreement_of(session: Session, voucher: Voucher) -> Agreement | None:
+    """The agreement under which a voucher's data are operated; None where there is none."""
+    registration = session.get(Registration, voucher.registration_id or "")
+    return session.get(Agreement, (registration and registration.agreement_id) or "")
 
 
 def licence_by_order(session: Session, order_reference: str) -> Licence:
