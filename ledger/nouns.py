@@ -15,6 +15,7 @@ from ledger import (
     feedback,
     handoff,
     holds,
+    inquiries,
     log,
     messages,
     motions,
@@ -25,10 +26,11 @@ from ledger import (
     prices,
     recognition,
     registration_rows,
-    revenue,
+    schemes,
     search,
     settings,
     settlements,
+    statements,
     stewards,
     successions,
     trading,
@@ -42,10 +44,10 @@ from ledger.chain import outbox
 from ledger.store import Evidence
 
 NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
-         duties, evaluations, exclusions, feedback, handoff, holds, log, messages, motions, objections,
-         outbox, parties, peers, periods, prices, recognition, registration_rows, revenue, search, settings,
-         settlements, stewards, successions, trading, usage, uses, voucher_rows, vouchers,
-         witnesses)  # fmt: skip
+         duties, evaluations, exclusions, feedback, handoff, holds, inquiries, log, messages,
+         motions, objections, outbox, parties, peers, periods, prices, recognition,
+         registration_rows, schemes, search, settings, settlements, statements, stewards,
+         successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

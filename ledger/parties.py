@@ -266,11 +266,19 @@ MAY: dict[str, dict[str, str]] = {
         "statement.draft": "finance_maker:any",
         "statement.propose": "finance_maker:own",  # the maker's organisation; and only he himself
         "statement.reopen": "finance_maker:own",
+        "statement.correct": "finance_maker:own",
+        "statement.reverse": "finance_maker:own",  # 冲销, by another statement
         "statement.approve": "finance_checker:own",
         "statement.reject": "finance_checker:own",
         "statement.read": "operator:own provider:own regulator:any finance_maker:any "
         "finance_checker:any",
         "statement.proof": "member:own finance_maker:any finance_checker:any regulator:any",
+        "inquiry.raise": _but_the_regulator("own"),  # 质询: a payee's, or a side's of the agreement
+        "inquiry.answer": "finance_maker:own",  # and only the statement's maker
+        "inquiry.insist": _but_the_regulator("own"),
+        "inquiry.close": _but_the_regulator("own"),
+        "inquiry.withdraw": _but_the_regulator("own"),
+        "inquiry.read": "member:own regulator:any finance_maker:any finance_checker:any",
         "package.pack": "operator:own exchange:any registrar:any",
         "log.read": "public:any",
         "log.seal": "administrator:any",

@@ -1,108 +1,188 @@
-"""Revenue distribution (收益分配): agreed scheme → period statement → approval by a second person → books.
+"""Revenue distribution (收益分配): agreed scheme → period closed → statement → approval → books.
 
-The maker drafts and proposes; the checker, another person, signs the statement with his own key on
-his own machine (EIP-712); the contract `RevenueBook` counts the approval only from that key. The
-chain holds the statement's digest and the root over its salted lines, no amounts.
+The maker drafts and proposes; checkers, other persons, sign the statement with their own keys on their
+own machines (`approvals`). The chain holds the statement's digest and the root over its salted lines, no
+amounts. What it covers is told by a number and a day (`coverage`), so nothing is distributed twice.
 
     line leaf = SHA-256(0x00 ‖ salt16 ‖ canonical line), so each payee can be given a proof of his line
+
+A posted statement is undone as a whole by a reversing statement, which is approved like any other.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Select, String, UniqueConstraint, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy.orm import Session
 
-from ledger import agreements, books, log, periods
-from ledger.agreements import Agreement
+from ledger import agreements, books, coverage, log, periods, reversals, schemes, settings
+from ledger.agreements import Agreement, require_ground
 from ledger.calendar import local_date
-from ledger.chain import keys, outbox
-from ledger.errors import Conflict, Faults, Invalid, Missing, NotAllowed, ProofFailed
-from ledger.parties import Actor, Member, may, party_by_uscc, party_of, require_other
+from ledger.chain import outbox
+from ledger.coverage import Reach
+from ledger.errors import Conflict, Invalid, Missing, ProofFailed
+from ledger.parties import Actor, Party, may
+from ledger.periods import Period
 from ledger.proof.bundle import row_hash
 from ledger.proof.encoding import canonical, digest_bytes, digest_text
-from ledger.proof.merkle import inclusion_proof, root
-from ledger.registration import Registration
+from ledger.proof.merkle import inclusion_proof
+from ledger.schemes import Scheme
+from ledger.settlements import Settlement
+from ledger.statements import (
+    STANDS,
+    Statement,
+    assigned,
+    chain_key,
+    content,
+    line_root,
+    previous,
+    reach_of,
+    require_decider,
+    require_finished,
+    require_maker,
+)
 from ledger.states import move
-from ledger.store import Evidence, lock, new_id, next_number
-from ledger.trading import Licence, Payment
-from ledger.vouchers import Voucher
-from valuation import flows, schemes, sharing
-
-APPROVALS_REQUIRED = 1
-
-
-class Scheme(Evidence):
-    """A version of an agreement's revenue scheme (收益分配方案)."""
-
-    __tablename__ = "schemes"
-    __table_args__ = (UniqueConstraint("agreement_id", "edition"),)
-    subject_type = "scheme"
-    agreement_id: Mapped[str] = mapped_column(String(36), ForeignKey("agreements.id"))
-    edition: Mapped[int] = mapped_column(BigInteger)
-    document: Mapped[dict[str, Any]]
-    effective_from: Mapped[str]
-    proposed_by: Mapped[str]
-    agreed_by: Mapped[str | None]
-    state: Mapped[str]
+from ledger.store import lock, new_id, next_number
+from ledger.trading import Payment
+from valuation import flows, sharing
+from valuation import schemes as scheme_language
+from valuation.money import yuan
 
 
-class Statement(Evidence):
-    """The distribution of one period's revenue (收益分配单)."""
+def draft(
+    session: Session, actor: Actor, now: datetime, agreement: Agreement, *, from_on: date,
+    until_on: date, facts: Mapping[str, Any],
+) -> Statement:  # fmt: skip
+    """Draft the statement of a period, which is closed by it if it is not yet, by the scheme in force.
 
-    __tablename__ = "statements"
-    subject_type = "statement"
-    number: Mapped[str] = mapped_column(unique=True)
-    agreement_id: Mapped[str] = mapped_column(String(36), ForeignKey("agreements.id"))
-    scheme_id: Mapped[str] = mapped_column(String(36), ForeignKey("schemes.id"))
-    from_on: Mapped[str]
-    until_on: Mapped[str]
-    amount_fen: Mapped[int] = mapped_column(BigInteger)
-    payment_ids: Mapped[list[Any]]
-    facts: Mapped[dict[str, Any]]
-    lines: Mapped[list[Any]]
-    derivation: Mapped[dict[str, Any]]
-    line_salts: Mapped[list[Any]]
-    deficits_before: Mapped[dict[str, Any]]
-    deficits_after: Mapped[dict[str, Any]]
-    salt: Mapped[str]
-    digest: Mapped[str]
-    line_root: Mapped[str]
-    maker_id: Mapped[str]
-    checker_id: Mapped[str | None]
-    approval: Mapped[dict[str, Any]]
-    chain_version: Mapped[int] = mapped_column(BigInteger)
-    state: Mapped[str]
-
-
-def propose_scheme(
-    session: Session, actor: Actor, now: datetime, agreement: Agreement, document: Mapping[str, Any],
-    effective_from: date,
-) -> Scheme:  # fmt: skip
-    """Put a scheme forward; one that loses or invents a fen is refused with all its faults."""
-    may(actor, "scheme.propose", agreement.operator_id, f"Agreement {agreement.number}")
-    for payee in schemes.parties(schemes.check(dict(document))):
-        party_by_uscc(session, payee)  # nobody's share is booked to nobody
-    last = session.scalars(
-        select(Scheme).where(Scheme.agreement_id == agreement.id).order_by(Scheme.edition.desc())
-    ).first()
-    if last is not None and last.document == dict(document):
-        if last.effective_from != effective_from.isoformat():
+    The same period drafted again with the same facts is the same statement; an overlapping one, or one
+    over a period not yet ended, is refused.
+    """
+    may(actor, "statement.draft")
+    lock(session, agreement)
+    first, final = from_on.isoformat(), until_on.isoformat()
+    last = previous(session, agreement)
+    if last is not None and (last.from_on, last.until_on) == (first, final):
+        if last.facts != dict(facts):
             raise Conflict(
-                "Edition {edition} is this scheme from {day} on.",
-                edition=last.edition, day=last.effective_from,
-            )  # fmt: skip
+                "Statement {number} covers this period with other facts: correct it, or have it "
+                "rejected and draft anew.",
+                number=last.number,
+            )
         return last
-    scheme = Scheme(
-        id=new_id(), agreement_id=agreement.id, edition=last.edition + 1 if last else 1,
-        document=dict(document), effective_from=effective_from.isoformat(),
-        proposed_by=actor.member_id, agreed_by=None, state=move("scheme", "propose", None),
+    require_finished(session, agreement)
+    if last is not None and first <= last.until_on:
+        raise Conflict(
+            "Statement {number} already covers {start} to {end}.",
+            number=last.number, start=last.from_on, end=last.until_on,
+        )  # fmt: skip
+    scheme = schemes.one_for(session, agreement, from_on, until_on)
+    period = periods.close(session, actor, now, agreement, from_on=from_on, until_on=until_on)
+    year = local_date(now).year
+    statement = Statement(
+        id=new_id(), number=f"FP{year}-{next_number(session, f'FP{year}'):04d}",
+        agreement_id=agreement.id, from_on=first, until_on=final, payment_ids=[],
+        maker_id=actor.member_id, checker_id=None, approval={}, chain_version=0,
+        approvals_required=None, approvals=[], reverses=None, sent_back=0,
+        state=move("statement", "draft", None),
+        **_computed(session, agreement, scheme, period, last, facts),
     )  # fmt: skip
-    log.append(session, scheme, "scheme.proposed", actor.member_id)
+    statement.digest = digest_text(canonical(content(statement)))
+    log.append(session, statement, "statement.drafted", actor.member_id)
     session.flush()
-    return scheme
+    return statement
+
+
+def correct(
+    session: Session, actor: Actor, now: datetime, statement: Statement, facts: Mapping[str, Any],
+    reason: str,
+) -> None:  # fmt: skip
+    """Replace the facts of a draft, or of a statement that was sent back, and compute it anew.
+
+    It keeps its number and is a new version of itself, a draft again; the ground is told in its record.
+    """
+    require_maker(session, actor, statement, "correct")
+    require_ground(reason)
+    agreement = session.get_one(Agreement, statement.agreement_id)
+    lock(session, agreement)
+    state = move("statement", "correct", statement.state)
+    if statement.reverses is not None:
+        raise Conflict(
+            "Statement {number} takes another one back as it is: there is nothing to correct.",
+            number=statement.number,
+        )
+    if statement.period_id is None:
+        raise Conflict(
+            "Statement {number} is of before periods were closed: have it rejected and draft anew.",
+            number=statement.number,
+        )
+    if statement.state == "rejected":
+        require_finished(session, agreement)
+        statement.sent_back = (statement.sent_back or 0) + 1
+    elif statement.facts == dict(facts):
+        return
+    before = previous(session, agreement, but=statement)
+    if before is not None and before.until_on >= statement.from_on:
+        raise Conflict(
+            "Statement {number} already covers {start} to {end}.",
+            number=before.number, start=before.from_on, end=before.until_on,
+        )  # fmt: skip
+    first, final = (date.fromisoformat(day) for day in (statement.from_on, statement.until_on))
+    scheme = schemes.one_for(session, agreement, first, final)
+    period = periods.close(session, actor, now, agreement, from_on=first, until_on=final)
+    computed = _computed(session, agreement, scheme, period, before, facts)
+    for name, value in computed.items():
+        setattr(statement, name, value)
+    statement.digest = digest_text(canonical(content(statement)))
+    statement.state, statement.checker_id, statement.chain_version = state, None, 0
+    statement.approvals_required, statement.approvals = None, []
+    log.append(session, statement, "statement.corrected", actor.member_id, reason=reason.strip())
+    session.flush()
+
+
+def _computed(
+    session: Session, agreement: Agreement, scheme: Scheme, period: Period,
+    before: Statement | None, facts: Mapping[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """What is computed of a statement, by column: its coverage in a few sums, its lines, new salts."""
+    after, reach = reach_of(session, before), Reach(period.through_n, period.until_on)
+    found = coverage.covered(session, agreement.id, after, reach)
+    if not found.count:
+        raise Missing(
+            "Nothing was received up to {end} that is not distributed yet.", end=period.until_on
+        )
+    if found.amount_fen <= 0:
+        raise Conflict(
+            "Up to {end} nothing is left to distribute: {own} yuan of the period and {late} yuan of "
+            "late trades and refunds. They go into the statement of the next period: close this one "
+            "without a statement.",
+            end=period.until_on, own=yuan(found.own.net_fen), late=yuan(found.late.net_fen),
+        )  # fmt: skip
+    carried = dict(before.deficits_after) if before else {}
+    outcome = sharing.share(scheme.document, found.amount_fen, facts, carried)
+    lines = _lines(outcome)
+    if sum(line["amount_fen"] for line in lines) != found.amount_fen:
+        raise AssertionError("the lines do not sum to the amount")
+    salts = [secrets.token_hex(16) for _ in lines]
+    return {
+        "amount_fen": found.amount_fen,
+        "covers": {
+            "after": {
+                "statement": before.number if before else None, "through_n": after.through_n,
+                "until_on": after.until_on,
+            },
+            "late": found.late.to_dict(), "own": found.own.to_dict(), "period": period.number,
+            "through_n": period.through_n,
+        },
+        "deficits_after": _deficits(outcome), "deficits_before": carried,
+        "derivation": outcome.derivation.to_dict(), "facts": dict(facts),
+        "late_fen": found.late.net_fen, "line_root": line_root(lines, salts).hex(),
+        "line_salts": salts, "lines": lines, "own_fen": found.own.net_fen, "period_id": period.id,
+        "salt": secrets.token_hex(16), "scheme_id": scheme.id, "through_n": period.through_n,
+        "trade_count": found.count,
+    }  # fmt: skip
 
 
 def try_scheme(
@@ -115,7 +195,7 @@ def try_scheme(
     neither states are asked for. Nothing is kept, and the parties need not be known here yet.
     """
     may(actor, "scheme.read", agreements.owners(agreement), f"Agreement {agreement.number}")
-    known = schemes.check(dict(document))
+    known = scheme_language.check(dict(document))
     last = previous(session, agreement)
     if amount_fen is None and last is None:
         raise Missing(
@@ -135,260 +215,52 @@ def try_scheme(
     return flows.try_out(known, amount, stated, carried, in_force)
 
 
-def agree_scheme(
-    session: Session, actor: Actor, now: datetime, scheme: Scheme, agreement: Agreement
-) -> None:
-    """The other side of the agreement agrees to the scheme: it binds from its day."""
-    may(actor, "scheme.agree")
-    if scheme.agreement_id != agreement.id:
-        raise Invalid(
-            "The scheme belongs to another agreement than {number}.", number=agreement.number
-        )
-    may(actor, "scheme.agree", agreement.implementer_id, f"Agreement {agreement.number}")
-    require_other(actor, [scheme.proposed_by], "the scheme")
-    scheme.state = move("scheme", "agree", scheme.state)
-    scheme.agreed_by = actor.member_id
-    log.append(session, scheme, "scheme.agreed", actor.member_id)
-
-
-def draft(
-    session: Session,
-    actor: Actor,
-    now: datetime,
-    agreement: Agreement,
-    *,
-    from_on: date,
-    until_on: date,
-    facts: Mapping[str, Any],
-) -> Statement:
-    """Draft the statement of a period: all undistributed payments in it, by the scheme then in force.
-
-    The same period drafted again by the same maker is the same statement; an overlapping one, or one
-    over a period not yet ended, is refused.
-    """
-    may(actor, "statement.draft")
-    lock(session, agreement)
-    existing = session.scalars(
-        select(Statement)
-        .where(Statement.agreement_id == agreement.id, Statement.state != "rejected")
-        .order_by(Statement.id)
-    ).all()
-    for statement in existing:
-        if (statement.from_on, statement.until_on) == (from_on.isoformat(), until_on.isoformat()):
-            if statement.facts != dict(facts):
-                raise Conflict(
-                    "Statement {number} covers this period with other facts: propose it and have it "
-                    "rejected, then draft anew.",
-                    number=statement.number,
-                )
-            return statement
-        if statement.from_on <= until_on.isoformat() and from_on.isoformat() <= statement.until_on:
-            raise Conflict(
-                "Statement {number} already covers {start} to {end}.",
-                number=statement.number, start=statement.from_on, end=statement.until_on,
-            )  # fmt: skip
-        if statement.state != "posted":
-            raise Conflict(
-                "Statement {number} is {state}; finish it first.",
-                number=statement.number, state=statement.state,
-            )  # fmt: skip
-    if not from_on <= until_on < local_date(now):
-        faults = Faults()
-        faults.name_fault(
-            "the period {start} to {end} has not ended", at="until_on",
-            start=str(from_on), end=str(until_on),
-        )  # fmt: skip
-        raise Invalid("The statement cannot be drafted: {faults}.", faults=faults)
-    scheme = scheme_on(session, agreement, from_on)
-    payments = list(session.scalars(undistributed(agreement, until_on).with_for_update(of=Payment)))
-    if not payments:
-        raise Missing(
-            "No undistributed payment was received from {start} to {end}.",
-            start=str(from_on), end=str(until_on),
-        )  # fmt: skip
-    before = dict(existing[-1].deficits_after) if existing else {}
-    amount = sum(payment.net_fen for payment in payments)
-    outcome = sharing.share(scheme.document, amount, facts, before)
-    lines = _lines(outcome)
-    if sum(line["amount_fen"] for line in lines) != amount:
-        raise AssertionError("the lines do not sum to the amount")
-    salts = [secrets.token_hex(16) for _ in lines]
-    year = local_date(now).year
-    statement = Statement(
-        id=new_id(), number=f"FP{year}-{next_number(session, f'FP{year}'):04d}",
-        agreement_id=agreement.id, scheme_id=scheme.id, from_on=from_on.isoformat(),
-        until_on=until_on.isoformat(), amount_fen=amount, payment_ids=[p.id for p in payments],
-        facts=dict(facts), lines=lines, derivation=outcome.derivation.to_dict(),
-        line_salts=salts, deficits_before=before,
-        deficits_after=_deficits(outcome),
-        salt=secrets.token_hex(16), digest="", line_root=line_root(lines, salts).hex(),
-        maker_id=actor.member_id, checker_id=None, approval={}, chain_version=0,
-        state=move("statement", "draft", None),
-    )  # fmt: skip
-    statement.digest = digest_text(canonical(content(statement)))
-    log.append(session, statement, "statement.drafted", actor.member_id)
-    session.flush()
-    for payment in payments:
-        payment.statement_id = statement.id
-        log.append(session, payment, "payment.assigned", actor.member_id)
-    return statement
-
-
 def propose(
     session: Session, actor: Actor, now: datetime, statement: Statement, origin: str
 ) -> None:
-    """The maker puts his statement before the checker; its digest goes to the chain."""
-    _require_maker(session, actor, statement, "propose")
+    """The maker puts his statement before the checkers; its digest goes to the chain."""
+    require_maker(session, actor, statement, "propose")
     statement.state = move("statement", "propose", statement.state)
+    statement.approvals_required = signatures_due(session, statement)
     statement.chain_version = 1
     log.append(session, statement, "statement.proposed", actor.member_id)
-    key = log.digest_key(origin, statement.id)
+    reversed_key = bytes(32)
+    if statement.reverses is not None:
+        reversed_key = chain_key(origin, session.get_one(Statement, statement.reverses))
+    key = chain_key(origin, statement)
     outbox.enqueue(
         session, now, lane="maker", contract="RevenueBook", function="propose",
         arguments=[
             "0x" + key.hex(), "0x" + digest_bytes(statement.digest).hex(),
-            "0x" + statement.line_root, APPROVALS_REQUIRED, "0x" + "00" * 32, 0, outbox.REASON,
+            "0x" + statement.line_root, statement.approvals_required, "0x" + reversed_key.hex(), 0,
+            outbox.REASON,
         ],
         key=key, expected_version=0, subject_id=statement.id, subject_version=statement.version,
     )  # fmt: skip
 
 
-def approval_request(
-    statement: Statement, origin: str, deployment: outbox.Deployment, nonce: int, deadline: int
-) -> dict[str, Any]:
-    """What the checker's machine needs to see and sign: the statement and the typed data (EIP-712)."""
-    return {
-        "statement": content(statement),
-        "type": "shuzheng/approval-request",
-        "typed_data": _typed_data(statement, origin, deployment, nonce, deadline),
-        "v": 1,
-    }
-
-
-def sign_request(request: Any, private_key: bytes) -> dict[str, Any]:
-    """The checker's signature over a request whose digest and line root fit its statement.
-
-    Of the typed data only the contract's place, the statement's id, the nonce and the deadline are the
-    request's to say: the checker's key signs approvals, and nothing else under any name.
-    """
-    try:
-        typed, statement = request["typed_data"], request["statement"]
-        message, domain = typed["message"], typed["domain"]
-        due = _approval(
-            domain["chainId"], domain["verifyingContract"],
-            {name: message[name] for name in ("deadline", "digest", "id", "lineRoot", "nonce")},
-        )  # fmt: skip
-        fits = (
-            canonical(typed) == canonical(due)
-            and message["digest"] == "0x" + digest_bytes(digest_text(canonical(statement))).hex()
-            and message["lineRoot"]
-            == "0x" + line_root(statement["lines"], statement["line_salts"]).hex()
-            and statement["amount_fen"] == sum(line["amount_fen"] for line in statement["lines"])
-        )
-    except (KeyError, TypeError, ValueError):
-        raise Invalid("This is no approval request.") from None
-    if not fits:
-        raise Invalid("The statement shown is not the one to be signed: do not sign it.")
-    return {
-        "address": keys.address_of(private_key),
-        "deadline": message["deadline"],
-        "nonce": message["nonce"],
-        "signature": keys.sign_typed(typed, private_key),
-        "statement": statement["number"],
-        "type": "shuzheng/approval",
-        "v": 1,
-    }
-
-
-def approve(
-    session: Session,
-    actor: Actor,
-    now: datetime,
-    statement: Statement,
-    approval: Mapping[str, Any],
-    origin: str,
-    deployment: outbox.Deployment,
-) -> None:
-    """A second person approves with the signature of his own key; anything else is refused."""
-    _decide(session, actor, statement, "approve")
-    member = session.get_one(Member, actor.member_id)
-    if member.signing_address is None:
-        raise NotAllowed("You have no signing address: the administrator must enter it first.")
-    try:
-        typed = _typed_data(
-            statement, origin, deployment, int(approval["nonce"]), int(approval["deadline"])
-        )
-        signer = keys.recover_typed(typed, approval["signature"])
-    except (KeyError, TypeError, ValueError, Invalid):
-        raise Invalid(
-            "This is no approval of statement {number}.", number=statement.number
-        ) from None
-    if signer != member.signing_address:
-        raise NotAllowed(
-            "The signature on statement {number} is not by your key {address}.",
-            number=statement.number, address=member.signing_address,
-        )  # fmt: skip
-    if int(approval["deadline"]) < now.timestamp():
-        raise Invalid("The signature's deadline has passed; request and sign anew.")
-    statement.state = move("statement", "approve", statement.state)
-    statement.checker_id = actor.member_id
-    statement.approval = {
-        "address": signer,
-        "deadline": int(approval["deadline"]),
-        "nonce": int(approval["nonce"]),
-        "signature": approval["signature"],
-    }
-    statement.chain_version = 2
-    log.append(session, statement, "statement.approved", actor.member_id)
-    key = log.digest_key(origin, statement.id)
-    outbox.enqueue(
-        session, now, lane="maker", contract="RevenueBook", function="approve",
-        arguments=[
-            "0x" + key.hex(), 1, "0x" + digest_bytes(statement.digest).hex(),
-            "0x" + statement.line_root, signer, int(approval["deadline"]),
-            approval["signature"], outbox.REASON,
-        ],
-        key=key, expected_version=1, subject_id=statement.id, subject_version=statement.version,
-    )  # fmt: skip
-
-
-def reopen(session: Session, actor: Actor, now: datetime, statement: Statement) -> None:
-    """Take back an approval that the contract refused, so that the statement can be approved anew.
-
-    Only its maker, and only while the approval's act is an alarm: what is effective stays.
-    """
-    _require_maker(session, actor, statement, "reopen")
-    act = outbox.act_of(session, statement.id, statement.version)
-    if statement.state != "approved" or act is None or act.state != "alarm":
-        raise Conflict(
-            "Statement {number} has no approval that the chain refused.", number=statement.number
-        )
-    outbox.drop(act)
-    statement.state = move("statement", "reopen", statement.state)
-    statement.checker_id, statement.approval, statement.chain_version = None, {}, 1
-    log.append(
-        session, statement, "statement.reopened", actor.member_id, reason=outbox.told(act.problem)
-    )
+def signatures_due(session: Session, statement: Statement) -> int:
+    """How many checkers must sign: two above the amount that the house has set, else one."""
+    return 1 + (statement.amount_fen > 100 * int(settings.value(session, "third_approval_yuan")))
 
 
 def reject(
     session: Session, actor: Actor, now: datetime, statement: Statement, reason: str, origin: str
 ) -> None:
-    """The checker sends the statement back; its payments are free for another one."""
-    _decide(session, actor, statement, "reject")
+    """A checker sends the statement back: it is corrected by its maker, or the period drafted anew."""
+    require_decider(session, actor, statement, "reject")
     if not reason.strip():
         raise Invalid("State the ground of the decision.")
     statement.state = move("statement", "reject", statement.state)
     statement.checker_id = actor.member_id
     log.append(session, statement, "statement.rejected", actor.member_id, reason=reason)
-    for payment in session.scalars(select(Payment).where(Payment.statement_id == statement.id)):
-        payment.statement_id = None
-        log.append(session, payment, "payment.released", actor.member_id)
-    key = log.digest_key(origin, statement.id)
+    reversals.release(session, statement, actor.member_id)
+    key = chain_key(origin, statement)
     outbox.enqueue(
         session, now, lane="maker", contract="RevenueBook", function="withdraw",
-        arguments=["0x" + key.hex(), 1, outbox.REASON], key=key, expected_version=1,
-        subject_id=statement.id, subject_version=statement.version,
+        arguments=["0x" + key.hex(), statement.chain_version, outbox.REASON], key=key,
+        expected_version=statement.chain_version, subject_id=statement.id,
+        subject_version=statement.version,
     )  # fmt: skip
 
 
@@ -399,55 +271,49 @@ def post_effective(session: Session, now: datetime, actor_id: str) -> list[State
         act = outbox.act_of(session, statement.id, statement.version)
         if act is None or act.state != "effective" or act.confirmed_at is None:
             continue
-        lines = [
-            {
-                "account": books.UNDISTRIBUTED, "credit_fen": 0,
-                "debit_fen": statement.amount_fen, "party_id": None,
-            },
-            *(
-                {
-                    "account": books.PAYABLE, "credit_fen": line["amount_fen"], "debit_fen": 0,
-                    "party_id": line["party"],
-                }
-                for line in statement.lines
-            ),
-        ]  # fmt: skip
-        books.post(
-            session, actor_id, now, cause=statement, book_id=statement.agreement_id,
-            effective_on=periods.open_day(session, statement.agreement_id, statement.until_on),
-            memo=f"收益分配 {statement.number}", lines=lines,
-        )  # fmt: skip
+        lock(session, session.get_one(Agreement, statement.agreement_id))
+        today = local_date(now).isoformat()
+        on = periods.open_day(session, statement.agreement_id, today)
+        term = f"{statement.from_on} 至 {statement.until_on}"
+        if statement.reverses is None:
+            books.post(
+                session, actor_id, now, cause=statement, book_id=statement.agreement_id,
+                effective_on=on, memo=f"收益分配 {statement.number}（{term}）",
+                lines=_booked(session, statement),
+            )  # fmt: skip
+        else:
+            reversals.undo(session, now, actor_id, statement, on, term)
         statement.state = move("statement", "post", statement.state)
         log.append(session, statement, "statement.posted", actor_id)
         posted.append(statement)
     return posted
 
 
-def content(statement: Statement) -> dict[str, Any]:
-    """What the maker proposes and the checker signs; its canonical form has the digest on chain."""
-    return {
-        "agreement": statement.agreement_id,
-        "amount_fen": statement.amount_fen,
-        "deficits_after": statement.deficits_after,
-        "deficits_before": statement.deficits_before,
-        "derivation": statement.derivation,
-        "facts": statement.facts,
-        "from_on": statement.from_on,
-        "line_salts": statement.line_salts,
-        "lines": statement.lines,
-        "number": statement.number,
-        "payments": statement.payment_ids,
-        "salt": statement.salt,
-        "scheme": statement.scheme_id,
-        "until_on": statement.until_on,
-    }
-
-
-def line_root(lines: Sequence[Mapping[str, Any]], salts: Sequence[str]) -> bytes:
-    """The RFC 6962 root over the salted lines."""
-    return root(
-        [row_hash(bytes.fromhex(salt), line) for line, salt in zip(lines, salts, strict=True)]
+def _booked(session: Session, statement: Statement) -> list[dict[str, Any]]:
+    """Debit what was to be distributed, credit each payee; what goes to public bodies is the treasury's."""
+    kinds = dict(
+        session.execute(
+            select(Party.uscc, Party.kind).where(
+                Party.uscc.in_({line["party"] for line in statement.lines})
+            )
+        )
+        .tuples()
+        .all()
     )
+    shares = [
+        {
+            "account": books.TREASURY if kinds[line["party"]] == "public_body" else books.PAYABLE,
+            "credit_fen": line["amount_fen"], "debit_fen": 0, "party_id": line["party"],
+        }
+        for line in statement.lines if line["amount_fen"]
+    ]  # fmt: skip
+    return [
+        {
+            "account": books.UNDISTRIBUTED, "credit_fen": 0, "debit_fen": statement.amount_fen,
+            "party_id": None,
+        },
+        *shares,
+    ]  # fmt: skip
 
 
 def line_proofs(statement: Statement, party: str) -> list[dict[str, Any]]:
@@ -489,35 +355,6 @@ def line_facts(
     }
 
 
-def owners(session: Session, statement: Statement) -> tuple[str, str]:
-    """Whose business a statement is: both sides' of its agreement."""
-    return agreements.owners(session.get_one(Agreement, statement.agreement_id))
-
-
-def makers_party(session: Session, statement: Statement) -> str:
-    """The organisation whose second person decides on the statement."""
-    return party_of(session, statement.maker_id)
-
-
-def by_number(session: Session, number: str) -> Statement:
-    """The statement with a number; raises Missing."""
-    found = session.scalar(select(Statement).where(Statement.number == number))
-    if found is None:
-        raise Missing("There is no statement {number}.", number=number)
-    return found
-
-
-def scheme_of(session: Session, agreement: Agreement, edition: int | None = None) -> Scheme:
-    """The newest (or a given) edition of an agreement's scheme; raises Missing."""
-    wanted = select(Scheme).where(Scheme.agreement_id == agreement.id)
-    if edition is not None:
-        wanted = wanted.where(Scheme.edition == edition)
-    found = session.scalars(wanted.order_by(Scheme.edition.desc())).first()
-    if found is None:
-        raise Missing("Agreement {number} has no scheme.", number=agreement.number)
-    return found
-
-
 def _lines(outcome: sharing.Distribution) -> list[dict[str, Any]]:
     """The lines as recorded; their steps tell the whole trail and stand in the derivation, not here."""
     return [
@@ -530,76 +367,73 @@ def _deficits(outcome: sharing.Distribution) -> dict[str, str]:
     return {party: str(value) for party, value in sorted(outcome.deficits_after.items())}
 
 
-def _require_maker(session: Session, actor: Actor, statement: Statement, verb: str) -> None:
-    what = f"statement {statement.number}"
-    may(actor, f"statement.{verb}", makers_party(session, statement), what)
-    if actor.member_id != statement.maker_id:
-        raise NotAllowed("Only the maker proposes statement {number}.", number=statement.number)
-
-
-def _decide(session: Session, actor: Actor, statement: Statement, verb: str) -> None:
-    what = f"statement {statement.number}"
-    may(actor, f"statement.{verb}", makers_party(session, statement), what)
-    require_other(actor, [statement.maker_id], what)
-
-
-def scheme_on(session: Session, agreement: Agreement, day: date) -> Scheme:
-    """The agreed edition that binds on a day; raises Missing."""
-    found = session.scalars(
-        select(Scheme)
-        .where(
-            Scheme.agreement_id == agreement.id,
-            Scheme.state == "agreed",
-            Scheme.effective_from <= day.isoformat(),
-        )
-        .order_by(Scheme.effective_from.desc(), Scheme.edition.desc())
-    ).first()
-    if found is None:
-        raise Missing(
-            "Agreement {number} has no agreed scheme on {day}.",
-            number=agreement.number,
-            day=str(day),
-        )
-    return found
-
-
-def undistributed(agreement: Agreement, until_on: date) -> Select[Payment]:
-    """What was received by `until_on` and not distributed yet; late entries of earlier periods too."""
-    return (
-        select(Payment)
-        .join(Licence, Licence.id == Payment.licence_id)
-        .join(Voucher, Voucher.id == Licence.voucher_id)
-        .join(Registration, Registration.id == Voucher.registration_id)
-        .where(
-            Registration.agreement_id == agreement.id,
-            Payment.statement_id.is_(None),
-            Payment.received_on <= until_on.isoformat(),
-        )
-        .order_by(Payment.id)
+def undistributed(session: Session, agreement: Agreement) -> coverage.Covered:
+    """What no statement that stands covers yet, by a few sums."""
+    return coverage.undistributed(
+        session, agreement.id, reach_of(session, previous(session, agreement))
     )
 
 
-def previous(
-    session: Session, agreement: Agreement, before_on: str | None = None
-) -> Statement | None:
-    """The agreement's last statement that stands, or the last one that ended before a day."""
-    wanted = select(Statement).where(
-        Statement.agreement_id == agreement.id, Statement.state != "rejected"
+def statement_of(session: Session, settlement: Settlement) -> Statement | None:
+    """The statement that distributes a settlement: the first whose region holds it, or None."""
+    noted = select(Statement).join(Payment, Payment.statement_id == Statement.id)
+    found = session.scalars(noted.where(Payment.id == settlement.source_id)).first()
+    return found or session.scalars(
+        select(Statement)
+        .where(
+            Statement.agreement_id == settlement.agreement_id, STANDS,
+            Statement.through_n >= settlement.n, Statement.until_on >= settlement.day,
+        )
+        .order_by(Statement.until_on)
+        .limit(1)
+    ).first()  # fmt: skip
+
+
+def is_waiting() -> ColumnElement[bool]:
+    """Whether an agreement has a settlement that no standing statement covers: two looks at an index."""
+    mine = (Statement.agreement_id == Agreement.id, STANDS)
+    until, through = (
+        select(func.max(column)).where(*mine).correlate(Agreement).scalar_subquery()
+        for column in (Statement.until_on, Statement.through_n)
     )
-    if before_on is not None:
-        wanted = wanted.where(Statement.until_on < before_on)
-    return session.scalars(wanted.order_by(Statement.until_on.desc())).first()
+    beyond = (
+        Settlement.n > func.coalesce(through, assigned(Agreement.id), 0),
+        Settlement.day > func.coalesce(until, ""),
+    )
+    return or_(*(exists().where(Settlement.agreement_id == Agreement.id, one) for one in beyond))
+
+
+def corrections(session: Session, statement: Statement) -> list[dict[str, Any]]:
+    """What each correction changed, from the records: at, reason, facts and amount before and after."""
+    told, before = [], dict[str, Any]()
+    for record in log.history(session, statement.id):
+        payload = log.payload_of(record)
+        body = payload["body"]
+        if record.kind == "statement.corrected":
+            names = sorted({*before["facts"], *body["facts"]})
+            told.append({
+                "amount_fen": [before["amount_fen"], body["amount_fen"]],
+                "at": payload["at"],
+                "facts": {
+                    name: [before["facts"].get(name), body["facts"].get(name)]
+                    for name in names if before["facts"].get(name) != body["facts"].get(name)
+                },
+                "reason": payload["reason"],
+            })  # fmt: skip
+        before = body
+    return told
 
 
 def recompute(statement: Statement, scheme: Scheme) -> sharing.Distribution:
     """The distribution once more from what is recorded; raises ProofFailed where a part differs."""
-    again = sharing.share(
-        scheme.document, statement.amount_fen, statement.facts, statement.deficits_before
-    )
+    before, after = statement.deficits_before, statement.deficits_after
+    if statement.reverses is not None:  # it takes back what led from the one to the other
+        before, after = after, before
+    again = sharing.share(scheme.document, statement.amount_fen, statement.facts, before)
     for part, known, given in (
         ("lines", statement.lines, _lines(again)),
         ("derivation", statement.derivation, again.derivation.to_dict()),
-        ("deficits_after", statement.deficits_after, _deficits(again)),
+        ("deficits_after", after, _deficits(again)),
     ):
         if known != given:
             raise ProofFailed(
@@ -607,50 +441,3 @@ def recompute(statement: Statement, scheme: Scheme) -> sharing.Distribution:
                 part=part,
             )  # fmt: skip
     return again
-
-
-def _typed_data(
-    statement: Statement, origin: str, deployment: outbox.Deployment, nonce: int, deadline: int
-) -> dict[str, Any]:
-    """The typed data of `RevenueBook.approve`; a test compares its hash with the contract's."""
-    return _approval(
-        deployment.chain_id, deployment.contracts["RevenueBook"],
-        {
-            "deadline": deadline,
-            "digest": "0x" + digest_bytes(statement.digest).hex(),
-            "id": "0x" + log.digest_key(origin, statement.id).hex(),
-            "lineRoot": "0x" + statement.line_root,
-            "nonce": nonce,
-        },
-    )  # fmt: skip
-
-
-def _approval(chain_id: int, contract: str, message: Mapping[str, Any]) -> dict[str, Any]:
-    fields = [
-        ("id", "bytes32"), ("digest", "bytes32"), ("lineRoot", "bytes32"),
-        ("approvalsRequired", "uint8"), ("reverses", "bytes32"), ("version", "uint24"),
-        ("nonce", "uint256"), ("deadline", "uint256"),
-    ]  # fmt: skip
-    domain = [
-        ("name", "string"), ("version", "string"), ("chainId", "uint256"),
-        ("verifyingContract", "address"),
-    ]  # fmt: skip
-    return {
-        "domain": {
-            "chainId": chain_id,
-            "name": "Shuzheng RevenueBook",
-            "verifyingContract": contract,
-            "version": "1",
-        },
-        "message": {
-            **message,
-            "approvalsRequired": APPROVALS_REQUIRED,
-            "reverses": "0x" + "00" * 32,
-            "version": 1,
-        },
-        "primaryType": "Approval",
-        "types": {
-            "Approval": [{"name": name, "type": kind} for name, kind in fields],
-            "EIP712Domain": [{"name": name, "type": kind} for name, kind in domain],
-        },
-    }

@@ -15,7 +15,7 @@ them again.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Index, String, func, select
+from sqlalchemy import Index, String, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger.agreements import Agreement
@@ -40,8 +40,11 @@ class Settlement(Base):
     __table_args__ = (
         # sums over a range of days among low numbers are read from this alone
         Index("settlements_by_day", "agreement_id", "day", "n", "net_fen"),
+        # of the few refunds, alone too
+        Index("settlements_refunds", "agreement_id", "day", "n", "net_fen",
+              sqlite_where=text("kind = 'refund'"), postgresql_where=text("kind = 'refund'")),
         {"sqlite_with_rowid": False},
-    )
+    )  # fmt: skip
 
 
 def enter(

@@ -232,9 +232,19 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "draft": {None: "drafted"},
         "propose": {"drafted": "proposed"},
         "approve": {"proposed": "approved"},
+        "correct": {"drafted": "drafted", "rejected": "drafted"},
+        "sign": {"proposed": "proposed"},  # where two must sign, the first
         "reject": {"proposed": "rejected"},
-        "reopen": {"approved": "proposed"},  # the chain refused the approval
+        "reopen": {"approved": "proposed", "proposed": "proposed"},  # the chain refused a signature
         "post": {"approved": "posted"},
+        "reverse": {"posted": "reversed"},  # by a statement that takes it back
+    },
+    "inquiry": {  # a question on a line of a statement
+        "raise": {None: "raised"},
+        "answer": {"raised": "answered"},
+        "insist": {"answered": "raised"},
+        "close": {"answered": "closed"},
+        "withdraw": {"raised": "withdrawn", "answered": "withdrawn"},
     },
 }
 

@@ -31,7 +31,7 @@ from ledger.catalogue import Resource, visible
 from ledger.log import Record
 from ledger.parties import Actor, Member, Party
 from ledger.registration import Application, Registration
-from ledger.revenue import Statement
+from ledger.statements import Statement
 from ledger.trading import Licence, Payment
 from ledger.uses import Use
 from ledger.voucher_rows import Voucher

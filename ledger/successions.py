@@ -45,7 +45,7 @@ from ledger.feedback import Feedback
 from ledger.objections import Objection
 from ledger.parties import ROLES_OF_KIND, Account, Actor, Member, Party, may, require_active
 from ledger.registration import Application, Deposit, Registration
-from ledger.revenue import Scheme
+from ledger.schemes import Scheme
 from ledger.states import move
 from ledger.stewards import Steward, in_force
 from ledger.store import Base, Evidence, canonical_fast, hold, lock, new_id

@@ -26,6 +26,7 @@ from ledger import (
     agreements,
     alarms,
     appraisals,
+    approvals,
     authorisations,
     catalogue,
     demands,
@@ -35,9 +36,13 @@ from ledger import (
     feedback,
     log,
     parties,
+    periods,
     prices,
     registration,
     revenue,
+    reversals,
+    schemes,
+    statements,
     stewards,
     successions,
     trading,
@@ -86,6 +91,7 @@ CAST = {  # login: (party, roles)
     "egon": ("exchange", "exchange"),
     "mona": ("treasury", "finance_maker"),
     "carl": ("treasury", "finance_checker"),
+    "cora": ("treasury", "finance_checker"),
     "gwen": ("bureau", "regulator"),
     "mallory": ("bank", "operator"),  # has the role, but of another organisation
     "opal": ("operator", "operator"),  # olga's colleague
@@ -93,7 +99,11 @@ CAST = {  # login: (party, roles)
     "pia": ("bank", "provider"),  # of another body
     "max": ("treasury", "finance_maker finance_checker"),  # could be both hands, and may not
 }
-CHECKER_KEYS = {"carl": b"\x0a" * 32, "max": b"\x0b" * 32}  # on their own machines
+CHECKER_KEYS = {
+    "carl": b"\x0a" * 32,
+    "max": b"\x0b" * 32,
+    "cora": b"\x0c" * 32,
+}  # on their own machines
 
 
 class Town:
@@ -410,13 +420,13 @@ class Town:
             text = text.replace(f"{{{name}}}", PARTIES[key][2])
         return dict(yaml.load(text, yaml.CSafeLoader))
 
-    def scheme(self, agreement: agreements.Agreement, document: Any = None) -> revenue.Scheme:
+    def scheme(self, agreement: agreements.Agreement, document: Any = None) -> schemes.Scheme:
         """A scheme agreed by both sides, from the agreement's first day."""
         made = self.do(
-            "olga", revenue.propose_scheme, agreement, document or self.scheme_document(),
+            "olga", schemes.propose, agreement, document or self.scheme_document(),
             date.fromisoformat(agreement.from_on),
         )  # fmt: skip
-        self.do("paul", revenue.agree_scheme, made, agreement)
+        self.do("paul", schemes.agree, made, agreement)
         return made
 
     def sold(self) -> tuple[agreements.Agreement, trading.Licence]:
@@ -426,7 +436,9 @@ class Town:
         self.scheme(agreement)
         return agreement, self.licence(self.voucher(registered))
 
-    def statement(self, state: str = "drafted", platform_cost_fen: int = 1000) -> revenue.Statement:
+    def statement(
+        self, state: str = "drafted", platform_cost_fen: int = 1000
+    ) -> statements.Statement:
         """A statement over yesterday's payment that has come as far as `state`."""
         agreement, licence = self.sold()
         return self.statement_over(
@@ -436,13 +448,16 @@ class Town:
     def statement_over(
         self, agreement: agreements.Agreement, licence: trading.Licence, state: str = "drafted",
         amount_fen: int = 100_003, facts: dict[str, int] | None = None,
-    ) -> revenue.Statement:  # fmt: skip
+    ) -> statements.Statement:  # fmt: skip
         """The next statement: a payment comes in, the day ends, mona drafts, carl decides."""
         day = local_date(self.now)
-        self.payment(licence, amount_fen, reference=f"BANK-{day}")
+        self.payment(licence, amount_fen, reference=f"BANK-{licence.order_reference}-{day}")
         self.later(days=1)
+        with self.reading() as session:
+            closed = periods.closed_until(session, agreement.id)
+        first = day if closed is None else date.fromisoformat(closed) + timedelta(days=1)
         made = self.do(
-            "mona", revenue.draft, agreement, from_on=day, until_on=day, facts=facts or {}
+            "mona", revenue.draft, agreement, from_on=first, until_on=day, facts=facts or {}
         )
         if state != "drafted":
             self.do("mona", revenue.propose, made, ORIGIN)
@@ -455,20 +470,39 @@ class Town:
             self.post()
         return made
 
-    def approval(self, statement: revenue.Statement, login: str = "carl") -> dict[str, Any]:
+    def approval(self, statement: statements.Statement, login: str = "carl") -> dict[str, Any]:
         """The checker's signed answer to the request, from his own machine."""
         with self.reading() as session:
-            request = revenue.approval_request(
-                session.get_one(revenue.Statement, statement.id), ORIGIN,
-                self.home.config.deployment, 0, int(self.now.timestamp()) + 3600,
+            row = session.get_one(statements.Statement, statement.id)
+            request = approvals.request_for(
+                row, ORIGIN, self.home.config.deployment, 0, int(self.now.timestamp()) + 3600,
+                session.get(statements.Statement, row.reverses or ""),
             )  # fmt: skip
-        return revenue.sign_request(request, CHECKER_KEYS[login])
+        return approvals.sign(request, CHECKER_KEYS[login])
 
-    def approve(self, statement: revenue.Statement, login: str = "carl", /, **changes: Any) -> None:
+    def approve(
+        self, statement: statements.Statement, login: str = "carl", /, **changes: Any
+    ) -> None:
         approval = {**self.approval(statement, login), **changes}
         self.do(
-            login, revenue.approve, statement, approval, ORIGIN, self.home.config.deployment
+            login, approvals.approve, statement, approval, ORIGIN, self.home.config.deployment
         )  # fmt: skip
+
+    def book(self, statement: statements.Statement) -> None:
+        """From a draft to the books: proposed, signed by as many as are needed, effective, posted."""
+        self.do("mona", revenue.propose, statement, ORIGIN)
+        with self.reading() as session:
+            due = session.get_one(statements.Statement, statement.id).approvals_required
+        for login in ("carl", "cora")[:due]:
+            self.approve(statement, login)
+        self.settle(statement)
+        self.post()
+
+    def reversal(self, statement: statements.Statement) -> statements.Statement:
+        """A posted statement taken back, down to the books."""
+        made = self.do("mona", reversals.reverse, statement, "口径有误")
+        self.book(made)
+        return made
 
     def settle(self, row: log.Evidence, state: str = "effective") -> None:
         """What the worker and the chain would do: every act of the subject takes effect."""
@@ -477,7 +511,7 @@ class Town:
             final = self.now if state == "effective" else None
             session.execute(acts.values(state=state, confirmed_at=final))
 
-    def post(self) -> list[revenue.Statement]:
+    def post(self) -> list[statements.Statement]:
         with self.deed() as session:
             return revenue.post_effective(session, self.now, "system")
 

@@ -20,12 +20,15 @@ from sqlalchemy.orm import Session
 from ledger import (
     agreements,
     appraisals,
+    approvals,
     catalogue,
     handoff,
     log,
     papers,
     parties,
     revenue,
+    schemes,
+    statements,
     trading,
     vouchers,
 )
@@ -527,16 +530,16 @@ class Story:
 
         def propose_scheme(session: Session, actor: Actor) -> dict[str, Any]:
             found = agreements.by_number(session, self.agreement_number)
-            revenue.propose_scheme(
+            schemes.propose(
                 session, actor, self.run.now, found, scheme, date.fromisoformat(found.from_on)
             )
             return {}
 
         def agree(session: Session, actor: Actor) -> dict[str, Any]:
             found = agreements.by_number(session, self.agreement_number)
-            made = revenue.scheme_of(session, found)
+            made = schemes.scheme_of(session, found)
             if made.state == "proposed":
-                revenue.agree_scheme(session, actor, self.run.now, made, found)
+                schemes.agree(session, actor, self.run.now, made, found)
             return {}
 
         def draft(session: Session, actor: Actor) -> dict[str, Any]:
@@ -570,14 +573,14 @@ class Story:
             key = keys.open_keystore(
                 self.path / "offline" / "checker.json", demo_passphrase(self.path)
             )
-            approval = revenue.sign_request(request, key)
+            approval = approvals.sign(request, key)
             self.run.do(
                 circulation.approve_statement, "zheng", {"approval": approval},
                 statement_number=self.statement_number,
             )  # fmt: skip
         self.settle(homes.clock())
         with self.run.home.reading() as session:
-            made = revenue.by_number(session, self.statement_number)
+            made = statements.by_number(session, self.statement_number)
             self.line("wu made it, zheng signed it with his own key {address}; the contract counted "
                       "the signature, and it is {state} in the books.",
                       address=made.approval["address"], state=translate(made.state))  # fmt: skip

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from ledger import appraisals, books
 from ledger.errors import Conflict, Invalid
-from ledger.revenue import Statement
+from ledger.statements import Statement
 from ledger.store import Evidence, new_id
 from tests.conftest import Town
 

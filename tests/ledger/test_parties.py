@@ -16,6 +16,7 @@ from ledger import (
     agreements,
     alarms,
     appraisals,
+    approvals,
     authorisations,
     catalogue,
     catalogue_imports,
@@ -37,7 +38,9 @@ from ledger import (
     registration,
     registration_changes,
     revenue,
+    schemes,
     settings,
+    statements,
     stewards,
     trading,
     usage,
@@ -117,7 +120,7 @@ def issue(town: Town, who: str, on: Any) -> Any:
 
 def approve_statement(town: Town, who: str, on: Any) -> Any:
     approval = town.approval(on.proposed, who if who in CHECKER_KEYS else "carl")
-    town.do(who, revenue.approve, on.proposed, approval, ORIGIN, town.home.config.deployment)
+    town.do(who, approvals.approve, on.proposed, approval, ORIGIN, town.home.config.deployment)
 
 
 def propose_agreement(town: Town, who: str, on: Any) -> Any:
@@ -403,13 +406,13 @@ VERBS: dict[str, Do] = {
         who, trading.record_payment, licence=on.licence, amount_fen=1, received_on="2026-03-02",
         reference=who),
     "scheme.propose": lambda t, who, on: t.do(
-        who, revenue.propose_scheme, on.agreement, t.scheme_document(),
+        who, schemes.propose, on.agreement, t.scheme_document(),
         date.fromisoformat(on.scheme.effective_from)),
-    "scheme.agree": lambda t, who, on: t.do(who, revenue.agree_scheme, on.scheme, on.agreement),
+    "scheme.agree": lambda t, who, on: t.do(who, schemes.agree, on.scheme, on.agreement),
     "statement.draft": lambda t, who, on: t.do(
         who, revenue.draft, on.agreement, from_on=START.date(), until_on=START.date(), facts={}),
     "statement.propose": lambda t, who, on: t.do(who, revenue.propose, on.drafted, ORIGIN),
-    "statement.reopen": lambda t, who, on: t.do(who, revenue.reopen, on.proposed),
+    "statement.reopen": lambda t, who, on: t.do(who, approvals.reopen, on.proposed),
     "statement.approve": approve_statement,
     "statement.reject": lambda t, who, on: t.do(who, revenue.reject, on.proposed, "x", ORIGIN),
     "setting.change": change_setting,
@@ -567,7 +570,7 @@ def ready(village: Town) -> Any:
     registered = t.registration()
     agreement = t.agreement()
     scheme = t.do(
-        "olga", revenue.propose_scheme, agreement, t.scheme_document(), t.now.date()
+        "olga", schemes.propose, agreement, t.scheme_document(), t.now.date()
     )  # fmt: skip
     voucher = t.voucher()
     facts = t.licence_facts(voucher)
@@ -846,10 +849,10 @@ def test_each_noun_knows_its_owners(village: Town, ready: Any) -> None:
     with village.reading() as session:
         seen = [
             agreements.owners(ready.agreement),
-            revenue.owners(session, ready.proposed),
+            statements.owners(session, ready.proposed),
             trading.licence_owners(session, ready.licence),
             appraisals.owners(session, ready.appraisal),
-            (revenue.makers_party(session, ready.proposed),),
+            (statements.makers_party(session, ready.proposed),),
         ]
     assert seen == [
         (house["bureau"], house["operator"]),
@@ -907,11 +910,11 @@ def test_a_licence_cannot_be_revoked_under_another_voucher_of_one_s_own(town: To
 def test_a_scheme_cannot_be_agreed_in_the_name_of_another_agreement(town: Town) -> None:
     first, second = town.agreement(), town.agreement()
     made = town.do(
-        "olga", revenue.propose_scheme, first, town.scheme_document(), town.now.date()
+        "olga", schemes.propose, first, town.scheme_document(), town.now.date()
     )  # fmt: skip
     before = town.snapshot()
     with pytest.raises(Invalid, match=r"another agreement"):
-        town.do("paul", revenue.agree_scheme, made, second)
+        town.do("paul", schemes.agree, made, second)
     assert town.snapshot() == before
 
 

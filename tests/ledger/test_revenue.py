@@ -15,12 +15,12 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 from sqlalchemy import select
 
-from ledger import agreements, books, log, parties, revenue, trading
+from ledger import agreements, approvals, books, log, parties, revenue, schemes, statements, trading
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import merkle
 from ledger.proof.encoding import canonical, digest_text, unhex
-from ledger.revenue import Statement
+from ledger.statements import Statement
 from tests.chain.stage import Stage
 from tests.conftest import CHECKER_KEYS, ORIGIN, PARTIES, START, Town
 from valuation import InputError
@@ -74,15 +74,15 @@ def test_a_scheme_that_loses_or_invents_a_fen_is_refused(
     document["steps"][0]["shares"] = [{"party": OPERATOR, "share": share_of_one}]  # type: ignore[index]
     refused(
         village, InputError,
-        lambda: village.do("olga", revenue.propose_scheme, agreement, document, START.date()),
+        lambda: village.do("olga", schemes.propose, agreement, document, START.date()),
     )  # fmt: skip
 
 
 def test_the_same_scheme_again_is_the_same_edition_and_another_the_next(town: Town) -> None:
     agreement = town.agreement()
 
-    def propose(document: Any) -> revenue.Scheme:
-        return town.do("olga", revenue.propose_scheme, agreement, document, START.date())
+    def propose(document: Any) -> schemes.Scheme:
+        return town.do("olga", schemes.propose, agreement, document, START.date())
 
     first = propose(THIRDS)
     before = town.snapshot()
@@ -91,21 +91,19 @@ def test_the_same_scheme_again_is_the_same_edition_and_another_the_next(town: To
     second = propose(town.scheme_document())
     assert (first.edition, second.edition) == (1, 2)
     with town.reading() as session:
-        assert revenue.scheme_of(session, agreement).id == second.id
-        assert revenue.scheme_of(session, agreement, 1).id == first.id
+        assert schemes.scheme_of(session, agreement).id == second.id
+        assert schemes.scheme_of(session, agreement, 1).id == first.id
         with pytest.raises(Missing):
-            revenue.scheme_of(session, agreement, 3)
+            schemes.scheme_of(session, agreement, 3)
 
 
 def test_the_scheme_of_the_period_s_first_day_is_the_one_agreed_and_in_effect(town: Town) -> None:
     agreement, licence = town.sold()
-    later = town.do(
-        "olga", revenue.propose_scheme, agreement, THIRDS, town.now.date() + timedelta(days=1)
-    )
-    town.do("paul", revenue.agree_scheme, later, agreement)
+    later = town.do("olga", schemes.propose, agreement, THIRDS, town.now.date() + timedelta(days=1))
+    town.do("paul", schemes.agree, later, agreement)
     unagreed = copy.deepcopy(THIRDS)
     unagreed["name"] = {"en": "not agreed", "zh": "未同意"}
-    town.do("olga", revenue.propose_scheme, agreement, unagreed, town.now.date())
+    town.do("olga", schemes.propose, agreement, unagreed, town.now.date())
     first = town.statement_over(agreement, licence, "posted", facts={"platform_cost_fen": 0})
     second = town.statement_over(agreement, licence)
     assert first.scheme_id != second.scheme_id == later.id
@@ -132,7 +130,7 @@ def test_a_statement_places_every_fen_by_the_scheme(town: Town) -> None:
     assert due == made.lines
     assert again.derivation.to_dict() == made.derivation
     assert made.derivation == again.derivation.to_dict()
-    assert made.digest == digest_text(canonical(revenue.content(made)))
+    assert made.digest == digest_text(canonical(statements.content(made)))
     assert len(unhex(made.salt, 16)) == 16
 
 
@@ -141,7 +139,7 @@ def test_a_statement_of_the_same_period_is_the_same_statement(town: Town) -> Non
     agreement = town.get(agreements.Agreement, made)
     before = town.snapshot()
 
-    def again(**facts: int) -> revenue.Statement:
+    def again(**facts: int) -> statements.Statement:
         return town.do(
             "mona", revenue.draft, agreement, from_on=date.fromisoformat(made.from_on),
             until_on=date.fromisoformat(made.until_on), facts=facts,
@@ -170,11 +168,11 @@ def test_a_payment_entered_late_is_distributed_by_the_next_statement(town: Town)
 def test_an_approval_that_the_chain_refused_can_be_taken_back_and_given_anew(town: Town) -> None:
     made = town.statement("approved")
     with pytest.raises(Conflict, match="no approval that the chain refused"):
-        town.do("mona", revenue.reopen, made)
+        town.do("mona", approvals.reopen, made)
     town.settle(made, "alarm")
     with pytest.raises(NotAllowed):
-        town.do("max", revenue.reopen, made)
-    town.do("mona", revenue.reopen, made)
+        town.do("max", approvals.reopen, made)
+    town.do("mona", approvals.reopen, made)
     town.approve(made)
     town.settle(made)
     assert [statement.id for statement in town.post()] == [made.id]
@@ -184,7 +182,7 @@ def test_nobody_s_share_is_booked_to_nobody(town: Town) -> None:
     agreement = town.agreement()
     document = json.loads(json.dumps(town.scheme_document()).replace("91000000DEM000003F", "91X"))
     with pytest.raises((Missing, Invalid)):
-        town.do("olga", revenue.propose_scheme, agreement, document, town.now.date())
+        town.do("olga", schemes.propose, agreement, document, town.now.date())
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 1), (1, 0), (1, 1)])
@@ -417,7 +415,7 @@ def test_a_checker_without_a_key_of_his_own_approves_nothing(town: Town) -> None
 
 
 def request_for(town: Town, made: Statement) -> dict[str, Any]:
-    return revenue.approval_request(made, ORIGIN, town.home.config.deployment, 3, 2_000_000_000)
+    return approvals.request_for(made, ORIGIN, town.home.config.deployment, 3, 2_000_000_000)
 
 
 def change(request: dict[str, Any], path: str, to: Any) -> dict[str, Any]:
@@ -432,7 +430,7 @@ def change(request: dict[str, Any], path: str, to: Any) -> dict[str, Any]:
 
 def test_the_checker_s_machine_signs_what_it_shows(village: Town, proposed: Statement) -> None:
     request = request_for(village, proposed)
-    answer = revenue.sign_request(request, CHECKER_KEYS["carl"])
+    answer = approvals.sign(request, CHECKER_KEYS["carl"])
     assert (answer["nonce"], answer["deadline"]) == (3, 2_000_000_000)
     assert answer["statement"] == proposed.number
     signer = keys.recover_typed(request["typed_data"], answer["signature"])
@@ -474,13 +472,13 @@ def test_a_tampered_request_is_not_signed(
     village: Town, proposed: Statement, path: str, to: Any
 ) -> None:
     with pytest.raises(Invalid):
-        revenue.sign_request(change(request_for(village, proposed), path, to), CHECKER_KEYS["carl"])
+        approvals.sign(change(request_for(village, proposed), path, to), CHECKER_KEYS["carl"])
 
 
 @pytest.mark.parametrize("rubbish", [None, [], "x", {}, {"statement": {}, "typed_data": {}}])
 def test_what_is_no_request_is_not_signed(rubbish: Any) -> None:
     with pytest.raises(Invalid):
-        revenue.sign_request(rubbish, CHECKER_KEYS["carl"])
+        approvals.sign(rubbish, CHECKER_KEYS["carl"])
 
 
 # ---------------------------------------------------------------- EIP-712 as the contract has it
@@ -525,8 +523,8 @@ def test_the_contract_itself_counts_our_signature(village: Town, proposed: State
     _, _, _, chain_id, place, *_ = stage.book.functions.eip712Domain().call()
     deployment = outbox.Deployment(chain_id, "0x", {"RevenueBook": place}, 0)
     deadline = 4_000_000_000
-    request = revenue.approval_request(proposed, ORIGIN, deployment, 0, deadline)
-    answer = revenue.sign_request(request, bytes(checker.key))
+    request = approvals.request_for(proposed, ORIGIN, deployment, 0, deadline)
+    answer = approvals.sign(request, bytes(checker.key))
     key = log.digest_key(ORIGIN, proposed.id)
     content = (bytes.fromhex(proposed.digest[7:]), bytes.fromhex(proposed.line_root))
     reason = b"\x01" * 32
@@ -595,6 +593,6 @@ def test_who_has_no_line_has_no_proof(village: Town, proposed: Statement) -> Non
     with pytest.raises(Missing):
         revenue.line_proofs(proposed, PARTIES["bank"][2])
     with village.reading() as session:
-        assert revenue.by_number(session, proposed.number).id == proposed.id
+        assert statements.by_number(session, proposed.number).id == proposed.id
         with pytest.raises(Missing):
-            revenue.by_number(session, "FP1999-0001")
+            statements.by_number(session, "FP1999-0001")

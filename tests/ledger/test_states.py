@@ -17,6 +17,7 @@ from ledger import (
     agreements,
     alarms,
     appraisals,
+    approvals,
     authorisations,
     catalogue,
     catalogue_imports,
@@ -35,6 +36,7 @@ from ledger import (
     registration,
     registration_changes,
     revenue,
+    schemes,
     stewards,
     trading,
     voucher_moves,
@@ -95,7 +97,7 @@ def cancel(town: Town, row: Any) -> None:
 
 
 def agree(town: Town, row: Any) -> None:
-    town.do("paul", revenue.agree_scheme, row, town.get(agreements.Agreement, row))
+    town.do("paul", schemes.agree, row, town.get(agreements.Agreement, row))
 
 
 def revoke_licence(town: Town, row: Any) -> None:
@@ -113,7 +115,7 @@ def reopen(town: Town, row: Any) -> None:
     """The chain has refused the approval, where there is one."""
     if now_of(town, row).state == "approved":
         town.settle(row, "alarm")
-    town.do("mona", revenue.reopen, row)
+    town.do("mona", approvals.reopen, row)
 
 
 def resolve_alarm(town: Town, row: Any) -> None:
@@ -480,9 +482,7 @@ def propose_agreement(town: Town) -> Any:
 
 def propose_scheme(town: Town) -> Any:
     agreement = town.agreement()
-    return town.do(
-        "olga", revenue.propose_scheme, agreement, town.scheme_document(), town.now.date()
-    )
+    return town.do("olga", schemes.propose, agreement, town.scheme_document(), town.now.date())
 
 
 # The subject of each machine by its first maker, and by each other one.

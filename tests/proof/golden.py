@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import create_engine, update
 from sqlalchemy.orm import Session
 
-from ledger import handoff, log, revenue, vouchers
+from ledger import handoff, log, revenue, statements, vouchers
 from ledger.chain import outbox
 from ledger.chain.outbox import Deployment
 from ledger.parties import Actor
@@ -182,8 +182,8 @@ def _formats(session: Session) -> dict[str, bytes]:
         "codes": [coded("PZ202612", n) for n in (1, 2, 36, 37, 999_999)],
         "credential": credential_digest(voucher.credential).hex(),
         "leaf": leaf_hash(entry).hex(),
-        "line": revenue.line_root([LINE], [line_salt]).hex(),  # the root of one is its hash
-        "line_root": revenue.line_root([LINE, LINE], [line_salt, "1e" * 16]).hex(),
+        "line": statements.line_root([LINE], [line_salt]).hex(),  # the root of one is its hash
+        "line_root": statements.line_root([LINE, LINE], [line_salt, "1e" * 16]).hex(),
         "payload": bundles.payload_digest(record.salt, log.payload_bytes(record)),
         "subject_key": log.digest_key(ORIGIN, "statement-1").hex(),
         "tree_root": sealed.root,

@@ -35,7 +35,8 @@ from ledger import (
     motions,
     parties,
     registration,
-    revenue,
+    schemes,
+    statements,
     vouchers,
     witnesses,
 )
@@ -521,7 +522,7 @@ def on_price(login: str = "paul", **body: Any) -> Callable[[Site], Request]:
 
 def a_consent(site: Site) -> Request:
     town, agreed = site.town, site.town.agreement()
-    made = town.do("olga", revenue.propose_scheme, agreed, town.scheme_document(), town.now.date())
+    made = town.do("olga", schemes.propose, agreed, town.scheme_document(), town.now.date())
     return Request("paul", {"scheme_id": made.id})
 
 
@@ -541,7 +542,7 @@ def a_statement(site: Site) -> Request:
     )
 
 
-def stated(site: Site, state: str) -> revenue.Statement:
+def stated(site: Site, state: str) -> statements.Statement:
     town = site.town
     agreed, licence = town.sold()
     town.later(days=1)  # its payment has a reference of its own, made of the day
@@ -1385,7 +1386,7 @@ def test_a_list_walked_by_pages_has_each_row_once(place: Site, question: Any) ->
     if question.keys:
         with town.reading() as session:
             found = session.scalars(
-                select(revenue.Scheme).order_by(revenue.Scheme.id.desc())
+                select(schemes.Scheme).order_by(schemes.Scheme.id.desc())
             ).first()
             agreed = session.get_one(agreements.Agreement, found.agreement_id) if found else None
         assert agreed is not None, "an agreement with a scheme"

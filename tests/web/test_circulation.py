@@ -15,7 +15,19 @@ from click.testing import CliRunner
 from openpyxl import load_workbook
 from sqlalchemy import update
 
-from ledger import agreements, appraisals, log, parties, registration, revenue, trading, vouchers
+from ledger import (
+    agreements,
+    appraisals,
+    approvals,
+    log,
+    parties,
+    registration,
+    revenue,
+    schemes,
+    statements,
+    trading,
+    vouchers,
+)
 from ledger.calendar import local_date
 from ledger.chain import keys
 from ledger.proof.credential import verify_proof
@@ -61,8 +73,8 @@ class Shop:
     appraisal: appraisals.Appraisal
     agreement: agreements.Agreement
     licence: trading.Licence
-    first: revenue.Statement
-    second: revenue.Statement
+    first: statements.Statement
+    second: statements.Statement
 
     def page(self, login: str, path: str) -> str:
         return self.site.visit(login).get(path)
@@ -434,7 +446,7 @@ def test_a_scheme_is_tried_on_the_last_statement_and_nothing_is_kept(shop: Shop)
     book = visit.post(path, {**form, "do": "xlsx"}, 200)
     assert book.data.startswith(b"PK")
     with shop.site.town.reading() as session:
-        assert session.query(revenue.Scheme).count() == 1
+        assert session.query(schemes.Scheme).count() == 1
     wrong = visit.post(path, {**form, "document": form["document"].replace("1/2", "50%")}, 400)
     assert html.unescape(wrong.text).count("write it as 1/2") >= 2
     assert shop.site.visit("mallory").get(path, 403)
@@ -534,7 +546,7 @@ def test_a_line_changed_in_the_database_is_told(site: Site) -> None:
     lines[0]["amount_fen"] += 1
     lines[1]["amount_fen"] -= 1
     with site.town.deed() as session:
-        changed = update(revenue.Statement).where(revenue.Statement.id == made.id)
+        changed = update(statements.Statement).where(statements.Statement.id == made.id)
         session.execute(changed.values(lines=lines))
     visit = site.visit("mona")
     text = plain(visit.get(f"/statements/{made.number}"))
@@ -654,8 +666,8 @@ def test_a_file_that_is_no_approval_of_this_statement_is_refused(site: Site) -> 
     good = town.approval(made)
     with town.reading() as session:
         deployment = town.home.config.deployment
-        request = revenue.approval_request(
-            session.get_one(revenue.Statement, made.id), ORIGIN, deployment, 0, 2**31
+        request = approvals.request_for(
+            session.get_one(statements.Statement, made.id), ORIGIN, deployment, 0, 2**31
         )
     before = town.snapshot()
     for data, said in (
@@ -670,7 +682,7 @@ def test_a_file_that_is_no_approval_of_this_statement_is_refused(site: Site) -> 
         (canonical({**good, "statement": "FP2020-0001"}), "approves statement FP2020-0001"),
     ):
         assert said in hand_in(visit, made.number, data, 400)
-    other = revenue.sign_request(request, CHECKER_KEYS["max"])
+    other = approvals.sign(request, CHECKER_KEYS["max"])
     assert "not by your key" in hand_in(visit, made.number, canonical(other), 403)
     answer = visit.post(f"/statements/{made.number}/approve", {}, 400)
     assert "No file was chosen" in answer.text
@@ -758,13 +770,13 @@ def test_from_the_draft_to_the_books_by_the_checker_s_own_key(
     assert "on its way" not in plain(checker.get(f"{path}/approve"))
 
     with town.reading() as session:
-        row = revenue.by_number(session, number)
-        moved = revenue.approval_request(
+        row = statements.by_number(session, number)
+        moved = approvals.request_for(
             row, origin, town.home.config.deployment, 1, parse(answer.data)["typed_data"]["message"][
                 "deadline"]
         )  # fmt: skip
     key = keys.open_keystore(town.home.path / "offline" / "checker.json", PASSPHRASE)
-    late = hand_in(checker, number, canonical(revenue.sign_request(moved, key)), 409)
+    late = hand_in(checker, number, canonical(approvals.sign(moved, key)), 409)
     assert "request and sign anew" in late
 
     assert "is approved" in plain(checker.get(hand_in_ok(checker, number, signed_file)))

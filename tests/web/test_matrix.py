@@ -37,6 +37,7 @@ from ledger import (
     register,
     registration,
     revenue,
+    schemes,
     witnesses,
 )
 from ledger.calendar import local_date
@@ -323,7 +324,7 @@ def furnish(site: Site) -> Stage:
         voucher = session.get_one(revenue.Voucher, licence.voucher_id)
         registered = session.get_one(revenue.Registration, voucher.registration_id)
         payment = session.query(revenue.Payment).one()
-        scheme = session.query(revenue.Scheme).one()
+        scheme = session.query(schemes.Scheme).one()
     application = town.application()
     near = neighbours.Neighbour(town)
     neighbour = neighbours.admitted(town, near)
@@ -653,7 +654,7 @@ def _price(town: Town, login: str) -> dict[str, str]:
 def _scheme(town: Town, login: str) -> dict[str, str]:
     agreement = town.agreement()
     made = town.do(
-        login, revenue.propose_scheme, agreement, town.scheme_document(),
+        login, schemes.propose, agreement, town.scheme_document(),
         date.fromisoformat(agreement.from_on),
     )  # fmt: skip
     return {"scheme_id": made.id}

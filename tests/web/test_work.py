@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ledger import log, revenue
+from ledger import log, schemes
 from ledger.calendar import is_workday, working_days_after, working_days_left
 from ledger.chain import outbox
 from tests.conftest import Town
@@ -111,7 +111,7 @@ class TestMyWork:
         town.sold()
         agreement = town.agreement()
         first = date.fromisoformat(agreement.from_on)
-        town.do("olga", revenue.propose_scheme, agreement, town.scheme_document(), first)
+        town.do("olga", schemes.propose, agreement, town.scheme_document(), first)
         assert "Record a payment" in plain(visit_of(site, "mona").get("/work"))
         paul = visit_of(site, "paul").get("/work")
         assert "Agree to the scheme" in plain(paul)

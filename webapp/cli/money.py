@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-from ledger import agreements, revenue
+from ledger import agreements, approvals, schemes
 from ledger.chain import keys
 from ledger.errors import Invalid, NotAuthenticated
 from ledger.proof.encoding import canonical, parse
 from ledger.proof.report import visible
 from ledger.proof.verify import read_file
-from valuation import money, schemes, sentences, sharing
+from valuation import money, sentences, sharing
+from valuation import schemes as scheme_language
 from webapp.cli import main
 from webapp.cli.figures import hand_out_shares
 from webapp.cli.run import (
@@ -127,7 +128,7 @@ def scheme_id(run: Run, agreement_number: str, edition: int | None = None) -> st
     _ = run.home.config
     with run.home.reading() as session:
         found = agreements.by_number(session, agreement_number)
-        return revenue.scheme_of(session, found, edition).id
+        return schemes.scheme_of(session, found, edition).id
 
 
 @scheme.command("explain")
@@ -138,7 +139,7 @@ def scheme_explain(path: Path, as_yaml: bool, as_json: bool) -> None:
     """Check a scheme and say it in plain sentences; FILE: a scheme, or what share reads. Needs no home."""
     with refusals(as_json):
         document = read_document(path)
-        known = schemes.check(document.get("scheme", document))
+        known = scheme_language.check(document.get("scheme", document))
         told = sentences.explain(known)
         if as_json:
             print_json([{"en": one.en, "place": one.place, "zh": one.zh} for one in told])
@@ -270,7 +271,7 @@ def sign(
         passphrase = os.environ.get(passphrase_variable)
         if not passphrase:
             raise NotAuthenticated("No passphrase: set {name}.", name=passphrase_variable)
-        approval = revenue.sign_request(request, keys.open_keystore(keystore, passphrase))
+        approval = approvals.sign(request, keys.open_keystore(keystore, passphrase))
         keys.write_durably(output, canonical(approval))
         if as_json:
             print_json({"address": approval["address"], "path": str(output)})

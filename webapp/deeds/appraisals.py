@@ -10,7 +10,7 @@ from ledger.appraisals import Appraisal
 from ledger.parties import Actor, Member
 from ledger.proof.encoding import canonical
 from ledger.registration import Registration
-from ledger.revenue import Statement
+from ledger.statements import Statement
 from valuation import money
 from webapp.deeds import Desk, File, deed, question
 from webapp.deeds.answers import lists, shows

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
-from ledger import parties, revenue, trading, vouchers
+from ledger import approvals, parties, revenue, schemes, trading, vouchers
 from ledger.agreements import Agreement
 from ledger.calendar import end_of_day, start_of_day
 from ledger.errors import Conflict, Faults, Invalid, NotAllowed
@@ -15,7 +15,8 @@ from ledger.parties import Account, Actor, Member, Party
 from ledger.proof import line
 from ledger.proof.encoding import canonical
 from ledger.registration import Registration
-from ledger.revenue import Scheme, Statement
+from ledger.schemes import Scheme
+from ledger.statements import Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from valuation import ValuationError, money
@@ -210,7 +211,7 @@ def propose_scheme(
     desk: Desk, session: Session, actor: Actor, found: Agreement, *, document: dict[str, Any],
     effective_from: date,
 ) -> dict[str, Any]:  # fmt: skip
-    made = revenue.propose_scheme(session, actor, desk.now, found, document, effective_from)
+    made = schemes.propose(session, actor, desk.now, found, document, effective_from)
     return _scheme_facts(found, made)
 
 
@@ -257,7 +258,7 @@ def _scheme_facts(agreement: Agreement, made: Scheme) -> dict[str, Any]:
       owners=lambda s, row: (s.get_one(Agreement, row.agreement_id).implementer_id,))  # fmt: skip
 def agree_scheme(desk: Desk, session: Session, actor: Actor, found: Scheme) -> dict[str, Any]:
     under = session.get_one(Agreement, found.agreement_id)
-    revenue.agree_scheme(session, actor, desk.now, found, under)
+    schemes.agree(session, actor, desk.now, found, under)
     return _scheme_facts(under, found)
 
 
@@ -362,7 +363,7 @@ def _known_on_chain(
 def approve_statement(
     desk: Desk, session: Session, actor: Actor, found: Statement, approval: dict[str, Any]
 ) -> dict[str, Any]:
-    revenue.approve(session, actor, desk.now, found, approval, desk.origin, desk.deployment)
+    approvals.approve(session, actor, desk.now, found, approval, desk.origin, desk.deployment)
     return _stands(found)
 
 
@@ -371,7 +372,7 @@ def approve_statement(
 def reopen_statement(
     desk: Desk, session: Session, actor: Actor, found: Statement
 ) -> dict[str, Any]:
-    revenue.reopen(session, actor, desk.now, found)
+    approvals.reopen(session, actor, desk.now, found)
     return _stands(found)
 
 
@@ -398,7 +399,7 @@ def approval_request(
     gateway = desk.gateway()
     nonce = gateway.call("RevenueBook", desk.deployment.contracts["RevenueBook"], "nonces", address)
     deadline = int((desk.now + timedelta(days=APPROVAL_DAYS)).timestamp())
-    return revenue.approval_request(found, desk.origin, desk.deployment, nonce, deadline)
+    return approvals.request_for(found, desk.origin, desk.deployment, nonce, deadline)
 
 
 @question("statement.proof", "/statements/<statement_number>/lines/<uscc>",

@@ -27,7 +27,7 @@ from ledger import (
     prices,
     recognition,
     registration,
-    revenue,
+    statements,
     stewards,
     trading,
     usage,
@@ -52,7 +52,8 @@ from ledger.peers import Peer
 from ledger.prices import Price
 from ledger.recognition import Recognition
 from ledger.registration import Application, Deposit, Registration
-from ledger.revenue import Scheme, Statement
+from ledger.schemes import Scheme
+from ledger.statements import Statement
 from ledger.stewards import Steward
 from ledger.store import Evidence
 from ledger.trading import Licence, Payment
@@ -232,7 +233,7 @@ SUBJECTS = {
                 lambda s, row: agreements.owners(_agreement(s, row)),
                 lambda party: _through(Scheme.agreement_id, Agreement, _agreement_of(party)),
                 lambda row: row.id, "scheme_id"),
-        Subject("statement", Statement, revenue.by_number, revenue.owners,
+        Subject("statement", Statement, statements.by_number, statements.owners,
                 lambda party: _through(Statement.agreement_id, Agreement, _agreement_of(party)),
                 lambda row: row.number, "statement_number"),
         Subject("steward", Steward, stewards.by_id, lambda _s, row: (row.party_id,),

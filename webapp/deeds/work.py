@@ -30,7 +30,8 @@ from ledger.peers import Peer
 from ledger.prices import Price
 from ledger.proof.encoding import instant
 from ledger.registration import CONSENTED_IN, Application, Registration
-from ledger.revenue import Scheme, Statement
+from ledger.schemes import Scheme
+from ledger.statements import Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from webapp.deeds import DEEDS, Desk, question

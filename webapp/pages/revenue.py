@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage
 
-from ledger import revenue
+from ledger import revenue, schemes, statements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.errors import ChainUnavailable, Faults, Invalid, LedgerError, Missing, NotAuthenticated
@@ -21,11 +21,13 @@ from ledger.parties import Member, Party, allowed
 from ledger.proof.encoding import canonical, parse
 from ledger.registration import Registration
 from ledger.reports import decimal
-from ledger.revenue import Scheme, Statement
+from ledger.schemes import Scheme
 from ledger.spreadsheet import write_distribution
+from ledger.statements import Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
-from valuation import ValuationError, money, schemes, sentences, sharing
+from valuation import ValuationError, money, sentences, sharing
+from valuation import schemes as scheme_language
 from valuation.money import ratio, round_half_up
 from webapp import door
 from webapp.deeds import calculating
@@ -75,7 +77,7 @@ steps:
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes."""
     both = ["GET", "POST"]
-    app.jinja_env.filters |= {"share": share_text, "entries": schemes.payees}
+    app.jinja_env.filters |= {"share": share_text, "entries": scheme_language.payees}
     nouns.EXTRA |= {
         "licence": about_licence, "payment": about_payment, "scheme": about_scheme,
         "statement": about_statement,
@@ -126,7 +128,7 @@ def about_payment(session: Session, row: Payment) -> dict[str, Any]:
     """What a payment's page shows besides the row."""
     statement = session.get(Statement, row.statement_id) if row.statement_id else None
     sees = statement is not None and allowed(
-        door.actor(), "statement.read", revenue.owners(session, statement)
+        door.actor(), "statement.read", statements.owners(session, statement)
     )
     return {
         **standing(session, row),
@@ -169,7 +171,9 @@ def about_scheme(session: Session, row: Scheme) -> dict[str, Any]:
         "agreement": session.get_one(Agreement, row.agreement_id),
         "kinds": KINDS,
         "proposed_by": person(session, row.proposed_by),
-        "sentences": sentences.explain(schemes.check(row.document), nouns.party_names(session)),
+        "sentences": sentences.explain(
+            scheme_language.check(row.document), nouns.party_names(session)
+        ),
     }
 
 
@@ -183,7 +187,7 @@ def propose_scheme(agreement_number: str) -> Any:
     with desk.home.reading() as session:
         [agreement] = deed.subjects(session, keys)
         try:
-            document: Any = write_scheme(revenue.scheme_of(session, agreement).document)
+            document: Any = write_scheme(schemes.scheme_of(session, agreement).document)
             from_on = ""
         except Missing:
             document, from_on = _example(session, agreement), agreement.from_on
@@ -224,10 +228,10 @@ def try_scheme(agreement_number: str) -> Any:
     with desk.home.reading() as session:
         [agreement] = question.subjects(session, keys)
         question.authorise(session, door.who(session), [agreement])
-        last, names = revenue.previous(session, agreement), nouns.party_names(session)
+        last, names = statements.previous(session, agreement), nouns.party_names(session)
         if "document" not in given:
             try:
-                given["document"] = write_scheme(revenue.scheme_of(session, agreement).document)
+                given["document"] = write_scheme(schemes.scheme_of(session, agreement).document)
             except Missing:
                 given["document"] = _example(session, agreement)
             given["amount_yuan"] = money.yuan(last.amount_fen) if last else ""
@@ -256,7 +260,7 @@ def about_statement(session: Session, row: Statement) -> dict[str, Any]:
     actor = door.actor()
     agreement = session.get_one(Agreement, row.agreement_id)
     scheme = session.get_one(Scheme, row.scheme_id)
-    before = revenue.previous(session, agreement, row.from_on)
+    before = statements.previous(session, agreement, row.from_on)
     differs, trails, drawn = None, [], None
     try:
         again = revenue.recompute(row, scheme)
@@ -283,7 +287,7 @@ def about_statement(session: Session, row: Statement) -> dict[str, Any]:
         "differs": differs,
         "drawn": drawn,
         "facts": [(step, row.facts[step["fact"]])
-                  for step in schemes.every_step(scheme.document["steps"])
+                  for step in scheme_language.every_step(scheme.document["steps"])
                   if step.get("fact") in row.facts],
         "kinds": KINDS,
         "lines": lines_of(row, before, trails),
@@ -379,7 +383,7 @@ def draft(agreement_number: str) -> Any:
         values = values or next_period(session, agreement, desk.now)
         scheme, due = None, _day(values["from_on"]) or local_date(desk.now)
         try:
-            scheme = revenue.scheme_on(session, agreement, due)
+            scheme = schemes.scheme_on(session, agreement, due)
         except Missing as error:
             refusal = refusal or error.localized(translate)
         waiting = session.execute(
@@ -390,10 +394,10 @@ def draft(agreement_number: str) -> Any:
             "deed_statement_draft.html", deed=deed, keys=keys, row=agreement, errors=errors,
             fields=[one for one in fields if one.at != "facts"], refusal=refusal, key=key, seen="",
             back=nouns.back_to(deed, keys), names=nouns.party_names(session), scheme=scheme,
-            costs=[step for step in schemes.every_step(scheme.document["steps"]) if "fact" in step]
+            costs=[step for step in scheme_language.every_step(scheme.document["steps"]) if "fact" in step]
             if scheme else [],
             given=values.get("facts", {}), waiting=waiting,
-            kinds=KINDS, last=revenue.previous(session, agreement),
+            kinds=KINDS, last=statements.previous(session, agreement),
             total_fen=sum(one.net_fen for one, _ in waiting),
         )  # fmt: skip
     return page, status
@@ -418,7 +422,7 @@ def _documents(facts: Mapping[str, str]) -> dict[str, Any]:
 
 def next_period(session: Session, agreement: Agreement, now: datetime) -> dict[str, str]:
     """The period that follows the last statement's, up to yesterday."""
-    last = revenue.previous(session, agreement)
+    last = statements.previous(session, agreement)
     day = timedelta(days=1)
     begin = (
         date.fromisoformat(last.until_on) + day if last else date.fromisoformat(agreement.from_on)

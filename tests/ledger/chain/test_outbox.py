@@ -14,7 +14,7 @@ from eth_utils import keccak
 from sqlalchemy import select
 
 from contracts import artifact
-from ledger import log, revenue, trading, vouchers
+from ledger import approvals, log, statements, trading, vouchers
 from ledger.chain import outbox
 from ledger.errors import ChainUnavailable
 from tests.conftest import HOLDER
@@ -194,7 +194,7 @@ def test_without_a_node_nothing_changes(site: Site) -> None:
 
 
 def test_what_the_checker_signs_is_what_the_contract_will_check(site: Site) -> None:
-    statement = revenue.Statement(
+    statement = statements.Statement(
         id="s", number="FP-1", digest="sha256:" + "ab" * 32, line_root="cd" * 32, line_salts=[],
         lines=[], agreement_id="a", scheme_id="b", from_on="", until_on="", amount_fen=1,
         payment_ids=[], facts={}, deficits_before={}, deficits_after={}, salt="",
@@ -205,7 +205,7 @@ def test_what_the_checker_signs_is_what_the_contract_will_check(site: Site) -> N
         "maker", "RevenueBook", "propose", key, bytes.fromhex("ab" * 32), bytes.fromhex("cd" * 32),
         1, bytes(32), 0, b"\x09" * 32,
     )  # fmt: skip
-    request = revenue.approval_request(statement, origin, deployment, 0, 4_102_444_800)
+    request = approvals.request_for(statement, origin, deployment, 0, 4_102_444_800)
     signable = encode_typed_data(full_message=request["typed_data"])
     ours = keccak(b"\x19" + signable.version + signable.header + signable.body)
     theirs = site.chain.call(

@@ -1,0 +1,114 @@
+"""Reversal of a statement (冲销): another one takes it back as a whole and restores the deficits before it.
+
+It names the original, has the same lines, and is proposed, signed and booked like any statement; on chain
+the contract marks the original reversed. What was distributed is then free for the next statement.
+"""
+
+import secrets
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger import books, log
+from ledger.agreements import Agreement, require_ground
+from ledger.calendar import local_date
+from ledger.errors import Conflict
+from ledger.parties import Actor, may
+from ledger.proof.encoding import canonical, digest_text
+from ledger.statements import Statement, content, line_root, makers_party, previous
+from ledger.states import move
+from ledger.store import lock, new_id, next_number
+from ledger.trading import Payment
+
+
+def reverse(
+    session: Session, actor: Actor, now: datetime, statement: Statement, reason: str
+) -> Statement:
+    """Draft the statement that takes a posted one back as a whole; it is approved like any other.
+
+    Only the last one of its agreement, and not while money of a payee of it is set aside for payment.
+    """
+    what = f"statement {statement.number}"
+    may(actor, "statement.reverse", makers_party(session, statement), what)
+    require_ground(reason)
+    agreement = session.get_one(Agreement, statement.agreement_id)
+    lock(session, agreement)
+    session.refresh(statement)
+    if statement.reverses is not None:
+        raise Conflict(
+            "Statement {number} is a reversal, which cannot be reversed: draft the period anew.",
+            number=statement.number,
+        )
+    found = session.scalar(
+        select(Statement).where(Statement.reverses == statement.id, Statement.state != "rejected")
+    )
+    if found is not None:
+        return found
+    move("statement", "reverse", statement.state)
+    last = previous(session, agreement)
+    if last is not None and last.id != statement.id:
+        raise Conflict(
+            "Only the last statement of an agreement can be reversed: {number}.", number=last.number
+        )
+    _require_not_held(session, statement)
+    year = local_date(now).year
+    salts = [secrets.token_hex(16) for _ in statement.lines]
+    undoing = Statement(
+        **{name: value for name, value in statement.body().items() if name in _TAKEN_BACK},
+        id=new_id(), number=f"FP{year}-{next_number(session, f'FP{year}'):04d}", payment_ids=[],
+        deficits_before=statement.deficits_after, deficits_after=statement.deficits_before,
+        line_salts=salts, line_root=line_root(statement.lines, salts).hex(),
+        salt=secrets.token_hex(16), maker_id=actor.member_id, checker_id=None, approval={},
+        chain_version=0, approvals_required=None, approvals=[], reverses=statement.id, sent_back=0,
+        state=move("statement", "draft", None),
+    )  # fmt: skip
+    undoing.digest = digest_text(canonical(content(undoing)))
+    log.append(session, undoing, "statement.drafted", actor.member_id, reason=reason.strip())
+    session.flush()
+    return undoing
+
+
+_TAKEN_BACK = {
+    "agreement_id", "amount_fen", "covers", "derivation", "facts", "from_on", "late_fen", "lines",
+    "own_fen", "period_id", "scheme_id", "through_n", "trade_count", "until_on",
+}  # fmt: skip
+
+
+def _require_not_held(session: Session, statement: Statement) -> None:
+    held = session.scalars(
+        select(books.BookAccount.party).where(
+            books.BookAccount.book == statement.agreement_id, books.BookAccount.held_fen > 0,
+            books.BookAccount.account.in_((books.PAYABLE, books.TREASURY)),
+            books.BookAccount.party.in_({line["party"] for line in statement.lines}),
+        )
+    ).all()  # fmt: skip
+    if held:
+        raise Conflict(
+            "Money is set aside for payment to {parties}: let the payment be made or cancelled before "
+            "statement {number} is reversed.",
+            parties=", ".join(sorted(held)), number=statement.number,
+        )  # fmt: skip
+
+
+def undo(
+    session: Session, now: datetime, actor_id: str, undoing: Statement, on: str, term: str
+) -> None:
+    """Book the original's entry back and let it stand no longer."""
+    original = session.get_one(Statement, undoing.reverses)
+    entry = books.entry_of(session, original.id)
+    assert entry is not None, original.number
+    books.reverse(
+        session, actor_id, now, entry, cause=undoing, effective_on=on,
+        memo=f"冲销收益分配 {original.number}（{term}）",
+    )  # fmt: skip
+    original.state = move("statement", "reverse", original.state)
+    log.append(session, original, "statement.reversed", actor_id)
+    release(session, original, actor_id)
+
+
+def release(session: Session, statement: Statement, actor_id: str) -> None:
+    """Free the payments of a statement of before; those of today are free once it does not stand."""
+    for payment in session.scalars(select(Payment).where(Payment.statement_id == statement.id)):
+        payment.statement_id = None
+        log.append(session, payment, "payment.released", actor_id)
