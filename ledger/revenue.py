@@ -346,7 +346,7 @@ def line_facts(
             "revenue_book": deployment.contracts["RevenueBook"].lower(),
         },
         "digest": statement.digest,
-        "key": "0x" + log.digest_key(origin, statement.id).hex(),
+        "key": "0x" + chain_key(origin, statement).hex(),
         "line_count": len(statement.lines),
         "line_root": statement.line_root,
         "lines": line_proofs(statement, party),
