@@ -4,7 +4,7 @@ The checker's machine gets a request, shows what it holds, and signs typed data 
 `RevenueBook` counts the approval only from that key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -165,7 +165,33 @@ def reopen(session: Session, actor: Actor, now: datetime, statement: Statement) 
     Only its maker, and only while the approval's act is an alarm: what is effective stays.
     """
     require_maker(session, actor, statement, "reopen")
-    acts = session.scalars(
+    acts = _signed_acts(session, statement)
+    if not refused(session, statement):
+        raise Conflict(
+            "Statement {number} has no approval that the chain refused.", number=statement.number
+        )
+    for act in acts:
+        act.state = "dropped"
+    version = acts[0].expected_version
+    kept = signatures(statement)[: version - 1]
+    statement.state = move("statement", "reopen", statement.state)
+    statement.checker_id = kept[-1]["checker_id"] if kept else None
+    statement.approval, statement.approvals, statement.chain_version = {}, kept, version
+    log.append(
+        session, statement, "statement.reopened", actor.member_id,
+        reason=outbox.told(acts[0].problem),
+    )  # fmt: skip
+
+
+def refused(session: Session, statement: Statement) -> bool:
+    """Whether the chain refused a signature on it."""
+    acts = _signed_acts(session, statement)
+    return statement.state in ("proposed", "approved") and bool(acts) and acts[0].state == "alarm"
+
+
+def _signed_acts(session: Session, statement: Statement) -> Sequence[outbox.Act]:
+    """The acts of its signatures that did not take effect, in order."""
+    return session.scalars(
         select(outbox.Act)
         .where(
             outbox.Act.subject_id == statement.id, outbox.Act.function == "approve",
@@ -173,21 +199,6 @@ def reopen(session: Session, actor: Actor, now: datetime, statement: Statement) 
         )
         .order_by(outbox.Act.expected_version)
     ).all()  # fmt: skip
-    if statement.state not in ("proposed", "approved") or not acts or acts[0].state != "alarm":
-        raise Conflict(
-            "Statement {number} has no approval that the chain refused.", number=statement.number
-        )
-    for act in acts:
-        act.state = "dropped"
-    refused = acts[0].expected_version
-    kept = signatures(statement)[: refused - 1]
-    statement.state = move("statement", "reopen", statement.state)
-    statement.checker_id = kept[-1]["checker_id"] if kept else None
-    statement.approval, statement.approvals, statement.chain_version = {}, kept, refused
-    log.append(
-        session, statement, "statement.reopened", actor.member_id,
-        reason=outbox.told(acts[0].problem),
-    )  # fmt: skip
 
 
 def signatures(statement: Statement) -> list[dict[str, Any]]:

@@ -160,8 +160,8 @@ def recorded_report(session: Session, appraisal: Appraisal) -> bytes:
         base_on=appraisal.base_on,
         valid_until_on=appraisal.valid_until_on,
         approved=appraisal.state in ("approved", "superseded"),
-        maker=_named(session, appraisal.maker_id),
-        reviewer=_named(session, appraisal.reviewer_id),
+        maker=named(session, appraisal.maker_id),
+        reviewer=named(session, appraisal.reviewer_id),
         disclosures=appraisal.disclosures,
         figures={name: Figure.from_dict(one) for name, one in appraisal.figures.items()},
         conclusion=Figure.from_dict(appraisal.conclusion),
@@ -223,7 +223,7 @@ def _face(figure: Figure) -> dict[str, Any]:
     methods_used = {figure.method: figure.version} | _methods_in(figure.document)
     amount = figure.unit == "fen"
     return {
-        "amount": {"capitals": capitals(figure.value_fen), "yuan": _grouped(figure.value_fen)}
+        "amount": {"capitals": capitals(figure.value_fen), "yuan": grouped(figure.value_fen)}
         if amount else None,
         "inputs_digest": digest_text(canonical(figure.document)) if figure.document else None,
         "maker": maker(),
@@ -231,7 +231,7 @@ def _face(figure: Figure) -> dict[str, Any]:
         "method_id": figure.method,
         "methods": [{"id": name, "version": version, **_method(name)}
                     for name, version in sorted(methods_used.items())],
-        "outputs": [_step(figure[symbol]) for symbol in figure.outputs],
+        "outputs": [step_facts(figure[symbol]) for symbol in figure.outputs],
     }  # fmt: skip
 
 
@@ -270,7 +270,7 @@ def _weights(figures: Mapping[str, Figure], conclusion: Figure) -> list[dict[str
             raise Invalid("The conclusion weighs a figure that the appraisal does not hold.")
         rows.append({
             "method": _method(figure.method), "reason": shown(entry["reason"], REASON_MAX),
-            "value": _grouped(figure.value_fen), "weight": decimal(entry["weight"]),
+            "value": grouped(figure.value_fen), "weight": decimal(entry["weight"]),
         })  # fmt: skip
     return rows
 
@@ -283,18 +283,18 @@ def _approach(
     notes = [] if own_only else figure.notes
     return {
         "analysis": _analysis(analysis) if analysis else None,
-        "inputs": [_step(step) for step in steps if not step.formula],
+        "inputs": [step_facts(step) for step in steps if not step.formula],
         "method": _method(figure.method),
         "name": name,
         "notes": [{"en": shown(n.en, TEXT_MAX), "zh": shown(n.zh, TEXT_MAX)} for n in notes],
         "result": {"label": _label(figure[figure.result]), "unit": _unit(figure[figure.result]),
                    "value": quantity(figure[figure.result].to_dict())},
-        "steps": [_step(step) for step in steps if step.formula],
+        "steps": [step_facts(step) for step in steps if step.formula],
         "version": figure.version,
     }  # fmt: skip
 
 
-def _step(step: Step) -> dict[str, Any]:
+def step_facts(step: Step) -> dict[str, Any]:
     """A line of a table; an input that is no decimal stands there exactly, too, where it is short."""
     value, exact = quantity(step.to_dict()), exact_text(step.value)
     if not step.formula and value.startswith("≈") and len(exact) < EXACT_MAX:
@@ -317,31 +317,31 @@ def _analysis(analysis: Analysis) -> dict[str, Any]:
         "breakeven": {
             "at": shown(even.at, run=CELL_RUN), "found": _number(even.found, even.at),
             "label": {"en": shown(even.en, CELL_MAX), "zh": shown(even.zh, CELL_MAX)},
-            "target": _grouped(even.target_fen), "value": _grouped(even.value_fen),
+            "target": grouped(even.target_fen), "value": grouped(even.value_fen),
         } if even else None,
         "range": {
-            "base": _grouped(spread.base_fen), "base_fen": spread.base_fen,
+            "base": grouped(spread.base_fen), "base_fen": spread.base_fen,
             "convergence": [
-                [f"{point.draws:,}", *map(_grouped, (point.mean_fen, point.p5_fen, point.p50_fen,
+                [f"{point.draws:,}", *map(grouped, (point.mean_fen, point.p5_fen, point.p50_fen,
                                                      point.p95_fen, point.error_fen))]
                 for point in spread.convergence
             ],
-            "deviation": _grouped(spread.deviation_fen), "draws": f"{spread.draws:,}",
-            "error": _grouped(spread.error_fen), "generator": shown(spread.generator),
+            "deviation": grouped(spread.deviation_fen), "draws": f"{spread.draws:,}",
+            "error": grouped(spread.error_fen), "generator": shown(spread.generator),
             "histogram": [[*bar] for bar in spread.histogram],
-            "histogram_ends": [_grouped(spread.histogram[0][0]), _grouped(spread.histogram[-1][1])]
+            "histogram_ends": [grouped(spread.histogram[0][0]), grouped(spread.histogram[-1][1])]
             if spread.histogram else [],
-            "mean": _grouped(spread.mean_fen),
-            "percentiles": [[f"P{percent}", _grouped(fen)] for percent, fen in spread.percentiles],
+            "mean": grouped(spread.mean_fen),
+            "percentiles": [[f"P{percent}", grouped(fen)] for percent, fen in spread.percentiles],
             "seed": str(spread.seed),
         } if spread else None,
         "tornado": [
             {
                 "at": shown(bar.at, run=CELL_RUN), "high": _number(bar.high, bar.at),
-                "high_fen": bar.high_value_fen, "high_value": _grouped(bar.high_value_fen),
+                "high_fen": bar.high_value_fen, "high_value": grouped(bar.high_value_fen),
                 "label": {"en": shown(bar.en, CELL_MAX), "zh": shown(bar.zh, CELL_MAX)},
                 "low": _number(bar.low, bar.at), "low_fen": bar.low_value_fen,
-                "low_value": _grouped(bar.low_value_fen),
+                "low_value": grouped(bar.low_value_fen),
             }
             for bar in analysis.tornado
         ],
@@ -371,7 +371,7 @@ def _method(name: str) -> dict[str, str]:
     return {"en": described.en, "zh": described.zh} if described else {"en": "", "zh": shown(name)}
 
 
-def _named(session: Session, member_id: str | None) -> dict[str, str] | None:
+def named(session: Session, member_id: str | None) -> dict[str, str] | None:
     """A member's name and his firm's; of a member without account, the pseudonym."""
     if member_id is None:
         return None
@@ -387,7 +387,7 @@ def _person(person: Mapping[str, str] | None) -> dict[str, str] | None:
     return {key: shown(person[key]) for key in ("name", "party")} if person else None
 
 
-def _grouped(fen: int) -> str:
+def grouped(fen: int) -> str:
     """An amount in yuan with separators."""
     whole, _, cents = yuan(fen).partition(".")
     return f"{'-' if whole.startswith('-') else ''}{abs(int(whole)):,}.{cents}"

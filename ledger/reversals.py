@@ -75,6 +75,17 @@ _TAKEN_BACK = {
 }  # fmt: skip
 
 
+def is_reversible(session: Session, statement: Statement) -> bool:
+    """Whether it is the last one that stands of its agreement, is booked, and nobody takes it back yet."""
+    if statement.state != "posted" or statement.reverses is not None:
+        return False
+    last = previous(session, session.get_one(Agreement, statement.agreement_id))
+    taken = select(Statement.id).where(
+        Statement.reverses == statement.id, Statement.state != "rejected"
+    )
+    return last is not None and last.id == statement.id and session.scalar(taken) is None
+
+
 def _require_not_held(session: Session, statement: Statement) -> None:
     held = session.scalars(
         select(books.BookAccount.party).where(

@@ -22,7 +22,7 @@ import math
 import operator
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from io import BytesIO
@@ -94,14 +94,20 @@ def write_figure(figure: Figure, target: Target, analysis: Analysis | None = Non
             book.analysis(analysis)
 
 
-def write_distribution(distribution: Distribution, target: Target) -> None:
+def write_distribution(
+    distribution: Distribution, target: Target, parts: Sequence[tuple[str, int]] = ()
+) -> None:
     """Write a revenue sharing as an XLSX workbook: its lines, and their derivation with live formulas.
 
     The amounts of the lines refer to the derivation's cells. The left-over fen of each party are inputs
     there: which party gets them is decided by `valuation.money.allocate`, and not by a cell formula.
+    `parts` are what the amount is the sum of, each with its fen; below them stands what is left over
+    when the lines are taken from them, which is nought.
     """
+    if parts and sum(fen for _, fen in parts) != distribution.amount_fen:
+        raise AssertionError("the parts do not sum to the amount")
     with Workbook(target) as book:
-        book.lines(distribution)
+        book.lines(distribution, parts)
 
 
 class Page(Worksheet):  # type: ignore[misc]
@@ -326,7 +332,7 @@ class Workbook:
                     page.write_string(row, column, str(value), self.text)
         return row + 2
 
-    def lines(self, distribution: Distribution) -> None:
+    def lines(self, distribution: Distribution, parts: Sequence[tuple[str, int]] = ()) -> None:
         """Add the sheet of lines and, after it, their derivation."""
         page = self.book.add_worksheet("分配单 Lines", Page)
         cells = self.steps(distribution.derivation, "计算 Derivation", "收益分配 Revenue sharing")
@@ -354,6 +360,25 @@ class Workbook:
         value = cached(Fraction(distribution.amount_fen, 100))
         page.write_formula(end, 4, f"=D{end + 1}/100", self.yuan, value)
         page.freeze_panes(3, 2)
+        if parts:
+            self._parts(page, parts, end)
+
+    def _parts(self, page: Any, parts: Sequence[tuple[str, int]], end: int) -> None:
+        """Below the lines: what the amount is the sum of, and that the lines distribute all of it."""
+        top = end + 2
+        rows = [
+            *((name, fen, None) for name, fen in parts),
+            ("待分配金额 Amount to distribute", sum(fen for _, fen in parts),
+             f"=SUM(D{top + 1}:D{top + len(parts)})"),
+            ("差额 Difference", 0, f"=D{top + len(parts) + 1}-D{end + 1}"),
+        ]  # fmt: skip
+        for at, (name, fen, formula) in enumerate(rows, start=top):
+            page.write_string(at, 2, name, self.text)
+            if formula is None:
+                page.write_number(at, 3, fen, self.marked_fen)
+            else:
+                page.write_formula(at, 3, formula, self.fen, fen)
+            page.write_formula(at, 4, f"=D{at + 1}/100", self.yuan, cached(Fraction(fen, 100)))
 
     def _headings(self, page: Any, headings: tuple[tuple[str, int], ...], row: int) -> None:
         for column, (heading, width) in enumerate(headings):

@@ -183,6 +183,7 @@ def require_decider(session: Session, actor: Actor, statement: Statement, verb: 
 
 
 def require_finished(session: Session, agreement: Agreement) -> None:
+    """Raise Conflict while a statement of the agreement, a reversal too, is not in the books yet."""
     open_one = session.scalars(
         select(Statement).where(
             Statement.agreement_id == agreement.id, Statement.state.in_(UNFINISHED)

@@ -57,7 +57,7 @@ from webapp.cli.proofs import open_worker, pack_package
 from webapp.cli.run import Run, print_json, progress_bar, read_document, with_home
 from webapp.cli.verify import unwrap
 from webapp.deeds.all import appraisals as appraisal_deeds
-from webapp.deeds.all import authorisations, circulation
+from webapp.deeds.all import authorisations, distribution
 from webapp.documents import read_text
 from webapp.home import Home
 from webapp.language import language, tr, translate
@@ -567,7 +567,7 @@ class Story:
         if answer["state"] in ("drafted", "proposed"):
             self.run.now = homes.clock()
             request = self.run.ask(
-                circulation.approval_request, "zheng", statement_number=self.statement_number
+                distribution.approval_request, "zheng", statement_number=self.statement_number
             )
             keys.write_durably(self.folder / "approval-request.json", canonical(request))
             key = keys.open_keystore(
@@ -575,7 +575,7 @@ class Story:
             )
             approval = approvals.sign(request, key)
             self.run.do(
-                circulation.approve_statement, "zheng", {"approval": approval},
+                distribution.approve_statement, "zheng", {"approval": approval},
                 statement_number=self.statement_number,
             )  # fmt: skip
         self.settle(homes.clock())
@@ -583,7 +583,7 @@ class Story:
             made = statements.by_number(session, self.statement_number)
             self.line("wu made it, zheng signed it with his own key {address}; the contract counted "
                       "the signature, and it is {state} in the books.",
-                      address=made.approval["address"], state=translate(made.state))  # fmt: skip
+                      address=approvals.signatures(made)[-1]["address"], state=translate(made.state))  # fmt: skip
 
     def package(self) -> None:
         self.head("Hand-off (移交): the listing package for the exchange")

@@ -20,6 +20,7 @@ from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import merkle
 from ledger.proof.encoding import canonical, digest_text, unhex
+from ledger.settlements import Settlement
 from ledger.statements import Statement
 from tests.chain.stage import Stage
 from tests.conftest import CHECKER_KEYS, ORIGIN, PARTIES, START, Town
@@ -155,14 +156,24 @@ def test_a_payment_entered_late_is_distributed_by_the_next_statement(town: Town)
     agreement, licence = town.sold()
     costs = {"platform_cost_fen": 1000}
     first = town.statement_over(agreement, licence, "posted", facts=costs)
-    late = town.payment(licence, 53, reference="LATE")
-    with town.deed() as session:
-        session.get_one(trading.Payment, late.id).received_on = first.from_on
-        log.append(session, session.get_one(trading.Payment, late.id), "payment.dated", "tester")
+    late = town.do(
+        "mona", trading.record_payment, licence=licence, amount_fen=53, received_on=first.until_on,
+        reference="LATE",
+    )  # fmt: skip
     town.later(days=1)
     second = town.statement_over(agreement, licence, facts=costs)
-    assert late.id in second.payment_ids
-    assert second.amount_fen == sum(line["amount_fen"] for line in second.lines)
+    assert second.covers is not None
+    assert (second.own_fen, second.late_fen, second.trade_count) == (94342, late.net_fen, 2)
+    nothing = {"refunded_fen": 0, "refunds": 0}
+    assert second.covers["late"] == {"net_fen": late.net_fen, "trades": 1, **nothing}
+    assert second.covers["after"] == {
+        "statement": first.number, "through_n": 1, "until_on": first.until_on,
+    }  # fmt: skip
+    assert second.amount_fen == sum(line["amount_fen"] for line in second.lines) == 94342 + 50
+    with town.reading() as session:
+        rows = session.scalars(select(Settlement).order_by(Settlement.n)).all()
+        found = [revenue.statement_of(session, row) for row in rows]
+        assert [one and one.number for one in found] == [first.number, second.number, second.number]
 
 
 def test_an_approval_that_the_chain_refused_can_be_taken_back_and_given_anew(town: Town) -> None:
@@ -228,8 +239,8 @@ def test_a_period_must_have_ended_and_hold_a_payment_under_an_agreed_scheme(town
 
     day = timedelta(days=1)
     refused(town, Invalid, draft(today, today), "has not ended")
-    refused(town, Invalid, draft(today - day, today - 2 * day), "has not ended")
-    refused(town, Missing, draft(today - 2 * day, today - day), "No undistributed payment")
+    refused(town, Invalid, draft(today - day, today - 2 * day), "ends before it begins")
+    refused(town, Missing, draft(today - 2 * day, today - day), "Nothing was received up to")
     unknown = today - timedelta(days=300)
     refused(town, Missing, draft(unknown, today - day), "no agreed scheme")
     town.later(days=1)
@@ -242,14 +253,17 @@ def test_only_the_agreement_s_payments_are_shared_and_each_once(town: Town) -> N
     town.payment(other, 777_777, "OTHER")
     first = town.statement_over(agreement, licence, "posted", facts={"platform_cost_fen": 0})
     second = town.statement_over(agreement, licence, facts={"platform_cost_fen": 0})
-    assert len(first.payment_ids) == len(second.payment_ids) == 1
-    assert not set(first.payment_ids) & set(second.payment_ids)
+    assert (first.trade_count, second.trade_count) == (1, 1)
     with town.reading() as session:
-        assigned = {
-            p.reference: p.statement_id for p in session.scalars(select(trading.Payment))
+        found = {
+            row.net_fen: revenue.statement_of(session, row)
+            for row in session.scalars(select(Settlement).order_by(Settlement.n))
         }  # fmt: skip
-    assert assigned.pop("OTHER") is None
-    assert set(assigned.values()) == {first.id, second.id}
+        apart = found.pop(733_752)  # of the other agreement, 777,777 fen without 6 % VAT
+        assert apart is None
+        assert {one and one.id for one in found.values()} == {second.id}
+        rows = session.scalars(select(Settlement).where(Settlement.net_fen == 94_342)).all()
+        assert {revenue.statement_of(session, row).id for row in rows} == {first.id, second.id}  # type: ignore[union-attr]
 
 
 def test_rounding_is_carried_on_so_that_nobody_is_ever_a_fen_off(town: Town) -> None:
@@ -309,17 +323,14 @@ def test_a_rejection_frees_the_payments_for_another_statement(town: Town) -> Non
     act = act_of(town, made, 3)
     assert (act.function, act.expected_version) == ("withdraw", 1)
     with town.reading() as session:
-        payment = session.scalars(select(trading.Payment)).one()
-        assert payment.statement_id is None
-        assert [r.kind for r in log.history(session, payment.id)] == [
-            "payment.recorded", "payment.assigned", "payment.released",
-        ]  # fmt: skip
+        row = session.scalars(select(Settlement)).one()
+        assert revenue.statement_of(session, row) is None
     again = town.do(
         "mona", revenue.draft, agreement, from_on=date.fromisoformat(made.from_on),
         until_on=date.fromisoformat(made.until_on), facts={"platform_cost_fen": 0},
     )  # fmt: skip
     assert again.id != made.id
-    assert again.payment_ids == made.payment_ids
+    assert (again.amount_fen, again.trade_count) == (made.amount_fen, 1)
     assert again.deficits_before == {}, "a rejected statement leaves no deficits behind"
 
 
@@ -332,7 +343,9 @@ def test_an_approval_carries_the_checker_s_signature_to_the_chain(town: Town) ->
     town.approve(made)
     approved = now_of(town, made)
     carl = keys.address_of(CHECKER_KEYS["carl"])
-    assert (approved.state, approved.approval["address"]) == ("approved", carl)
+    assert approved.state == "approved"
+    [signature] = approvals.signatures(approved)
+    assert (signature["address"], signature["checker_id"]) == (carl, town.actors["carl"].member_id)
     assert approved.checker_id == town.actors["carl"].member_id
     act = act_of(town, made, 3)
     assert (act.function, act.expected_version, act.lane) == ("approve", 1, "maker")
@@ -344,7 +357,7 @@ def test_an_approval_carries_the_checker_s_signature_to_the_chain(town: Town) ->
 
 @pytest.fixture(scope="module")
 def proposed(village: Town) -> Statement:
-    return village.statement("proposed")
+    return now_of(village, village.statement("proposed"))
 
 
 def high_s(signature: str) -> str:
@@ -447,12 +460,15 @@ def test_the_checker_s_machine_signs_what_it_shows(village: Town, proposed: Stat
         ("statement.line_salts.0", "00" * 16),
         ("statement.salt", "00" * 16),
         ("statement.until_on", "2027-01-01"),
-        ("statement.payments", []),
+        ("statement.covers", {}),
+        ("statement.covers.own.trades", 2),
         ("statement.deficits_after", {}),
         ("statement.extra", "x"),
         ("typed_data.message.digest", "0x" + "11" * 32),
         ("typed_data.message.lineRoot", "0x" + "11" * 32),
         ("typed_data.message.approvalsRequired", 0),
+        ("typed_data.message.approvalsRequired", 4),
+        ("typed_data.message.approvalsRequired", "1"),
         ("typed_data.message.reverses", "0x" + "11" * 32),
         ("typed_data.message.version", 2),
         ("typed_data.message.extra", 1),
@@ -555,10 +571,14 @@ def test_an_approved_statement_is_booked_once_when_the_chain_has_counted_it(town
     with town.reading() as session:
         entry = session.scalars(select(books.Entry)).one()
         totals = books.balances(session)
-    assert (entry.cause_id, entry.effective_on) == (made.id, made.until_on)
+    today = town.now.date().isoformat()
+    assert (entry.cause_id, entry.effective_on) == (made.id, today)
+    assert made.until_on in entry.memo
     assert sum(totals.values()) == 0
     assert totals.pop((books.UNDISTRIBUTED, None)) == made.amount_fen
     assert {party: -fen for (_, party), fen in totals.items()} == paid(made)
+    treasurys = {party for account, party in totals if account == books.TREASURY}
+    assert treasurys == {BUREAU, TREASURY}, "what goes to public bodies is treasury income"
 
 
 # ---------------------------------------------------------------- a payee's proof

@@ -1,31 +1,24 @@
 """The deeds from the voucher on: vouchers, licences, payments, schemes, statements."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
-from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
-from ledger import approvals, parties, revenue, schemes, trading, vouchers
-from ledger.agreements import Agreement
+from ledger import parties, revenue, trading, vouchers
 from ledger.calendar import end_of_day, start_of_day
-from ledger.errors import Conflict, Faults, Invalid, NotAllowed
-from ledger.log import digest_key
-from ledger.parties import Account, Actor, Member, Party
+from ledger.parties import Actor, Party
 from ledger.proof import line
 from ledger.proof.encoding import canonical
 from ledger.registration import Registration
-from ledger.schemes import Scheme
 from ledger.statements import Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
-from valuation import ValuationError, money
-from webapp.deeds import Desk, File, Report, deed, question
+from valuation import money
+from webapp.deeds import Desk, File, deed, question
 from webapp.deeds.answers import history_of, lists, shown_schema, shows
-from webapp.deeds.appraisals import maker_s
 from webapp.deeds.field import RIGHTS, ReasonBody
 from webapp.deeds.forms import (
-    MISSHAPEN,
     Body,
     day,
     document,
@@ -33,7 +26,6 @@ from webapp.deeds.forms import (
     yuan,
 )
 
-APPROVAL_DAYS = 7
 PURPOSES = {
     "governance": "Public governance (free)", "benefit": "Public benefit (free)",
     "industry": "Industry",
@@ -79,37 +71,6 @@ class PaymentBody(Body):
     amount_yuan = yuan("Amount (yuan, VAT included)")
     received_on = day("Received on")
     reference = text("Bank's reference", most=100, hint="unique")
-
-
-class SchemeBody(Body):
-    """A revenue scheme 收益分配方案."""
-
-    document = document("Scheme (YAML)", hint="v, name, steps")
-    effective_from = day("First day it binds")
-
-
-class StatementBody(Body):
-    """The period a statement covers, and the facts its scheme names."""
-
-    from_on = day("First day")
-    until_on = day("Last day")
-    facts = document("Facts (yuan)", hint="one a line, such as platform_cost_fen: 45000.00",
-                     required=False)  # fmt: skip
-
-
-class ApprovalBody(Body):
-    """The approval a checker signed on his own machine."""
-
-    approval = document("Signed approval (JSON)", hint="the file that shuzheng sign wrote")
-
-
-class ApprovalRequestAnswer(Schema):
-    """What the checker takes to his own machine."""
-
-    statement = fields.Dict(required=True)
-    type = fields.String(required=True)
-    typed_data = fields.Dict(required=True)
-    v = fields.Integer(required=True)
 
 
 # -- vouchers ----------------------------------------------------------------------------------
@@ -201,207 +162,6 @@ def record_payment(
     }  # fmt: skip
 
 
-# -- revenue -----------------------------------------------------------------------------------
-
-
-@deed("scheme.propose", "/agreements/<agreement_number>/schemes", "Propose a scheme",
-      "Edition {edition} of the scheme is {state}.", body=SchemeBody,
-      owners=lambda _s, row: (row.operator_id,))  # fmt: skip
-def propose_scheme(
-    desk: Desk, session: Session, actor: Actor, found: Agreement, *, document: dict[str, Any],
-    effective_from: date,
-) -> dict[str, Any]:  # fmt: skip
-    made = schemes.propose(session, actor, desk.now, found, document, effective_from)
-    return _scheme_facts(found, made)
-
-
-class TrialBody(Body):
-    """A scheme to be tried, and what goes before the last statement's numbers."""
-
-    amount_yuan = yuan("Amount (yuan)", hint="the last statement's if left out", required=False)
-    facts = document(
-        "Facts (yuan)", hint="those the last statement lacks, or others", required=False
-    )
-    document = document("Scheme (YAML)", hint="v, name, steps")
-
-
-class TrialAnswer(Schema):
-    """What the amount becomes under the scheme tried and under the one in force; nothing is kept."""
-
-    differences = fields.List(fields.Dict(), required=True)
-    flows = fields.List(fields.Dict(), required=True)
-    in_force = fields.Dict(required=True, allow_none=True)
-    tried = fields.Dict(required=True)
-    v = fields.Integer(required=True)
-
-
-@question("scheme.read", "/agreements/<agreement_number>/schemes/try", "Try a scheme",
-          name="scheme.try", query=TrialBody, answer=TrialAnswer, method="POST")  # fmt: skip
-def try_scheme(
-    _desk: Desk, session: Session, actor: Actor, found: Agreement, *, document: dict[str, Any],
-    amount_yuan: int | None = None, facts: dict[str, Any] | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    given = _amounts(facts or {})
-    return revenue.try_scheme(
-        session, actor, found, document, amount_fen=amount_yuan, facts=given
-    ).to_dict()
-
-
-def _scheme_facts(agreement: Agreement, made: Scheme) -> dict[str, Any]:
-    return {
-        "agreement": agreement.number, "edition": made.edition, "id": made.id, "state": made.state,
-    }  # fmt: skip
-
-
-@deed("scheme.agree", "/schemes/<scheme_id>/agree", "Agree to the scheme",
-      "Edition {edition} of the scheme is {state}.", changes=True,
-      owners=lambda s, row: (s.get_one(Agreement, row.agreement_id).implementer_id,))  # fmt: skip
-def agree_scheme(desk: Desk, session: Session, actor: Actor, found: Scheme) -> dict[str, Any]:
-    under = session.get_one(Agreement, found.agreement_id)
-    schemes.agree(session, actor, desk.now, found, under)
-    return _scheme_facts(under, found)
-
-
-@deed("statement.draft", "/agreements/<agreement_number>/statements", "Draft a statement",
-      "Statement {number}: {amount_yuan} yuan are shared.", body=StatementBody)  # fmt: skip
-def draft_statement(
-    desk: Desk, session: Session, actor: Actor, found: Agreement, *, from_on: date, until_on: date,
-    facts: dict[str, Any] | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """The distribution of a period; facts come in yuan and are fen inside."""
-    given = _amounts(facts or {})
-    made = revenue.draft(
-        session, actor, desk.now, found, from_on=from_on, until_on=until_on, facts=given
-    )
-    return {
-        "amount_yuan": money.yuan(made.amount_fen),
-        "lines": [
-            {
-                "amount_yuan": money.yuan(line["amount_fen"]), "en": line["en"],
-                "party": line["party"], "zh": line["zh"],
-            }
-            for line in made.lines
-        ],
-        "number": made.number,
-        "state": made.state,
-    }  # fmt: skip
-
-
-def _amounts(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts, amounts in fen; every amount that is none is named at its place. Documents stay."""
-    given, faults = dict[str, Any](), Faults()
-    for name, amount in facts.items():
-        if isinstance(amount, dict):
-            given[name] = amount
-            continue
-        try:
-            given[name] = money.fen(str(amount), name)
-        except ValuationError:
-            faults.name_fault(MISSHAPEN, at=f"facts.{name}", name=name, form="amount in yuan")
-    if faults:
-        raise Invalid("What was given does not fit: {faults}.", faults=faults)
-    return given
-
-
-def _stands(made: Statement) -> dict[str, Any]:
-    return {"number": made.number, "state": made.state}
-
-
-@deed("statement.propose", "/statements/<statement_number>/propose", "Put before the checker",
-      "Statement {number} is proposed.", changes=True, owners=maker_s)  # fmt: skip
-def propose_statement(
-    desk: Desk, session: Session, actor: Actor, found: Statement
-) -> dict[str, Any]:
-    revenue.propose(session, actor, desk.now, found, desk.origin)
-    return _stands(found)
-
-
-def _known_on_chain(
-    desk: Desk, _report: Report, actor: Actor, found: Statement, approval: dict[str, Any]
-) -> dict[str, Any]:
-    """Raise Conflict now for what the contract would refuse later, and say what the file is not."""
-    parties.require_other(actor, [found.maker_id], f"statement {found.number}")
-    if approval.get("statement", found.number) != found.number:
-        raise Invalid(
-            "This file approves statement {given}, not {number}.",
-            given=str(approval["statement"]), number=found.number,
-        )  # fmt: skip
-    with desk.home.reading() as session:
-        address = session.get_one(Member, actor.member_id).signing_address
-    if address is None:
-        return {}  # the deed itself says what is wrong
-    if approval.get("address", address) != address:
-        raise NotAllowed(
-            "The signature on statement {number} is not by your key {address}.",
-            number=found.number, address=address,
-        )  # fmt: skip
-    gateway, book = desk.gateway(), desk.deployment.contracts["RevenueBook"]
-    role = gateway.call("RevenueBook", book, "CHECKER_ROLE")
-    if not gateway.call("RevenueBook", book, "hasRole", role, address):
-        raise Conflict(
-            "The contract does not know {address} as a checker: the administrator grants the role first.",
-            address=address,
-        )
-    nonce = gateway.call("RevenueBook", book, "nonces", address)
-    _, state, version = gateway.call(
-        "RevenueBook", book, "verify", digest_key(desk.origin, found.id),
-        bytes.fromhex(found.digest.removeprefix("sha256:")), bytes.fromhex(found.line_root),
-    )  # fmt: skip
-    if nonce != approval.get("nonce") or (found.state == "proposed" and version != 1):
-        raise Conflict(
-            "The chain is not where the signature says (nonce {nonce}, state {state}): let the worker "
-            "finish, then request and sign anew.",
-            nonce=nonce, state=state,
-        )  # fmt: skip
-    return {}
-
-
-@deed("statement.approve", "/statements/<statement_number>/approve", "Hand in the signed approval",
-      "Statement {number} is approved; it is booked once the approval is effective on chain.",
-      body=ApprovalBody, changes=True, owners=maker_s, prepare=_known_on_chain,
-      asks_chain=True)  # fmt: skip
-def approve_statement(
-    desk: Desk, session: Session, actor: Actor, found: Statement, approval: dict[str, Any]
-) -> dict[str, Any]:
-    approvals.approve(session, actor, desk.now, found, approval, desk.origin, desk.deployment)
-    return _stands(found)
-
-
-@deed("statement.reopen", "/statements/<statement_number>/reopen", "Reopen",
-      "Statement {number} is {state} again.", changes=True, owners=maker_s)  # fmt: skip
-def reopen_statement(
-    desk: Desk, session: Session, actor: Actor, found: Statement
-) -> dict[str, Any]:
-    approvals.reopen(session, actor, desk.now, found)
-    return _stands(found)
-
-
-@deed("statement.reject", "/statements/<statement_number>/reject", "Send back",
-      "Statement {number} is rejected.", body=ReasonBody, changes=True, owners=maker_s)  # fmt: skip
-def reject_statement(
-    desk: Desk, session: Session, actor: Actor, found: Statement, reason: str
-) -> dict[str, Any]:
-    revenue.reject(session, actor, desk.now, found, reason, desk.origin)
-    return _stands(found)
-
-
-@question("statement.approve", "/statements/<statement_number>/approval-request",
-          "Approval request", name="statement.request", answer=ApprovalRequestAnswer,
-          owners=maker_s, asks_chain=True)  # fmt: skip
-def approval_request(
-    desk: Desk, session: Session, actor: Actor, found: Statement
-) -> dict[str, Any]:
-    """What the checker signs on his own machine, with the nonce the contract expects of his key."""
-    address = session.get_one(Member, actor.member_id).signing_address
-    if address is None:
-        login = session.get_one(Account, actor.member_id).login
-        raise Invalid("{login} has no signing address.", login=login)
-    gateway = desk.gateway()
-    nonce = gateway.call("RevenueBook", desk.deployment.contracts["RevenueBook"], "nonces", address)
-    deadline = int((desk.now + timedelta(days=APPROVAL_DAYS)).timestamp())
-    return approvals.request_for(found, desk.origin, desk.deployment, nonce, deadline)
-
-
 @question("statement.proof", "/statements/<statement_number>/lines/<uscc>",
           "Proof of a payee's lines")  # fmt: skip
 def line_proof(
@@ -435,10 +195,3 @@ show_payment = shows("payment", "/payments/<reference>", "Payment")
 list_payments = lists("payment", "/payments", "Payments",
                       "reference amount_fen vat_fen net_fen received_on statement_id",
                       (Payment.reference,))  # fmt: skip
-show_scheme = shows("scheme", "/schemes/<scheme_id>", "Scheme")
-list_schemes = lists("scheme", "/agreements/<agreement_number>/schemes", "Schemes",
-                     "edition effective_from state",
-                     where=lambda row: Scheme.agreement_id == row.id)  # fmt: skip
-show_statement = shows("statement", "/statements/<statement_number>", "Statement")
-list_statements = lists("statement", "/statements", "Statements",
-                        "number from_on until_on amount_fen state", (Statement.number,))  # fmt: skip

@@ -7,7 +7,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreement_ends, agreements, evaluations, registration, registration_changes
+from ledger import (
+    agreement_ends,
+    agreements,
+    approvals,
+    evaluations,
+    inquiries,
+    registration,
+    registration_changes,
+    reversals,
+    statements,
+)
+from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.motions import Motion
 from ledger.objections import Objection
@@ -15,6 +26,7 @@ from ledger.parties import MAY, Actor
 from ledger.peers import Peer
 from ledger.registration import Application, Registration
 from ledger.registration_profiles import in_use, profile
+from ledger.statements import Statement
 from ledger.states import MOVES
 from ledger.vouchers import Voucher
 
@@ -88,6 +100,15 @@ def _some_voucher(verb: str) -> Fits:
     return fits
 
 
+def _correctable(session: Session, actor: Actor, row: Statement) -> bool:
+    """Whether it is his own, no reversal, and no other statement took its place."""
+    if row.maker_id != actor.member_id or row.reverses or row.period_id is None:
+        return False
+    agreement = session.get_one(Agreement, row.agreement_id)
+    last = statements.previous(session, agreement)
+    return row.state == "drafted" or last is None or last.until_on < row.from_on
+
+
 FITS: dict[str, Fits] = {
     "agreement.consent": lambda session, actor, row, _today: bool(
         agreements.consents_due(session, actor, row)),
@@ -118,6 +139,14 @@ FITS: dict[str, Fits] = {
     "licence.grant": _row(lambda row: _of_registration(row) and not row.frozen),
     **dict.fromkeys(("motion.confirm", "motion.reject", "peer.admit"), _of_another),
     **dict.fromkeys(("objection.uphold", "objection.dismiss"), _not_reviewed_by_him),
+    "statement.approve": lambda _session, actor, row, _today: actor.member_id not in (
+        row.maker_id, *(one["checker_id"] for one in row.approvals or ())),
+    "statement.correct": lambda session, actor, row, _today: _correctable(session, actor, row),
+    "statement.reopen": lambda session, actor, row, _today: row.maker_id == actor.member_id
+    and approvals.refused(session, row),
+    "statement.reverse": lambda session, _actor, row, _today: reversals.is_reversible(session, row),
+    "inquiry.raise": lambda _session, actor, row, _today: row.state in inquiries.ASKED_IN
+    and row.maker_id != actor.member_id,
     "use.count": _row(lambda row: not _of_registration(row)),
 }  # fmt: skip
 

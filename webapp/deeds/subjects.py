@@ -19,6 +19,7 @@ from ledger import (
     evaluations,
     exclusions,
     feedback,
+    inquiries,
     log,
     motions,
     objections,
@@ -45,6 +46,7 @@ from ledger.errors import Missing
 from ledger.evaluations import Evaluation
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.inquiries import Inquiry
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import Account, Actor, Member, Party
@@ -114,6 +116,16 @@ def _appraisal_of(party: str) -> ColumnElement[bool]:
     return or_(
         _through(Appraisal.registration_id, Registration, Registration.party_id == party),
         _through(Appraisal.maker_id, Member, Member.party_id == party),
+    )
+
+
+def _inquiry_of(party: str) -> ColumnElement[bool]:
+    """Those it asked, those on statements of its agreements, and those its own member has to answer."""
+    its_agreements = _through(Statement.agreement_id, Agreement, _agreement_of(party))
+    made_there = _through(Statement.maker_id, Member, Member.party_id == party)
+    return or_(
+        Inquiry.party_id == party,
+        _through(Inquiry.statement_id, Statement, or_(its_agreements, made_there)),
     )
 
 
@@ -236,6 +248,8 @@ SUBJECTS = {
         Subject("statement", Statement, statements.by_number, statements.owners,
                 lambda party: _through(Statement.agreement_id, Agreement, _agreement_of(party)),
                 lambda row: row.number, "statement_number"),
+        Subject("inquiry", Inquiry, inquiries.by_number, inquiries.owners_of, _inquiry_of,
+                lambda row: row.number, "inquiry_number"),
         Subject("steward", Steward, stewards.by_id, lambda _s, row: (row.party_id,),
                 lambda party: Steward.party_id == party, lambda row: row.id, "steward_id"),
         Subject("demand", Demand, demands.by_number, demands.owners, demands.of_party,

@@ -10,7 +10,15 @@ from marshmallow import Schema, fields
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from ledger import agreement_ends, deadlines, evaluations, log, overdue, registration_changes
+from ledger import (
+    agreement_ends,
+    deadlines,
+    evaluations,
+    log,
+    overdue,
+    registration_changes,
+    revenue,
+)
 from ledger.agreements import OVER, RUNNING, Agreement
 from ledger.alarm_rows import Alarm
 from ledger.appraisals import Appraisal
@@ -23,6 +31,7 @@ from ledger.demands import Demand
 from ledger.duties import Duty
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.inquiries import Inquiry
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import MAY, Actor, Member, roles_of
@@ -54,6 +63,7 @@ ABOUT = (
     "purpose",
     "description",
     "ground",
+    "question",
     "file_name",
 )  # the first that a row has is told
 
@@ -155,6 +165,10 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "appraisal.approve": ("appraisal", ("drafted",), _firm(Appraisal.maker_id)),
     "statement.propose": ("statement", ("drafted",), _mine(Statement.maker_id)),
     "statement.approve": ("statement", ("proposed",), _firm(Statement.maker_id)),
+    "statement.correct": ("statement", ("rejected",), _mine(Statement.maker_id)),
+    "inquiry.answer": ("inquiry", ("raised",), lambda actor: Inquiry.statement_id.in_(
+        select(Statement.id).where(Statement.maker_id == actor.member_id))),
+    "inquiry.close": ("inquiry", ("answered",), lambda actor: Inquiry.party_id.in_(actor.parties)),
     "payment.record": ("licence", ("granted",), lambda _actor: (Licence.price_fen > 0) & ~exists().where(
         Payment.licence_id == Licence.id)),
     "demand.assign": ("demand", ("submitted",), _not_mine(Demand.submitted_by)),
@@ -175,10 +189,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "feedback.uphold": ("feedback", ("appealed",), _not_mine(Feedback.raised_by)),
     "alarm.explain": ("alarm", ("raised",), lambda actor: Alarm.owner_id.in_(actor.parties)),
     "alarm.close": ("alarm", ("explained",), lambda _actor: None),
-    "statement.draft": ("agreement", (*RUNNING, *OVER), lambda _actor: exists().where(
-        Payment.statement_id.is_(None), Payment.licence_id == Licence.id,
-        Licence.voucher_id == Voucher.id, Voucher.registration_id == Registration.id,
-        Registration.agreement_id == Agreement.id)),
+    "statement.draft": ("agreement", (*RUNNING, *OVER), lambda _actor: revenue.is_waiting()),
 }  # fmt: skip
 
 

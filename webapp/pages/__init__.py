@@ -43,6 +43,7 @@ from webapp.pages import (
     show,
     space,
     start,
+    statements,
     statistics,
     supervision,
     usage,
@@ -53,7 +54,8 @@ from webapp.pages.menu import menu
 
 # Each of these files enters its own routes: `enter(app, limiter)`.
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
-                           registration, value, appraisal, calculator, revenue, usage, house, identity,
+                           registration, value, appraisal, calculator, revenue, statements, usage, house,
+                           identity,
                            witnesses, lists, resource, duties, supervision, catalogue, agreements,
                            space, messages, recognition, prices, books, statistics,
                            contribution)  # fmt: skip

@@ -23,7 +23,7 @@ from webapp import door
 from webapp.documents import Unreadable, line_of, read_text
 from webapp.language import language, retell, tr, translate
 from webapp.pages import charts
-from webapp.pages.revenue import percent
+from webapp.pages.statements import percent
 from webapp.pages.value import sheet
 from webapp.refusals import SENTENCES
 from webapp.wording import spoken

@@ -48,6 +48,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("licence_list", "licence.read", "Licences"),
         ("payment_list", "payment.read", "Payments"),
         ("statement_list", "statement.read", "Statements"),
+        ("inquiry_list", "inquiry.read", "Questions on statements"),
         ("usage_list", "usage.read", "Usage"),
         ("contribution", "figure.compute", "Contributions"),
     ),

@@ -67,6 +67,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     "scheme": {"edition": "Edition", "effective_from": "First day it binds", "state": "State"},
     "statement": {"number": "Number", "from_on": "First day", "until_on": "Last day",
                   "amount_fen": "Amount (yuan)", "state": "State"},
+    "inquiry": {"number": "Number", "line": "Line", "question": "Question",
+                "raised_at": "Raised at", "state": "State"},
     "demand": {"number": "Number", "title": "Title", "use": "How the data are to come",
                "party_id": "Demander", "department_id": "Responsible department", "state": "State",
                "due": "Due"},

@@ -1,0 +1,398 @@
+"""Distribution: what a statement covers, corrections, questions, two checkers, reversal."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from ledger import (
+    approvals,
+    books,
+    inquiries,
+    log,
+    periods,
+    revenue,
+    reversals,
+    schemes,
+    settings,
+    settlements,
+    statements,
+    trading,
+)
+from ledger.agreements import Agreement
+from ledger.calendar import local_date
+from ledger.chain import outbox
+from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
+from ledger.settlements import Settlement
+from ledger.statements import Statement
+from tests.conftest import ORIGIN, PARTIES, Town
+
+COSTS = {"platform_cost_fen": 1000}
+OPERATOR, BUREAU, REGISTRY, TREASURY = (
+    PARTIES[key][2] for key in ("operator", "bureau", "registry", "treasury")
+)
+
+
+def now_of(town: Town, row: Any) -> Any:
+    with town.reading() as session:
+        return session.get_one(type(row), row.id)
+
+
+def refused(town: Town, refusal: type[Exception], act: Callable[[], Any], match: str = ".") -> None:
+    before = town.snapshot()
+    with pytest.raises(refusal, match=match):
+        act()
+    assert town.snapshot() == before
+
+
+def draft(town: Town, agreement: Agreement, first: date, final: date, **facts: int) -> Statement:
+    made: Statement = town.do(
+        "mona", revenue.draft, agreement, from_on=first, until_on=final, facts={**COSTS, **facts}
+    )
+    return made
+
+
+def refund(town: Town, agreement: Agreement, day: str, net_fen: int) -> int:
+    with town.deed() as session:
+        return settlements.enter(
+            session, session.get_one(Agreement, agreement.id), day=day, kind="refund",
+            amount_fen=-net_fen, vat_fen=0, net_fen=-net_fen, source_id="refund", row=0,
+        )  # fmt: skip
+
+
+def require_two(town: Town) -> None:
+    with town.deed() as session:
+        settings.change(session, town.actors["admin"], "third_approval_yuan", "0")
+
+
+# ---------------------------------------------------------------- what is covered
+
+
+def test_late_refunds_are_told_apart_and_what_is_not_above_nought_waits(town: Town) -> None:
+    agreement, licence = town.sold()
+    first = town.statement_over(agreement, licence, "posted", facts=COSTS)
+    refund(town, agreement, first.until_on, 500_000)
+    day = local_date(town.now)
+    town.payment(licence, 106_000, "SECOND")
+    town.later(days=1)
+    refused(
+        town, Conflict, lambda: draft(town, agreement, day, day),
+        "1000.00 yuan of the period and -5000.00 yuan of late",
+    )  # fmt: skip
+    town.do("mona", periods.close, agreement, from_on=day, until_on=day)
+    after = day + timedelta(days=1)
+    town.payment(licence, 1_060_000, "THIRD")
+    refund(town, agreement, after.isoformat(), 300)
+    town.later(days=1)
+    made = draft(town, agreement, after, after)
+    assert (made.own_fen, made.late_fen) == (100_000 + 1_000_000 - 300, -500_000)
+    assert made.amount_fen == 599_700 == sum(line["amount_fen"] for line in made.lines)
+    assert made.covers is not None
+    assert made.covers["own"] == {
+        "net_fen": 1_099_700, "refunded_fen": -300, "refunds": 1, "trades": 3
+    }  # fmt: skip
+    assert made.covers["late"] == {
+        "net_fen": -500_000, "refunded_fen": -500_000, "refunds": 1, "trades": 1
+    }  # fmt: skip
+    with town.reading() as session:
+        rows = session.scalars(select(Settlement).order_by(Settlement.n)).all()
+        told = [revenue.statement_of(session, row) for row in rows]
+        assert [one and one.number for one in told] == [first.number, *[made.number] * 4]
+        assert revenue.undistributed(session, agreement).count == 0
+
+
+def test_a_period_is_shared_by_one_edition_of_the_scheme(town: Town) -> None:
+    agreement, licence = town.sold()
+    first, begins = local_date(town.now), local_date(town.now) + timedelta(days=2)
+    document = {**town.scheme_document(), "name": {"zh": "新方案", "en": "new scheme"}}
+    other = town.do("olga", schemes.propose, agreement, document, begins)
+    town.do("paul", schemes.agree, other, agreement)
+    town.payment(licence, 106_000, "A")
+    town.later(days=3)
+    town.payment(licence, 212_000, "B")
+    town.later(days=1)
+    last = begins + timedelta(days=1)
+    refused(
+        town, Conflict, lambda: draft(town, agreement, first, last),
+        f"let the period end on {begins - timedelta(days=1)} and the next begin on {begins}",
+    )  # fmt: skip
+    old = draft(town, agreement, first, begins - timedelta(days=1))
+    town.book(old)
+    new = draft(town, agreement, begins, last)
+    assert (old.amount_fen, new.amount_fen, new.scheme_id) == (100_000, 200_000, other.id)
+
+
+def test_the_database_itself_refuses_what_is_distributed_twice(town: Town) -> None:
+    agreement, licence = town.sold()
+    first = town.statement_over(agreement, licence, "posted", facts=COSTS)
+    second = town.statement_over(agreement, licence, "posted", facts=COSTS)
+
+    def put(**changes: Any) -> Callable[[], None]:
+        def act() -> None:
+            with town.deed() as session:
+                row = session.get_one(Statement, second.id).body()
+                values = {**row, "id": "x", "number": "FP0", **changes}
+                session.execute(Statement.__table__.insert().values(**values))  # type: ignore[attr-defined]
+
+        return act
+
+    def move_back(session: Session, **changes: Any) -> None:
+        marks = ", ".join(f"{name} = :{name}" for name in changes)
+        session.execute(
+            text(f"UPDATE statements SET {marks} WHERE id = :of"), {**changes, "of": second.id}
+        )
+
+    beyond = (date.fromisoformat(second.until_on) + timedelta(days=1)).isoformat()
+    for changes in ({}, {"until_on": first.until_on}, {"until_on": beyond, "through_n": 1}):
+        refused(town, Conflict, put(**changes))
+    for changes in ({"until_on": first.until_on}, {"through_n": 0}):
+        with pytest.raises(Conflict), town.deed() as session:
+            move_back(session, **changes)
+    before = town.snapshot()["statements"]
+    put(until_on=beyond)()
+    assert len(town.snapshot()["statements"]) == len(before) + 1
+
+
+def test_a_statement_of_before_reaches_to_the_last_payment_it_names(town: Town) -> None:
+    """Payment 1 is of the second day, payment 2 of the first: the second statement's own number is 1."""
+    agreement, licence = town.sold()
+    days = [local_date(town.now), local_date(town.now) + timedelta(days=1)]
+    town.later(days=1)
+    made = [town.payment(licence, 106 * n, f"P{n}") for n in (100, 200, 300)]
+    town.later(days=1)
+    first = draft(town, agreement, days[0], days[1])
+    with town.deed() as session:  # as it was recorded before periods were closed
+        row = session.get_one(Statement, first.id)
+        row.period_id = row.through_n = row.covers = row.own_fen = row.late_fen = None
+        row.payment_ids, row.state = [one.id for one in made[:2]], "posted"
+        log.append(session, row, "statement.posted", "tester")
+        for one in made[:2]:
+            payment = session.get_one(trading.Payment, one.id)
+            payment.statement_id = first.id
+            log.append(session, payment, "payment.assigned", "tester")
+    with town.reading() as session:
+        row = session.get_one(Statement, first.id)
+        assert "payments" in statements.content(row)
+        assert "covers" not in statements.content(row)
+        assert statements.reach_of(session, row).through_n == 2
+        found = revenue.undistributed(session, agreement)
+        assert (found.count, found.late.net_fen) == (1, 30_000)
+        rows = session.scalars(select(Settlement).order_by(Settlement.n)).all()
+        told = [revenue.statement_of(session, one) for one in rows]
+        assert [one and one.id for one in told] == [first.id, first.id, None]
+
+
+# ---------------------------------------------------------------- corrections and questions
+
+
+def test_a_draft_is_corrected_and_a_rejected_statement_comes_back_under_its_number(
+    town: Town,
+) -> None:
+    made = town.statement()
+    facts = {"platform_cost_fen": 2000}
+    refused(town, NotAllowed, lambda: town.do("max", revenue.correct, made, facts, "成本有误"))
+    refused(town, Invalid, lambda: town.do("mona", revenue.correct, made, facts, " "))
+    town.do("mona", revenue.correct, made, facts, "成本有误")
+    fixed = now_of(town, made)
+    assert (fixed.number, fixed.facts, fixed.state) == (made.number, facts, "drafted")
+    assert fixed.digest != made.digest
+    assert fixed.line_salts != made.line_salts
+    before = town.snapshot()
+    town.do("mona", revenue.correct, made, facts, "再次")
+    assert town.snapshot() == before, "the same facts again change nothing"
+    town.do("mona", revenue.propose, made, ORIGIN)
+    refused(town, Conflict, lambda: town.do("mona", revenue.correct, made, COSTS, "x"))
+    town.do("carl", revenue.reject, made, "有误", ORIGIN)
+    town.do("mona", revenue.correct, made, COSTS, "按审核意见")
+    with town.reading() as session:
+        row = session.get_one(Statement, made.id)
+        told = revenue.corrections(session, row)
+        assert [one["facts"]["platform_cost_fen"] for one in told] == [[1000, 2000], [2000, 1000]]
+        assert [one["reason"] for one in told] == ["成本有误", "按审核意见"]
+        keys = {statements.chain_key(ORIGIN, one).hex() for one in (made, row)}
+        assert len(keys) == 2, "withdrawn on chain for good, it comes back under another key"
+    town.book(made)
+    assert now_of(town, made).state == "posted"
+    refused(town, Conflict, lambda: town.do("mona", revenue.correct, made, COSTS, "x"))
+
+
+def test_a_question_on_a_line_holds_the_last_approval_until_it_is_answered(town: Town) -> None:
+    made = town.statement("proposed")
+    mine = [line["party"] for line in made.lines].index(REGISTRY) + 1
+    other = [line["party"] for line in made.lines].index(BUREAU) + 1
+
+    def ask(login: str, line: int, question: str = "为何如此") -> Any:
+        return town.do(login, inquiries.raise_, made, line=line, question=question)
+
+    refused(town, NotAllowed, lambda: ask("rita", other), "another payee's")
+    refused(town, NotAllowed, lambda: ask("mallory", mine), "another organisation")
+    refused(town, NotAllowed, lambda: ask("mona", mine), "yourself")
+    refused(town, Missing, lambda: ask("olga", 99), "no line 99")
+    refused(town, Invalid, lambda: ask("olga", 1, " "), "State the question")
+    asked = ask("rita", mine)
+    before = town.snapshot()
+    assert ask("rita", mine).id == asked.id
+    assert town.snapshot() == before
+    refused(town, Conflict, lambda: town.approve(made), f"wait for an answer: {asked.number}")
+    refused(town, NotAllowed, lambda: town.do("max", inquiries.answer, asked, "如附"))
+    refused(town, Invalid, lambda: town.do("mona", inquiries.answer, asked, " "))
+    town.do("mona", inquiries.answer, asked, "按协议第三条")
+    refused(town, NotAllowed, lambda: town.do("olga", inquiries.insist, asked, "不满意"))
+    town.do("rita", inquiries.insist, asked, "未说明比例")
+    refused(town, Conflict, lambda: town.approve(made), "wait for an answer")
+    town.do("mona", inquiries.answer, asked, "比例为 9%")
+    by_side = ask("olga", other)
+    town.do("olga", inquiries.withdraw, by_side)
+    town.approve(made)
+    town.do("rita", inquiries.close, asked)
+    assert now_of(town, asked).state == "closed"
+    refused(town, Conflict, lambda: ask("rita", mine), "raised before it is approved")
+    with town.reading() as session:
+        assert [one.id for one in inquiries.of_statement(session, made)] == [asked.id, by_side.id]
+
+
+# ---------------------------------------------------------------- two checkers
+
+
+def test_above_the_threshold_two_other_persons_sign(town: Town) -> None:
+    require_two(town)
+    made = town.statement("proposed")
+    assert (now_of(town, made).approvals_required, made.number) == (2, made.number)
+    refused(
+        town,
+        NotAllowed,
+        lambda: town.approve(made, "max", **town.approval(made, "cora")),
+        "not by your key",
+    )
+    town.approve(made)
+    half = now_of(town, made)
+    assert (half.state, half.chain_version, len(half.approvals)) == ("proposed", 2, 1)
+    assert town.post() == []
+    refused(town, NotAllowed, lambda: town.approve(made), "yourself")
+    town.approve(made, "cora")
+    whole = now_of(town, made)
+    assert (whole.state, whole.chain_version) == ("approved", 3)
+    assert [one["checker_id"] for one in approvals.signatures(whole)] == [
+        town.actors[login].member_id for login in ("carl", "cora")
+    ]  # fmt: skip
+    with town.reading() as session:
+        acts = session.scalars(
+            select(outbox.Act)
+            .where(outbox.Act.subject_id == made.id)
+            .order_by(outbox.Act.expected_version)
+        ).all()
+    assert [(one.function, one.expected_version) for one in acts] == [
+        ("propose", 0), ("approve", 1), ("approve", 2)
+    ]  # fmt: skip
+    assert acts[0].arguments[3] == 2
+    town.settle(made)
+    assert [one.id for one in town.post()] == [made.id]
+
+
+@pytest.mark.parametrize("refused_at", [1, 2])
+def test_what_the_chain_refuses_is_signed_anew_and_what_it_took_stays(
+    village: Town, refused_at: int
+) -> None:
+    require_two(village)
+    made = village.statement("proposed")
+    village.approve(made)
+    village.approve(made, "cora")
+    with village.deed() as session:
+        for act in session.scalars(select(outbox.Act).where(outbox.Act.subject_id == made.id)):
+            act.state = "effective" if act.expected_version < refused_at else "waiting"
+            if act.expected_version == refused_at:
+                act.state = "alarm"
+    refused(village, NotAllowed, lambda: village.do("max", approvals.reopen, made))
+    village.do("mona", approvals.reopen, made)
+    again = now_of(village, made)
+    assert (again.state, again.chain_version) == ("proposed", refused_at)
+    assert len(again.approvals) == refused_at - 1
+    for login in ("carl", "cora")[refused_at - 1 :]:
+        village.approve(made, login)
+    village.settle(made)
+    assert made.id in [one.id for one in village.post()]
+
+
+# ---------------------------------------------------------------- reversal
+
+
+def test_a_reversal_takes_a_whole_statement_back_and_restores_the_deficits(town: Town) -> None:
+    agreement, licence = town.sold()
+    first = town.statement_over(agreement, licence, "posted", facts=COSTS)
+    second = town.statement_over(agreement, licence, "posted", facts=COSTS)
+    with town.reading() as session:
+        before = books.balances(session)
+    refused(
+        town, Conflict, lambda: town.do("mona", reversals.reverse, first, "有误"), "Only the last"
+    )
+    refused(town, Invalid, lambda: town.do("mona", reversals.reverse, second, " "))
+    refused(town, NotAllowed, lambda: town.do("carl", reversals.reverse, second, "有误"))
+    undoing = town.do("mona", reversals.reverse, second, "口径有误")
+    assert undoing.lines == second.lines
+    assert undoing.line_salts != second.line_salts
+    assert undoing.deficits_before == second.deficits_after
+    assert undoing.deficits_after == second.deficits_before
+    again = town.snapshot()
+    assert town.do("mona", reversals.reverse, second, "再次").id == undoing.id
+    assert town.snapshot() == again
+    day = date.fromisoformat(second.until_on)
+    refused(town, Conflict, lambda: draft(town, agreement, day, day, other=1), "other facts")
+    next_day = day + timedelta(days=1)
+    town.later(days=2)
+    refused(town, Conflict, lambda: draft(town, agreement, next_day, next_day), "finish it first")
+    town.book(undoing)
+    assert (now_of(town, second).state, now_of(town, undoing).state) == ("reversed", "posted")
+    with town.reading() as session:
+        row = session.get_one(Statement, undoing.id)
+        assert revenue.recompute(row, session.get_one(schemes.Scheme, row.scheme_id)).lines
+        for key, fen in books.balances(session).items():
+            gone = sum(
+                line["amount_fen"] for line in second.lines
+                if line["party"] == key[1] and key[0] in (books.PAYABLE, books.TREASURY)
+            )  # fmt: skip
+            gone -= second.amount_fen if key[0] == books.UNDISTRIBUTED else 0
+            assert fen == before[key] + gone
+        assert revenue.undistributed(session, agreement).amount_fen == second.amount_fen
+        act = session.scalars(
+            select(outbox.Act).where(
+                outbox.Act.subject_id == undoing.id, outbox.Act.function == "propose"
+            )
+        ).one()
+    assert act.arguments[4] == "0x" + statements.chain_key(ORIGIN, second).hex()
+    refused(
+        town, Conflict, lambda: town.do("mona", reversals.reverse, undoing, "有误"),
+        "cannot be reversed",
+    )  # fmt: skip
+    redone = draft(town, agreement, day, day)
+    assert (redone.amount_fen, redone.lines) == (second.amount_fen, second.lines)
+    assert redone.deficits_before == first.deficits_after
+
+
+def test_what_is_set_aside_for_payment_is_not_reversed(town: Town) -> None:
+    from ledger import holds  # noqa: PLC0415 - only here
+
+    made = town.statement("posted")
+    party = next(
+        line["party"] for line in made.lines if line["party"] == OPERATOR and line["amount_fen"]
+    )
+    with town.deed() as session:
+        lines = [
+            {"account": books.PAYABLE, "credit_fen": 0, "debit_fen": 10, "party_id": party},
+            {"account": books.BANK, "credit_fen": 10, "debit_fen": 0, "party_id": None},
+        ]
+        with pytest.raises((LedgerError, IntegrityError)):  # nothing is in the bank yet
+            holds.hold(
+                session, "tester", town.now, cause=session.get_one(Statement, made.id),
+                book_id=made.agreement_id, lines=lines, expires_at=town.now + timedelta(days=1),
+            )  # fmt: skip
+    with town.deed() as session:
+        account = session.get_one(books.BookAccount, (made.agreement_id, books.PAYABLE, party))
+        account.held_fen = 10
+    refused(
+        town, Conflict, lambda: town.do("mona", reversals.reverse, made, "有误"),
+        f"set aside for payment to {party}",
+    )  # fmt: skip
