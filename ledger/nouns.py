@@ -16,6 +16,7 @@ from ledger import (
     handoff,
     holds,
     inquiries,
+    journals,
     log,
     messages,
     motions,
