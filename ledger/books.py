@@ -92,7 +92,7 @@ ACCOUNTS: dict[str, AccountKind] = {
 
 Line = Mapping[str, Any]
 Key = tuple[str, str]  # account, party or ""
-_NO_REVERSAL = text("reverses IS NULL")
+_NO_REVERSAL, _REVERSAL = text("reverses IS NULL"), text("reverses IS NOT NULL")
 LINE_KEYS = {"account", "credit_fen", "debit_fen", "party_id"}
 
 
@@ -106,6 +106,8 @@ class Entry(Evidence):
     __table_args__ = (
         Index("entries_once", "cause_id", "cause_key", unique=True, sqlite_where=_NO_REVERSAL,
               postgresql_where=_NO_REVERSAL),
+        Index("entries_reversing", "reverses", unique=True, sqlite_where=_REVERSAL,
+              postgresql_where=_REVERSAL),
     )  # fmt: skip
     subject_type = "entry"
     number: Mapped[str] = mapped_column(unique=True)
@@ -113,7 +115,7 @@ class Entry(Evidence):
     effective_on: Mapped[str]
     memo: Mapped[str]
     lines: Mapped[list[Any]]
-    reverses: Mapped[str | None] = mapped_column(String(36), unique=True)
+    reverses: Mapped[str | None] = mapped_column(String(36))
     cause_key: Mapped[str | None]
     book_id: Mapped[str | None] = mapped_column(String(36))
     body_digest: Mapped[str | None]

@@ -76,21 +76,22 @@ def covered(session: Session, agreement_id: str, before: Reach, reach: Reach) ->
     """
     day, n, is_refund = Settlement.day, Settlement.n, Settlement.kind == _REFUND
 
-    def sums(*where: Any) -> tuple[int, int]:
+    def sums(*where: Any, number: Any = n) -> tuple[int, int]:
         wanted = select(func.count(), func.coalesce(func.sum(Settlement.net_fen), 0))
         of = Settlement.agreement_id == agreement_id
-        count, net_fen = session.execute(wanted.where(of, n <= reach.through_n, *where)).one()
+        count, net_fen = session.execute(wanted.where(of, number <= reach.through_n, *where)).one()
         return int(count), int(net_fen)
 
+    few = n + 0  # no number to SQLite, which would look for the refunds by number among all rows
     own = (day > before.until_on, day <= reach.until_on)
-    mine = Sums(*sums(*own), *sums(*own, is_refund))
+    mine = Sums(*sums(*own), *sums(*own, is_refund, number=few))
     if before == NOWHERE:
         return Covered(mine, NOTHING)
     days = _days_until(agreement_id, before.until_on)
     late = sums(day == days.c.day, days.c.day <= before.until_on, n > before.through_n)
     if not late[0]:
         return Covered(mine, NOTHING)
-    refunds = sums(day <= before.until_on, n > before.through_n, is_refund)
+    refunds = sums(day <= before.until_on, few > before.through_n, is_refund, number=few)
     return Covered(mine, Sums(*late, *refunds))
 
 

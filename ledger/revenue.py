@@ -317,7 +317,7 @@ def _booked(session: Session, statement: Statement) -> list[dict[str, Any]]:
 
 
 def line_proofs(statement: Statement, party: str) -> list[dict[str, Any]]:
-    """A payee's proof of each of his own lines; they reveal no other's."""
+    """A payee's own lines, each with its salt and its way to the root; they reveal no other's."""
     pairs = list(zip(statement.lines, statement.line_salts, strict=True))
     hashes = [row_hash(bytes.fromhex(salt), line) for line, salt in pairs]
     proofs = [
@@ -325,10 +325,7 @@ def line_proofs(statement: Statement, party: str) -> list[dict[str, Any]]:
             "inclusion": [h.hex() for h in inclusion_proof(hashes, index, len(hashes))],
             "index": index,
             "line": line,
-            "line_count": len(hashes),
-            "line_root": statement.line_root,
             "salt": salt,
-            "statement": statement.number,
         }
         for index, (line, salt) in enumerate(pairs)
         if line["party"] == party
@@ -336,6 +333,26 @@ def line_proofs(statement: Statement, party: str) -> list[dict[str, Any]]:
     if not proofs:
         raise Missing("Statement {number} has no line for that party.", number=statement.number)
     return proofs
+
+
+def line_facts(
+    statement: Statement, party: str, origin: str, deployment: outbox.Deployment
+) -> dict[str, Any]:
+    """What the proof of a payee's lines says (`ledger.proof.line`), before the registry signs it."""
+    return {
+        "chain": {
+            "chain_id": deployment.chain_id,
+            "genesis": deployment.genesis,
+            "revenue_book": deployment.contracts["RevenueBook"].lower(),
+        },
+        "digest": statement.digest,
+        "key": "0x" + chain_key(origin, statement).hex(),
+        "line_count": len(statement.lines),
+        "line_root": statement.line_root,
+        "lines": line_proofs(statement, party),
+        "log": origin,
+        "statement": statement.number,
+    }
 
 
 def _lines(outcome: sharing.Distribution) -> list[dict[str, Any]]:

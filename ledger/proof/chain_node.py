@@ -23,10 +23,12 @@ RPC_BYTES_MAX = 4 * 1024 * 1024
 LATEST = "52bfe789"  # CheckpointAnchor.latest()
 ROOT_OF = "9d7384d9"  # CheckpointAnchor.rootOf(uint64)
 VERIFY_VOUCHER = "5868ac0c"  # VoucherRegistry.verify(bytes32,bytes32,uint40)
+VERIFY_STATEMENT = "3fb82028"  # RevenueBook.verify(bytes32,bytes32,bytes32)
 CHAIN_VERDICTS = (
     "unknown", "another digest", "valid", "lapsed", "suspended", "frozen", "revoked", "cancelled",
     "superseded",
 )  # fmt: skip
+STATEMENT_STATES = ("unknown", "proposed", "approved", "withdrawn", "reversed")
 
 
 class Node:
@@ -122,3 +124,14 @@ def voucher_verdict(node: Node, trust: Trust, key: bytes, digest: bytes, now: da
     data = f"{VERIFY_VOUCHER}{key.hex()}{digest.hex()}{int(now.timestamp()):064x}"
     answer = node.call(trust.contracts["VoucherRegistry"], data)
     return CHAIN_VERDICTS[int.from_bytes(answer[:32])]
+
+
+def statement_verdict(node: Node, trust: Trust, key: bytes, digest: bytes, root: bytes) -> str:
+    """How the contract says that a statement stands; raises IndexError for a state it does not have."""
+    data = f"{VERIFY_STATEMENT}{key.hex()}{digest.hex()}{root.hex()}"
+    answer = node.call(trust.contracts["RevenueBook"], data)
+    if len(answer) != 96:
+        raise ValueError("this is no state of a statement")
+    matches, state = int.from_bytes(answer[:32]), int.from_bytes(answer[32:64])
+    word = STATEMENT_STATES[state]
+    return word if matches or not state else "another digest or root"

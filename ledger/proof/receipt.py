@@ -58,13 +58,7 @@ def check(receipt: Any, trust: Trust) -> None:
         did = credentials.verify_proof(receipt)
     except ProofFailed:
         raise ProofFailed("The receipt's signature is wrong.", step="signature") from None
-    at = parse_instant(receipt["issued_at"])
-    if did != receipt["issuer"] or not any(
-        key.did == did
-        and key.valid_from <= at
-        and (key.valid_until is None or at <= key.valid_until)
-        for key in trust.issuer_keys
-    ):
+    if did != receipt["issuer"] or not trust.is_issuer(did, parse_instant(receipt["issued_at"])):
         raise ProofFailed(
             "The issuer {did} is not in your trust file.", step="trust", did=receipt["issuer"]
         )

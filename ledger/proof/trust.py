@@ -62,6 +62,17 @@ class Trust:
     witnesses: tuple[VerifierKey, ...]
     witness_quorum: int = 0
 
+    def is_issuer(self, did: str, *times: datetime) -> bool:
+        """Whether one credential key is the registry's at all these times."""
+        return any(
+            key.did == did
+            and all(
+                key.valid_from <= at and (key.valid_until is None or at <= key.valid_until)
+                for at in times
+            )
+            for key in self.issuer_keys
+        )
+
 
 def parse_trust(data: bytes) -> Trust:
     """The trust file's content; raises Invalid, also for a field that version 1 does not have."""

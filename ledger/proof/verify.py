@@ -6,11 +6,12 @@ What is checked, each told as it is found; chain, anchor and state need a node, 
     chain      the node you name serves the chain of your trust file
     package    (ZIP) every file is listed with its digest, and the list itself was recorded
     row        (proof of an event) it is one of its batch, whose record comes next
+    share      (a payee's proof) his lines are in the statement, whose state on chain comes next
     record     the payload is what the entry says, and the entry is in the log at a signed checkpoint
     witness    which of your trust file's witnesses cosigned that checkpoint, and when
     anchor     the contract holds that checkpoint
     voucher    the credential's signature, by an issuer key of the trust file; withheld fields fit
-    state      the contract says that the voucher is valid now
+    state      the contract says that the voucher is valid now, or the statement approved
     status     the signed status list: valid, suspended, revoked, …, as of its date
 
 A submission receipt is checked for its form and its signature, which is all that a promise has; a
@@ -35,6 +36,7 @@ from ledger.proof import row as rows
 from ledger.proof.chain_node import Node, check_chain
 from ledger.proof.checkpoint import TLOG_PROOF
 from ledger.proof.encoding import parse
+from ledger.proof.line import LINE_TYPE, check_line
 from ledger.proof.record_steps import (
     check_package,
     check_receipt,
@@ -89,6 +91,10 @@ def verify(
         if report.kind == "receipt":
             check_receipt(document, trust, node, report)
             return report
+        if report.kind == "line proof":
+            check_line(document, trust, node, report)
+            _say_embedded(trust, report)
+            return report
         given = [] if status is None else [parse(status, "The status list")]
         if files:
             check_package(files, document, trust, node, report)
@@ -119,12 +125,8 @@ def verify(
                 "No node was asked: the log's own key vouches for the checkpoint. Ask a chain node "
                 "you trust (--rpc) to exclude a second, diverging history.",
             )  # fmt: skip
-        elif trust.embedded and report.exit_code == VALID:
-            report.add(
-                "chain", VALID,
-                "This is the registry's own embedded chain: it shows that the documents fit "
-                "together, but proves nothing against the registry itself.",
-            )  # fmt: skip
+        else:
+            _say_embedded(trust, report)
     except ProofFailed as error:
         report.add(str(error.facts.get("step", "proof")), NOT_VALID, error.template, **error.facts)
     except LedgerError as error:
@@ -132,6 +134,15 @@ def verify(
     except (KeyError, TypeError, IndexError, ValueError, AttributeError, RecursionError) as error:
         report.add("form", NOT_VALID, "The document is malformed: {why}.", why=repr(error))
     return report
+
+
+def _say_embedded(trust: Trust, report: Report) -> None:
+    if trust.embedded and report.exit_code == VALID:
+        report.add(
+            "chain", VALID,
+            "This is the registry's own embedded chain: it shows that the documents fit "
+            "together, but proves nothing against the registry itself.",
+        )  # fmt: skip
 
 
 def _read(data: bytes, report: Report) -> tuple[dict[str, bytes], Any]:
@@ -150,12 +161,14 @@ def _read(data: bytes, report: Report) -> tuple[dict[str, bytes], Any]:
         document = parse(data, "The document")
         if type(document) is not dict:
             raise Invalid(
-                "The document is neither a bundle, a voucher, a receipt, a row nor a package."
+                "The document is neither a bundle, a voucher, a receipt, a row, a line nor a package."
             )
         if document.get("type") == receipts.RECEIPT_TYPE:
             report.kind = "receipt"
         elif document.get("type") == rows.ROW_TYPE:
             report.kind = "row"
+        elif document.get("type") == LINE_TYPE:
+            report.kind = "line proof"
         else:
             report.kind = "voucher" if "credentialSubject" in document else "bundle"
     report.add("form", VALID, "The {kind} is in its one canonical form.", kind=report.kind)
@@ -226,7 +239,7 @@ def run(
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m ledger.proof.verify")
-    parser.add_argument("file", help="a bundle, voucher, receipt, row, package or tlog-proof")
+    parser.add_argument("file", help="a bundle, voucher, receipt, row, line, package or tlog-proof")
     parser.add_argument("--trust", help="the trust file, got from the registry out of band")
     parser.add_argument("--status", help="a status list newer than the document's own")
     parser.add_argument("--rpc", help="a chain node you trust; also CHAIN_RPC_URL")

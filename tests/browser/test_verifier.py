@@ -28,7 +28,7 @@ from ledger.proof.trust import parse_trust
 from tests.browser.conftest import PHONE, SERIOUS, Served
 from tests.browser.verifier_cases import Case, Cases, bitten, sample
 from tests.proof.test_verify import HEAD, STATES, Nonsense
-from tests.proof.world import NOW, Chain, World, _Handler, _Server, serve
+from tests.proof.world import NOW, STATEMENT_KEY, Chain, World, _Handler, _Server, serve
 from webapp.cli import main
 from webapp.home import Home, clock
 from webapp.language import catalogue, speak, translate
@@ -187,10 +187,11 @@ def both(
 def test_both_agree_on_each_document_under_each_trust_file_list_clock_and_way(
     both: Both, cases: Cases
 ) -> None:
-    found = both.agree(sample(cases.plain(), 150) + sample(islice(cases.every(), 0, None, 997), 50))
+    found = both.agree(sample(cases.plain(), 150) + sample(islice(cases.every(), 0, None, 991), 60))
     assert {code for code, _, _ in found} == {0, 1, 2}
     assert {kind for _, kind, _ in found} >= {
         "bundle",
+        "line proof",
         "package",
         "receipt",
         "row",
@@ -210,8 +211,8 @@ def test_both_agree_on_each_document_under_each_trust_file_list_clock_and_way(
 def test_both_agree_on_what_is_signed_but_odd(both: Both, cases: Cases) -> None:
     seen = steps_of(both.agree(list(cases.odd())))
     for name in (
-        "credential", "form", "length", "manifest", "package", "range", "root", "row", "signature",
-        "status", "trust", "voucher", "witness",
+        "credential", "form", "length", "manifest", "package", "range", "root", "row", "share",
+        "signature", "status", "trust", "voucher", "witness",
     ):  # fmt: skip
         assert seen[name, 1], name
 
@@ -239,7 +240,16 @@ def test_both_agree_on_everything_a_forger_tries(both: Both, cases: Cases) -> No
 @pytest.fixture
 def online(cases: Cases) -> list[Case]:
     own = cases.trusts["own"]
-    names = ("bundle", "package", "receipt", "record", "tlog-proof", "voucher", "at a later size")
+    names = (
+        "bundle",
+        "line",
+        "package",
+        "receipt",
+        "record",
+        "tlog-proof",
+        "voucher",
+        "at a later size",
+    )
     return [Case(name, cases.documents[name], own, None, "online") for name in names]
 
 
@@ -257,6 +267,14 @@ def test_both_agree_whatever_the_contracts_hold(
         both.server.chain = cases.world.chain()
         both.chain.roots[size] = root
         assert steps_of(both.agree(online))["anchor", 1]
+    line = [one for one in online if one.name == "line"]
+    for state, code in enumerate((2, 2, 0, 1, 1, 2)):
+        both.chain.statements[STATEMENT_KEY][2] = state
+        assert [found[0] for found in both.agree(line)] == [code]
+    for place in (0, 1):
+        both.server.chain = cases.world.chain()
+        both.chain.statements[STATEMENT_KEY][place] = bytes(32)
+        assert steps_of(both.agree(line))["state", 1]
     both.server.chain = cases.world.chain()
     both.chain.vouchers.clear()
     assert steps_of(both.agree(online))["state", 1]

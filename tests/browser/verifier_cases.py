@@ -101,9 +101,18 @@ class Cases:
     def damaged(self) -> Iterator[Case]:
         """Everything a forger tries, on each kind of document, the status list and the trust file."""
         world, own, status = self.world, self.trusts["own"], self.lists["own"]
-        honest = ["bundle", "cosigned", "package", "receipt", "row", "tlog-proof", "voucher"]
+        honest = [
+            "bundle",
+            "cosigned",
+            "line",
+            "package",
+            "receipt",
+            "row",
+            "tlog-proof",
+            "voucher",
+        ]
         two = self.trusts["two witnesses"]
-        for name in ("bundle", "cosigned", "receipt", "row", "voucher"):
+        for name in ("bundle", "cosigned", "line", "receipt", "row", "voucher"):
             for what, data in changed(self.parsed(name)):
                 yield Case(f"{name}: {what}", data, two if name == "cosigned" else own, status)
         for what, data in changed(world.proof):
@@ -153,6 +162,9 @@ class Cases:
             yield Case(f"receipt {what}", canonical(receipt), own)
         for what, row in self._odd_rows():
             yield Case(f"row {what}", canonical(row), own)
+        for what, line in self._odd_lines():
+            for way in ("offline", "online"):
+                yield Case(f"line {what} {way}", canonical(line), own, None, way)
         for what, package in self._odd_packages():
             yield Case(f"package {what}", package, own)
         for what, proof in self._odd_proofs():
@@ -563,6 +575,45 @@ class Cases:
             yield f"in {bundle}", {**proof, "bundle": bundle}
         yield "of another log", {**proof, "bundle": {**proof["bundle"], "chain": {}}}
 
+    def _odd_lines(self) -> Iterator[tuple[str, Any]]:
+        proof = self.parsed("line")
+        bare = {name: value for name, value in proof.items() if name not in ("issuer", "proof")}
+        first, second = proof["lines"]
+        for what, change in (
+            *((f"of {count} lines", {"line_count": count}) for count in (0, 3, 4, 6, 9, True, None, "5")),
+            *((f"at {n}", {"lines": [{**first, "index": n}]}) for n in (-1, 1, 4, 5, True, None, 2**40)),
+            *((f"by {path}", {"lines": [{**first, "inclusion": path}]})
+              for path in ([], first["inclusion"][:-1], [*first["inclusion"], "00" * 32], ["ab"], None)),
+            *((f"of {line}", {"lines": [{**first, "line": line}]})
+              for line in (None, [], {}, {"amount_fen": "1", "party": "a"}, {"amount_fen": 1},
+                           {**first["line"], "more": 1}, {**first["line"], "amount_fen": True})),
+            *((f"with {lines}"[:40], {"lines": lines})
+              for lines in (None, [], {}, [None], [second, first], [first, first])),
+            *((f"under {root}", {"line_root": root}) for root in (None, "ab", "00" * 32, "AB" * 32)),
+            *((f"as {key}", {"key": key}) for key in (None, "", "0x", "00" * 32, "0X" + "00" * 32)),
+            *((f"with digest {digest}", {"digest": digest}) for digest in (None, "", "sha256:")),
+            *((f"on {chain}", {"chain": chain}) for chain in (None, [], {})),
+            *((f"on a chain with {more}", {"chain": {**proof["chain"], **more}})
+              for more in ({"more": 1}, {"chain_id": True}, {"revenue_book": None})),
+            *((f"of log {log}", {"log": log}) for log in (None, "", "other.example/log")),
+            ("issued at another time", {"issued_at": instant(LISTED)}),
+            ("without time", {"issued_at": None}),
+            ("of version 2", {"v": 2}), ("of version true", {"v": True}), ("with more", {"more": 1}),
+            ("of a number that is none", {"statement": 5}),
+        ):  # fmt: skip
+            yield what, self._signed_by({**bare, **change}, self.world.registry.credential_key)
+        yield "by a stranger", self._signed_by(bare, private_key("stranger"))
+        yield (
+            "two payees'",
+            self._signed_by(
+                {**bare, "lines": [first, {**second, "line": {**second["line"], "party": "x"}}]},
+                self.world.registry.credential_key,
+            ),
+        )
+
+    def _signed_by(self, document: dict[str, Any], key: Any) -> dict[str, Any]:
+        return sign({**document, "issuer": did_key(public_of(key))}, key, ISSUED)
+
     def _batch(self, kind: str = "usage.recorded", **change: Any) -> dict[str, Any]:
         """The bundle of a batch of five rows, as the log recorded it."""
         count = change.get("count", len(ROWS))
@@ -620,6 +671,7 @@ class Cases:
                 "inclusion": [h.hex() for h in merkle.inclusion_proof(ROW_HASHES, 3, len(ROWS))],
                 "row": ROWS[3], "row_index": 3, "salt": "03" * 16, "type": "shuzheng/usage-row", "v": 1,
             }),
+            "line": canonical(world.line_proof()),
             "record": canonical(registry.bundle(world.registration)),
             "withheld": canonical({**document, "disclosures": {}}),
             "without list": canonical({**document, "status": None}),
@@ -681,6 +733,7 @@ class Cases:
             "another genesis": chain(genesis="0x" + "11" * 32),
             "another anchor": chain(contracts={**CONTRACTS, "CheckpointAnchor": "0x" + "11" * 20}),
             "no anchor": chain(contracts={"VoucherRegistry": CONTRACTS["VoucherRegistry"]}),
+            "no book": chain(contracts={n: a for n, a in CONTRACTS.items() if n != "RevenueBook"}),
             "no issuer": {**trust, "credential_keys": []},
             "no log key": keys(),
             "rotated before": keys((0, world.size - 1, old), (world.size, None, ours)),

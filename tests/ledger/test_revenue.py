@@ -601,8 +601,7 @@ def test_a_payee_proves_his_line_and_sees_no_other_s(
     for proof in proofs:
         leaf = merkle.leaf_hash(bytes.fromhex(proof["salt"]) + canonical(proof["line"]))
         way = [bytes.fromhex(one) for one in proof["inclusion"]]
-        assert proof["line_root"] == proposed.line_root
-        at = (proof["index"], proof["line_count"], way, bytes.fromhex(proof["line_root"]))
+        at = (proof["index"], len(proposed.lines), way, bytes.fromhex(proposed.line_root))
         merkle.verify_inclusion(leaf, *at)
         forged = {**proof["line"], "amount_fen": proof["line"]["amount_fen"] + 1}
         leaf = merkle.leaf_hash(bytes.fromhex(proof["salt"]) + canonical(forged))

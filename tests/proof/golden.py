@@ -20,12 +20,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import create_engine, update
 from sqlalchemy.orm import Session
 
-from ledger import handoff, log, statements, vouchers
+from ledger import handoff, log, revenue, statements, vouchers
 from ledger.chain import outbox
 from ledger.chain.outbox import Deployment
 from ledger.parties import Actor
 from ledger.proof import bundle as bundles
 from ledger.proof import checkpoint as notes
+from ledger.proof import line
 from ledger.proof import receipt as receipts
 from ledger.proof.credential import credential_digest
 from ledger.proof.encoding import canonical, digest_text, instant
@@ -193,12 +194,20 @@ def _formats(session: Session) -> dict[str, bytes]:
         for name, content in bundles.read_zip(packed).items()
     ]
     summary = [f"{hashlib.sha256(packed).hexdigest()} {len(packed):6} package.zip", *members]
+    made = revenue.line_facts(
+        SimpleNamespace(  # type: ignore[arg-type]
+            id="statement-1", number="FP2026-0001", digest=digest_text(b"a statement"), lines=[LINE, LINE],
+            line_salts=[line_salt, "1e" * 16], line_root=digests["line_root"], sent_back=None,
+        ),
+        LINE["party"], ORIGIN, DEPLOYMENT,
+    )  # fmt: skip
     return {
         "bundle.json": canonical(bundle),
         "canonical.json": canonical(VALUE),
         "checkpoint.txt": sealed.note.encode(),
         "digests.json": canonical(digests),
         "entry.json": entry,
+        "line.json": canonical(line.make(signer=CREDENTIAL_KEY, now=NOW, **made)),
         "package.txt": "".join(line + "\n" for line in summary).encode(),
         "payload.json": log.payload_bytes(record),
         "proof.tlog-proof": notes.format_tlog_proof(

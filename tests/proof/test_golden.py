@@ -53,6 +53,8 @@ def test_the_frozen_files_are_valid_to_a_verifier_of_today() -> None:
     assert report.exit_code == 0, report.as_dict()
     voucher = verify(frozen("voucher.json"), trust, now=now, status=frozen("status.json"))
     assert voucher.exit_code == 0, voucher.as_dict()
+    line = verify(frozen("line.json"), trust, now=now)
+    assert {step.name for step in line.steps if step.outcome} == {"state"}, line.as_dict()
 
 
 def test_the_frozen_files_fit_each_other() -> None:

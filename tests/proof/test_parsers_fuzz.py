@@ -26,6 +26,8 @@ from ledger.proof.cosignature import (
     with_lines,
 )
 from ledger.proof.encoding import canonical, instant, parse
+from ledger.proof.line import check_line
+from ledger.proof.report import Report
 from ledger.proof.row import check_row
 from ledger.proof.trust import parse_trust
 from tests.proof.test_verify import row_proof
@@ -119,6 +121,7 @@ class Things:
                 registry.credential_key, ISSUED,
             )
         )  # fmt: skip
+        self.line = canonical(world.line_proof())
         self.bundle = canonical({**world.document, "checkpoint": note})
         self.tlog_proof = notes.format_tlog_proof(
             world.index, [bytes.fromhex(h) for h in world.document["inclusion"]], note,
@@ -130,6 +133,7 @@ class Things:
             "checkpoint": (text.encode(), False, self.read_checkpoint),
             "cosignature": (note.encode(), False, self.read_cosigned),
             "credential": (world.voucher, True, self.read_credential),
+            "line": (self.line, True, self.read_line),
             "note": (note.encode(), False, self.read_note),
             "package": (world.package, False, self.read_package),
             "receipt": (self.receipt, True, self.read_receipt),
@@ -183,6 +187,12 @@ class Things:
         assert canonical(document) == self.receipt, "the registry promised nothing else"
         return canonical(document)
 
+    def read_line(self, data: bytes) -> bytes:
+        document = parse(data)
+        check_line(document, parse_trust(self.trust), None, Report())
+        assert canonical(document) == self.line, "the registry signed nothing else"
+        return canonical(document)
+
     def read_package(self, data: bytes) -> bytes:
         files = bundles.read_zip(data)
         bundles.check_bag(files)
@@ -216,7 +226,7 @@ def things(world: World) -> Things:
 
 
 KINDS = (
-    "bundle", "checkpoint", "cosignature", "credential", "note", "package", "receipt", "row",
+    "bundle", "checkpoint", "cosignature", "credential", "line", "note", "package", "receipt", "row",
     "status list", "tlog-proof", "trust file", "verifier key", "witness key",
 )  # fmt: skip
 

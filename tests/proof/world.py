@@ -24,6 +24,7 @@ from ledger.proof import merkle
 from ledger.proof.chain_node import Node
 from ledger.proof.cosignature import cosign, cosigner_key, with_lines
 from ledger.proof.encoding import canonical, digest_text, instant
+from ledger.proof.line import make as make_line_proof
 from ledger.proof.report import Report
 from ledger.proof.trust import parse_trust
 from ledger.proof.verify import verify
@@ -235,6 +236,19 @@ DISCLOSURES = {
 }
 
 
+LINES = [
+    {"amount_fen": fen, "en": en, "kind": "party", "party": party, "zh": "分配"}
+    for party, fen, en in (
+        ("91000000DEM000003F", 1_250_000, "operator"), ("11000000DEM000002L", 700_001, "provider"),
+        ("11000000DEM0000061", 49_999, "treasury"), ("91000000DEM000003F", -5, "correction"),
+        ("12000000DEM000001E", 0, "registry"),
+    )
+]  # fmt: skip
+LINE_SALTS = [secret(f"line {number}")[:16] for number in range(len(LINES))]
+LINE_HASHES = [bundles.row_hash(*pair) for pair in zip(LINE_SALTS, LINES, strict=True)]
+STATEMENT_KEY, STATEMENT_DIGEST = secret("statement"), secret("digest of a statement")
+
+
 class World:
     """A registry that issued one voucher and packed it: the files that an exchange gets."""
 
@@ -285,14 +299,43 @@ class World:
         self.package = bundles.write_zip({**self.files, "proof.json": canonical(self.proof)})
         self.trust_file = canonical(self.trust)
 
+    def line_proof(self, *places: int, **changes: Any) -> dict[str, Any]:
+        """The proof of a statement's lines at these places, the operator's if none is named."""
+        signer = changes.pop("signer", self.registry.credential_key)
+        at = changes.pop("at", ISSUED + self.registry.late)
+        facts = {
+            "chain": {
+                "chain_id": CHAIN_ID, "genesis": GENESIS, "revenue_book": CONTRACTS["RevenueBook"],
+            },
+            "digest": "sha256:" + STATEMENT_DIGEST.hex(),
+            "key": "0x" + STATEMENT_KEY.hex(),
+            "line_count": len(LINES),
+            "line_root": merkle.root(LINE_HASHES).hex(),
+            "lines": [
+                {
+                    "inclusion": [
+                        h.hex() for h in merkle.inclusion_proof(LINE_HASHES, place, len(LINES))
+                    ],
+                    "index": place, "line": LINES[place], "salt": LINE_SALTS[place].hex(),
+                }
+                for place in places or (0, 3)
+            ],
+            "log": self.registry.origin,
+            "statement": "FP2026-0001",
+            **changes,
+        }  # fmt: skip
+        return make_line_proof(signer=signer, now=at, **facts)
+
     def chain(self) -> "Chain":
-        """The chain on which this registry anchored and issued."""
+        """The chain on which this registry anchored and issued, and had a statement approved."""
         key = bundles.voucher_key(self.registry.origin, "PZ202608-000001-X")
         digest = credentials.credential_digest(self.credential)
-        return Chain(
+        chain = Chain(
             {size: self.registry.root(size) for size in (self.size, self.final_size)},
             {key: [digest, 1, 0, int((LAPSES + self.registry.late).timestamp())]},
         )
+        chain.statements[STATEMENT_KEY] = [STATEMENT_DIGEST, merkle.root(LINE_HASHES), 2]
+        return chain
 
     def package_with(self, proof: Any = None, **files: bytes) -> bytes:
         """The package with other files; None for a file takes it out."""
@@ -332,10 +375,13 @@ def selector(contract: str, function: str) -> str:
 
 ROOT_OF = selector("CheckpointAnchor", "rootOf")
 VERIFY = selector("VoucherRegistry", "verify")
+VERIFY_STATEMENT = selector("RevenueBook", "verify")
 
 
 class Chain:
     """A node's view: `roots` by size, `vouchers` by key: [digest, state, flags, valid until].
+
+    `statements` by key: [digest, line root, state].
 
     It answers as a node does: an address without code returns nothing, a call that the contract does
     not know or whose words are not of their type reverts.
@@ -343,6 +389,7 @@ class Chain:
 
     def __init__(self, roots: dict[int, bytes], vouchers: dict[bytes, list[Any]]) -> None:
         self.roots, self.vouchers = roots, vouchers
+        self.statements: dict[bytes, list[Any]] = {}
         self.chain_id, self.genesis = CHAIN_ID, GENESIS
         self.refuses: set[str] = set()
         self.asked: list[str] = []
@@ -386,6 +433,12 @@ class Chain:
             verdict = self.verdict(words[0], words[1], numbers[2])
             version = 1 if words[0] in self.vouchers else 0
             return verdict.to_bytes(32) + version.to_bytes(32)
+        if address == CONTRACTS["RevenueBook"] and chosen == VERIFY_STATEMENT:
+            if len(data) != 100:
+                raise LookupError("revert")
+            digest, root, state = self.statements.get(words[0], [b"", b"", 0])
+            matches = [digest, root] == words[1:]
+            return b"".join(n.to_bytes(32) for n in (matches, state, int(state > 0)))
         if address in CONTRACTS.values():
             raise LookupError("revert")
         return b""

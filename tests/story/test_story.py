@@ -110,8 +110,12 @@ def test_a_node_restarted_later_still_verifies_everything_online(demo: Demo) -> 
         try:
             assert node.stdout is not None
             url = node.stdout.readline().strip().rstrip(".").rsplit(" ", 1)[1]
-            for name in ("package.zip", "bundle.json", "voucher.json", "voucher.pdf"):
+            payee = ["statement", "proof", "FP2026-0001", "--party", "11000000DEM000002L"]
+            path = str(demo.folder / "line.json")
+            assert demo.at_home(*payee, "-o", path).returncode == 0
+            for name in ("package.zip", "bundle.json", "voucher.json", "voucher.pdf", "line.json"):
                 assert verify(demo, name, "--rpc", url) == 0
+            assert verify(demo, "line.json", "--offline") == 2
             found = demo.invoke("audit", "--json", "--home", str(demo.home))
             assert json.loads(found.stdout)["differences"] == []
         finally:

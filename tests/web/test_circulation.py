@@ -30,6 +30,7 @@ from ledger import (
 )
 from ledger.calendar import local_date
 from ledger.chain import keys
+from ledger.proof.credential import verify_proof
 from ledger.proof.encoding import canonical, parse
 from tests.conftest import CHECKER_KEYS, HOLDER, ORIGIN, PARTIES, Town
 from tests.ledger.chain.test_outbox import PASSPHRASE, node_home
@@ -531,7 +532,9 @@ def test_who_may_see_what_of_a_statement(shop: Shop) -> None:
     own = f"/api/v1{path}/lines/11000000DEM000002L"
     assert f'href="{own}"' in provider
     assert provider.count("/lines/") == 1, "of its own lines only"
-    assert shop.site.visit("paul").read(own.removeprefix("/api/v1"))["lines"]
+    proof = shop.site.visit("paul").read(own.removeprefix("/api/v1"))
+    assert {placed["line"]["party"] for placed in proof["lines"]} == {"11000000DEM000002L"}
+    assert verify_proof(proof) == proof["issuer"]
     shop.site.visit("mallory").get(path, 403)
     shop.site.visit("egon").get(path, 403)
     shop.site.visit().get(path, 303)

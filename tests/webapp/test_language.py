@@ -395,6 +395,8 @@ def words() -> set[str]:
         *(verb for verbs in MOVES.values() for verb in verbs),
         *states,
         *chain_node.CHAIN_VERDICTS,
+        *chain_node.STATEMENT_STATES,
+        "another digest or root",
         *report.VERDICTS,
         *credential.STATUS_WORDS,
         *registration.VERDICTS,
@@ -406,7 +408,7 @@ def words() -> set[str]:
         *("active", "listed"),  # of a party, of a resource
         *grading.LEVELS,
         *(en for _, en in grading.LEVELS.values()),
-        *("document", "bundle", "package", "receipt"),  # report.Report.kind
+        *("document", "bundle", "package", "receipt", "line proof"),  # report.Report.kind
         *("accept", "review", "cancellation"),  # of an application's deadlines
         *(*BY_NOUN, *parties.KINDS, *vouchers.KINDS, *registration.RIGHTS, *registration.OBJECTS),
         *(*agreements.MODES, *trading.PURPOSES, *evaluations.VERDICTS),

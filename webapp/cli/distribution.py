@@ -322,10 +322,14 @@ def statement_show(run: Run, number: str, output: Path | None) -> None:
 @statement.command("proof")
 @click.argument("number")
 @click.option("--party", "uscc", required=True, help="the payee's social credit code")
+@click.option("-o", "--output", required=True, metavar="FILE.json",
+              type=click.Path(path_type=Path, dir_okay=False))  # fmt: skip
 @with_home
-def statement_proof(run: Run, number: str, uscc: str) -> None:
-    """A payee's proof of his own lines (JSON); it reveals no other's."""
-    print_json(run.ask(circulation.line_proof, statement_number=number, uscc=uscc))
+def statement_proof(run: Run, number: str, uscc: str, output: Path) -> None:
+    """Write a payee's proof of his own lines; it reveals no other's (check it: shuzheng verify)."""
+    file = run.ask(circulation.line_proof, statement_number=number, uscc=uscc)
+    output.write_bytes(file.content)
+    run.say({"path": str(output)}, "{path} written.")
 
 
 @inquiry.command("raise")

@@ -3,19 +3,19 @@
 from datetime import date
 from typing import Any
 
-from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
 from ledger import parties, revenue, trading, vouchers
 from ledger.calendar import end_of_day, start_of_day
-from ledger.log import digest_key
 from ledger.parties import Actor, Party
+from ledger.proof import line
+from ledger.proof.encoding import canonical
 from ledger.registration import Registration
 from ledger.statements import Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from valuation import money
-from webapp.deeds import Desk, deed, question
+from webapp.deeds import Desk, File, deed, question
 from webapp.deeds.answers import history_of, lists, shown_schema, shows
 from webapp.deeds.field import RIGHTS, ReasonBody
 from webapp.deeds.forms import (
@@ -71,13 +71,6 @@ class PaymentBody(Body):
     amount_yuan = yuan("Amount (yuan, VAT included)")
     received_on = day("Received on")
     reference = text("Bank's reference", most=100, hint="unique")
-
-
-class LineProofAnswer(Schema):
-    """A payee's proof of his own lines."""
-
-    lines = fields.List(fields.Dict(), required=True)
-    statement_key = fields.String(required=True)
 
 
 # -- vouchers ----------------------------------------------------------------------------------
@@ -169,13 +162,14 @@ def record_payment(
     }  # fmt: skip
 
 
-@question("statement.proof", "/statements/<statement_number>/lines/<uscc>", "Proof of a payee's lines",
-          answer=LineProofAnswer)  # fmt: skip
+@question("statement.proof", "/statements/<statement_number>/lines/<uscc>",
+          "Proof of a payee's lines")  # fmt: skip
 def line_proof(
     desk: Desk, _session: Session, _actor: Actor, found: Statement, payee: Party
-) -> dict[str, Any]:
-    key = digest_key(desk.origin, found.id)
-    return {"lines": revenue.line_proofs(found, payee.uscc), "statement_key": "0x" + key.hex()}
+) -> File:
+    facts = revenue.line_facts(found, payee.uscc, desk.origin, desk.deployment)
+    document = line.make(signer=desk.credential_key, now=desk.now, **facts)
+    return File(canonical(document), "application/json", f"{found.number}-{payee.uscc}.json")
 
 
 def sees_ground(actor: Actor, row: Voucher) -> bool:
