@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
-from ledger import bank_accounts, bank_files, payment_files, payouts, revenue
+from ledger import bank_accounts, bank_files, payment_files, payouts, statements
 from ledger.agreements import Agreement
 from ledger.bank_accounts import BankAccount
 from ledger.bank_files import Result
@@ -145,7 +145,7 @@ def prepare(
     desk: Desk, session: Session, actor: Actor, found: Agreement, statement: str = ""
 ) -> dict[str, Any]:
     """Who is owed and left out is named in the answer."""
-    of = revenue.by_number(session, statement.strip()) if statement.strip() else None
+    of = statements.by_number(session, statement.strip()) if statement.strip() else None
     return _stands(payouts.prepare(session, actor, desk.now, found, of))
 
 
