@@ -120,7 +120,7 @@ class Entry(Evidence):
 
 
 class EntryLine(Base):
-    """A line of an entry, from 0; the database writes it with the entry (derived)."""
+    """A line of an entry, from 0; the database writes it with the entry (operational: derived from it)."""
 
     __tablename__ = "entry_lines"
     __table_args__ = (
@@ -141,7 +141,7 @@ class EntryLine(Base):
 
 
 class BookAccount(Base):
-    """What stands on an account of a book, in its normal side, and what of it is held (derived)."""
+    """What stands on an account in its normal side, and what of it is held (operational: derived)."""
 
     __tablename__ = "book_accounts"
     __table_args__ = (
@@ -400,6 +400,19 @@ def balance(
     return fen if ACCOUNTS[account].side == "debit" else -fen
 
 
+def assert_balance(
+    session: Session, book_id: str, account: str, fen: int, *, party: str | None = None,
+    on: str | None = None,
+) -> None:  # fmt: skip
+    """Raise Conflict, naming what stands there, unless an account has a balance at the end of a day."""
+    stands = balance(session, book_id, account, party, on)
+    if stands != fen:
+        raise Conflict(
+            "On {account} stand {stands} fen, not {fen}.", account=f"{account} {party or ''}".strip(),
+            fen=fen, stands=stands,
+        )  # fmt: skip
+
+
 def balances(session: Session, book_id: str | None = None) -> dict[tuple[str, str | None], int]:
     """Debit minus credit of each (account, party) of a book or all, as the fold of its entries; sum 0."""
     wanted = select(
@@ -477,6 +490,11 @@ def _check_day(effective_on: str, closed: str | None) -> None:
             "The books are closed until {closed}: nothing is booked on {day} any more.",
             closed=closed, day=effective_on,
         )  # fmt: skip
+
+
+def require_open(session: Session, book_id: str, effective_on: str) -> None:
+    """Raise Conflict where a day is closed in a book."""
+    _check_day(effective_on, periods.closed_until(session, book_id))
 
 
 def digest_of(**facts: Any) -> str:

@@ -16,6 +16,7 @@ from ledger import (
     handoff,
     holds,
     inquiries,
+    journals,
     log,
     messages,
     motions,
@@ -44,8 +45,8 @@ from ledger.chain import outbox
 from ledger.store import Evidence
 
 NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
-         duties, evaluations, exclusions, feedback, handoff, holds, inquiries, log, messages,
-         motions, objections, outbox, parties, peers, periods, prices, recognition,
+         duties, evaluations, exclusions, feedback, handoff, holds, inquiries, journals, log,
+         messages, motions, objections, outbox, parties, peers, periods, prices, recognition,
          registration_rows, schemes, search, settings, settlements, statements, stewards,
          successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
