@@ -13,17 +13,12 @@ broke off leaves such rows, and whoever hands in next removes them once its leas
 """
 
 import hashlib
-import io
-import os
 import re
-import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import orjson
 import polars as pl
 from sqlalchemy import (
     BigInteger,
@@ -38,37 +33,34 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import log
+from ledger import log, salted_rows
 from ledger import usage_rules as rules
 from ledger.calendar import local_date
-from ledger.errors import Conflict, Invalid, LedgerError, Missing
+from ledger.errors import Conflict, Invalid, Missing
 from ledger.parties import Actor, Party, allowed, may
 from ledger.proof.encoding import INT_MAX, parse_instant
-from ledger.proof.merkle import inclusion_proof, root, verify_inclusion
+from ledger.proof.merkle import root
 from ledger.registration import check_code, coded
+from ledger.row_faults import refuse, told
+from ledger.salted_rows import Rows, as_lines, leaves
 from ledger.store import Base, Evidence, hold, new_id, next_number
 from ledger.tables.events import EventFile
 from ledger.trading import Licence
 from ledger.vouchers import Voucher
 
-CHUNK: Final = 1 << 15  # rows a transaction; a power of two, so that each is a subtree of the batch
 LEASE_S: Final = 30
 LICENCES_MAX: Final = 20_000
 TOTALS_MAX: Final = 10_000
-SALT_BYTES: Final = 16
 SWEEP_ROWS: Final = 50_000
-PIECE: Final = 1 << 10  # rows sent to PostgreSQL before they are hashed; a power of two as well
-COPY_BEGINS: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-COPY_ENDS: Final = b"\xff\xff"
-HEAD: Final = struct.Struct(">hiqiqi").pack
-SALT: Final = struct.Struct(f">i{SALT_BYTES}si").pack
 PLAIN: Final = re.compile(r'[^"\\\x00-\x1f]+')  # what stands in a row as it is, without escape
 TOLD_DIGEST: Final = r',"digest":"sha256:[0-9a-f]{64}"'
 # where the values of a canonical row stand between its quotation marks, once its digest is left out
 BETWEEN: Final = {"at": 3, "event": 7, "kind": 11, "licence": 15, "quantity": 18, "unit": 21}
+
+
+ROWS: Final = Rows("usage_rows", "event")
 
 
 class Batch(Evidence):
@@ -125,10 +117,6 @@ class Intake(Base):
     leased_until: Mapped[datetime]
 
 
-class Repeated(Conflict):
-    """Some event is there already."""
-
-
 @dataclass(frozen=True)
 class Checked:
     """What was handed in, found good: its canonical rows by chunk, and what its record will say.
@@ -181,7 +169,7 @@ def check(session: Session, actor: Actor, now: datetime, given: EventFile, name:
     faults = [given.faults, *rules.faults_of(frame, now, lacking)]
     if any(one.height for one in faults):
         faults.append(_recorded(session, f"{party.uscc} ", frame.select("line", "event")))
-        rules.refuse(pl.concat(faults), name)
+        refuse(pl.concat(faults), name, rules.REASONS)
     return _checked(frame, party, terms, name)
 
 
@@ -226,7 +214,7 @@ def repeated(session: Session, party_id: str, given: EventFile, name: str) -> No
     rows = given.rows.select("line", pl.col("event").str.strip_chars())
     found = _recorded(session, f"{uscc} ", rows)
     if found.height:
-        rules.refuse(found, name)
+        refuse(found, name, rules.REASONS)
     raise Conflict(
         "Some of these events are being handed in at this moment by another intake; wait a minute and "
         "try again."
@@ -249,7 +237,7 @@ def _recorded(session: Session, prefix: str, rows: pl.DataFrame) -> pl.DataFrame
             for event, number, n in session.execute(wanted)
         ]
     known = pl.DataFrame(found, schema={"event": pl.String, "fact": pl.String}, orient="row")
-    return rules.told(rows.join(known, on="event"), "event", "recorded", pl.col("fact"))
+    return told(rows.join(known, on="event"), "event", "recorded", pl.col("fact"))
 
 
 def _checked(
@@ -273,9 +261,9 @@ def _checked(
     )  # fmt: skip
     key = pl.concat_str(pl.lit(f"{party.uscc} "), "event")
     content, chunks = hashlib.sha256(), []
-    for start in range(0, frame.height, CHUNK):
-        chunk = frame.slice(start, CHUNK).select(event=key, row=row)
-        content.update(_lines(chunk.select("row")))
+    for start in range(0, frame.height, salted_rows.CHUNK):
+        chunk = frame.slice(start, salted_rows.CHUNK).select(event=key, row=row)
+        content.update(as_lines(chunk.select("row")))
         chunks.append(chunk)
     return Checked(
         party_id=party.id, prefix=f"{party.uscc} ", source_name=name,
@@ -293,13 +281,6 @@ def _totals(frame: pl.DataFrame) -> list[dict[str, Any]]:
             pl.len().alias("n"), quantity=pl.col("count").cast(pl.Int128).sum()
         )
     )
-
-
-def _lines(table: pl.DataFrame) -> bytes:
-    """The rows of a table, cells parted by tabs, each row ended by a line feed, nothing escaped."""
-    out = io.BytesIO()
-    table.write_csv(out, include_header=False, separator="\t", quote_style="never")
-    return out.getvalue()
 
 
 # -- taking it in ------------------------------------------------------------------------------
@@ -357,91 +338,11 @@ def store(
 ) -> None:
     """Store chunk number `place` of an intake, salted; raises Repeated where an event is known already."""
     _renew(session, no, holder, now)
-    drawn = os.urandom(SALT_BYTES * chunk.height)  # one question to the system for all salts
-    salts = [drawn[at : at + SALT_BYTES] for at in range(0, len(drawn), SALT_BYTES)]
-    first = place * CHUNK + 1
-    put = _copy if session.get_bind().dialect.name == "postgresql" else _insert
-    with _once(session):
-        top = put(session, no, first, chunk, salts)
+    if session.get_bind().dialect.name == "postgresql":
+        # What makes the rows count is their record; its commit waits for the disk, and for all before it.
+        session.execute(select(func.set_config("synchronous_commit", "off", True)))
+    top = ROWS.put(session, no, place, chunk)
     session.execute(insert(Subtree).values(batch=no, n=place, root=top))
-
-
-@contextmanager
-def _once(session: Session) -> Iterator[None]:
-    """The driver is spoken to directly: its refusals become those that everybody knows."""
-    driver = session.get_bind().dialect.loaded_dbapi
-    try:
-        yield
-    except driver.IntegrityError as error:
-        raise Repeated("Some of these events are recorded already.") from error
-    except driver.OperationalError as error:
-        raise OperationalError("usage_rows", None, error) from error
-
-
-def _insert(
-    session: Session, no: int, first: int, chunk: pl.DataFrame, salts: list[bytes]
-) -> bytes:
-    """Rows into SQLite; the root over their hashes."""
-    events, rows = chunk["event"].to_list(), _bytes(chunk["row"])
-    # A row is hashed as bytes, and cast as it is bound; casting a key would cost a sixth of it all.
-    _driver(session).executemany(
-        "INSERT INTO usage_rows (batch, n, event, salt, row) VALUES (?, ?, ?, ?, CAST(? AS TEXT))",
-        zip([no] * len(rows), range(first, first + len(rows)), events, salts, rows, strict=True),
-    )
-    return root(_leaves(salts, rows))
-
-
-def _copy(session: Session, no: int, first: int, chunk: pl.DataFrame, salts: list[bytes]) -> bytes:
-    """Rows into PostgreSQL; while the server stores a piece, it is hashed here.
-
-    By turns in one thread, since two would wait for one interpreter. Binary, since that is a sixth less
-    work for the server than text; packed here, since a call of `write_row` costs more than a row.
-    """
-    events, rows = _bytes(chunk["event"]), _bytes(chunk["row"])
-    # What makes the rows count is their record; its commit waits for the disk, and for all before it.
-    # In its binary form COPY takes text in the client's encoding, whatever that was set to.
-    session.execute(select(
-        func.set_config("synchronous_commit", "off", True),
-        func.set_config("client_encoding", "UTF8", True),
-    ))  # fmt: skip
-    copying = "COPY usage_rows (batch, n, event, salt, row) FROM STDIN (FORMAT BINARY)"
-    roots = []
-    with _driver(session).cursor().copy(copying) as copy:
-        copy.write(COPY_BEGINS)
-        for start in range(0, len(rows), PIECE):
-            piece = slice(start, start + PIECE)
-            copy.write(_packed(no, first + start, events[piece], salts[piece], rows[piece]))
-            roots.append(root(_leaves(salts[piece], rows[piece])))
-        copy.write(COPY_ENDS)
-    return root(roots)
-
-
-def _packed(
-    no: int, first: int, events: list[bytes], salts: list[bytes], rows: list[bytes]
-) -> bytes:
-    """Rows as COPY's binary form has them: the number of columns, then each with its length before it."""
-    out: list[bytes] = []
-    numbers = range(first, first + len(rows))
-    for n, event, salt, row in zip(numbers, events, salts, rows, strict=True):
-        out += HEAD(5, 8, no, 8, n, len(event)), event, SALT(SALT_BYTES, salt, len(row)), row
-    return b"".join(out)
-
-
-def _bytes(column: pl.Series) -> list[bytes]:
-    """The cells of a column of text, in UTF-8."""
-    return column.cast(pl.Binary).to_list()
-
-
-def _leaves(salts: Sequence[bytes], rows: Sequence[bytes]) -> list[bytes]:
-    """`ledger.proof.bundle.row_hash` of each canonical row, without a call a row."""
-    sha256 = hashlib.sha256
-    return [sha256(b"\x00" + salt + row).digest() for salt, row in zip(salts, rows, strict=True)]
-
-
-def _driver(session: Session) -> Any:
-    """The driver's own connection, in this session's transaction."""
-    session.flush()
-    return session.connection().connection.driver_connection
 
 
 def _renew(session: Session, no: int, holder: str, now: datetime) -> None:
@@ -533,35 +434,16 @@ def row_proof(session: Session, batch: Batch, n: int) -> dict[str, Any]:
 
     It reveals no other row. Raises Conflict where the stored rows do not lead to the recorded root.
     """
-    place, index = divmod(n - 1, CHUNK)
-    chunk = _read(session, batch.no, place * CHUNK, min(CHUNK, batch.row_count - place * CHUNK))
     roots = list(
         session.scalars(select(Subtree.root).where(Subtree.batch == batch.no).order_by(Subtree.n))
     )
-    try:
-        salts, rows = [one[2] for one in chunk], [one[3] for one in chunk]
-        leaves = _leaves(salts, rows)
-        path = [
-            *inclusion_proof(leaves, index, len(leaves)),
-            *inclusion_proof(roots, place, len(roots)),
-        ]
-        verify_inclusion(
-            leaves[index], n - 1, batch.row_count, path, bytes.fromhex(batch.batch_root)
-        )
-    except (LedgerError, TypeError, ValueError, IndexError) as error:
+    told = ROWS.proof(session, batch.no, n, roots, batch.batch_root, batch.row_count)
+    if told is None:
         raise Conflict(
             "The rows of batch {number} are not those that were recorded: run the audit.",
             number=batch.number,
-        ) from error
-    return {
-        "inclusion": [one.hex() for one in path], "row": parsed(rows[index]),
-        "row_index": n - 1, "salt": salts[index].hex(),
-    }  # fmt: skip
-
-
-def parsed(row: str | bytes) -> dict[str, Any]:
-    """A stored row as a value."""
-    return dict(orjson.loads(row))
+        )
+    return told
 
 
 # -- the audit ---------------------------------------------------------------------------------
@@ -578,13 +460,13 @@ def audit_rows(session: Session, batch: Batch) -> Iterator[tuple[str, str, Any, 
     party = session.get(Party, batch.party_id or "")  # who tampers may have left it empty
     prefix = f"{party.uscc} " if party else ""
     content, roots, count, sums = hashlib.sha256(), [], 0, []
-    for chunk in _chunks(session, batch.no):
+    for chunk in ROWS.chunks(session, batch.no):
         numbers, events, salts, rows = ([one[at] for one in chunk] for at in range(4))
         if numbers != list(range(count + 1, count + 1 + len(rows))):
             known = next(n for due, n in enumerate(numbers, start=count + 1) if n != due)
             yield f"usage_rows {batch.no} {known}", "n", known, "the next number"
         try:
-            roots.append(root(_leaves(salts, rows)))
+            roots.append(root(leaves(salts, rows)))
             content.update(b"\n".join(rows) + b"\n")
             frame = _taken_apart(rows, events)
         except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
@@ -659,33 +541,10 @@ def audit_strays(session: Session) -> Iterator[tuple[str, str, Any, Any]]:
             last = session.scalar(select(func.min(table.batch)).where(table.batch > last))
 
 
-def _chunks(session: Session, no: int) -> Iterator[list[tuple[Any, ...]]]:
-    """All stored rows of a batch, `CHUNK` at a time, in order, whatever their numbers are."""
-    last = -(2**63)
-    while found := _read(session, no, last, CHUNK):
-        yield found
-        last = found[-1][0]
-
-
 def spelled_rows(session: Session, no: int) -> Iterator[bytes]:
     """The canonical rows of a batch, in order, read a chunk at a time."""
-    for chunk in _chunks(session, no):
+    for chunk in ROWS.chunks(session, no):
         yield from (row for _, _, _, row in chunk)
-
-
-def _read(session: Session, no: int, after: int, limit: int) -> list[tuple[Any, ...]]:
-    """Stored rows as (n, event, salt, row's bytes) by the driver itself: objects would take ten times."""
-    sign, text, more = "?", "CAST(row AS BLOB)", {}
-    if session.get_bind().dialect.name == "postgresql":
-        sign, text, more = "%s", "convert_to(row, 'UTF8')", {"binary": True}
-    wanted = (
-        f"SELECT n, event, salt, {text} FROM usage_rows "  # noqa: S608 - our own words only
-        f"WHERE batch = {sign} AND n > {sign} ORDER BY n LIMIT {sign}"
-    )
-    found: list[tuple[Any, ...]] = (
-        _driver(session).execute(wanted, (no, after, limit), **more).fetchall()
-    )
-    return found
 
 
 def _summed(parts: pl.DataFrame) -> list[dict[str, Any]]:

@@ -4,20 +4,16 @@ Columns of text are judged as columns (polars), never row by row; a file of good
 rule. Times without zone are Shanghai's; fractions of a second are dropped.
 """
 
-import io
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
-from ledger.errors import Invalid
 from ledger.proof.encoding import INT_MAX
-from ledger.tables.events import FAULTS, NEEDED, ROWS, VALUE_CHARS
-from ledger.tabular import Problem
+from ledger.row_faults import FORMS, told
+from ledger.tables.events import NEEDED, ROWS
 
-PROBLEMS_TOLD: Final = 1_000
 KINDS: Final = ("delivery", "use", "query")
 KIND_WORDS: Final = {"交付": "delivery", "使用": "use", "查询": "query", "调用": "query"}
 SPELLED: Final = r"^\d{4}-\d{2}-\d{2}T[0-2]\d:[0-5]\d:[0-5]\dZ$"
@@ -32,15 +28,7 @@ UNIT: Final = r"^\pL[\pL\pN%/._-]{0,15}$"
 DIGEST: Final = r"^sha256:[0-9a-f]{64}$"
 # code → what is wrong, in both languages; {value} is what stands there, {fact} the other side of it
 REASONS: Final = {
-    "missing": ("未填写", "nothing is given"),
-    "no_column": ("文件缺少该列", "the file has no such column"),
-    "unknown_column": (
-        "未知列，不予接收（不得包含个人信息列）",
-        "unknown column; no others are taken, so that no personal data come in",
-    ),
-    "twice": ("同一列出现两次", "the column stands there twice"),
-    "wide": ("单元格多于表头的 {fact} 列", "more cells than the header's {fact}"),
-    "long_line": ("该行超过 {fact} 字节", "the line has more than {fact} bytes"),
+    **FORMS,
     "not_json": ("第 {fact} 个字符处不是合法 JSON", "no legal JSON at character {fact}"),
     "not_object": ("该行不是 JSON 对象", "the line is no JSON object"),
     "time": (
@@ -79,12 +67,6 @@ REASONS: Final = {
     "digest": ("“{value}”不是 sha256:<64 位十六进制>", "“{value}” is not sha256:<64 hex digits>"),
     "v": ("版本“{value}”未知，应为 1", "the version “{value}” is unknown; it is 1"),
 }  # fmt: skip
-
-
-class Unusable(Invalid):
-    """Some lines cannot be used; `faults` has all of them."""
-
-    faults: pl.DataFrame
 
 
 def prepared(rows: pl.DataFrame) -> pl.DataFrame:
@@ -183,56 +165,3 @@ def faults_of(frame: pl.DataFrame, now: datetime, lacking: set[str]) -> Iterator
 
 def _seconds(column: pl.Expr) -> pl.Expr:
     return pl.from_epoch(column, "s").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def told(rows: pl.DataFrame, column: str, code: str, fact: pl.Expr) -> pl.DataFrame:
-    return rows.select(
-        "line", column=pl.lit(column), value=pl.col(column).fill_null("").str.head(VALUE_CHARS),
-        code=pl.lit(code), fact=fact,
-    ).cast(FAULTS)  # fmt: skip
-
-
-def refuse(faults: pl.DataFrame, name: str) -> None:
-    """Raise Unusable: the first `PROBLEMS_TOLD` faults as `problems`, all of them as `faults`."""
-    faults = faults.sort("line", "column", maintain_order=True)
-    error = Unusable(
-        "{count} lines of {name} cannot be used; nothing was stored. Mend them and hand the file in again.",
-        name=name, count=faults["line"].n_unique(),
-        problems=[_problem(one).as_dict() for one in faults.head(PROBLEMS_TOLD).iter_rows(named=True)],
-    )  # fmt: skip
-    error.faults = faults
-    raise error
-
-
-def _problem(fault: dict[str, Any]) -> Problem:
-    zh, en = (text.format(**fault) for text in REASONS[fault["code"]])
-    return Problem("error", fault["code"], None, fault["line"], fault["column"] or None, zh, en,
-                   fault["value"])  # fmt: skip
-
-
-def faults_csv(faults: pl.DataFrame) -> bytes:
-    """All faults as a CSV that a spreadsheet opens; what would be a formula there is marked as text."""
-    value = pl.when(pl.col("value").str.contains(r"^[=+@\-\t]")).then(
-        pl.concat_str(pl.lit("'"), "value")
-    ).otherwise("value")  # fmt: skip
-    told = [
-        faults.filter(pl.col("code") == code).with_columns(
-            reason_zh=_filled(reasons[0]), reason_en=_filled(reasons[1])
-        )
-        for code, reasons in REASONS.items()
-    ]
-    table = pl.concat(told).sort("line", "column", maintain_order=True).with_columns(value=value)
-    out = io.BytesIO()
-    table.select("line", "column", "value", "reason_zh", "reason_en").write_csv(
-        out, include_bom=True
-    )
-    return out.getvalue()
-
-
-def _filled(template: str) -> pl.Expr:
-    pieces = [
-        pl.col(piece[1:-1]) if piece in ("{value}", "{fact}") else pl.lit(piece)
-        for piece in re.split(r"(\{[a-z]+\})", template)
-        if piece
-    ]
-    return pl.concat_str(pieces)

@@ -1,5 +1,7 @@
 """A file of usage events is opened as columns of text: NDJSON, CSV or Parquet, by what it is.
 
+`read_rows` opens another kind of rows, whose `Columns` it is told, from CSV or a workbook.
+
 Every column comes as text, however the file spells it, so that each kind of file gives the same batch:
 `ledger.usage` judges the texts. Text files may be UTF-8 (with or without mark), UTF-16 with mark,
 GB18030 or Big5. `line` is the line of an NDJSON file, the row a spreadsheet shows of a CSV, and the
@@ -9,7 +11,7 @@ NDJSON is parsed a piece at a time; what has more than `ROWS_MAX` rows or `BYTES
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +20,7 @@ from typing import Any, BinaryIO, Final
 import orjson
 import polars as pl
 
+from ledger import tabular
 from ledger.errors import Invalid
 from ledger.tables import file_kinds, text_tables
 
@@ -34,6 +37,23 @@ ALIASES: Final = {
     "时间": "at", "发生时间": "at", "事件编号": "event", "类型": "kind", "许可编号": "licence",
     "许可": "licence", "订单号": "licence", "数量": "quantity", "单位": "unit", "摘要": "digest",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns a kind of file has: those it needs, all, and other names for them."""
+
+    needed: tuple[str, ...]
+    all: tuple[str, ...]
+    aliases: Mapping[str, str]
+
+    def meant(self, title: str) -> str:
+        """The column that a title names, else the title itself in lower case."""
+        plain = text_tables.clean(title)
+        return self.aliases.get(plain, plain.lower())
+
+
+EVENTS: Final = Columns(NEEDED, COLUMNS, ALIASES)
 FAULTS: Final = pl.Schema({
     "line": pl.UInt32, "column": pl.String, "value": pl.String, "code": pl.String, "fact": pl.String,
 })  # fmt: skip
@@ -86,7 +106,36 @@ def read_events(path: Path, name: str) -> EventFile:
                 "{name} is one JSON list; NDJSON has one object a line, without brackets around.",
                 name=name,
             )
-        return _ndjson(plain, name) if first == b"{" else _csv(plain, name)
+        return _ndjson(plain, name) if first == b"{" else _csv(plain, name, EVENTS)
+
+
+def read_rows(path: Path, name: str, columns: Columns) -> EventFile:
+    """The rows of a CSV or of a workbook's first visible sheet; raises Invalid for anything else."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(SAMPLE_BYTES)
+    except OSError as error:
+        raise file_kinds.unreadable(name, error) from error
+    if size > BYTES_MAX:
+        raise Invalid("{name} is larger than {most} bytes; split it.", name=name, most=BYTES_MAX)
+    kind = file_kinds.sniff(start)
+    if kind in ("xlsx", "xls"):
+        return _workbook(path, name, columns)
+    if kind != "text":
+        file_kinds.refuse(kind, name)
+    with TemporaryDirectory(prefix="rows-") as folder:
+        return _csv(_as_utf8(path, Path(folder), start, name), name, columns)
+
+
+def _workbook(path: Path, name: str, columns: Columns) -> EventFile:
+    table = tabular.read_table(path, name)
+    ids = [f"c{index}" for index in range(len(table.header))]
+    frame = pl.DataFrame(
+        [(row.number, *row.cells) for row in table.rows], orient="row",
+        schema={"line": pl.UInt32, **dict.fromkeys(ids, pl.String)},
+    )  # fmt: skip
+    return _table(table.format, frame, table.header, ids, [], columns)
 
 
 def _as_utf8(path: Path, folder: Path, start: bytes, name: str) -> Path:
@@ -230,7 +279,7 @@ def _text(value: Any) -> str | None:
 # ---------------------------------------------------------------- CSV and Parquet
 
 
-def _csv(path: Path, name: str) -> EventFile:
+def _csv(path: Path, name: str, columns: Columns) -> EventFile:
     with path.open("r", encoding="utf-8-sig", newline="") as text:
         start = text.read(100_000)
     delimiter = text_tables.guess_delimiter(start)
@@ -261,7 +310,7 @@ def _csv(path: Path, name: str) -> EventFile:
         "line", column=pl.lit(""), value=pl.col(ids[-1]).str.head(VALUE_CHARS),
         code=pl.lit("wide"), fact=pl.lit(str(len(header))),
     )  # fmt: skip
-    return _table("csv", frame, header, ids[:-1], [wide])
+    return _table("csv", frame, header, ids[:-1], [wide], columns)
 
 
 def _open_quote(frame: pl.DataFrame, ids: list[str]) -> bool:
@@ -292,7 +341,7 @@ def _parquet(path: Path, name: str) -> EventFile:
         scan = pl.scan_parquet(path, glob=False)
         schema = scan.collect_schema()
         _check_rows(int(scan.select(pl.len()).collect().item()), name)
-        wanted = [column for column in schema if _meant(column) in COLUMNS]
+        wanted = [column for column in schema if EVENTS.meant(column) in COLUMNS]
         texts = [_as_text(column, schema[column]) for column in wanted]
         frames, size = [], 0
         for start in range(0, ROWS_MAX, PIECE_ROWS):
@@ -311,7 +360,7 @@ def _parquet(path: Path, name: str) -> EventFile:
     rows = pl.concat(frames).with_row_index("line", offset=1)
     header = list(schema)
     ids = [column if column in rows.columns else "" for column in header]
-    return _table("parquet", rows, header, ids, [])
+    return _table("parquet", rows, header, ids, [], EVENTS)
 
 
 def _as_text(column: str, kind: Any) -> pl.Expr:
@@ -326,32 +375,27 @@ def _as_text(column: str, kind: Any) -> pl.Expr:
     return cells.cast(pl.String)
 
 
-def _meant(title: str) -> str:
-    plain = text_tables.clean(title)
-    return ALIASES.get(plain, plain.lower())
-
-
 def _table(
     kind: str, frame: pl.DataFrame, header: Sequence[str], ids: Sequence[str],
-    faults: list[pl.DataFrame],
+    faults: list[pl.DataFrame], columns: Columns,
 ) -> EventFile:  # fmt: skip
     """The columns we know under our names; those that lack, stand twice or are unknown are faults."""
     found: dict[str, str] = {}
     told: list[tuple[Any, ...]] = []
     for title, id_ in zip(header, ids, strict=True):
-        column = _meant(title)
-        if column not in COLUMNS:
+        column = columns.meant(title)
+        if column not in columns.all:
             told.append((1, title[:VALUE_CHARS], "", "unknown_column", ""))
         elif column in found:
             told.append((1, column, title, "twice", ""))
         else:
             found[column] = id_
-    told += [(1, column, "", "no_column", "") for column in NEEDED if column not in found]
+    told += [(1, column, "", "no_column", "") for column in columns.needed if column not in found]
     rows = frame.select(
         pl.col("line").cast(pl.UInt32),
         *(
             (pl.col(found[c]) if c in found else pl.lit(None, dtype=pl.String)).alias(c)
-            for c in COLUMNS
+            for c in columns.all
         ),
     )
     faulty = pl.DataFrame(told, schema=FAULTS, orient="row")

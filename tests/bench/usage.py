@@ -91,7 +91,7 @@ def read_bare(session: Session) -> None:
     sha256, level = hashlib.sha256, []
     numbers = list(session.scalars(select(Batch.no)))
     for no in numbers:
-        for chunk in usage._chunks(session, no):
+        for chunk in usage.ROWS.chunks(session, no):
             level += [sha256(b"\x00" + salt + row).digest() for _, _, salt, row in chunk]
         for one in level:
             sha256(b"\x01" + one + one).digest()

@@ -13,7 +13,7 @@ import pytest
 import xlsxwriter
 from sqlalchemy import delete, func, insert, select, text, update
 
-from ledger import log, trading, usage, usage_rules
+from ledger import log, row_faults, salted_rows, trading, usage, usage_rules
 from ledger.errors import Conflict, Invalid, LedgerError, NotAllowed, ProofFailed
 from ledger.proof.bundle import row_hash
 from ledger.proof.encoding import canonical
@@ -64,7 +64,7 @@ class Counter:
     def faults(self, data: bytes, name: str = "events.csv", login: str = "olga") -> set[Any]:
         """(line, column, code) of everything that is wrong with a file; nothing is stored."""
         before = self.snapshot()
-        with pytest.raises(usage_rules.Unusable) as refused:
+        with pytest.raises(row_faults.Unusable) as refused:
             self.hand_in(data, name, login)
         assert self.snapshot() == before
         told = refused.value.facts["problems"]
@@ -144,7 +144,7 @@ def test_a_record_says_what_its_rows_say(counter: Counter) -> None:
     with counter.town.reading() as session:
         assert log.record_of(session, made.id, 1).kind == "usage.recorded"
         fourth = usage.rows_of(session, made, 3, 1)[0]
-        assert usage.parsed(fourth.row) == {**rows[3], "v": 1}
+        assert salted_rows.parsed(fourth.row) == {**rows[3], "v": 1}
         assert list(usage.audit_rows(session, made)) == []
         assert list(usage.audit_strays(session)) == []
 
@@ -260,9 +260,9 @@ def test_too_many_rows_are_refused_before_they_are_read(
 def test_all_faults_go_into_a_table_that_is_no_formula(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usage_rules, "PROBLEMS_TOLD", 2)
+    monkeypatch.setattr(row_faults, "PROBLEMS_TOLD", 2)
     rows = [counter.row(n, quantity="=1+1") for n in range(5)]
-    with pytest.raises(usage_rules.Unusable) as refused:
+    with pytest.raises(row_faults.Unusable) as refused:
         counter.hand_in(csv(rows))
     assert len(refused.value.facts["problems"]) == 2
     assert refused.value.facts["count"] == 5
@@ -293,7 +293,7 @@ def test_an_event_is_counted_once_whatever_batch_it_comes_in(counter: Counter) -
     }  # fmt: skip
     again[4]["kind"] = "odd"
     assert (5, "kind", "kind") in counter.faults(ndjson(again), "x")
-    with pytest.raises(usage_rules.Unusable) as refused:
+    with pytest.raises(row_faults.Unusable) as refused:
         counter.hand_in(ndjson(again))
     assert f"{made.number} #4" in refused.value.facts["problems"][0]["reason_en"]
     with counter.town.reading() as session:
@@ -319,7 +319,7 @@ def test_a_licence_changed_while_rows_are_stored_stops_the_record(counter: Count
 def test_an_intake_that_broke_off_is_swept_once_its_lease_is_over(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usage, "CHUNK", 4)
+    monkeypatch.setattr(salted_rows, "CHUNK", 4)
     monkeypatch.setattr(usage, "SWEEP_ROWS", 3)
     town, data = counter.town, ndjson([counter.row(n) for n in range(10)])
     path = town.home.path / "x"
@@ -366,7 +366,7 @@ def test_rows_are_stored_as_they_are_whatever_encoding_the_client_speaks(counter
 def test_two_at_once_with_the_same_rows_store_them_once(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usage, "CHUNK", 64)
+    monkeypatch.setattr(salted_rows, "CHUNK", 64)
     data = ndjson([counter.row(n) for n in range(600)])
     made: list[Any] = []
 
@@ -390,7 +390,7 @@ def test_two_at_once_with_the_same_rows_store_them_once(
 def test_of_two_at_once_that_share_events_one_is_refused(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usage, "CHUNK", 64)
+    monkeypatch.setattr(salted_rows, "CHUNK", 64)
     files = [ndjson([counter.row(n, unit=unit) for n in range(300)]) for unit in ("次", "条")]
     made: list[Any] = []
 
@@ -468,8 +468,8 @@ def proof_of(counter: Counter, made: Batch, named: str) -> dict[str, Any]:
 def test_each_row_of_a_batch_is_proved_whatever_its_size(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usage, "CHUNK", 4)
-    monkeypatch.setattr(usage, "PIECE", 2)
+    monkeypatch.setattr(salted_rows, "CHUNK", 4)
+    monkeypatch.setattr(salted_rows, "PIECE", 2)
     sizes = (1, 2, 3, 4, 5, 8, 9, 15, 16, 17)
     batches = {
         size: counter.hand_in(ndjson([counter.row(n, event=f"S{size}-{n}") for n in range(size)]))

@@ -12,7 +12,7 @@ from uuid import uuid4
 from marshmallow import Schema, fields, validate
 from sqlalchemy.orm import Session
 
-from ledger import handoff, log, usage, usage_rules
+from ledger import handoff, log, row_faults, salted_rows, usage
 from ledger.errors import Invalid, LedgerError, Missing
 from ledger.parties import Actor
 from ledger.proof.encoding import canonical, instant
@@ -115,8 +115,8 @@ def _take_in(
         if stored is None:  # an event is known already: which, and where?
             with desk.home.reading() as session:
                 usage.repeated(session, actor.party_id, given, name)
-    except usage_rules.Unusable as error:
-        error.facts["fault_file"] = desk.home.store_material(usage_rules.faults_csv(error.faults))
+    except row_faults.Unusable as error:
+        error.facts["fault_file"] = desk.home.store_material(row_faults.faults_csv(error))
         raise
     return {"checked": checked, "stored": stored}
 
@@ -145,8 +145,10 @@ def _store(home: Home, checked: Checked, report: Report) -> dict[str, Any] | Non
             now = clock()
             with home.deed(now) as session:
                 usage.store(session, turn.no, holder, now, place, chunk)
-            report("store", min((place + 1) * usage.CHUNK, checked.row_count), checked.row_count)
-    except usage.Repeated:
+            report(
+                "store", min((place + 1) * salted_rows.CHUNK, checked.row_count), checked.row_count
+            )
+    except salted_rows.Repeated:
         _drop(home, turn.no, holder, clock())
         return None
     except BaseException:
@@ -209,7 +211,7 @@ def rows(
     told = usage.rows_of(session, found, after, limit)
     last = told[-1].n if told else 0
     return {
-        "items": [{"n": one.n, "row": usage.parsed(one.row)} for one in told],
+        "items": [{"n": one.n, "row": salted_rows.parsed(one.row)} for one in told],
         "next": last if last and last < found.row_count else None,
     }
 

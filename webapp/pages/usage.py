@@ -6,7 +6,7 @@ from flask import Flask, Response, render_template, request
 from flask_limiter import Limiter
 from sqlalchemy.orm import Session
 
-from ledger import log, usage
+from ledger import log, salted_rows, usage
 from ledger.errors import LedgerError
 from ledger.parties import Party
 from ledger.tables.events import ROWS_MAX
@@ -33,7 +33,7 @@ def about(session: Session, row: Batch) -> dict[str, Any]:
     """Who handed a batch in, and its first rows."""
     return {
         "first_rows": [
-            {"n": one.n, **usage.parsed(one.row)} for one in usage.rows_of(session, row, 0, 5)
+            {"n": one.n, **salted_rows.parsed(one.row)} for one in usage.rows_of(session, row, 0, 5)
         ],
         "reporter": session.get_one(Party, row.party_id).name,
     }
