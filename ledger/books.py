@@ -60,7 +60,9 @@ PREPAID = "2205 预收账款"
 VAT = "2221 应交增值税"
 REFUNDS = "2241 应付退款"
 FEES = "6603 财务费用"
-CAUSES = ("statement", "payment", "remittance", "refund", "confirmation", "hold", "journal")
+CAUSES = (
+    "statement", "payment", "order", "remittance", "refund", "confirmation", "hold", "journal",
+)  # fmt: skip
 LINE_FEN_MAX = 10**15
 ASKED_AT_ONCE = 500
 

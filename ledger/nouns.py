@@ -8,6 +8,7 @@ from ledger import (
     books,
     catalogue,
     catalogue_imports,
+    confirmations,
     demands,
     duties,
     evaluations,
@@ -21,12 +22,15 @@ from ledger import (
     messages,
     motions,
     objections,
+    orders,
     parties,
     peers,
     periods,
     prices,
     recognition,
+    refunds,
     registration_rows,
+    remittances,
     schemes,
     search,
     settings,
@@ -44,11 +48,12 @@ from ledger import (
 from ledger.chain import outbox
 from ledger.store import Evidence
 
-NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports, demands,
-         duties, evaluations, exclusions, feedback, handoff, holds, inquiries, journals, log, messages,
-         motions, objections, outbox, parties, peers, periods, prices, recognition,
-         registration_rows, schemes, search, settings, settlements, statements, stewards,
-         successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
+NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports,
+         confirmations, demands, duties, evaluations, exclusions, feedback, handoff, holds,
+         inquiries, journals, log, messages, motions, objections, orders, outbox, parties, peers,
+         periods, prices, recognition, refunds, registration_rows, remittances, schemes, search,
+         settings, settlements, statements, stewards, successions, trading, usage, uses,
+         voucher_rows, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

@@ -250,6 +250,20 @@ MAY: dict[str, dict[str, str]] = {
         "licence.revoke": "operator:own",
         "licence.read": "operator:own regulator:any finance_maker:any finance_checker:any",
         "payment.record": "finance_maker:any",
+        "remittance.record": "finance_maker:any",  # 来款
+        "remittance.read": "operator:own exchange:own regulator:any finance_maker:any "
+        "finance_checker:any",
+        "order.place": "operator:own exchange:any",  # 订单
+        "order.fulfil": "operator:own",
+        "order.cancel": "operator:own exchange:any",
+        "order.read": "operator:own exchange:any regulator:any finance_maker:any finance_checker:any",
+        "refund.propose": "finance_maker:any",  # 退款
+        "refund.approve": "finance_checker:own",  # a second person of the maker's organisation
+        "refund.reject": "finance_checker:own",
+        "refund.read": "operator:own provider:own regulator:any finance_maker:any finance_checker:any",
+        "confirmation.record": "exchange:any",  # 成交确认: its own, signed by one of its members
+        "confirmation.read": "exchange:own operator:own provider:own regulator:any finance_maker:any "
+        "finance_checker:any",
         "usage.import": "operator:own exchange:any",
         "usage.read": "operator:own exchange:any regulator:any finance_maker:any finance_checker:any",
         "payment.read": "operator:own regulator:any finance_maker:any finance_checker:any",

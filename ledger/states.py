@@ -210,6 +210,17 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "withdraw": {"proposed": "withdrawn"},
         "supersede": {"confirmed": "superseded"},  # by the confirmation of the next edition
     },
+    "order": {
+        "place": {None: "placed"},
+        "fulfil": {"placed": "fulfilled"},
+        "cancel": {"placed": "cancelled"},
+        "expire": {"placed": "expired"},  # by the last day of the offer, nobody's deed
+    },
+    "refund": {
+        "propose": {None: "proposed"},
+        "approve": {"proposed": "approved"},
+        "reject": {"proposed": "rejected"},
+    },
     "licence": {
         "grant": {None: "granted"},
         "revoke": {"granted": "revoked"},

@@ -6,13 +6,13 @@ the salted digest of its terms; who trades with whom, and for how much, never go
 
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, func, select
+from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, column, func, select, table
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import log, prices, settlements
+from ledger import books, log, periods, prices, settlements
 from ledger.agreements import Agreement, faults_of_use, require_in_force
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
@@ -22,12 +22,14 @@ from ledger.proof.bundle import voucher_key
 from ledger.proof.encoding import canonical, digest_bytes, digest_text
 from ledger.registration import RIGHTS, Registration
 from ledger.states import move
-from ledger.store import Evidence, lock, new_id
+from ledger.store import Evidence, hold, lock, new_id
 from ledger.vouchers import Voucher
 from valuation.money import yuan
 
 VAT_PCT = 6  # 增值税, modern services; common knowledge of the profession, a parameter of the sale
 AMOUNT_FEN_MAX = 10**13
+# Money for no licence yet (`ledger.remittances`) stands above this; a bank's reference is one among both.
+_REMITTANCES = table("remittances", column("reference"))
 PURPOSES = ("governance", "benefit", "industry")  # 发改价格〔2025〕65号: the first two are free
 
 
@@ -88,6 +90,7 @@ def grant(
     price_fen: int,
     order_reference: str,
     origin: str,
+    agreed_on: date | None = None,
 ) -> Licence:
     """Sell a licence under a voucher that is valid; the same order again is the same licence.
 
@@ -109,8 +112,60 @@ def grant(
         if known != given:
             raise Conflict("Order {order} was another sale.", order=order_reference)
         return found
+    check_terms(
+        session, now, voucher=voucher, licensee=licensee, licensee_address=licensee_address,
+        right=right, purpose=purpose, terms=terms, valid_from=valid_from, valid_until=valid_until,
+        price_fen=price_fen, agreed_on=agreed_on,
+    )  # fmt: skip
+    lock(session, voucher)  # the running number is nobody else's
+    n = session.scalar(
+        select(func.count()).select_from(Licence).where(Licence.voucher_id == voucher.id)
+    )
+    salt = secrets.token_bytes(16)
+    digest = digest_text(salt + canonical(dict(terms)))
+    licence = Licence(
+        id=new_id(), order_reference=order_reference, voucher_id=voucher.id, n=n or 0,
+        licensee_id=licensee.id, licensee_address=licensee_address, right=right, purpose=purpose,
+        terms=dict(terms), terms_salt=salt.hex(), terms_digest=digest, valid_from=valid_from,
+        valid_until=valid_until, price_fen=price_fen, sold_by=actor.member_id,
+        state=move("licence", "grant", None),
+    )  # fmt: skip
+    log.append(session, licence, "licence.granted", actor.member_id)
+    session.flush()
+    key = voucher_key(origin, voucher.number)
+    outbox.enqueue(
+        session, now, lane="registrar", contract="CirculationRegistry", function="grant",
+        arguments=[
+            "0x" + key.hex(), licence.n, licensee_address, RIGHTS[right],
+            "0x" + digest_bytes(digest).hex(), int(valid_from.timestamp()),
+            int(valid_until.timestamp()), 0, outbox.REASON,
+        ],
+        key=key, expected_version=0, subject_id=licence.id, subject_version=licence.version,
+    )  # fmt: skip
+    return licence
+
+
+def check_terms(
+    session: Session,
+    now: datetime,
+    *,
+    voucher: Voucher,
+    licensee: Party,
+    licensee_address: str,
+    right: str,
+    purpose: str,
+    terms: Mapping[str, Any],
+    valid_from: datetime,
+    valid_until: datetime,
+    price_fen: int,
+    agreed_on: date | None = None,
+) -> Agreement | None:
+    """The agreement under which these terms can be sold now; raises what of them breaks which rule.
+
+    The price is judged by the cap of the day on which it was agreed: today's, unless told.
+    """
     require_active(licensee)
-    _check_amount(price_fen, "price")
+    check_amount(price_fen, "price")
     if voucher.state != "valid" or voucher.frozen or now > voucher.valid_until:
         raise Conflict(
             "Voucher {number} is {state}: nothing can be licensed under it.",
@@ -128,11 +183,9 @@ def grant(
     faults = Faults()
     if agreement is not None:
         faults = faults_of_use(agreement, terms, price_fen)
-        faults.add(
-            prices.faults_of_price(
-                session, agreement, registration, terms, price_fen, local_date(now)
-            )
-        )
+        faults.add(prices.faults_of_price(
+            session, agreement, registration, terms, price_fen, agreed_on or local_date(now)
+        ))  # fmt: skip
     if right not in voucher.rights:
         faults.name_fault("the voucher does not hold the right {right}", at="right", right=right)
     if purpose not in PURPOSES:
@@ -161,32 +214,7 @@ def grant(
         faults.name_fault("seller and licensee are the same", at="licensee")
     if faults:
         raise Invalid("The licence breaks: {faults}.", faults=faults)
-    lock(session, voucher)  # the running number is nobody else's
-    n = session.scalar(
-        select(func.count()).select_from(Licence).where(Licence.voucher_id == voucher.id)
-    )
-    salt = secrets.token_bytes(16)
-    digest = digest_text(salt + canonical(dict(terms)))
-    licence = Licence(
-        id=new_id(), order_reference=order_reference, voucher_id=voucher.id, n=n or 0,
-        licensee_id=licensee.id, licensee_address=licensee_address, right=right, purpose=purpose,
-        terms=dict(terms), terms_salt=salt.hex(), terms_digest=digest, valid_from=valid_from,
-        valid_until=valid_until, price_fen=price_fen, sold_by=actor.member_id,
-        state=move("licence", "grant", None),
-    )  # fmt: skip
-    log.append(session, licence, "licence.granted", actor.member_id)
-    session.flush()
-    key = voucher_key(origin, voucher.number)
-    outbox.enqueue(
-        session, now, lane="registrar", contract="CirculationRegistry", function="grant",
-        arguments=[
-            "0x" + key.hex(), licence.n, licensee_address, RIGHTS[right],
-            "0x" + digest_bytes(digest).hex(), int(valid_from.timestamp()),
-            int(valid_until.timestamp()), 0, outbox.REASON,
-        ],
-        key=key, expected_version=0, subject_id=licence.id, subject_version=licence.version,
-    )  # fmt: skip
-    return licence
+    return agreement
 
 
 def revoke(
@@ -231,9 +259,43 @@ def record_payment(
         ):  # fmt: skip
             raise Conflict("The reference {reference} was another payment.", reference=reference)
         return found
-    _check_amount(amount_fen, "amount")
+    check_receipt(session, now, amount_fen, received_on, reference)
+    payment = enter_payment(
+        session, actor, licence, amount_fen=amount_fen, received_on=received_on, reference=reference
+    )
+    if payment.agreement_id is not None:  # elsewhere there is no book to keep
+        books.post(
+            session, actor.member_id, now, cause=payment, book_id=payment.agreement_id,
+            effective_on=periods.open_day(session, payment.agreement_id, received_on),
+            memo=f"收款 {reference}",
+            lines=earned(books.BANK, None, amount_fen, payment.net_fen),
+        )  # fmt: skip
+    return payment
+
+
+def check_receipt(
+    session: Session, now: datetime, amount_fen: int, received_on: str, reference: str
+) -> None:
+    """Money received has an amount, a day that has come, and a bank reference that nothing else has."""
+    check_amount(amount_fen, "amount")
     if received_on > local_date(now).isoformat():
         raise Invalid("The day {day} lies in the future.", day=received_on)
+    hold(session, f"reference {reference}")  # of two tables, so no constraint of one sees to it
+    paid = select(Payment.id).where(Payment.reference == reference)
+    remitted = select(_REMITTANCES.c.reference).where(_REMITTANCES.c.reference == reference)
+    if session.scalar(paid) is not None or session.scalar(remitted) is not None:
+        raise Conflict("The reference {reference} was another payment.", reference=reference)
+
+
+def enter_payment(
+    session: Session, actor: Actor, licence: Licence, *, amount_fen: int, received_on: str,
+    reference: str, agreement_id: str | None = None,
+) -> Payment:  # fmt: skip
+    """A payment for a licence as a record and a settlement; what it books is the caller's.
+
+    It belongs to the agreement of today, or the one told. Raises Invalid for nothing, or more than the
+    licence still costs.
+    """
     lock(session, licence)  # the sum paid so far holds until this deed is done
     paid = session.scalar(
         select(func.coalesce(func.sum(Payment.amount_fen), 0)).where(
@@ -245,9 +307,12 @@ def record_payment(
             "Paid so far {paid} yuan of {price} yuan: {amount} yuan more does not fit.",
             paid=yuan(int(paid or 0)), price=yuan(licence.price_fen), amount=yuan(amount_fen),
         )  # fmt: skip
-    # net = amount / 1.06, rounded half up, in whole numbers
-    net_fen = (200 * amount_fen + 100 + VAT_PCT) // (2 * (100 + VAT_PCT))
-    agreement = agreement_of(session, session.get_one(Voucher, licence.voucher_id))
+    net_fen = net_of(amount_fen)
+    agreement = (
+        agreement_of(session, session.get_one(Voucher, licence.voucher_id))
+        if agreement_id is None
+        else session.get_one(Agreement, agreement_id)
+    )
     payment = Payment(
         id=new_id(), reference=reference, licence_id=licence.id, amount_fen=amount_fen,
         vat_fen=amount_fen - net_fen, net_fen=net_fen, received_on=received_on,
@@ -262,6 +327,28 @@ def record_payment(
     log.append(session, payment, "payment.recorded", actor.member_id)
     session.flush()
     return payment
+
+
+def net_of(amount_fen: int) -> int:
+    """What is left of an amount without the VAT in it: amount / 1.06, half up, in whole numbers.
+
+    >>> net_of(10_600), net_of(1), net_of(9)
+    (10000, 1, 8)
+    """
+    return (200 * amount_fen + 100 + VAT_PCT) // (2 * (100 + VAT_PCT))
+
+
+def earned(account: str, party: str | None, amount_fen: int, net_fen: int) -> list[dict[str, Any]]:
+    """What money earned books: Dr `account` gross, Cr what is to be shared, Cr the VAT in it."""
+    return [
+        {"account": name, "credit_fen": credit, "debit_fen": debit, "party_id": whose}
+        for name, whose, debit, credit in (
+            (account, party, amount_fen, 0),
+            (books.UNDISTRIBUTED, None, 0, net_fen),
+            (books.VAT, None, 0, amount_fen - net_fen),
+        )
+        if debit or credit
+    ]
 
 
 def agreement_of(session: Session, voucher: Voucher) -> Agreement | None:
@@ -283,7 +370,8 @@ def licence_owners(session: Session, licence: Licence) -> tuple[str, str]:
     return session.get_one(Voucher, licence.voucher_id).party_id, licence.licensee_id
 
 
-def _check_amount(amount_fen: int, what: str) -> None:
+def check_amount(amount_fen: int, what: str) -> None:
+    """Whole fen, not below nought, within what is believable."""
     if type(amount_fen) is not int or not 0 <= amount_fen <= AMOUNT_FEN_MAX:
         raise Invalid(
             "The {what} must be whole fen from 0 to {most}, not {given}.",

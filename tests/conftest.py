@@ -29,22 +29,28 @@ from ledger import (
     approvals,
     authorisations,
     catalogue,
+    confirmation_checks,
+    confirmations,
     demands,
     duties,
     evaluations,
     exclusions,
     feedback,
     log,
+    orders,
     parties,
     periods,
     prices,
+    refunds,
     registration,
+    remittances,
     revenue,
     reversals,
     schemes,
     statements,
     stewards,
     successions,
+    trade_rules,
     trading,
     vouchers,
 )
@@ -56,6 +62,7 @@ from ledger.chain.outbox import Deployment
 from ledger.proof.encoding import digest_text
 from ledger.registration import Registration
 from ledger.store import open_engine
+from ledger.tables.events import read_rows
 from webapp.home import Config, Home, migrate
 
 # Properties are tried without a time limit for one example: the machine may be busy.
@@ -99,11 +106,8 @@ CAST = {  # login: (party, roles)
     "pia": ("bank", "provider"),  # of another body
     "max": ("treasury", "finance_maker finance_checker"),  # could be both hands, and may not
 }
-CHECKER_KEYS = {
-    "carl": b"\x0a" * 32,
-    "max": b"\x0b" * 32,
-    "cora": b"\x0c" * 32,
-}  # on their own machines
+CHECKER_KEYS = {"carl": b"\x0a" * 32, "max": b"\x0b" * 32, "cora": b"\x0d" * 32}
+SIGNING_KEYS = {**CHECKER_KEYS, "egon": b"\x0c" * 32}  # each on his own machine
 
 
 class Town:
@@ -132,7 +136,7 @@ class Town:
                     session, "system", self.now, kind=kind, name=name, uscc=uscc
                 )
             for login, (party, roles) in CAST.items():
-                key = CHECKER_KEYS.get(login)
+                key = SIGNING_KEYS.get(login)
                 parties.add_member(
                     session, "system", self.now, party=made[party], login=login,
                     display_name=login.title(), roles=roles.split(),
@@ -409,6 +413,93 @@ class Town:
             "mona", trading.record_payment, licence=licence, amount_fen=amount_fen,
             received_on=local_date(self.now).isoformat(), reference=reference,
         )  # fmt: skip
+
+    def remittance(
+        self,
+        agreement: agreements.Agreement,
+        amount_fen: int,
+        reference: str = "BANK-R",
+        **changes: Any,
+    ) -> remittances.Remittance:
+        """Money the bank's customer pays in advance."""
+        facts = {"party": self.party("bank"), "purpose": "prepayment", "amount_fen": amount_fen,
+                 "received_on": local_date(self.now).isoformat(), "reference": reference}  # fmt: skip
+        return self.do("mona", remittances.record, agreement, **{**facts, **changes})
+
+    def order_facts(self, voucher: vouchers.Voucher, **changes: Any) -> dict[str, Any]:
+        n = next(_count)
+        facts: dict[str, Any] = {
+            "buyer": self.party("bank"), "licensee_address": f"0x{10**39 + n}",
+            "offer_until": local_date(self.now) + timedelta(days=10), "paid_by": "invoice",
+            "price_fen": 10_600, "purpose": "industry", "reference": f"DD-{n}", "right": "use",
+            "terms": {"scene": "风险评估"}, "valid_from": self.now,
+            "valid_until": self.now + timedelta(days=365), "voucher": voucher,
+        }  # fmt: skip
+        return {**facts, **changes}
+
+    def order(self, voucher: vouchers.Voucher, **changes: Any) -> orders.Order:
+        return self.do("olga", orders.place, **self.order_facts(voucher, **changes))
+
+    def trades_file(self, voucher: vouchers.Voucher, rows: int = 3, **changes: Any) -> str:
+        """A file of trades at the exchange: T-1, T-2, … of 106.00, 107.00, … yuan."""
+        buyer, day = PARTIES["bank"][2], local_date(self.now).isoformat()
+        lines = ["trade,voucher,buyer,on,amount_yuan"]
+        for n in range(1, rows + 1):
+            row = {"trade": f"T-{n}", "voucher": voucher.number, "buyer": buyer, "on": day,
+                   "amount": f"{105 + n}.00", **changes}  # fmt: skip
+            lines.append(",".join(row.values()))
+        return "\n".join(lines) + "\n"
+
+    def signed(
+        self, agreement: agreements.Agreement, text: str, number: str = "CJ-1", **changes: Any
+    ) -> dict[str, Any]:
+        """What egon signs on his machine over a file of trades."""
+        path = self._trades(text)
+        facts: dict[str, Any] = {
+            "agreement": agreement.number, "exchange": PARTIES["exchange"][2], "log_origin": ORIGIN,
+            "number": number, **changes,
+        }  # fmt: skip
+        given = read_rows(path, path.name, trade_rules.COLUMNS)
+        header = confirmation_checks.header_of(given, path.name, **facts)
+        return confirmation_checks.sign(
+            header, self.home.config.deployment.chain_id, SIGNING_KEYS["egon"]
+        )
+
+    def confirm(
+        self, signed: dict[str, Any], text: str, login: str = "egon"
+    ) -> confirmations.Confirmation:
+        """Hand in a file of trades with its signed header."""
+        path = self._trades(text)
+        given = read_rows(path, path.name, trade_rules.COLUMNS)
+        with self.reading() as session:
+            checked = confirmation_checks.check(
+                session, self.actors[login], self.now, given, path.name, signed, origin=ORIGIN,
+                chain_id=self.home.config.deployment.chain_id,
+            )  # fmt: skip
+        if isinstance(checked, confirmations.Confirmation):
+            return checked
+        return self.do(login, confirmations.record, checked)
+
+    def _trades(self, text: str) -> Path:
+        path = self.home.path.with_name("trades.csv")
+        path.write_text(text)
+        return path
+
+    def confirmation(
+        self, agreement: agreements.Agreement, voucher: vouchers.Voucher, rows: int = 3
+    ) -> confirmations.Confirmation:
+        text = self.trades_file(voucher, rows)
+        return self.confirm(self.signed(agreement, text), text)
+
+    def refund(
+        self, payment: trading.Payment, amount_fen: int, ground: str = "退货"
+    ) -> refunds.Refund:
+        """A refund of a payment as mona proposes it."""
+        with self.deed() as session:
+            source = refunds.of_payment(session, self.fresh(session, payment))
+            return refunds.propose(
+                session, self.actors["mona"], self.now, source, amount_fen=amount_fen, ground=ground
+            )
 
     def scheme_document(self) -> dict[str, Any]:
         """The demo's scheme, with our parties in it."""

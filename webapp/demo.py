@@ -583,7 +583,8 @@ class Story:
             made = statements.by_number(session, self.statement_number)
             self.line("wu made it, zheng signed it with his own key {address}; the contract counted "
                       "the signature, and it is {state} in the books.",
-                      address=approvals.signatures(made)[-1]["address"], state=translate(made.state))  # fmt: skip
+                      address=approvals.signatures(made)[-1]["address"],
+                      state=translate(made.state))  # fmt: skip
 
     def package(self) -> None:
         self.head("Hand-off (移交): the listing package for the exchange")

@@ -59,7 +59,7 @@ class StatementCorrectionBody(Body):
     reason = text("Ground", area=True, hint="as it stands in the record")
 
 
-class InquiryBody(Body):
+class StatementInquiryBody(Body):
     """A question 质询 on a line of a statement."""
 
     line = fields.Integer(
@@ -340,7 +340,7 @@ def _asker(_session: Session, row: Inquiry) -> tuple[str]:
 
 
 @deed("inquiry.raise", "/statements/<statement_number>/inquiries", "Ask about a line",
-      "Question {number} on line {line} of {statement} is {state}.", body=InquiryBody,
+      "Question {number} on line {line} of {statement} is {state}.", body=StatementInquiryBody,
       owners=inquiries.concerned)  # fmt: skip
 def ask(
     desk: Desk, session: Session, actor: Actor, found: Statement, line: int, question: str
