@@ -145,8 +145,10 @@ def approve(
     statement.approvals = [*signed, told]
     expected = statement.chain_version
     statement.chain_version = expected + 1
-    kind = "statement.approved" if is_last else "statement.signed"
-    log.append(session, statement, kind, actor.member_id)
+    if is_last:
+        log.append(session, statement, "statement.approved", actor.member_id)
+    else:
+        log.append(session, statement, "statement.signed", actor.member_id)
     key = chain_key(origin, statement)
     outbox.enqueue(
         session, now, lane="maker", contract="RevenueBook", function="approve",

@@ -230,7 +230,7 @@ def next_number(session: Session, prefix: str) -> int:
 
 
 def next_numbers(session: Session, prefix: str, count: int) -> int:
-    """The first of the next `count` serial numbers of `prefix`."""
+    """The first of the next `count` serial numbers of `prefix`, all of which are taken."""
     wanted = select(Number).where(Number.prefix == prefix).with_for_update()
     found = session.scalar(wanted)
     if found is None:

@@ -106,12 +106,8 @@ CAST = {  # login: (party, roles)
     "pia": ("bank", "provider"),  # of another body
     "max": ("treasury", "finance_maker finance_checker"),  # could be both hands, and may not
 }
-CHECKER_KEYS = {
-    "carl": b"\x0a" * 32,
-    "max": b"\x0b" * 32,
-    "cora": b"\x0c" * 32,
-}  # on their own machines
-SIGNING_KEYS = {**CHECKER_KEYS, "egon": b"\x0e" * 32}
+CHECKER_KEYS = {"carl": b"\x0a" * 32, "max": b"\x0b" * 32, "cora": b"\x0d" * 32}
+SIGNING_KEYS = {**CHECKER_KEYS, "egon": b"\x0c" * 32}  # each on his own machine
 
 
 class Town:

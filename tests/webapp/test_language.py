@@ -471,6 +471,7 @@ def record_kinds() -> set[str]:
                     kinds |= {"catalogue.approved", "catalogue.rejected"}
                 case other:
                     raise AssertionError(f"the kind {ast.unparse(other)} cannot be followed")
+    kinds.add("payment.assigned")  # to a statement of before
     return kinds | {*catalogue_writing.PAST.values()}
 
 
