@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from ledger import agreements, alarms, deadlines, messages, register, reminders
+from ledger import agreements, alarms, deadlines, holds, messages, register, reminders
 from ledger.errors import LedgerError
 from webapp.home import Home
 
@@ -22,6 +22,7 @@ Timer = Callable[[Session, datetime], int]
 
 TIMERS: dict[str, Timer] = {
     "agreements": agreements.expire,
+    "holds": holds.expire,
     "alarms": alarms.look,
     "registration.lapse": register.lapse,
     "deadlines recounted": deadlines.recount_all,

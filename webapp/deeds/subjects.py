@@ -13,6 +13,7 @@ from ledger import (
     appraisals,
     authorisations,
     bank_accounts,
+    books,
     catalogue,
     catalogue_imports,
     demands,
@@ -20,12 +21,15 @@ from ledger import (
     evaluations,
     exclusions,
     feedback,
+    holds,
+    journals,
     log,
     motions,
     objections,
     parties,
     payouts,
     peers,
+    periods,
     prices,
     recognition,
     reconciliation,
@@ -41,6 +45,7 @@ from ledger.alarm_rows import Alarm
 from ledger.appraisals import Appraisal
 from ledger.authorisations import Authorisation
 from ledger.bank_accounts import BankAccount
+from ledger.books import Entry
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
 from ledger.demands import Demand
@@ -49,11 +54,14 @@ from ledger.errors import Missing
 from ledger.evaluations import Evaluation
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.holds import Hold
+from ledger.journals import Journal
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import Account, Actor, Member, Party
 from ledger.payouts import Payout
 from ledger.peers import Peer
+from ledger.periods import Period
 from ledger.prices import Price
 from ledger.recognition import Recognition
 from ledger.reconciliation import Difference, Reconciliation
@@ -113,6 +121,16 @@ def _licence_of(party: str) -> ColumnElement[bool]:
         Licence.licensee_id == party,
         _through(Licence.voucher_id, Voucher, Voucher.party_id == party),
     )
+
+
+def _entry_of(party: str) -> ColumnElement[bool]:
+    """An entry of before does not say its book: its statement does."""
+    of_statement = _through(
+        Entry.cause_id,
+        Statement,
+        _through(Statement.agreement_id, Agreement, _agreement_of(party)),
+    )
+    return or_(_through(Entry.book_id, Agreement, _agreement_of(party)), of_statement)
 
 
 def _appraisal_of(party: str) -> ColumnElement[bool]:
@@ -250,6 +268,17 @@ SUBJECTS = {
         Subject("difference", Difference, reconciliation.difference_by_number, reconciliation.owners,
                 lambda party: Difference.owner_id == party, lambda row: row.number,
                 "difference_number"),
+        Subject("period", Period, periods.by_number, periods.owners,
+                lambda party: _through(Period.agreement_id, Agreement, _agreement_of(party)),
+                lambda row: row.number, "period_number"),
+        Subject("journal", Journal, journals.by_number, journals.owners,
+                lambda party: _through(Journal.agreement_id, Agreement, _agreement_of(party)),
+                lambda row: row.number, "journal_number"),
+        Subject("entry", Entry, books.by_number, books.owners, _entry_of,
+                lambda row: row.number, "entry_number"),
+        Subject("hold", Hold, holds.by_number, holds.owners,
+                lambda party: _through(Hold.book_id, Agreement, _agreement_of(party)),
+                lambda row: row.number, "hold_number"),
         Subject("steward", Steward, stewards.by_id, lambda _s, row: (row.party_id,),
                 lambda party: Steward.party_id == party, lambda row: row.id, "steward_id"),
         Subject("demand", Demand, demands.by_number, demands.owners, demands.of_party,
