@@ -26,6 +26,7 @@ PLACES = {
     **dict.fromkeys(("import", "catalogue", "resource"), "webapp.cli.catalogue"),
     **dict.fromkeys(("licence", "payment", "scheme", "statement", "sign"), "webapp.cli.money"),
     "price": "webapp.cli.prices",
+    **dict.fromkeys(("order", "refund", "remittance", "trade"), "webapp.cli.trade"),
     **dict.fromkeys(("value", "share", "contribution"), "webapp.cli.figures"),
     "accounts": "webapp.cli.accounts",
     "profile": "webapp.cli.quality",

@@ -14,6 +14,7 @@ from ledger import (
     authorisations,
     catalogue,
     catalogue_imports,
+    confirmations,
     demands,
     duties,
     evaluations,
@@ -22,11 +23,14 @@ from ledger import (
     log,
     motions,
     objections,
+    orders,
     parties,
     peers,
     prices,
     recognition,
+    refunds,
     registration,
+    remittances,
     revenue,
     stewards,
     trading,
@@ -39,6 +43,7 @@ from ledger.appraisals import Appraisal
 from ledger.authorisations import Authorisation
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
+from ledger.confirmations import Confirmation
 from ledger.demands import Demand
 from ledger.duties import Duty
 from ledger.errors import Missing
@@ -47,11 +52,14 @@ from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
 from ledger.motions import Motion
 from ledger.objections import Objection
+from ledger.orders import Order
 from ledger.parties import Account, Actor, Member, Party
 from ledger.peers import Peer
 from ledger.prices import Price
 from ledger.recognition import Recognition
+from ledger.refunds import Refund
 from ledger.registration import Application, Deposit, Registration
+from ledger.remittances import Remittance
 from ledger.revenue import Scheme, Statement
 from ledger.stewards import Steward
 from ledger.store import Evidence
@@ -225,6 +233,22 @@ SUBJECTS = {
                 lambda s, row: trading.licence_owners(s, s.get_one(Licence, row.licence_id)),
                 lambda party: _through(Payment.licence_id, Licence, _licence_of(party)),
                 lambda row: row.reference, "reference"),
+        Subject("remittance", Remittance, remittances.by_reference, remittances.owners,
+                lambda party: or_(Remittance.party_id == party, _through(
+                    Remittance.agreement_id, Agreement, _agreement_of(party))),
+                lambda row: row.reference, "remittance_reference"),
+        Subject("order", Order, orders.by_reference, orders.owners,
+                lambda party: or_(Order.buyer_id == party, _through(
+                    Order.voucher_id, Voucher, Voucher.party_id == party)),
+                lambda row: row.reference, "order_reference"),
+        Subject("refund", Refund, refunds.by_number, refunds.owners,
+                lambda party: or_(Refund.buyer.in_(select(Party.uscc).where(Party.id == party)),
+                                  _through(Refund.agreement_id, Agreement, _agreement_of(party))),
+                lambda row: row.number, "refund_number"),
+        Subject("confirmation", Confirmation, confirmations.by_number, confirmations.owners,
+                lambda party: or_(Confirmation.exchange_id == party, _through(
+                    Confirmation.agreement_id, Agreement, _agreement_of(party))),
+                lambda row: row.number, "confirmation_number"),
         Subject("price", Price, prices.by_number, prices.owners,
                 lambda party: _through(Price.agreement_id, Agreement, _agreement_of(party)),
                 lambda row: row.number, "price_number"),

@@ -45,6 +45,7 @@ from webapp.pages import (
     start,
     statistics,
     supervision,
+    trade,
     usage,
     value,
     witnesses,
@@ -55,7 +56,7 @@ from webapp.pages.menu import menu
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
                            registration, value, appraisal, calculator, revenue, usage, house, identity,
                            witnesses, lists, resource, duties, supervision, catalogue, agreements,
-                           space, messages, recognition, prices, books, statistics,
+                           space, messages, recognition, prices, books, statistics, trade,
                            contribution)  # fmt: skip
 
 
