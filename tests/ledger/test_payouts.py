@@ -181,7 +181,7 @@ def test_a_hold_that_ran_out_keeps_the_payee_out_until_the_bank_has_answered(tow
     agreement = town.get(Agreement, made)
     town.later(days=31)
     with town.deed() as session:
-        assert holds.expire(session, town.now, "system") == 2
+        assert holds.expire(session, town.now) == 2
     refused(town, Conflict, "Nothing can be paid", "max", payouts.prepare, agreement)
     confirm(town, made, True)  # the bank had paid after all
     assert (lines(town, made)[0].state, stands(town, made)["held"]) == ("paid", 0)

@@ -28,6 +28,7 @@ PLACES = {
     **dict.fromkeys(("books", "journal", "period"), "webapp.cli.books"),
     "price": "webapp.cli.prices",
     **dict.fromkeys(("account", "payout", "reconcile", "difference"), "webapp.cli.payments"),
+    **dict.fromkeys(("order", "refund", "remittance", "trade"), "webapp.cli.trade"),
     **dict.fromkeys(("value", "share", "contribution"), "webapp.cli.figures"),
     "accounts": "webapp.cli.accounts",
     "profile": "webapp.cli.quality",

@@ -16,6 +16,7 @@ from ledger import (
     books,
     catalogue,
     catalogue_imports,
+    confirmations,
     demands,
     duties,
     evaluations,
@@ -26,6 +27,7 @@ from ledger import (
     log,
     motions,
     objections,
+    orders,
     parties,
     payouts,
     peers,
@@ -33,7 +35,9 @@ from ledger import (
     prices,
     recognition,
     reconciliation,
+    refunds,
     registration,
+    remittances,
     revenue,
     stewards,
     trading,
@@ -48,6 +52,7 @@ from ledger.bank_accounts import BankAccount
 from ledger.books import Entry
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
+from ledger.confirmations import Confirmation
 from ledger.demands import Demand
 from ledger.duties import Duty
 from ledger.errors import Missing
@@ -58,6 +63,7 @@ from ledger.holds import Hold
 from ledger.journals import Journal
 from ledger.motions import Motion
 from ledger.objections import Objection
+from ledger.orders import Order
 from ledger.parties import Account, Actor, Member, Party
 from ledger.payouts import Payout
 from ledger.peers import Peer
@@ -65,7 +71,9 @@ from ledger.periods import Period
 from ledger.prices import Price
 from ledger.recognition import Recognition
 from ledger.reconciliation import Difference, Reconciliation
+from ledger.refunds import Refund
 from ledger.registration import Application, Deposit, Registration
+from ledger.remittances import Remittance
 from ledger.revenue import Scheme, Statement
 from ledger.stewards import Steward
 from ledger.store import Evidence
@@ -249,6 +257,22 @@ SUBJECTS = {
                 lambda s, row: trading.licence_owners(s, s.get_one(Licence, row.licence_id)),
                 lambda party: _through(Payment.licence_id, Licence, _licence_of(party)),
                 lambda row: row.reference, "reference"),
+        Subject("remittance", Remittance, remittances.by_reference, remittances.owners,
+                lambda party: or_(Remittance.party_id == party, _through(
+                    Remittance.agreement_id, Agreement, _agreement_of(party))),
+                lambda row: row.reference, "remittance_reference"),
+        Subject("order", Order, orders.by_reference, orders.owners,
+                lambda party: or_(Order.buyer_id == party, _through(
+                    Order.voucher_id, Voucher, Voucher.party_id == party)),
+                lambda row: row.reference, "order_reference"),
+        Subject("refund", Refund, refunds.by_number, refunds.owners,
+                lambda party: or_(Refund.buyer.in_(select(Party.uscc).where(Party.id == party)),
+                                  _through(Refund.agreement_id, Agreement, _agreement_of(party))),
+                lambda row: row.number, "refund_number"),
+        Subject("confirmation", Confirmation, confirmations.by_number, confirmations.owners,
+                lambda party: or_(Confirmation.exchange_id == party, _through(
+                    Confirmation.agreement_id, Agreement, _agreement_of(party))),
+                lambda row: row.number, "confirmation_number"),
         Subject("price", Price, prices.by_number, prices.owners,
                 lambda party: _through(Price.agreement_id, Agreement, _agreement_of(party)),
                 lambda row: row.number, "price_number"),

@@ -27,12 +27,14 @@ from ledger.feedback import Feedback
 from ledger.journals import Journal
 from ledger.motions import Motion
 from ledger.objections import Objection
+from ledger.orders import Order
 from ledger.parties import MAY, Actor, Member, roles_of
 from ledger.payouts import Payout
 from ledger.peers import Peer
 from ledger.prices import Price
 from ledger.proof.encoding import instant
 from ledger.reconciliation import Difference
+from ledger.refunds import Refund
 from ledger.registration import CONSENTED_IN, Application, Registration
 from ledger.revenue import Scheme, Statement
 from ledger.trading import Licence, Payment
@@ -172,6 +174,9 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "payout.confirm": ("payout", ("approved", "partly_paid"), lambda _actor: None),
     "difference.answer": ("difference", ("open",), _owes_answer),
     "difference.settle": ("difference", ("answered",), _not_mine(Difference.answered_by)),
+    "order.fulfil": ("order", ("placed",), lambda actor: Order.voucher_id.in_(
+        select(Voucher.id).where(Voucher.party_id.in_(actor.parties)))),
+    "refund.approve": ("refund", ("proposed",), _firm(Refund.proposed_by)),
     "demand.assign": ("demand", ("submitted",), _not_mine(Demand.submitted_by)),
     "demand.accept": ("demand", ("assigned",),
                       lambda actor: Demand.department_id.in_(actor.parties)),
@@ -370,7 +375,14 @@ def _related(actor: Actor, verb: str, subject: Any) -> list[ColumnElement[bool]]
     relations = {MAY[verb][role] for role in roles_of(actor) if role in MAY[verb]}
     if not relations:
         return None
-    if "any" in relations or subject.noun in ("statement", "appraisal", "scheme", "agreement"):
+    if "any" in relations or subject.noun in (
+        "statement",
+        "appraisal",
+        "scheme",
+        "agreement",
+        "order",
+        "refund",
+    ):
         return []  # these say themselves whose they must be
     conditions = []
     if "own" in relations:

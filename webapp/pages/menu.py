@@ -46,7 +46,11 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Trade and revenue": (
         ("price_list", "price.read", "Price settings"),
         ("licence_list", "licence.read", "Licences"),
+        ("order_list", "order.read", "Orders"),
         ("payment_list", "payment.read", "Payments"),
+        ("remittance_list", "remittance.read", "Remittances"),
+        ("refund_list", "refund.read", "Refunds"),
+        ("confirmation_list", "confirmation.read", "Confirmed trades"),
         ("statement_list", "statement.read", "Statements"),
         ("payout_list", "payout.read", "Payouts"),
         ("bank_account_list", "bank_account.read", "Bank accounts"),
