@@ -65,7 +65,8 @@ CHOICES: Mapping[str, Choice] = MappingProxyType(
             ("national", "shenzhen", "guangdong", "guizhou"),
         ),
         "third_approval_yuan": Choice(
-            "Above how many yuan a third person approves", "1000000", most=10**9
+            "Above how many yuan a statement or payout needs two checkers (0: always)", "1000000",
+            most=10**11
         ),
     }
 )  # fmt: skip
