@@ -30,6 +30,7 @@ from ledger.schemes import Scheme
 from ledger.settlements import Settlement
 from ledger.statements import STANDS, Statement
 from ledger.trading import Licence, Payment
+from ledger.trial_balance import Row as BalanceRow
 from ledger.trial_balance import trial_balance
 from valuation import differences
 from valuation.differences import AmountChange, Basis, LineChange, Takings
@@ -290,13 +291,18 @@ def movements(
     stands: dict[tuple[str, str], tuple[int, int]] = {}
     for one in session.scalars(select(BookAccount).where(BookAccount.book == book_id)):
         stands[one.account, one.party] = one.posted_fen, one.held_fen
+    rows = {
+        (row.account, row.party): row
+        for row in trial_balance(session, book_id, from_on or None, until_on or None)
+    }
     made: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in trial_balance(session, book_id, from_on or None, until_on or None):
-        posted, aside = stands.get((row.account, row.party), (0, 0))
-        sign = 1 if books.ACCOUNTS[row.account].side == "debit" else -1
-        key = (row.account, row.party if by_party else "")
+    for account_of, party in sorted({*rows, *stands}):
+        row = rows.get((account_of, party)) or BalanceRow(account_of, party, "", 0, 0, 0)
+        posted, aside = stands.get((account_of, party), (0, 0))
+        sign = 1 if books.ACCOUNTS[account_of].side == "debit" else -1
+        key = (account_of, party if by_party else "")
         known = made.setdefault(key, {
-            "account": row.account, "party": key[1] or None,
+            "account": account_of, "party": key[1] or None,
             **dict.fromkeys(("closing_fen", "credit_fen", "debit_fen", "held_fen", "opening_fen",
                              "posted_fen"), 0),
         })  # fmt: skip

@@ -38,7 +38,7 @@ from ledger.holds import Hold
 from ledger.parties import Actor, Party, may, require_other
 from ledger.payment_files import Payment
 from ledger.proof.encoding import digest_text
-from ledger.revenue import Statement
+from ledger.statements import Statement
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id, next_number
 from ledger.tabular import Table

@@ -13,7 +13,7 @@ from ledger.books import ACCOUNTS
 from ledger.parties import Party, allowed
 from ledger.payouts import Payout
 from ledger.reconciliation import Difference, Reconciliation
-from ledger.revenue import Statement
+from ledger.statements import Statement
 from webapp import door
 from webapp.api.respond import send
 from webapp.deeds.all import payouts as payment_deeds
