@@ -145,7 +145,7 @@ class FinanceOverviewAnswer(Schema):
     kinds = fields.List(fields.Dict(), required=True)
     statements = fields.List(fields.Dict(), required=True)
     payees = fields.List(fields.Dict(), required=True)
-    """to each: opening, due (credit), paid (debit), closing of the period; held and posted now"""
+    """to each, as of now: share of this statement, due (credit), paid (debit), held, open"""
     accounts = fields.List(fields.Dict(), required=True)
     payouts = fields.List(fields.Dict(), required=True)
     """those not cancelled, the newest first: number, state, amount_fen"""
@@ -240,12 +240,19 @@ def overview(
     """A period: what came in, the statement, what payees are owed, and the accounts."""
     over = _span(desk, session, found, until)
     known = finance.account(session, over)
-    by_party = finance.movements(session, found.id, over.from_on, over.until_on, by_party=True)
-    treasuries = {one["party"] for one in by_party if one["account"] == books.TREASURY}
+    issued = _ending_with(session, found, over)
+    payees = [
+        {**one, "open_fen": one["posted_fen"] - one["held_fen"], "share_fen": sum(
+            line["amount_fen"] for row in issued for line in row.lines if line["party"] == one["party"]
+        )}
+        for one in finance.movements(session, found.id, "", "", by_party=True)
+        if one["account"] in (books.PAYABLE, books.TREASURY)
+    ]  # fmt: skip
+    treasuries = {one["party"] for one in payees if one["account"] == books.TREASURY}
     return {
         "accounts": finance.movements(session, found.id, over.from_on, over.until_on),
         "agreement": found.number, "amount_fen": known.of().net_fen, "kinds": _kinds(known),
-        "payees": [one for one in by_party if one["account"] in (books.PAYABLE, books.TREASURY)],
+        "payees": payees,
         "differences_open": session.scalar(
             select(func.count()).where(
                 Difference.agreement_id == found.id, Difference.state != "settled"
@@ -269,14 +276,20 @@ def overview(
                 "before": statements.previous(session, found, one.from_on) is not None,
                 "lines": [{**line, "treasury": line["party"] in treasuries} for line in one.lines],
             }
-            for one in session.scalars(
-                select(Statement).where(
-                    Statement.agreement_id == found.id, Statement.until_on == over.until_on,
-                    Statement.state != "rejected",
-                ).order_by(Statement.id)
-            )
-        ] if over.through_n is not None else [],
+            for one in issued
+        ],
     }  # fmt: skip
+
+
+def _ending_with(session: Session, found: Agreement, over: finance.Span) -> list[Statement]:
+    """The statements of a closed period, one that was reversed included."""
+    if over.through_n is None:
+        return []
+    wanted = select(Statement).where(
+        Statement.agreement_id == found.id, Statement.until_on == over.until_on,
+        Statement.state != "rejected",
+    )  # fmt: skip
+    return list(session.scalars(wanted.order_by(Statement.id)))
 
 
 def _kinds(known: finance.Account) -> list[dict[str, Any]]:

@@ -60,9 +60,10 @@ OWN = {
 }
 OF_STATEMENT = {"statement_read": "Statement", "statement_comparison": "Comparison"}
 BESIDE = {"trial_balance_read": "Trial balance"}
-BESIDE_ALL = {"period_list": "Closings", "payout_list": "Payouts", "reconciliation_list": "Reconciliations",
-              "difference_list": "Differences",
-              "hold_list": "Holds", "entry_list": "Entries"}  # fmt: skip
+BESIDE_ALL = {
+    "period_list": "Closed periods", "payout_list": "Payouts", "reconciliation_list": "Reconciliations",
+    "difference_list": "Differences", "hold_list": "Holds", "entry_list": "Accounting entries",
+}  # fmt: skip
 
 
 def places(
