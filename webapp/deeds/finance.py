@@ -17,6 +17,7 @@ from ledger.reconciliation import Difference
 from ledger.schemes import Scheme
 from ledger.statements import Statement
 from valuation import money
+from valuation import schemes as scheme_language
 from webapp.deeds import Desk, File, question
 from webapp.deeds.answers import PAGE, PAGE_MAX
 from webapp.deeds.forms import MISSHAPEN, Body, day, said, text
@@ -421,12 +422,20 @@ def comparison(_desk: Desk, session: Session, _actor: Actor, found: Statement) -
     if made is None:
         return {"amount": None, "before": None, "editions": [], "facts": [], "lines": [],
                 "statement": found.number, "takings": []}  # fmt: skip
+    labels = {
+        step["fact"]: step["label"]
+        for one in (made.before, made.after)
+        for step in scheme_language.every_step(
+            session.get_one(Scheme, one.scheme_id).document["steps"]
+        )
+        if "fact" in step
+    }
     return {
         "amount": {**asdict(made.amount), "change_fen": made.amount.change_fen},
         "before": made.before.number, "editions": list(made.editions),
         "facts": [
             {"after_fen": made.after.facts.get(name), "before_fen": made.before.facts.get(name),
-             "name": name}
+             "name": name, **labels.get(name, {"en": name, "zh": name})}
             for name in dict.fromkeys([*made.before.facts, *made.after.facts])
             if name.endswith("_fen")
         ],

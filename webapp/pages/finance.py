@@ -15,14 +15,15 @@ from typing import Any
 from flask import Flask, current_app, render_template, request, url_for
 from flask_limiter import Limiter
 from markupsafe import Markup
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import books
+from ledger import books, statements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.finance import TRADES
 from ledger.parties import allowed
-from ledger.statements import Statement
+from ledger.statements import STANDS, Statement
 from webapp import door
 from webapp.deeds.all import finance as deeds
 from webapp.deeds.all import work
@@ -41,7 +42,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes, and what the templates ask for."""
     app.jinja_env.globals |= {
         "AMOUNT_CAUSES": deeds.CAUSES, "TRADE_KINDS": deeds.KINDS, "TRADE_PARTS": deeds.PARTS,
-        "UNDISTRIBUTED": books.UNDISTRIBUTED,
+        "UNDISTRIBUTED": books.UNDISTRIBUTED, "finance_places": places,
     }  # fmt: skip
     app.jinja_env.filters["account"] = deeds.account_name
     for question, view in (
@@ -66,16 +67,22 @@ BESIDE_ALL = {
 }  # fmt: skip
 
 
-def places(
-    agreement: Agreement, until: str, statement: str | None = None
-) -> list[tuple[str, str, bool]]:
+def places(agreement: Agreement, until: str = "") -> list[tuple[str, str, bool]]:
     """The way between the pages of an agreement's money: address, name, whether it is the one shown."""
     keys = {"agreement_number": agreement.number}
     period = {**keys, **({"until": until} if until else {})}
     known = [(name, period, title) for name, title in OWN.items()]
-    if statement:
-        of = {"statement_number": statement}
-        known += [(name, of, title) for name, title in OF_STATEMENT.items()]
+    with door.the_desk().home.reading() as session:
+        last = statements.previous(session, agreement)
+        if until:
+            last = session.scalar(
+                select(Statement).where(
+                    Statement.agreement_id == agreement.id, Statement.until_on == until, STANDS
+                )
+            )
+        if last is not None:
+            of = {"statement_number": last.number}
+            known += [(name, of, title) for name, title in OF_STATEMENT.items()]
     known += [(name, period, title) for name, title in BESIDE.items()]
     known += [(name, {}, title) for name, title in BESIDE_ALL.items()]
     views = current_app.view_functions
@@ -157,14 +164,13 @@ def overview(agreement_number: str) -> str:
         )
         owed = any(one["posted_fen"] > one["held_fen"] for one in found["payees"])
         may_pay = owed and allowed(actor, "payout.prepare")
-        number = found["statements"][-1]["number"] if found["statements"] else None
         return render_template(
             "finance.html", agreement=agreement, differences=_address("difference_list"), draft=draft,
             found=found, inflow=inflow, until=until,
             prepare=nouns.address("payout_prepare", keys) if may_pay else None,
             holds=_address("hold_list"), sees_payouts=allowed(actor, "payout.read"),
             names=nouns.party_names(session),
-            places=places(agreement, until, number),
+            places=places(agreement, until),
         )  # fmt: skip
 
 
@@ -224,6 +230,10 @@ def trades(agreement_number: str) -> str:
                   if noun in BY_NOUN and f"{noun}_read" in current_app.view_functions
                   and allowed(actor, f"{noun}.read", agreement.operator_id)}  # fmt: skip
         for one in found["items"]:
+            if one["kind"] == "trade":
+                one["order"] = one["order"].partition(" ")[
+                    2
+                ]  # the exchange's code stands before its number
             noun = {"trade": "confirmation"}.get(one["kind"], one["kind"])
             one["address"] = (
                 nouns.page_of(noun, one["reference"])
@@ -283,7 +293,7 @@ def line(statement_number: str) -> str:
         agreement, period = _of_statement(session, keys, found["span"])
         return render_template(
             "finance_line.html", agreement=agreement, found=found, names=nouns.party_names(session),
-            places=places(agreement, found["span"]["until_on"], statement_number),
+            places=places(agreement, found["span"]["until_on"]),
             takings=nouns.address("finance_takings", period),
             trades=nouns.address("finance_trades", period),
         )  # fmt: skip
@@ -311,7 +321,7 @@ def comparison(statement_number: str) -> str:
             one["address"] = _line_address(row, one)
         return render_template(
             "finance_comparison.html", agreement=agreement, found=found, picture=_causes(found),
-            names=nouns.party_names(session), places=places(agreement, row.until_on, row.number),
+            names=nouns.party_names(session), places=places(agreement, row.until_on),
         )  # fmt: skip
 
 
