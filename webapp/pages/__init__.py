@@ -59,7 +59,8 @@ PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_expor
                            catalogue_search, registration, value, appraisal, calculator, revenue,
                            usage, house, identity, witnesses, lists, resource, duties,
                            supervision, catalogue, agreements, space, messages, recognition,
-                           prices, payments, books, statistics, bookkeeping, contribution, trade)  # fmt: skip
+                           prices, payments, books, statistics, bookkeeping, contribution,
+                           trade)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:
