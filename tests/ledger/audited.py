@@ -23,8 +23,10 @@ from ledger import (
     holds,
     log,
     motions,
+    payouts,
     periods,
     prices,
+    reconciliation,
     registration,
     revenue,
     settings,
@@ -44,7 +46,7 @@ from ledger.store import new_id, open_engine
 from ledger.supervision import Audit, Difference, Ground
 from ledger.tables.events import read_events
 from tests.conftest import CHECKER_KEYS, ORIGIN, Town
-from tests.ledger import registrations
+from tests.ledger import paying, registrations
 from tests.ledger.neighbours import Neighbour, admitted, recognise
 from webapp.audits import ground_of_home
 from webapp.cli.house import make_home, running_node
@@ -200,6 +202,7 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     begins = local_date(town.now) + timedelta(days=1)
     town.do("paul", prices.confirm, town.price(agreement, from_on=begins))
     _booked(town, agreement, statement)
+    _paid(town, agreement)
     town.catalogue_affairs()
     town.alarm("olga")
     _authorised(town, worker)
@@ -248,6 +251,20 @@ def _booked(town: Town, agreement: Agreement, statement: revenue.Statement) -> N
         )
         books.reverse(session, "system", town.now, booked, cause=other,
                       effective_on=today.isoformat(), memo="冲回")  # fmt: skip
+
+
+def _paid(town: Town, agreement: Agreement) -> None:
+    """A payout of which the bank paid one half, and what it says of its account."""
+    paying.account(town)
+    paying.account(town, "bureau")
+    made = town.do("mona", payouts.prepare, agreement)
+    town.do("carl", payouts.approve, made)
+    paying.confirm(town, made, True, False)
+    found = paying.bank_says(town, agreement, from_on=local_date(town.now) - timedelta(days=9))
+    with town.reading() as session:
+        [one, *_] = reconciliation.differences(session, found)
+    town.do("mona", reconciliation.answer, one, "在途")
+    town.do("carl", reconciliation.settle, one, "无误")
 
 
 def _authorised(town: Town, worker: Worker) -> None:
