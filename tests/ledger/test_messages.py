@@ -276,7 +276,6 @@ def a_row_of_each_noun(town: Town) -> None:
     town.price(town.agreement())
     bookings.hold(town)
     bookings.period(town)
-    paying.another_account(town)
     paying.prepared(town)
     paying.difference(town)
     town.authorisation()
