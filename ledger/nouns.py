@@ -16,6 +16,7 @@ from ledger import (
     feedback,
     handoff,
     holds,
+    journals,
     log,
     messages,
     motions,
@@ -46,10 +47,10 @@ from ledger.chain import outbox
 from ledger.store import Evidence
 
 NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports,
-         confirmations, demands, duties, evaluations, exclusions, feedback, handoff, holds, log, messages,
-         motions, objections, orders, outbox, parties, peers, periods, prices, recognition, refunds,
-         registration_rows, remittances, revenue, search, settings, settlements, stewards, successions,
-         trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
+         confirmations, demands, duties, evaluations, exclusions, feedback, handoff, holds, journals, log,
+         messages, motions, objections, orders, outbox, parties, peers, periods, prices, recognition,
+         refunds, registration_rows, remittances, revenue, search, settings, settlements, stewards,
+         successions, trading, usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

@@ -275,6 +275,12 @@ MAY: dict[str, dict[str, str]] = {
         "period.reopen": "finance_maker:any",
         "period.read": "operator:own provider:own regulator:any finance_maker:any "
         "finance_checker:any",
+        "journal.propose": "finance_maker:any",  # 记账凭证
+        "journal.approve": "finance_checker:any",
+        "journal.reject": "finance_checker:any",
+        "journal.withdraw": "finance_maker:any",  # the maker himself
+        "journal.read": "operator:own provider:own regulator:any finance_maker:any "
+        "finance_checker:any",
         "hold.read": "operator:own provider:own regulator:any finance_maker:any finance_checker:any",
         "entry.read": "operator:own provider:own regulator:any finance_maker:any finance_checker:any",
         "statement.draft": "finance_maker:any",

@@ -233,6 +233,12 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "close": {None: "closed"},
         "reopen": {"closed": "reopened"},
     },
+    "journal": {
+        "propose": {None: "proposed"},
+        "approve": {"proposed": "approved"},
+        "reject": {"proposed": "rejected"},
+        "withdraw": {"proposed": "withdrawn"},
+    },
     "hold": {  # of the books: the first of two phases
         "hold": {None: "pending"},
         "post": {"pending": "posted"},

@@ -5,6 +5,7 @@
     rows          no evidence row too many, too old or missing
     checkpoints   their root, note and signature; where and when the contract took them
     batches       each row of a usage batch → the batch's root; trades and settlements alike
+    books         lines and accounts from entries and holds, reversals, closings (`audit_books`)
     file          what SQLite itself says of its file
     chain         each root, voucher, licence and statement: the contracts' events and state, both ways
 
@@ -27,7 +28,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from ledger import audit_trade, confirmations, log, settlements, usage, vouchers, witnesses
+from ledger import audit_trade, books, confirmations, log, settlements, usage, vouchers, witnesses
+from ledger.audit_books import Closings, audit_books, audit_guards
 from ledger.audit_chain import Chain, Dues, OnChain
 from ledger.audit_findings import Difference, Findings
 from ledger.audit_records import Records
@@ -46,13 +48,15 @@ __all__ = ["Audit", "Chain", "Difference", "Findings", "Ground"]
 
 LOG_TABLES: tuple[type[Base], ...] = (log.Head, log.Record, log.TileRow, log.Checkpoint)
 BESIDE_TABLES: tuple[type[Base], ...] = (
+    books.BookAccount,
+    books.EntryLine,
     usage.UsageRow,
     confirmations.Trade,
     settlements.Settlement,
     witnesses.StoredCosignature,
     vouchers.Disclosure,
 )
-STAGES = ("tables", "records", "rows", "checkpoints", "batches", "chain", "file", "done")
+STAGES = ("tables", "records", "rows", "checkpoints", "batches", "books", "chain", "file", "done")
 PAGE = 500
 CONTINUED_MAX = timedelta(days=1)  # what was read earlier is read again
 
@@ -148,8 +152,8 @@ class Audit:
         beside.shutdown(wait=False)
         work: dict[str, Callable[[], None]] = {
             "tables": self._tables, "records": self._records, "rows": self._rows,
-            "checkpoints": self._checkpoints, "batches": self._batches, "chain": self._chain,
-            "file": self._file,
+            "checkpoints": self._checkpoints, "batches": self._batches, "books": self._books,
+            "chain": self._chain, "file": self._file,
         }  # fmt: skip
         for stage, after in pairwise(STAGES):
             if self.findings["stage"] == stage:
@@ -172,7 +176,7 @@ class Audit:
         gone = {*(self.findings["gone"] or [])}
         self.shapes = {key: one for key, one in self.shapes.items() if one.name not in gone}
         log_is_gone = gone & {model.__tablename__ for model in LOG_TABLES}
-        return bool(log_is_gone or (stage == "batches" and gone)) and stage != "tables"
+        return bool(log_is_gone or (stage in ("batches", "books") and gone)) and stage != "tables"
 
     def summary(self) -> dict[str, Any]:
         """What the audit covered: records, how many of them the contract holds, acts on their way."""
@@ -198,9 +202,10 @@ class Audit:
                 self.findings.compare("table", model.__tablename__, "columns",
                                       f"without {', '.join(lacking)}", "all of them")  # fmt: skip
         self.findings["gone"] = gone
-        for kind, name, table in fetch(self.connection, ODDITIES[self.dialect]):
+        for kind, name, table in fetch(self.connection, RULES[self.dialect]):
             if table in {model.__tablename__ for model in (*LOG_TABLES, *evidence_tables())}:
                 self.findings.compare("table", table, kind, name, "none")
+        self._tell(audit_guards(self.connection))
 
     def _file(self) -> None:
         """What SQLite itself says of its file, looked through beside the other stages."""
@@ -221,9 +226,10 @@ class Audit:
             self.findings.run("UPDATE roots SET root = NULL")
             tree = Tree()
         total = self._head().get("tree_size")
-        dues = Dues(self.findings, self.ground.origin)
+        closings = Closings(self.findings, afresh=tree.size == 0)
+        watched = {**Dues(self.findings, self.ground.origin).watched, **closings.watched}
         work = Records(self.connection, self.findings, self.ground.origin, self.shapes,
-                       dues.watched, self.findings["last_at"] or "")  # fmt: skip
+                       watched, self.findings["last_at"] or "")  # fmt: skip
         for done in work.run(tree):
             if tree.size % WIDTH == 0:
                 work.keep()
@@ -457,6 +463,12 @@ class Audit:
         with self._noting("disclosure"):
             self._compare_disclosures()
 
+    # -- the books -----------------------------------------------------------------------------------
+
+    def _books(self) -> None:
+        with self._noting("entry_lines"):
+            self._tell(audit_books(self.connection))
+
     @contextmanager
     def _noting(self, kind: str) -> Iterator[None]:
         """What cannot even be read in here is a difference."""
@@ -523,11 +535,10 @@ COLUMNS_OF = {
     "JOIN information_schema.tables t USING (table_schema, table_name) "
     "WHERE t.table_type = 'BASE TABLE' AND c.table_schema = current_schema()",
 }
-# What changes rows by itself; our tables have nothing of the kind.
-ODDITIES = {
-    "sqlite": "SELECT type, name, tbl_name FROM sqlite_master WHERE type = 'trigger'",
-    "postgresql": "SELECT 'trigger', trigger_name, event_object_table FROM information_schema.triggers "
-    "UNION SELECT 'rule', rulename, tablename FROM pg_rules WHERE schemaname = current_schema()",
+# What changes rows by itself; of triggers there are the books' own (`audit_guards`).
+RULES = {
+    "sqlite": "SELECT type, name, tbl_name FROM sqlite_master WHERE 1 = 0",
+    "postgresql": "SELECT 'rule', rulename, tablename FROM pg_rules WHERE schemaname = current_schema()",
 }
 SPOILED = (ValueError, TypeError, AttributeError, OverflowError)  # by our readers of rows
 COSIGNED_NOWHERE = (

@@ -23,7 +23,7 @@ Timer = Callable[[Session, datetime], int]
 TIMERS: dict[str, Timer] = {
     "agreements": agreements.expire,
     "alarms": alarms.look,
-    "holds": lambda session, now: holds.expire(session, now, SYSTEM),
+    "holds": holds.expire,
     "orders": orders.expire,  # after what was set aside for them is free
     "registration.lapse": register.lapse,
     "deadlines recounted": deadlines.recount_all,

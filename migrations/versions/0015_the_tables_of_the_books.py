@@ -70,6 +70,25 @@ def upgrade() -> None:
         postgresql_where=closed,
     )  # fmt: skip
     op.create_table(
+        "journals",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("agreement_id", sa.String(length=36), nullable=False),
+        sa.Column("effective_on", sa.Text(), nullable=False),
+        sa.Column("memo", sa.Text(), nullable=False),
+        sa.Column("debit", sa.Text(), nullable=False),
+        sa.Column("credit", sa.Text(), nullable=False),
+        sa.Column("amount_fen", sa.BigInteger(), nullable=False),
+        sa.Column("proposed_by", sa.Text(), nullable=False),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("entry_id", sa.String(length=36), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["agreement_id"], ["agreements.id"]),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("number"),
+    )
+    op.create_table(
         "holds",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
@@ -107,7 +126,7 @@ def downgrade() -> None:
         for table in ("entries", "entry_lines"):
             for name in ("unedited", "undeleted", "checked", "told"):
                 op.execute(f"DROP TRIGGER IF EXISTS {table}_{name}")
-    for table in ("holds", "periods", "book_accounts", "entry_lines"):
+    for table in ("holds", "journals", "periods", "book_accounts", "entry_lines"):
         op.drop_table(table)
     op.drop_index("entries_once", "entries")
     with op.batch_alter_table("entries") as batch:

@@ -16,11 +16,14 @@ from sqlalchemy.orm import Session
 
 from ledger import (
     authorisations,
+    books,
     catalogue,
     catalogue_imports,
     handoff,
+    holds,
     log,
     motions,
+    periods,
     prices,
     registration,
     revenue,
@@ -31,6 +34,7 @@ from ledger import (
     vouchers,
     witnesses,
 )
+from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.chain import keys
 from ledger.chain.gateway import Gateway
@@ -195,6 +199,7 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     town.do("paul", prices.confirm, first)
     begins = local_date(town.now) + timedelta(days=1)
     town.do("paul", prices.confirm, town.price(agreement, from_on=begins))
+    _booked(town, agreement, statement)
     town.catalogue_affairs()
     town.alarm("olga")
     _authorised(town, worker)
@@ -217,6 +222,32 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     with town.deed() as session:
         log.seal(session, town.now, worker.log_key)
     return old
+
+
+def _booked(town: Town, agreement: Agreement, statement: revenue.Statement) -> None:
+    """A period that is closed, a hold, and a hold that was booked and undone again."""
+    today = local_date(town.now)
+    first, until = today - timedelta(days=60), today - timedelta(days=1)
+    town.do("mona", periods.close, agreement, from_on=first, until_on=until)
+    with town.deed() as session:
+        entry = books.entry_of(session, statement.id)
+        assert entry is not None
+        payee = next(one["party_id"] for one in entry.lines if one["account"] == books.PAYABLE)
+        lines = [
+            {"account": books.PAYABLE, "credit_fen": 0, "debit_fen": 5, "party_id": payee},
+            {"account": books.VAT, "credit_fen": 5, "debit_fen": 0, "party_id": None},
+        ]  # fmt: skip
+        one, other = (
+            holds.hold(session, "system", town.now, cause=statement, key=key, book_id=agreement.id,
+                       lines=lines, expires_at=town.now + timedelta(days=9))
+            for key in ("one", "other")
+        )  # fmt: skip
+        assert one.state == other.state
+        booked = holds.post_hold(
+            session, "system", town.now, other, effective_on=today.isoformat(), memo="付款"
+        )
+        books.reverse(session, "system", town.now, booked, cause=other,
+                      effective_on=today.isoformat(), memo="冲回")  # fmt: skip
 
 
 def _authorised(town: Town, worker: Worker) -> None:

@@ -25,6 +25,7 @@ PLACES = {
     **dict.fromkeys(("agreement", "evaluation"), "webapp.cli.agreements"),
     **dict.fromkeys(("import", "catalogue", "resource"), "webapp.cli.catalogue"),
     **dict.fromkeys(("licence", "payment", "scheme", "statement", "sign"), "webapp.cli.money"),
+    **dict.fromkeys(("books", "journal", "period"), "webapp.cli.books"),
     "price": "webapp.cli.prices",
     **dict.fromkeys(("order", "refund", "remittance", "trade"), "webapp.cli.trade"),
     **dict.fromkeys(("value", "share", "contribution"), "webapp.cli.figures"),

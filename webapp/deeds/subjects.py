@@ -12,6 +12,7 @@ from ledger import (
     alarms,
     appraisals,
     authorisations,
+    books,
     catalogue,
     catalogue_imports,
     confirmations,
@@ -20,12 +21,15 @@ from ledger import (
     evaluations,
     exclusions,
     feedback,
+    holds,
+    journals,
     log,
     motions,
     objections,
     orders,
     parties,
     peers,
+    periods,
     prices,
     recognition,
     refunds,
@@ -41,6 +45,7 @@ from ledger.agreements import Agreement
 from ledger.alarm_rows import Alarm
 from ledger.appraisals import Appraisal
 from ledger.authorisations import Authorisation
+from ledger.books import Entry
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
 from ledger.confirmations import Confirmation
@@ -50,11 +55,14 @@ from ledger.errors import Missing
 from ledger.evaluations import Evaluation
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.holds import Hold
+from ledger.journals import Journal
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.orders import Order
 from ledger.parties import Account, Actor, Member, Party
 from ledger.peers import Peer
+from ledger.periods import Period
 from ledger.prices import Price
 from ledger.recognition import Recognition
 from ledger.refunds import Refund
@@ -115,6 +123,16 @@ def _licence_of(party: str) -> ColumnElement[bool]:
         Licence.licensee_id == party,
         _through(Licence.voucher_id, Voucher, Voucher.party_id == party),
     )
+
+
+def _entry_of(party: str) -> ColumnElement[bool]:
+    """An entry of before does not say its book: its statement does."""
+    of_statement = _through(
+        Entry.cause_id,
+        Statement,
+        _through(Statement.agreement_id, Agreement, _agreement_of(party)),
+    )
+    return or_(_through(Entry.book_id, Agreement, _agreement_of(party)), of_statement)
 
 
 def _appraisal_of(party: str) -> ColumnElement[bool]:
@@ -259,6 +277,17 @@ SUBJECTS = {
         Subject("statement", Statement, revenue.by_number, revenue.owners,
                 lambda party: _through(Statement.agreement_id, Agreement, _agreement_of(party)),
                 lambda row: row.number, "statement_number"),
+        Subject("period", Period, periods.by_number, periods.owners,
+                lambda party: _through(Period.agreement_id, Agreement, _agreement_of(party)),
+                lambda row: row.number, "period_number"),
+        Subject("journal", Journal, journals.by_number, journals.owners,
+                lambda party: _through(Journal.agreement_id, Agreement, _agreement_of(party)),
+                lambda row: row.number, "journal_number"),
+        Subject("entry", Entry, books.by_number, books.owners, _entry_of,
+                lambda row: row.number, "entry_number"),
+        Subject("hold", Hold, holds.by_number, holds.owners,
+                lambda party: _through(Hold.book_id, Agreement, _agreement_of(party)),
+                lambda row: row.number, "hold_number"),
         Subject("steward", Steward, stewards.by_id, lambda _s, row: (row.party_id,),
                 lambda party: Steward.party_id == party, lambda row: row.id, "steward_id"),
         Subject("demand", Demand, demands.by_number, demands.owners, demands.of_party,

@@ -23,6 +23,7 @@ from ledger.demands import Demand
 from ledger.duties import Duty
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.journals import Journal
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.orders import Order
@@ -156,6 +157,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "appraisal.approve": ("appraisal", ("drafted",), _firm(Appraisal.maker_id)),
     "statement.propose": ("statement", ("drafted",), _mine(Statement.maker_id)),
     "statement.approve": ("statement", ("proposed",), _firm(Statement.maker_id)),
+    "journal.approve": ("journal", ("proposed",), _not_mine(Journal.proposed_by)),
     "payment.record": ("licence", ("granted",), lambda _actor: (Licence.price_fen > 0) & ~exists().where(
         Payment.licence_id == Licence.id)),
     "order.fulfil": ("order", ("placed",), lambda actor: Order.voucher_id.in_(

@@ -20,6 +20,7 @@ from webapp.language import LANGUAGES, language, tr, translate
 from webapp.pages import (
     agreements,
     appraisal,
+    bookkeeping,
     books,
     calculator,
     catalogue,
@@ -56,7 +57,7 @@ from webapp.pages.menu import menu
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
                            registration, value, appraisal, calculator, revenue, usage, house, identity,
                            witnesses, lists, resource, duties, supervision, catalogue, agreements,
-                           space, messages, recognition, prices, books, statistics, trade,
+                           space, messages, recognition, prices, bookkeeping, books, statistics, trade,
                            contribution)  # fmt: skip
 
 

@@ -1,0 +1,220 @@
+"""What the audit derives of the books: lines, accounts, reversals, holds, and the order of closings.
+
+guards     the triggers that keep the books are there, as they were made
+lines      entry_lines are the entries' own, and each entry balances
+accounts   book_accounts are the fold of the lines, and of the pending holds
+reversals  each undoes one entry that is no reversal, line by line
+holds      a hold is booked exactly where it is said to be posted
+closings   no entry was recorded on a day that was closed by then
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from ledger.audit_findings import Findings
+from ledger.audit_rows import fetch
+from ledger.books import ACCOUNTS, held
+
+Told = tuple[str, str, Any, Any]  # place, field, known, derived
+# Of each guard as the migration made it, the digest: of its text, on PostgreSQL of its function's.
+GUARDS: dict[str, dict[tuple[str, str], str]] = {
+    "sqlite": {
+        ("entries", "entries_checked"): "6a13fe82df97",
+        ("entries", "entries_told"): "9de952594878",
+        ("entries", "entries_undeleted"): "f59d625610d5",
+        ("entries", "entries_unedited"): "48324266d290",
+        ("entry_lines", "entry_lines_checked"): "4d6b6de34ea9",
+        ("entry_lines", "entry_lines_undeleted"): "513e48987365",
+        ("entry_lines", "entry_lines_unedited"): "6f9632f62067",
+    },
+    "postgresql": {
+        ("entries", "entries_checked"): "a33543b8b433",
+        ("entries", "entries_kept"): "57582e6f1c81",
+        ("entries", "entries_kept_whole"): "f41dbdb66646",
+        ("entries", "entries_told"): "7653a7fc5c78",
+        ("entry_lines", "entry_lines_checked"): "bdc16e47d26d",
+        ("entry_lines", "entry_lines_kept"): "57582e6f1c81",
+        ("entry_lines", "entry_lines_kept_whole"): "f41dbdb66646",
+    },
+}
+GUARDS_OF = {
+    "sqlite": "SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT c.relname::text, t.tgname::text, "
+    "t.tgenabled::text || t.tgtype::text || p.prosrc FROM pg_trigger t "
+    "JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid "
+    "WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace",
+}
+DIGITS = 12  # of a guard's digest
+
+
+def guards(connection: Connection) -> dict[tuple[str, str], str]:
+    """Every trigger of the database: table and name, and the digest of what it does."""
+    return {
+        (str(table), str(name)): sha256(" ".join(str(text).split()).encode()).hexdigest()[:DIGITS]
+        for table, name, text in fetch(connection, GUARDS_OF[connection.dialect.name])
+    }
+
+
+def audit_guards(connection: Connection) -> Iterator[Told]:
+    """Triggers that are not there as the migrations made them, and those that are not ours."""
+    known, due = guards(connection), GUARDS[connection.dialect.name]
+    for table, name in sorted(known.keys() | due.keys()):
+        is_there, should = known.get((table, name)), due.get((table, name))
+        if is_there != should:
+            yield (
+                f"table {table}", "trigger", f"{name} {is_there}" if is_there else "none",
+                f"{name} {should}" if should else "none",
+            )  # fmt: skip
+
+
+class Closings:
+    """Follows the records in their order: what is closed of each book, and which entry comes too late."""
+
+    def __init__(self, findings: Findings, *, afresh: bool) -> None:
+        self.findings = findings
+        self.closed: dict[str, list[str]] = {} if afresh else findings["closed"] or {}
+        self.watched = {"entry": self._entry, "period": self._period}
+
+    def _period(self, _index: int, _digest: str, payload: Mapping[str, Any]) -> None:
+        body = payload["body"]
+        days = self.closed.setdefault(str(body.get("agreement_id")), [])
+        day = str(body.get("until_on"))
+        if payload["kind"] == "period.closed":
+            days.append(day)
+        elif day in days:
+            days.remove(day)
+        self.findings["closed"] = self.closed
+
+    def _entry(self, index: int, _digest: str, payload: Mapping[str, Any]) -> None:
+        body = payload["body"]
+        days = self.closed.get(str(body.get("book_id")))
+        if days and str(body.get("effective_on")) <= max(days):
+            self.findings.compare("entries", body.get("number"), "effective_on",
+                                  body.get("effective_on"), f"after {max(days)}")  # fmt: skip
+
+
+def audit_books(connection: Connection) -> Iterator[Told]:
+    """What of lines, accounts, reversals and holds is not as entries and holds say."""
+    postgresql = connection.dialect.name == "postgresql"
+    for entry, n in fetch(connection, WRONG_LINES_POSTGRESQL if postgresql else WRONG_LINES_SQLITE):
+        yield f"entry_lines {entry} {n}", "row", "of another content", "its entry's line"
+    ((known, due),) = fetch(connection, COUNTS_POSTGRESQL if postgresql else COUNTS_SQLITE)
+    if known != due:
+        yield "entry_lines", "rows", known, due
+    for number, debit, credit in fetch(connection, UNBALANCED):
+        yield f"entries {number}", "lines", debit, credit
+    yield from _accounts(connection)
+    yield from _reversals(connection)
+    for number, state in fetch(connection, NOT_BOOKED):
+        yield f"holds {number}", "state", state, "posted where it is booked, and only there"
+
+
+def _accounts(connection: Connection) -> Iterator[Told]:
+    due: dict[tuple[Any, ...], list[Any]] = {}
+    for book, account, party, fen in fetch(connection, FOLDED):
+        kind = ACCOUNTS.get(account)
+        if kind is None:
+            yield f"entry_lines {book} {account}", "account", account, "an account of the books"
+        else:
+            rise = int(fen) if kind.side == "debit" else -int(fen)
+            due[book, account, party] = [rise, 0, kind.floor_fen]
+    aside: dict[tuple[Any, ...], int] = defaultdict(int)
+    for book, text in fetch(connection, "SELECT book_id, lines FROM holds WHERE state = 'pending'"):
+        for (account, party), fen in held(orjson.loads(text)).items():
+            aside[book, account, party] += fen
+    for place, fen in aside.items():
+        due.setdefault(place, [0, 0, ACCOUNTS[place[1]].floor_fen])[1] = fen
+    for *key, posted, on_hold, floor in fetch(connection, STANDING):
+        name = " ".join(str(part) for part in key if part != "")
+        derived = due.pop(tuple(key), None)
+        if derived is None:
+            yield f"book_accounts {name}", "row", "a row", "none"
+            continue
+        stood = (posted, on_hold, floor)
+        for field, one, should in zip(FIELDS, stood, derived, strict=True):
+            if type(one) is not type(should) or one != should:
+                yield f"book_accounts {name}", field, one, should
+    for left in due:
+        yield f"book_accounts {' '.join(part for part in left if part)}", "row", None, "a row"
+
+
+def _reversals(connection: Connection) -> Iterator[Told]:
+    for number, lines, of, undone, undoes in fetch(connection, REVERSALS):
+        if of is None or undoes is not None:
+            yield f"entries {number}", "reverses", of, "an entry that is no reversal"
+            continue
+        exchanged = [
+            {**line, "credit_fen": line["debit_fen"], "debit_fen": line["credit_fen"]}
+            for line in orjson.loads(undone)
+        ]
+        if orjson.loads(lines) != exchanged:
+            yield f"entries {number}", "lines", lines, "those of the entry it reverses, exchanged"
+    for reverses, times in fetch(connection, TWICE_REVERSED):
+        yield f"entries {reverses}", "reverses", times, 1
+
+
+FIELDS = ("posted_fen", "held_fen", "floor_fen")
+# The book of an entry of before is its statement's agreement.
+WRONG_LINES_SQLITE = """
+SELECT e.id, j.key FROM entries e CROSS JOIN json_each(e.lines) j
+LEFT JOIN entry_lines l ON l.entry = e.id AND l.n = j.key
+WHERE l.entry IS NULL OR typeof(l.n) <> 'integer' OR typeof(l.entry) <> 'text'
+   OR l.book IS NOT COALESCE(e.book_id,
+        (SELECT s.agreement_id FROM statements s WHERE s.id = e.cause_id), '')
+   OR l.account IS NOT json_extract(j.value, '$.account') OR typeof(l.account) <> 'text'
+   OR l.party IS NOT COALESCE(json_extract(j.value, '$.party_id'), '') OR typeof(l.party) <> 'text'
+   OR l.effective_on IS NOT e.effective_on
+   OR l.debit_fen IS NOT json_extract(j.value, '$.debit_fen') OR typeof(l.debit_fen) <> 'integer'
+   OR l.credit_fen IS NOT json_extract(j.value, '$.credit_fen') OR typeof(l.credit_fen) <> 'integer'
+LIMIT 100
+"""
+WRONG_LINES_POSTGRESQL = """
+SELECT e.id, j.n - 1 FROM entries e
+CROSS JOIN LATERAL json_array_elements(e.lines::json) WITH ORDINALITY AS j(line, n)
+LEFT JOIN entry_lines l ON l.entry = e.id AND l.n = j.n - 1
+WHERE l.entry IS NULL
+   OR l.book IS DISTINCT FROM COALESCE(e.book_id,
+        (SELECT s.agreement_id FROM statements s WHERE s.id = e.cause_id), '')
+   OR l.account IS DISTINCT FROM j.line ->> 'account'
+   OR l.party IS DISTINCT FROM COALESCE(j.line ->> 'party_id', '')
+   OR l.effective_on IS DISTINCT FROM e.effective_on
+   OR l.debit_fen IS DISTINCT FROM (j.line ->> 'debit_fen')::bigint
+   OR l.credit_fen IS DISTINCT FROM (j.line ->> 'credit_fen')::bigint
+LIMIT 100
+"""
+COUNTS_SQLITE = (
+    "SELECT (SELECT COUNT(*) FROM entry_lines), "
+    "(SELECT COALESCE(SUM(json_array_length(lines)), 0) FROM entries)"
+)
+COUNTS_POSTGRESQL = (
+    "SELECT (SELECT COUNT(*) FROM entry_lines), "
+    "(SELECT COALESCE(SUM(json_array_length(lines::json)), 0)::bigint FROM entries)"
+)
+UNBALANCED = """
+SELECT e.number, l.debit, l.credit
+FROM (SELECT entry, SUM(debit_fen) AS debit, SUM(credit_fen) AS credit FROM entry_lines
+      GROUP BY entry HAVING SUM(debit_fen) <> SUM(credit_fen)) l JOIN entries e ON e.id = l.entry
+LIMIT 100
+"""
+FOLDED = (
+    "SELECT book, account, party, SUM(debit_fen - credit_fen) FROM entry_lines "
+    "GROUP BY book, account, party"
+)
+STANDING = "SELECT book, account, party, posted_fen, held_fen, floor_fen FROM book_accounts"
+REVERSALS = (
+    "SELECT r.number, r.lines, e.id, e.lines, e.reverses FROM entries r "
+    "LEFT JOIN entries e ON e.id = r.reverses WHERE r.reverses IS NOT NULL"
+)
+TWICE_REVERSED = (
+    "SELECT reverses, COUNT(*) FROM entries WHERE reverses IS NOT NULL "
+    "GROUP BY reverses HAVING COUNT(*) > 1"
+)
+NOT_BOOKED = """
+SELECT h.number, h.state FROM holds h
+WHERE (h.state = 'posted') <> EXISTS (SELECT 1 FROM entries e WHERE e.cause_id = h.id)
+"""
