@@ -39,7 +39,7 @@ NOUNS = {
     "motion": "Vouchers", "authorisation": "Authorised uses", "use": "Authorised uses",
     "space": "Authorised uses",
     "appraisal": "Appraisals", "licence": "Licences", "payment": "Payments", "scheme": "Schemes",
-    "price": "Prices",
+    "price": "Prices", "period": "Books", "journal": "Books", "entry": "Books", "hold": "Books",
     "statement": "Statements", "usage": "Usage", "package": "Packages", "log": "Log", "witness": "Log",
     "figure": "Figures", "demand": "Demands", "exclusion": "Negative list",
     "alarm": "Supervision", "supervision": "Supervision",
@@ -49,6 +49,10 @@ NOUNS = {
 }  # fmt: skip
 # What a path's keys mean, in the document; the keys of `SUBJECTS` are all here, a test sees to it.
 KEYS = {
+    "entry_number": "Number of the entry, such as JZ2026-000001",
+    "hold_number": "Number of the hold, such as YZ2026-000001",
+    "journal_number": "Number of the journal voucher, such as PZ2026-0001",
+    "period_number": "Number of the closed period, such as GZ2026-0001",
     "alarm_number": "Number of the alarm, such as JB2026-000001",
     "agreement_number": "Number of the agreement, such as XY2026-0001",
     "authorisation_number": "Number of the authorisation, such as SY2026-000001",
