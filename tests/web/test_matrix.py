@@ -45,7 +45,7 @@ from ledger.chain.keys import address_of
 from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Actor, Member
 from ledger.registration import coded
 from tests.conftest import DEMO, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import neighbours, organisations, registrations
+from tests.ledger import deals, neighbours, organisations, registrations
 from tests.web.conftest import TOKEN, Site
 from tests.web.test_usage import usage_batch
 from tests.witness import LittleWitness
@@ -356,6 +356,10 @@ def furnish(site: Site) -> Stage:
         "objection_number": registrations.object_to(
             town, town.application("on_notice"), "anna").number,
         "order": licence.order_reference,
+        "order_reference": deals.order(town).reference,
+        "refund_number": deals.refund(town).number,
+        "remittance_reference": deals.remittance(town).reference,
+        "confirmation_number": deals.confirmation(town).number,
         "peer_id": neighbour.id,
         "price_number": town.price(agreement).number,
         "recognition_id": recognised.id,
@@ -533,6 +537,8 @@ NO_DECISIONS = {
     "registration.lift": "on what somebody else applied for, which was reviewed",
     "licence.revoke": "the seller's own",
     "price.withdraw": "the maker's own",
+    "order.fulfil": "the seller's own",
+    "order.cancel": "the seller's own, or the exchange's",
     "catalogue.undo": "the data authority's, also of what it made; a new change set with its reason",
     **{f"demand.{verb}": "the demander's own" for verb in ("close", "appeal", "withdraw")},
     **{f"feedback.{verb}": "his who raised it" for verb in ("close", "appeal", "withdraw")},
@@ -639,6 +645,10 @@ def _appraisal(town: Town, login: str) -> dict[str, str]:
         **document,
     )  # fmt: skip
     return {"appraisal_number": made.number}
+
+
+def _refund(town: Town, login: str) -> dict[str, str]:
+    return {"refund_number": deals.refund(town, login).number}
 
 
 def _price(town: Town, login: str) -> dict[str, str]:
@@ -864,6 +874,8 @@ DECISIONS = {
     "alarm.reopen": Decision("operator", "bureau", explained_alarm, _reason),
     "appraisal.approve": Decision("firm", "firm", _appraisal),
     "appraisal.reject": Decision("firm", "firm", _appraisal, _reason),
+    "refund.approve": Decision("treasury", "treasury", _refund),
+    "refund.reject": Decision("treasury", "treasury", _refund, _reason),
     "price.confirm": Decision("operator", "bureau", _price),
     "price.reject": Decision("operator", "bureau", _price, _reason),
     "scheme.agree": Decision("operator", "bureau", _scheme),

@@ -56,11 +56,11 @@ from webapp.pages.menu import menu
 
 # Each of these files enters its own routes: `enter(app, limiter)`.
 PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export,
-                           catalogue_search, registration, value, appraisal, calculator, revenue,
-                           usage, house, identity, witnesses, lists, resource, duties,
-                           supervision, catalogue, agreements, space, messages, recognition,
-                           prices, payments, books, statistics, bookkeeping, contribution,
-                           trade)  # fmt: skip
+                           catalogue_search, registration, value, appraisal, calculator,
+                           revenue, usage, house, identity, witnesses, lists, resource,
+                           duties, supervision, catalogue, agreements, space, messages,
+                           recognition, prices, payments, books, statistics, bookkeeping,
+                           contribution, trade)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:
