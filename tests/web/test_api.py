@@ -34,6 +34,8 @@ from ledger import (
     log,
     motions,
     parties,
+    payment_files,
+    payouts,
     registration,
     revenue,
     vouchers,
@@ -50,7 +52,7 @@ from ledger.proof.trust import Trust, parse_trust
 from ledger.registration import coded
 from ledger.store import Answer
 from tests.conftest import CREDENTIAL_KEY, DEMO, LOG_KEY, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import deals, neighbours, organisations, registrations
+from tests.ledger import deals, neighbours, organisations, paying, registrations
 from tests.ledger.neighbours import Neighbour
 from tests.web.conftest import PASSWORD, Site
 from tests.web.test_matrix import (
@@ -574,6 +576,76 @@ def on_price(login: str = "paul", **body: Any) -> Callable[[Site], Request]:
     return make
 
 
+def an_account(site: Site) -> Request:
+    party = organisations.party(site.town, "enterprise")
+    body = paying.account_facts(account_number=f"80{next(serial):08d}")
+    return Request("mona", {"uscc": party.uscc}, body, other={"bank": "另一银行"})
+
+
+def on_account(login: str = "carl", **body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        made = paying.another_account(site.town, organisations.party(site.town, "enterprise"))
+        other = dict.fromkeys(body, "另一理由")
+        return Request(login, {"bank_account": made.number}, body, other=other)
+
+    return make
+
+
+def a_payout(site: Site) -> Request:
+    agreement, statement = paying.owing(site.town)
+    paying.account(site.town)
+    keys = {"agreement_number": agreement.number}
+    return Request("mona", keys, {}, other={"statement": statement.number})
+
+
+def on_payout(
+    login: str, made: Callable[[Town], Any] = paying.prepared, **body: Any
+) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        other = dict.fromkeys(body, "另一理由")
+        return Request(login, {"payout_number": made(site.town).number}, body, other=other)
+
+    return make
+
+
+def a_result(site: Site) -> Request:
+    made = paying.approved(site.town)
+    file = paying.result_file(site.town, made, True, False)
+    return Request("mona", {"payout_number": made.number}, {}, file.encode())
+
+
+def a_payment_file(site: Site) -> Request:
+    made = paying.approved(site.town)
+    with site.town.reading() as session:
+        return Request("mona", {}, {}, payment_files.as_csv(payouts.payments(session, made)))
+
+
+def a_bank_statement(site: Site) -> Request:
+    today, n = day(site.town), next(serial)
+    file = f"交易日期,流水号,收入,支出,对方户名\n{today},S{n},70.00,,丙公司\n"
+    keys = {"agreement_number": site.town.agreement().number}
+    body = {"from_on": today, "until_on": today}
+    return Request("mona", keys, body, file.encode(), {"from_on": day(site.town, days=-1)})
+
+
+def a_report(site: Site) -> Request:
+    today = day(site.town)
+    file = f"交易编号,金额,交易日期\nT{next(serial)},70.00,{today}\n"
+    keys = {"agreement_number": site.town.agreement().number}
+    body = {"from_on": today, "until_on": today, "exchange": PARTIES["exchange"][2]}
+    return Request("mona", keys, body, file.encode(), {"from_on": day(site.town, days=-1)})
+
+
+def on_difference(
+    login: str, made: Callable[[Town], Any] = paying.answered, **body: Any
+) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        other = dict.fromkeys(body, "另一理由")
+        return Request(login, {"difference_number": made(site.town).number}, body, other=other)
+
+    return make
+
+
 def a_consent(site: Site) -> Request:
     town, agreed = site.town, site.town.agreement()
     made = town.do("olga", revenue.propose_scheme, agreed, town.scheme_document(), town.now.date())
@@ -993,6 +1065,21 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "refund.approve": on_refund(),
     "refund.reject": on_refund(reason="无据"),
     "confirmation.record": some_trades,
+    "bank_account.enter": an_account,
+    "bank_account.confirm": on_account(),
+    "bank_account.reject": on_account(reason="户名不符"),
+    "bank_account.withdraw": on_account("mona", reason="写错"),
+    "payout.prepare": a_payout,
+    "payout.approve": on_payout("carl"),
+    "payout.cancel": on_payout("mona", reason="重做"),
+    "payout.close": on_payout("carl", paying.approved, reason="银行未付"),
+    "payout.confirm": a_result,
+    "payout.check": a_payment_file,
+    "reconciliation.bank": a_bank_statement,
+    "reconciliation.exchange": a_report,
+    "difference.answer": on_difference("olga", paying.difference, answer="已登记"),
+    "difference.settle": on_difference("carl", finding="无误"),
+    "difference.reopen": on_difference("carl", reason="缺凭证"),
     "price.propose": a_price,
     "price.confirm": on_price(approval="批复"),
     "price.reject": on_price(reason="成本未核"),
@@ -1430,7 +1517,9 @@ FILLED = {  # lists that may have no row yet: a deed whose example makes one rea
     "evaluation.list": "evaluation.comment", "exclusion.list": "exclusion.end",
     "feedback.list": "feedback.answer", "motion.list": "motion.reject",
     "objection.list": "objection.dismiss", "peer.list": "peer.reject",
-    "price.list": "price.withdraw", "order.list": "order.cancel", "refund.list": "refund.reject",
+    "price.list": "price.withdraw", "bank_account.list": "bank_account.reject",
+    "payout.list": "payout.cancel", "reconciliation.list": "difference.answer",
+    "difference.list": "difference.answer", "order.list": "order.cancel", "refund.list": "refund.reject",
     "remittance.list": "remittance.record", "confirmation.list": "refund.propose_trade",
     "recognition.list": "recognition.follow", "statement.list": "statement.propose",
 }  # fmt: skip

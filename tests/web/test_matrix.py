@@ -34,6 +34,7 @@ from ledger import (
     motions,
     parties,
     prices,
+    reconciliation,
     register,
     registration,
     revenue,
@@ -45,7 +46,7 @@ from ledger.chain.keys import address_of
 from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Actor, Member
 from ledger.registration import coded
 from tests.conftest import DEMO, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import deals, neighbours, organisations, registrations
+from tests.ledger import deals, neighbours, organisations, paying, registrations
 from tests.web.conftest import TOKEN, Site
 from tests.web.test_usage import usage_batch
 from tests.witness import LittleWitness
@@ -361,6 +362,10 @@ def furnish(site: Site) -> Stage:
         "remittance_reference": deals.remittance(town).reference,
         "confirmation_number": deals.confirmation(town).number,
         "peer_id": neighbour.id,
+        "bank_account": paying.another_account(town).number,
+        "difference_number": (found := paying.difference(town)).number,
+        "payout_number": paying.approved(town).number,
+        "reconciliation_number": reconciliation_of(town, found),
         "price_number": town.price(agreement).number,
         "recognition_id": recognised.id,
         "reference": payment.reference,
@@ -381,6 +386,12 @@ def furnish(site: Site) -> Stage:
     missing = set(SUBJECTS) - set(made.ready)
     assert not missing, f"no ready subject for {missing}"
     return made
+
+
+def reconciliation_of(town: Town, found: reconciliation.Difference) -> str:
+    """The number of that in which a difference was found."""
+    with town.reading() as session:
+        return session.get_one(reconciliation.Reconciliation, found.reconciliation_id).number
 
 
 def open_resource(town: Town, code: str = "307001001/000003") -> catalogue.Resource:
@@ -537,6 +548,9 @@ NO_DECISIONS = {
     "registration.lift": "on what somebody else applied for, which was reviewed",
     "licence.revoke": "the seller's own",
     "price.withdraw": "the maker's own",
+    "bank_account.withdraw": "the party's or finance's own, before it is confirmed",
+    "payout.cancel": "lets go of what was set aside; nothing is paid by it",
+    "difference.answer": "his whose organisation owes the answer",
     "order.fulfil": "the seller's own",
     "order.cancel": "the seller's own, or the exchange's",
     "catalogue.undo": "the data authority's, also of what it made; a new change set with its reason",
@@ -658,6 +672,23 @@ def _price(town: Town, login: str) -> dict[str, str]:
         until_on=today,
     )  # fmt: skip
     return {"price_number": made.number}
+
+
+def _bank_account(town: Town, login: str) -> dict[str, str]:
+    party = organisations.party(town, "enterprise")
+    return {"bank_account": paying.another_account(town, party, login).number}
+
+
+def _payout(state: str) -> Callable[[Town, str], dict[str, str]]:
+    def make(town: Town, login: str) -> dict[str, str]:
+        made = paying.approved(town, login) if state == "approved" else paying.prepared(town, login)
+        return {"payout_number": made.number}
+
+    return make
+
+
+def _difference(town: Town, login: str) -> dict[str, str]:
+    return {"difference_number": paying.answered(town, login).number}
 
 
 def _scheme(town: Town, login: str) -> dict[str, str]:
@@ -878,6 +909,12 @@ DECISIONS = {
     "refund.reject": Decision("treasury", "treasury", _refund, _reason),
     "price.confirm": Decision("operator", "bureau", _price),
     "price.reject": Decision("operator", "bureau", _price, _reason),
+    "bank_account.confirm": Decision("treasury", "treasury", _bank_account),
+    "bank_account.reject": Decision("treasury", "treasury", _bank_account, _reason),
+    "payout.approve": Decision("treasury", "treasury", _payout("prepared")),
+    "payout.close": Decision("treasury", "treasury", _payout("approved"), _reason),
+    "difference.settle": Decision("operator", "treasury", _difference, _finding()),
+    "difference.reopen": Decision("operator", "treasury", _difference, _reason),
     "scheme.agree": Decision("operator", "bureau", _scheme),
     "statement.approve": Decision(
         "treasury", "treasury", _statement, lambda: {"approval": {"nonce": 0}}),
