@@ -40,13 +40,14 @@ from ledger import (
     revenue,
     witnesses,
 )
+from ledger.books import Entry
 from ledger.calendar import local_date
 from ledger.catalogue import resource_by_code
 from ledger.chain.keys import address_of
 from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Actor, Member
 from ledger.registration import coded
 from tests.conftest import DEMO, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import deals, neighbours, organisations, paying, registrations
+from tests.ledger import bookings, deals, neighbours, organisations, paying, registrations
 from tests.web.conftest import TOKEN, Site
 from tests.web.test_usage import usage_batch
 from tests.witness import LittleWitness
@@ -343,6 +344,10 @@ def furnish(site: Site) -> Stage:
         "deposit_id": town.deposit().id,
         "duty_number": town.do("rita", duties.report, party=town.party("operator"), cause="law",
                                description="-", cause_on=local_date(town.now)).number,
+        "entry_number": entry_of(town),
+        "hold_number": bookings.hold(town).number,
+        "journal_number": bookings.journal(town).number,
+        "period_number": bookings.period(town).number,
         "evaluation_number": evaluation_by(town, "paul")["evaluation_number"],
         "exclusion_number": exclusion_at("proposed")(town, "paul")["exclusion_number"],
         "feedback_number": feedback_at("raised")(town, "olga")["feedback_number"],
@@ -553,6 +558,8 @@ NO_DECISIONS = {
     "difference.answer": "his whose organisation owes the answer",
     "order.fulfil": "the seller's own",
     "order.cancel": "the seller's own, or the exchange's",
+    "journal.withdraw": "the maker's own",
+    "period.reopen": "opens days to be booked to again: each booking has a second person of its own",
     "catalogue.undo": "the data authority's, also of what it made; a new change set with its reason",
     **{f"demand.{verb}": "the demander's own" for verb in ("close", "appeal", "withdraw")},
     **{f"feedback.{verb}": "his who raised it" for verb in ("close", "appeal", "withdraw")},
@@ -689,6 +696,17 @@ def _payout(state: str) -> Callable[[Town, str], dict[str, str]]:
 
 def _difference(town: Town, login: str) -> dict[str, str]:
     return {"difference_number": paying.answered(town, login).number}
+
+
+def entry_of(town: Town) -> str:
+    """The number of an entry."""
+    made = bookings.approved(town)
+    with town.reading() as session:
+        return session.get_one(Entry, made.entry_id).number
+
+
+def _journal(town: Town, login: str) -> dict[str, str]:
+    return {"journal_number": bookings.journal(town, login=login).number}
 
 
 def _scheme(town: Town, login: str) -> dict[str, str]:
@@ -915,6 +933,8 @@ DECISIONS = {
     "payout.close": Decision("treasury", "treasury", _payout("approved"), _reason),
     "difference.settle": Decision("operator", "treasury", _difference, _finding()),
     "difference.reopen": Decision("operator", "treasury", _difference, _reason),
+    "journal.approve": Decision("treasury", "treasury", _journal),
+    "journal.reject": Decision("treasury", "treasury", _journal, _reason),
     "scheme.agree": Decision("operator", "bureau", _scheme),
     "statement.approve": Decision(
         "treasury", "treasury", _statement, lambda: {"approval": {"nonce": 0}}),
