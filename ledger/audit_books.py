@@ -95,7 +95,7 @@ class Closings:
         body = payload["body"]
         days = self.closed.get(str(body.get("book_id")))
         if days and str(body.get("effective_on")) <= max(days):
-            self.findings.compare("entries", body.get("number"), "effective_on",
+            self.findings.compare("booking", body.get("number"), "effective_on",
                                   body.get("effective_on"), f"after {max(days)}")  # fmt: skip
 
 
@@ -108,11 +108,11 @@ def audit_books(connection: Connection) -> Iterator[Told]:
     if known != due:
         yield "entry_lines", "rows", known, due
     for number, debit, credit in fetch(connection, UNBALANCED):
-        yield f"entries {number}", "lines", debit, credit
+        yield f"booking {number}", "lines", debit, credit
     yield from _accounts(connection)
     yield from _reversals(connection)
     for number, state in fetch(connection, NOT_BOOKED):
-        yield f"holds {number}", "state", state, "posted where it is booked, and only there"
+        yield f"booking {number}", "state", state, "posted where it is booked, and only there"
 
 
 def _accounts(connection: Connection) -> Iterator[Told]:
@@ -148,15 +148,15 @@ def _accounts(connection: Connection) -> Iterator[Told]:
 def _reversals(connection: Connection) -> Iterator[Told]:
     for number, lines, of, undone, undoes in fetch(connection, REVERSALS):
         if of is None or undoes is not None:
-            yield f"entries {number}", "reverses", of, "an entry that is no reversal"
+            yield f"booking {number}", "reverses", of, "an entry that is no reversal"
             continue
         exchanged: Any = None
         with suppress(LookupError, TypeError, ValueError):
             exchanged = reversed_lines(orjson.loads(undone))
         if orjson.dumps(exchanged, option=OPTIONS).decode() != lines:
-            yield f"entries {number}", "lines", lines, "those of the entry it reverses, exchanged"
+            yield f"booking {number}", "lines", lines, "those of the entry it reverses, exchanged"
     for reverses, times in fetch(connection, TWICE_REVERSED):
-        yield f"entries {reverses}", "reverses", times, 1
+        yield f"booking {reverses}", "reverses", times, 1
 
 
 FIELDS = ("posted_fen", "held_fen", "floor_fen")

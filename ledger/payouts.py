@@ -301,9 +301,9 @@ def approve(session: Session, actor: Actor, now: datetime, payout: Payout) -> No
     """
     may(actor, "payout.approve")
     what = f"payout {payout.number}"
-    require_other(actor, [payout.maker_id, *(one["by"] for one in payout.approvals)], what)
     lock(session, payout)
     state = move("payout", "approve", payout.state)
+    require_other(actor, [payout.maker_id, *(one["by"] for one in payout.approvals)], what)
     if now >= payout.expires_at:
         raise Conflict(
             "What payout {number} set aside has run out: cancel it and prepare another.",

@@ -155,11 +155,11 @@ def test_every_row_that_does_not_fit_is_named_and_nothing_is_booked(town: Town) 
     refused(
         town,
         Invalid,
-        f"the reference BK0 was payment {line.serial}",
+        f"the reference {line.bank_reference} was payment {line.serial}",
         "mona",
         payouts.confirm,
         made,
-        [Result(2, two.serial, two.amount_fen, True, two.day, "BK0", "")],
+        [Result(2, two.serial, two.amount_fen, True, two.day, line.bank_reference, "")],
         name="y",
         digest="sha256:y",
     )

@@ -1,6 +1,6 @@
 """Reconciliation: what matches and what does not, who owes the answer, two balances brought together."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
@@ -15,10 +15,9 @@ from ledger.bank_matching import Booked
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Invalid, NotAllowed
 from ledger.parties import allowed
-from ledger.reconciliation import Reconciliation
 from ledger.vouchers import Voucher
 from tests.conftest import Town
-from tests.ledger.paying import approved, confirm, lines, now
+from tests.ledger.paying import approved, bank_says, confirm, lines, now
 
 
 def row(
@@ -88,15 +87,6 @@ def test_nothing_is_matched_twice_or_lost(theirs: list[Any], ours: list[Any]) ->
 
 
 # -- with a bank -----------------------------------------------------------------------------------
-
-
-def bank_says(
-    town: Town, agreement: Agreement, *rows: BankLine, name: str = "s.csv", **days: date
-) -> Reconciliation:
-    """mona imports what the bank says, up to today."""
-    facts = {"from_on": date(2026, 3, 1), "until_on": local_date(town.now), **days}
-    return town.do("mona", reconciliation.import_bank, agreement, list(rows), name=name,
-                   digest=f"sha256:{name}", **facts)  # fmt: skip
 
 
 def paid_town(town: Town) -> tuple[Agreement, list[BankLine]]:

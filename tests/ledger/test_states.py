@@ -19,6 +19,7 @@ from ledger import (
     appraisals,
     approvals,
     authorisations,
+    bank_accounts,
     catalogue,
     catalogue_imports,
     demands,
@@ -31,10 +32,14 @@ from ledger import (
     log,
     motions,
     objections,
+    orders,
+    payouts,
     peers,
     periods,
     prices,
     recognition,
+    reconciliation,
+    refunds,
     register,
     registration,
     registration_changes,
@@ -47,11 +52,12 @@ from ledger import (
 from ledger.calendar import local_date
 from ledger.catalogue import resource_by_code
 from ledger.errors import Conflict
+from ledger.parties import Party
 from ledger.proof.encoding import digest_text
 from ledger.recognition import NotRecognised
 from ledger.states import MOVES, move
 from tests.conftest import ORIGIN, Town, compliance
-from tests.ledger import bookings, neighbours, organisations, registrations
+from tests.ledger import bookings, deals, neighbours, organisations, paying, registrations
 
 pytestmark = pytest.mark.pages
 
@@ -380,6 +386,33 @@ def supersede_appraisal(town: Town, row: Any) -> None:
     town.do("abel", appraisals.approve, following)
 
 
+def supersede_account(town: Town, row: Any) -> None:
+    """By the confirmation of the next one; another row than what holds is not touched by it."""
+    if row.state != "confirmed":
+        raise Conflict("nothing is paid to it")
+    with town.reading() as session:
+        party = session.get_one(Party, row.party_id)
+    town.do("carl", bank_accounts.confirm, paying.another_account(town, party))
+
+
+def answered_by_bank(ok: bool) -> Callable[[Town, Any], None]:
+    def answer(town: Town, row: Any) -> None:
+        move("payout_line", "pay" if ok else "fail", row.state)  # the file would pass it over
+        paying.confirm(town, payout_of(town, row), ok, name=row.state)
+
+    return answer
+
+
+def close_payout(town: Town, row: Any) -> None:
+    move("payout_line", "cancel", row.state)  # its payout may be closed for another line
+    town.do("carl", payouts.close, payout_of(town, row), "银行未付")
+
+
+def payout_of(town: Town, row: Any) -> Any:
+    with town.reading() as session:
+        return session.get_one(payouts.Payout, row.payout_id)
+
+
 def supersede_price(town: Town, row: Any) -> None:
     """The next edition is confirmed: where none holds so far, that is the refusal."""
     agreement = town.get(agreements.Agreement, row)
@@ -484,6 +517,11 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("appraisal", "withdraw"): lambda t, row: t.do("anna", appraisals.withdraw, row, "参数有误"),
     ("appraisal", "supersede"): supersede_appraisal,
     ("licence", "revoke"): revoke_licence,
+    ("order", "fulfil"): lambda t, row: t.do("olga", orders.fulfil, row, ORIGIN),
+    ("order", "cancel"): lambda t, row: t.do("olga", orders.cancel, row, "买方撤回"),
+    ("order", "expire"): deals.expire,
+    ("refund", "approve"): lambda t, row: t.do("carl", refunds.approve, row),
+    ("refund", "reject"): lambda t, row: t.do("carl", refunds.reject, row, "无据"),
     ("price", "confirm"): lambda t, row: t.do("paul", prices.confirm, row),
     ("price", "reject"): lambda t, row: t.do("paul", prices.reject, row, "成本未核"),
     ("price", "withdraw"): lambda t, row: t.do("olga", prices.withdraw, row, "更正"),
@@ -496,6 +534,21 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("hold", "post"): post_hold,
     ("hold", "void"): void_hold,
     ("hold", "expire"): expire_hold,
+    ("bank_account", "confirm"): lambda t, row: t.do("carl", bank_accounts.confirm, row),
+    ("bank_account", "reject"): lambda t, row: t.do("carl", bank_accounts.reject, row, "不符"),
+    ("bank_account", "withdraw"): lambda t, row: t.do("mona", bank_accounts.withdraw, row, "写错"),
+    ("bank_account", "supersede"): supersede_account,
+    ("payout", "approve"): lambda t, row: t.do("carl", payouts.approve, row),
+    ("payout", "cancel"): lambda t, row: t.do("mona", payouts.cancel, row, "重做"),
+    ("payout", "close"): lambda t, row: t.do("carl", payouts.close, row, "银行未付"),
+    ("payout", "confirm"): lambda t, row: paying.confirm(t, row, True, name=row.state),
+    ("payout", "pay"): lambda t, row: paying.confirm(t, row, True, True, name=row.state),
+    ("payout_line", "pay"): answered_by_bank(True),
+    ("payout_line", "fail"): answered_by_bank(False),
+    ("payout_line", "cancel"): close_payout,
+    ("difference", "answer"): lambda t, row: t.do("olga", reconciliation.answer, row, "已登记"),
+    ("difference", "settle"): lambda t, row: t.do("carl", reconciliation.settle, row, "无误"),
+    ("difference", "reopen"): lambda t, row: t.do("carl", reconciliation.reopen, row, "缺凭证"),
     ("statement", "propose"): lambda t, row: t.do("mona", revenue.propose, row, ORIGIN),
     ("statement", "approve"): lambda t, row: t.approve(row),
     ("statement", "reject"): lambda t, row: t.do("carl", revenue.reject, row, "有误", ORIGIN),
@@ -538,11 +591,17 @@ MADE: dict[str, Callable[[Town], Any]] = {
     ),
     "appraisal": lambda t: t.appraisal(t.registration()),
     "licence": lambda t: t.licence(t.voucher()),
+    "order": deals.order,
+    "refund": deals.refund,
     "price": lambda t: t.price(t.agreement()),
     "scheme": propose_scheme,
     "period": bookings.period,
     "journal": bookings.journal,
     "hold": bookings.hold,
+    "bank_account": lambda t: paying.another_account(t, organisations.party(t, "enterprise")),
+    "payout": paying.prepared,
+    "payout_line": lambda t: paying.lines(t, paying.approved(t))[0],
+    "difference": paying.difference,
     "statement": lambda t: t.statement(),
     "demand": submit_demand,
     "exclusion": propose_exclusion,

@@ -21,6 +21,7 @@ from ledger import (
     handoff,
     log,
     motions,
+    refunds,
     registration,
     settings,
     usage,
@@ -42,7 +43,7 @@ from ledger.proof.trust import LogKey
 from ledger.store import Evidence, canonical_fast, new_id
 from ledger.supervision import Audit, Difference, Ground
 from tests.conftest import LOG_KEY, ORIGIN, Town
-from tests.ledger import bookings, registrations
+from tests.ledger import bookings, deals, paying, registrations
 from tests.ledger.neighbours import Neighbour, admitted, recognise
 
 # The rows of a batch that is gone are nobody's, nor are the lines of an entry, whose sums the accounts
@@ -74,7 +75,12 @@ def honest(village: Town) -> Town:
     t.appraisal(registered)
     t.price(t.agreement())
     bookings.hold(t)
+    deals.order(t)
+    t.do("carl", refunds.approve, deals.refund(t))
+    deals.confirmation(t)
     bookings.period(t)
+    paying.approved(t)
+    paying.answered(t)
     voucher = t.voucher(registered)
     t.change("suspend", voucher)
     t.statement("rejected")
