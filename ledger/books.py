@@ -33,9 +33,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import log, periods
+from ledger import agreements, log, periods
+from ledger.agreements import Agreement
 from ledger.calendar import SHANGHAI, local_date
-from ledger.errors import Conflict, Faults, Invalid
+from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.proof.encoding import instant, sha256
 from ledger.store import (
     Base,
@@ -415,6 +416,18 @@ def assert_balance(
         )  # fmt: skip
 
 
+def assert_kept(session: Session, book_id: str) -> None:
+    """Raise Conflict where what is kept on the accounts is not the fold of the entries."""
+    kept = {
+        (row.account, row.party or None): row.posted_fen
+        if ACCOUNTS[row.account].side == "debit"
+        else -row.posted_fen
+        for row in session.scalars(select(BookAccount).where(BookAccount.book == book_id))
+    }
+    if kept != balances(session, book_id):
+        raise Conflict("What is kept on the accounts is not the sum of the entries: run the audit.")
+
+
 def balances(session: Session, book_id: str | None = None) -> dict[tuple[str, str | None], int]:
     """Debit minus credit of each (account, party) of a book or all, as the fold of its entries; sum 0."""
     wanted = select(
@@ -492,6 +505,27 @@ def _check_day(effective_on: str, closed: str | None) -> None:
             "The books are closed until {closed}: nothing is booked on {day} any more.",
             closed=closed, day=effective_on,
         )  # fmt: skip
+
+
+def linked(session: Session, entry: Entry) -> Entry | None:
+    """The entry that an entry reverses, or that reverses it."""
+    if entry.reverses is not None:
+        return session.get(Entry, entry.reverses)
+    return session.scalar(select(Entry).where(Entry.reverses == entry.id))
+
+
+def owners(session: Session, entry: Entry) -> tuple[str, ...]:
+    """Whose business an entry is: both sides' of its agreement."""
+    agreement = session.get(Agreement, book_of(session, entry))
+    return () if agreement is None else agreements.owners(agreement)
+
+
+def by_number(session: Session, number: str) -> Entry:
+    """The entry with a number; raises Missing."""
+    found = session.scalar(select(Entry).where(Entry.number == number))
+    if found is None:
+        raise Missing("There is no entry {number}.", number=number)
+    return found
 
 
 def require_open(session: Session, book_id: str, effective_on: str) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import books, log
-from ledger.agreements import require_ground
+from ledger import agreements, books, log
+from ledger.agreements import Agreement, require_ground
 from ledger.calendar import local_date
-from ledger.errors import Conflict, Invalid
+from ledger.errors import Conflict, Invalid, Missing
 from ledger.states import move
 from ledger.store import Evidence, new_id, next_number
 
@@ -98,18 +98,33 @@ def void(session: Session, actor_id: str, now: datetime, held: Hold, reason: str
     _let_go(session, actor_id, held, "void", reason.strip())
 
 
-def expire(session: Session, now: datetime, actor_id: str) -> int:
+def expire(session: Session, now: datetime) -> int:
     """Let go of every hold whose time has passed; returns how many (a thousand at most at once)."""
-    books.begin(session)
     due = session.scalars(
         select(Hold)
         .where(Hold.state == "pending", Hold.expires_at <= now)
         .order_by(Hold.expires_at, Hold.id)
         .limit(EXPIRED_AT_ONCE)
     ).all()
+    if due:
+        books.begin(session)
     for held in due:
-        _let_go(session, actor_id, held, "expire", None)
+        _let_go(session, "system", held, "expire", None)
     return len(due)
+
+
+def owners(session: Session, held: Hold) -> tuple[str, ...]:
+    """Whose business a hold is: both sides' of its agreement."""
+    agreement = session.get(Agreement, held.book_id)
+    return () if agreement is None else agreements.owners(agreement)
+
+
+def by_number(session: Session, number: str) -> Hold:
+    """The hold with a number; raises Missing."""
+    found = session.scalar(select(Hold).where(Hold.number == number))
+    if found is None:
+        raise Missing("There is no hold {number}.", number=number)
+    return found
 
 
 def _let_go(session: Session, actor_id: str, held: Hold, verb: str, reason: str | None) -> None:

@@ -4,7 +4,7 @@
     records       payload → digest → entry → leaf → tiles → root, and payload → evidence row
     rows          no evidence row too many, too old or missing
     checkpoints   their root, note and signature; where and when the contract took them
-    batches       each row of a usage batch → the batch's root
+    batches       each row of a usage batch → the batch's root; trades and settlements alike
     books         lines and accounts from entries and holds, reversals, closings (`audit_books`)
     file          what SQLite itself says of its file
     chain         each root, voucher, licence and statement: the contracts' events and state, both ways
@@ -28,7 +28,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from ledger import books, log, usage, vouchers, witnesses
+from ledger import audit_trade, books, confirmations, log, settlements, usage, vouchers, witnesses
 from ledger.audit_books import Closings, audit_books, audit_guards
 from ledger.audit_chain import Chain, Dues, OnChain
 from ledger.audit_findings import Difference, Findings
@@ -51,6 +51,8 @@ BESIDE_TABLES: tuple[type[Base], ...] = (
     books.BookAccount,
     books.EntryLine,
     usage.UsageRow,
+    confirmations.Trade,
+    settlements.Settlement,
     witnesses.StoredCosignature,
     vouchers.Disclosure,
 )
@@ -450,6 +452,14 @@ class Audit:
                     self.findings.compare(
                         "usage_rows", f"{batch} {n}", "row", "of another type", "as stored"
                     )
+        with self._noting("confirmations"):
+            for made in self.session.scalars(select(confirmations.Confirmation)).all():
+                with self._noting("confirmations"):
+                    self._tell(audit_trade.of_rows(self.session, made, self.ground.origin))
+        with self._noting("trades"):
+            self._tell(audit_trade.strays(self.session))
+        with self._noting("settlements"):
+            self._tell(audit_trade.of_settlements(self.session))
         with self._noting("disclosure"):
             self._compare_disclosures()
 

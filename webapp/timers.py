@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from ledger import agreements, alarms, deadlines, messages, register, reminders
+from ledger import agreements, alarms, deadlines, holds, messages, orders, register, reminders
 from ledger.errors import LedgerError
 from webapp.home import Home
 
@@ -23,6 +23,8 @@ Timer = Callable[[Session, datetime], int]
 TIMERS: dict[str, Timer] = {
     "agreements": agreements.expire,
     "alarms": alarms.look,
+    "holds": holds.expire,
+    "orders": orders.expire,  # after what was set aside for them is free
     "registration.lapse": register.lapse,
     "deadlines recounted": deadlines.recount_all,
     "reminders": reminders.remind,

@@ -26,10 +26,13 @@ from ledger import (
     evaluations,
     exclusions,
     feedback,
+    holds,
+    journals,
     log,
     motions,
     objections,
     peers,
+    periods,
     prices,
     recognition,
     register,
@@ -41,13 +44,14 @@ from ledger import (
     trading,
     voucher_moves,
 )
+from ledger.calendar import local_date
 from ledger.catalogue import resource_by_code
 from ledger.errors import Conflict
 from ledger.proof.encoding import digest_text
 from ledger.recognition import NotRecognised
 from ledger.states import MOVES, move
 from tests.conftest import ORIGIN, Town, compliance
-from tests.ledger import neighbours, organisations, registrations
+from tests.ledger import bookings, neighbours, organisations, registrations
 
 pytestmark = pytest.mark.pages
 
@@ -121,6 +125,28 @@ def reopen(town: Town, row: Any) -> None:
 def resolve_alarm(town: Town, row: Any) -> None:
     with town.deed() as session:
         alarms.resolve(session, town.now, town.fresh(session, row))
+
+
+def post_hold(town: Town, row: Any) -> None:
+    """What is booked is answered with its entry again: here that is the refusal."""
+    with town.deed() as session:
+        held = session.get_one(holds.Hold, row.id)
+        day = local_date(town.now).isoformat()
+        holds.post_hold(session, "system", town.now, held, effective_on=day, memo="付款")
+        if held.version == row.version:
+            raise Conflict("not posted anew", state=row.state, verb="post")
+
+
+def void_hold(town: Town, row: Any) -> None:
+    with town.deed() as session:
+        holds.void(session, "system", town.now, session.get_one(holds.Hold, row.id), "不付")
+
+
+def expire_hold(town: Town, row: Any) -> None:
+    """The timer passes over what is not pending: here that is the refusal."""
+    with town.deed() as session:
+        if not holds.expire(session, row.expires_at):
+            raise Conflict("not expired")
 
 
 def voucher_verb(verb: str) -> Callable[[Town, Any], None]:
@@ -463,6 +489,13 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("price", "withdraw"): lambda t, row: t.do("olga", prices.withdraw, row, "更正"),
     ("price", "supersede"): supersede_price,
     ("scheme", "agree"): agree,
+    ("period", "reopen"): lambda t, row: t.do("mona", periods.reopen, row, "补记"),
+    ("journal", "approve"): lambda t, row: t.do("carl", journals.approve, row),
+    ("journal", "reject"): lambda t, row: t.do("carl", journals.reject, row, "无凭据"),
+    ("journal", "withdraw"): lambda t, row: t.do("mona", journals.withdraw, row, "更正"),
+    ("hold", "post"): post_hold,
+    ("hold", "void"): void_hold,
+    ("hold", "expire"): expire_hold,
     ("statement", "propose"): lambda t, row: t.do("mona", revenue.propose, row, ORIGIN),
     ("statement", "approve"): lambda t, row: t.approve(row),
     ("statement", "reject"): lambda t, row: t.do("carl", revenue.reject, row, "有误", ORIGIN),
@@ -507,6 +540,9 @@ MADE: dict[str, Callable[[Town], Any]] = {
     "licence": lambda t: t.licence(t.voucher()),
     "price": lambda t: t.price(t.agreement()),
     "scheme": propose_scheme,
+    "period": bookings.period,
+    "journal": bookings.journal,
+    "hold": bookings.hold,
     "statement": lambda t: t.statement(),
     "demand": submit_demand,
     "exclusion": propose_exclusion,

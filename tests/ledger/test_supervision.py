@@ -42,7 +42,7 @@ from ledger.proof.trust import LogKey
 from ledger.store import Evidence, canonical_fast, new_id
 from ledger.supervision import Audit, Difference, Ground
 from tests.conftest import LOG_KEY, ORIGIN, Town
-from tests.ledger import registrations
+from tests.ledger import bookings, registrations
 from tests.ledger.neighbours import Neighbour, admitted, recognise
 
 # The rows of a batch that is gone are nobody's; what a voucher withholds stands in the voucher.
@@ -70,6 +70,8 @@ def honest(village: Town) -> Town:
     registered = t.registration()
     t.appraisal(registered)
     t.price(t.agreement())
+    bookings.hold(t)
+    bookings.period(t)
     voucher = t.voucher(registered)
     t.change("suspend", voucher)
     t.statement("rejected")

@@ -39,7 +39,8 @@ NOUNS = {
     "motion": "Vouchers", "authorisation": "Authorised uses", "use": "Authorised uses",
     "space": "Authorised uses",
     "appraisal": "Appraisals", "licence": "Licences", "payment": "Payments", "scheme": "Schemes",
-    "price": "Prices",
+    "price": "Prices", "order": "Orders", "remittance": "Payments", "refund": "Payments",
+    "confirmation": "Confirmed trades",
     "statement": "Statements", "inquiry": "Statements",
     "usage": "Usage", "package": "Packages", "log": "Log", "witness": "Log",
     "figure": "Figures", "demand": "Demands", "exclusion": "Negative list",
@@ -50,12 +51,16 @@ NOUNS = {
 }  # fmt: skip
 # What a path's keys mean, in the document; the keys of `SUBJECTS` are all here, a test sees to it.
 KEYS = {
+    "order_reference": "Reference of the order",
+    "refund_number": "Number of the refund, such as TK2026-000001",
+    "remittance_reference": "The bank's reference of the remittance",
     "alarm_number": "Number of the alarm, such as JB2026-000001",
     "agreement_number": "Number of the agreement, such as XY2026-0001",
     "authorisation_number": "Number of the authorisation, such as SY2026-000001",
     "batch_number": "Number of the batch, such as PC202611-000001-5",
     "application_number": "Number of the application, such as SQ2026-000001",
     "appraisal_number": "Number of the appraisal, such as PG2026-0001",
+    "confirmation_number": "Number of the confirmation, such as CJ2026-000001",
     "demand_number": "Number of the demand, such as XQ2026-000001",
     "deposit_id": "Id of the deposit",
     "evaluation_number": "Number of the evaluation, such as PJ2026-0001",

@@ -136,7 +136,9 @@ FITS: dict[str, Fits] = {
         lambda row: _of_registration(row) and not row.pledged and len(row.rights) > 1),
     **dict.fromkeys(("voucher.renew", "voucher.supersede", "voucher.transfer"),
                     _row(_of_registration)),
-    "licence.grant": _row(lambda row: _of_registration(row) and not row.frozen),
+    **dict.fromkeys(("licence.grant", "order.place"),
+                    _row(lambda row: _of_registration(row) and not row.frozen)),
+    "refund.propose": _row(lambda row: row.agreement_id is not None),
     **dict.fromkeys(("motion.confirm", "motion.reject", "peer.admit"), _of_another),
     **dict.fromkeys(("objection.uphold", "objection.dismiss"), _not_reviewed_by_him),
     "statement.approve": lambda _session, actor, row, _today: actor.member_id not in (

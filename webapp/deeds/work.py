@@ -32,12 +32,15 @@ from ledger.duties import Duty
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
 from ledger.inquiries import Inquiry
+from ledger.journals import Journal
 from ledger.motions import Motion
 from ledger.objections import Objection
+from ledger.orders import Order
 from ledger.parties import MAY, Actor, Member, roles_of
 from ledger.peers import Peer
 from ledger.prices import Price
 from ledger.proof.encoding import instant
+from ledger.refunds import Refund
 from ledger.registration import CONSENTED_IN, Application, Registration
 from ledger.schemes import Scheme
 from ledger.statements import Statement
@@ -169,8 +172,12 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "inquiry.answer": ("inquiry", ("raised",), lambda actor: Inquiry.statement_id.in_(
         select(Statement.id).where(Statement.maker_id == actor.member_id))),
     "inquiry.close": ("inquiry", ("answered",), lambda actor: Inquiry.party_id.in_(actor.parties)),
+    "journal.approve": ("journal", ("proposed",), _not_mine(Journal.proposed_by)),
     "payment.record": ("licence", ("granted",), lambda _actor: (Licence.price_fen > 0) & ~exists().where(
         Payment.licence_id == Licence.id)),
+    "order.fulfil": ("order", ("placed",), lambda actor: Order.voucher_id.in_(
+        select(Voucher.id).where(Voucher.party_id.in_(actor.parties)))),
+    "refund.approve": ("refund", ("proposed",), _firm(Refund.proposed_by)),
     "demand.assign": ("demand", ("submitted",), _not_mine(Demand.submitted_by)),
     "demand.accept": ("demand", ("assigned",),
                       lambda actor: Demand.department_id.in_(actor.parties)),
@@ -366,7 +373,14 @@ def _related(actor: Actor, verb: str, subject: Any) -> list[ColumnElement[bool]]
     relations = {MAY[verb][role] for role in roles_of(actor) if role in MAY[verb]}
     if not relations:
         return None
-    if "any" in relations or subject.noun in ("statement", "appraisal", "scheme", "agreement"):
+    if "any" in relations or subject.noun in (
+        "statement",
+        "appraisal",
+        "scheme",
+        "agreement",
+        "order",
+        "refund",
+    ):
         return []  # these say themselves whose they must be
     conditions = []
     if "own" in relations:

@@ -20,6 +20,7 @@ from webapp.language import LANGUAGES, language, tr, translate
 from webapp.pages import (
     agreements,
     appraisal,
+    bookkeeping,
     books,
     calculator,
     catalogue,
@@ -46,6 +47,7 @@ from webapp.pages import (
     statements,
     statistics,
     supervision,
+    trade,
     usage,
     value,
     witnesses,
@@ -57,7 +59,7 @@ PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_expor
                            registration, value, appraisal, calculator, revenue, statements, usage, house,
                            identity,
                            witnesses, lists, resource, duties, supervision, catalogue, agreements,
-                           space, messages, recognition, prices, books, statistics,
+                           space, messages, recognition, prices, bookkeeping, books, statistics, trade,
                            contribution)  # fmt: skip
 
 
