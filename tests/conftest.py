@@ -542,7 +542,7 @@ class Town:
     ) -> statements.Statement:  # fmt: skip
         """The next statement: a payment comes in, the day ends, mona drafts, carl decides."""
         day = local_date(self.now)
-        self.payment(licence, amount_fen, reference=f"BANK-{licence.order_reference}-{day}")
+        self.payment(licence, amount_fen, reference=f"BANK-{day}")
         self.later(days=1)
         with self.reading() as session:
             closed = periods.closed_until(session, agreement.id)

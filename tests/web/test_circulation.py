@@ -596,7 +596,7 @@ def test_a_statement_sent_back_tells_why(site: Site) -> None:
     made = site.town.statement("rejected")
     text = plain(site.visit("mona").get(f"/statements/{made.number}"))
     assert "Ground: 有误" in text
-    assert "They were released" in text
+    assert "It was sent back: all this is free" in text
 
 
 # -- the checker's own signature ---------------------------------------------------------------
