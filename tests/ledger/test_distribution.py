@@ -18,7 +18,6 @@ from ledger import (
     revenue,
     reversals,
     schemes,
-    settings,
     settlements,
     statements,
     trading,
@@ -63,11 +62,6 @@ def refund(town: Town, agreement: Agreement, day: str, net_fen: int) -> int:
             session, session.get_one(Agreement, agreement.id), day=day, kind="refund",
             amount_fen=-net_fen, vat_fen=0, net_fen=-net_fen, source_id="refund", row=0,
         )  # fmt: skip
-
-
-def require_two(town: Town) -> None:
-    with town.deed() as session:
-        settings.change(session, town.actors["admin"], "third_approval_yuan", "0")
 
 
 # ---------------------------------------------------------------- what is covered
@@ -260,7 +254,7 @@ def test_a_question_on_a_line_holds_the_last_approval_until_it_is_answered(town:
 
 
 def test_above_the_threshold_two_other_persons_sign(town: Town) -> None:
-    require_two(town)
+    town.require_two()
     made = town.statement("proposed")
     assert (now_of(town, made).approvals_required, made.number) == (2, made.number)
     refused(
@@ -298,7 +292,7 @@ def test_above_the_threshold_two_other_persons_sign(town: Town) -> None:
 def test_what_the_chain_refuses_is_signed_anew_and_what_it_took_stays(
     village: Town, refused_at: int
 ) -> None:
-    require_two(village)
+    village.require_two()
     made = village.statement("proposed")
     village.approve(made)
     village.approve(made, "cora")
@@ -404,7 +398,7 @@ def test_the_contract_itself_takes_two_signatures_a_round_anew_and_a_reversal(to
     contract = stage.deploy("RevenueBook", stage.admin, stage.maker, signers)
     _, _, _, chain_id, place, *_ = contract.functions.eip712Domain().call()
     there = outbox.Deployment(chain_id, "0x", {"RevenueBook": place}, 0)
-    require_two(town)
+    town.require_two()
     deadline = 4_000_000_000
 
     def approve(statement: Statement, login: str) -> None:
