@@ -38,6 +38,7 @@ from ledger import (
     registration,
     revenue,
     schemes,
+    trading,
     witnesses,
 )
 from ledger.calendar import local_date
