@@ -228,10 +228,7 @@ def reverse(
     begin(session)
     if entry.reverses is not None:
         raise Conflict("Entry {number} is a reversal itself.", number=entry.number)
-    body = [
-        {**line, "credit_fen": line["debit_fen"], "debit_fen": line["credit_fen"]}
-        for line in entry.lines
-    ]
+    body = reversed_lines(entry.lines)
     book_id = book_of(session, entry)
     digest = digest_of(
         book_id=book_id, effective_on=effective_on, key="", lines=body, memo=memo, reverses=entry.id
@@ -549,6 +546,13 @@ def moved(lines: Iterable[Line]) -> dict[Key, int]:
         rise = fen if ACCOUNTS[line["account"]].side == "debit" else -fen
         found[line["account"], line["party_id"] or ""] += rise
     return found
+
+
+def reversed_lines(lines: Iterable[Line]) -> list[dict[str, Any]]:
+    """The lines with their sides exchanged."""
+    return [
+        {**line, "credit_fen": line["debit_fen"], "debit_fen": line["credit_fen"]} for line in lines
+    ]
 
 
 def held(lines: Iterable[Line], times: int = 1) -> dict[Key, int]:

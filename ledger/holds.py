@@ -95,7 +95,9 @@ def void(session: Session, actor_id: str, now: datetime, held: Hold, reason: str
     require_ground(reason)
     books.begin(session)
     session.refresh(held)
-    _let_go(session, actor_id, held, "void", reason.strip())
+    _let_go(session, held, "void")
+    log.append(session, held, "hold.voided", actor_id, reason=reason.strip())
+    session.flush()
 
 
 def expire(session: Session, now: datetime) -> int:
@@ -109,7 +111,9 @@ def expire(session: Session, now: datetime) -> int:
     if due:
         books.begin(session)
     for held in due:
-        _let_go(session, "system", held, "expire", None)
+        _let_go(session, held, "expire")
+        log.append(session, held, "hold.expired", "system")
+    session.flush()
     return len(due)
 
 
@@ -127,8 +131,6 @@ def by_number(session: Session, number: str) -> Hold:
     return found
 
 
-def _let_go(session: Session, actor_id: str, held: Hold, verb: str, reason: str | None) -> None:
+def _let_go(session: Session, held: Hold, verb: str) -> None:
     held.state = move("hold", verb, held.state)
     books.move_accounts(session, {held.book_id: books.held(held.lines, -1)}, {})
-    log.append(session, held, f"hold.{held.state}", actor_id, reason=reason)
-    session.flush()

@@ -468,11 +468,17 @@ class Audit:
     # -- statements, and the books -------------------------------------------------------------------
 
     def _books(self) -> None:
-        with self._noting("statements"):
-            self._tell(audit_statements(self.session))
-            self.session.expunge_all()
-        with self._noting("entry_lines"):
+        """What cannot even be read of an entry is told; PostgreSQL goes on only behind a savepoint."""
+        fetch(self.connection, "SAVEPOINT books")
+        try:
             self._tell(audit_books(self.connection))
+        except Unread as error:
+            fetch(self.connection, "ROLLBACK TO SAVEPOINT books")
+            self.findings.compare("entry_lines", "", "rows", str(error), "readable rows")
+        fetch(self.connection, "RELEASE SAVEPOINT books")
+        with self._noting("statements"), self.session.begin_nested():
+            self._tell(audit_statements(self.session))
+        self.session.expunge_all()
 
     @contextmanager
     def _noting(self, kind: str) -> Iterator[None]:

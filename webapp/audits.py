@@ -109,6 +109,7 @@ def _sentences() -> tuple[str, ...]:
 
 PLACES: dict[str, str] = {
     "act": "act on chain {name}",
+    "booking": "booking {name}",
     "chain": "contract CheckpointAnchor, size {name}",
     "checkpoint": "checkpoint of size {name}",
     "cosignature": "cosignature of {name}",
@@ -133,11 +134,15 @@ WORDS: tuple[str, ...] = (
     "a record that caused it", "a row", "a row in its canonical form", "a row, and its witness's",
     "a row: the contract holds it", "a signature by the log's key, and nothing else",
     "a size the log has", "a text", "a text or nothing", "a tile", "a time", "a time as stored",
-    "a valid one", "a version from 1", "a withheld field of its voucher", "all of them",
+    "a valid one", "a version from 1", "after {day}", "an account of the books",
+    "an entry that is no reversal", "a withheld field of its voucher", "all of them",
     "an event on chain", "an object", "as stored", "at least {count}", "canonical JSON", "effective",
-    "id and type", "irregular", "no record", "no record before it", "none", "none ({state}, since {at})",
-    "none at this place", "not before {at}", "of another type", "ok", "readable rows",
-    "records are missing", "regular", "the digest of salt and payload", "the next number",
+    "id and type", "irregular", "its entry's line", "no record", "no record before it", "none",
+    "none ({state}, since {at})", "none at this place", "not before {at}",
+    "of another content", "of another type", "ok",
+    "posted where it is booked, and only there", "readable rows",
+    "records are missing", "regular", "the digest of salt and payload",
+    "those of the entry it reverses, exchanged", "the next number",
     "the ten fields of a record", "version {version}, block {block}", "{facts}, block {block}",
     "what its step on chain needs", "without {columns}", "wrong",
 )  # fmt: skip
@@ -174,6 +179,13 @@ MEANINGS: dict[str, dict[str, str]] = {
     "cosignature": {"": "This witness did not sign this checkpoint."},
     "database": {"": "The database file itself is damaged."},
     "confirmations": {"": "The trades of this confirmation are not those that were recorded."},
+    "book_accounts": {"": "What stands on this account is not the sum of its entries and holds."},
+    "statements": {
+        "": "This statement is not what follows from the statements before it and from what was "
+        "settled."
+    },
+    "booking": {"": "The books contradict themselves here: no deed of ours books so."},
+    "entry_lines": {"": "This line is not as its entry says."},
     "disclosure": {"": "What would be disclosed is not what the voucher withholds."},
     "event": {"": "Something was done in the contract that no record here has caused."},
     "licence": ON_CHAIN,

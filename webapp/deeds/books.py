@@ -90,7 +90,7 @@ class AccountsAnswer(Schema):
     items = fields.List(fields.Nested(AccountRow), required=True)
 
 
-class EntryAnswer(shown_schema(Entry)):  # type: ignore[misc]
+class BookingAnswer(shown_schema(Entry)):  # type: ignore[misc]
     """An entry, with the number of the one it reverses or is reversed by."""
 
     linked = fields.String(required=True, allow_none=True)
@@ -186,7 +186,7 @@ list_journals = lists("journal", "/journals", "Journal vouchers",
 # -- entries, holds, accounts --------------------------------------------------------------------------
 
 
-@question("entry.read", "/entries/<entry_number>", "Entry", answer=EntryAnswer)
+@question("entry.read", "/entries/<entry_number>", "Entry", answer=BookingAnswer)
 def show_entry(_desk: Desk, session: Session, _actor: Actor, found: Entry) -> dict[str, Any]:
     other = books.linked(session, found)
     return {
