@@ -1430,8 +1430,7 @@ FILLED = {  # lists that may have no row yet: a deed whose example makes one rea
     "evaluation.list": "evaluation.comment", "exclusion.list": "exclusion.end",
     "feedback.list": "feedback.answer", "motion.list": "motion.reject",
     "objection.list": "objection.dismiss", "peer.list": "peer.reject",
-    "price.list": "price.withdraw", "inquiry.list": "inquiry.answer",
-    "price.list": "price.withdraw", "journal.list": "journal.reject",
+    "price.list": "price.withdraw", "journal.list": "journal.reject", "inquiry.list": "inquiry.answer",
     "period.list": "period.reopen",
     "recognition.list": "recognition.follow", "statement.list": "statement.propose",
 }  # fmt: skip
