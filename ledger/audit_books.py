@@ -32,6 +32,8 @@ GUARDS: dict[str, dict[tuple[str, str], str]] = {
         ("entry_lines", "entry_lines_checked"): "4d6b6de34ea9",
         ("entry_lines", "entry_lines_undeleted"): "513e48987365",
         ("entry_lines", "entry_lines_unedited"): "6f9632f62067",
+        ("statements", "statements_go_on"): "960f6d1e7304",
+        ("statements", "statements_go_on_again"): "b7044104a853",
     },
     "postgresql": {
         ("entries", "entries_checked"): "a33543b8b433",
@@ -41,6 +43,7 @@ GUARDS: dict[str, dict[tuple[str, str], str]] = {
         ("entry_lines", "entry_lines_checked"): "bdc16e47d26d",
         ("entry_lines", "entry_lines_kept"): "57582e6f1c81",
         ("entry_lines", "entry_lines_kept_whole"): "f41dbdb66646",
+        ("statements", "statements_go_on"): "42194e90b2bd",
     },
 }
 GUARDS_OF = {

@@ -5,7 +5,8 @@
     rows          no evidence row too many, too old or missing
     checkpoints   their root, note and signature; where and when the contract took them
     batches       each row of a usage batch → the batch's root; trades and settlements alike
-    books         lines and accounts from entries and holds, reversals, closings (`audit_books`)
+    books         lines and accounts from entries and holds, reversals, closings (`audit_books`);
+                  what statements cover, from the settlements (`audit_statements`)
     file          what SQLite itself says of its file
     chain         each root, voucher, licence and statement: the contracts' events and state, both ways
 
@@ -34,6 +35,7 @@ from ledger.audit_chain import Chain, Dues, OnChain
 from ledger.audit_findings import Difference, Findings
 from ledger.audit_records import Records
 from ledger.audit_rows import Shape, Unread, Unreadable, fetch, fetch_readable
+from ledger.audit_statements import audit_statements
 from ledger.audit_tree import Tree
 from ledger.errors import LedgerError
 from ledger.nouns import evidence_tables
@@ -463,7 +465,7 @@ class Audit:
         with self._noting("disclosure"):
             self._compare_disclosures()
 
-    # -- the books -----------------------------------------------------------------------------------
+    # -- statements, and the books -------------------------------------------------------------------
 
     def _books(self) -> None:
         """What cannot even be read of an entry is told; PostgreSQL goes on only behind a savepoint."""
@@ -474,6 +476,9 @@ class Audit:
             fetch(self.connection, "ROLLBACK TO SAVEPOINT books")
             self.findings.compare("entry_lines", "", "rows", str(error), "readable rows")
         fetch(self.connection, "RELEASE SAVEPOINT books")
+        with self._noting("statements"), self.session.begin_nested():
+            self._tell(audit_statements(self.session))
+        self.session.expunge_all()
 
     @contextmanager
     def _noting(self, kind: str) -> Iterator[None]:

@@ -180,6 +180,10 @@ MEANINGS: dict[str, dict[str, str]] = {
     "database": {"": "The database file itself is damaged."},
     "confirmations": {"": "The trades of this confirmation are not those that were recorded."},
     "book_accounts": {"": "What stands on this account is not the sum of its entries and holds."},
+    "statements": {
+        "": "This statement is not what follows from the statements before it and from what was "
+        "settled."
+    },
     "booking": {"": "The books contradict themselves here: no deed of ours books so."},
     "entry_lines": {"": "This line is not as its entry says."},
     "disclosure": {"": "What would be disclosed is not what the voucher withholds."},

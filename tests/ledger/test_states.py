@@ -28,6 +28,7 @@ from ledger import (
     exclusions,
     feedback,
     holds,
+    inquiries,
     journals,
     log,
     motions,
@@ -51,6 +52,7 @@ from ledger import (
 )
 from ledger.calendar import local_date
 from ledger.catalogue import resource_by_code
+from ledger.chain import outbox
 from ledger.errors import Conflict
 from ledger.parties import Party
 from ledger.proof.encoding import digest_text
@@ -123,8 +125,17 @@ def post(town: Town, row: Any) -> None:
 
 def reopen(town: Town, row: Any) -> None:
     """The chain has refused the approval, where there is one."""
-    if now_of(town, row).state == "approved":
+    known = now_of(town, row)
+    if known.state == "approved":
         town.settle(row, "alarm")
+    elif known.approvals_required == 2 and known.state == "proposed":
+        with town.deed() as session:
+            refused = outbox.enqueue(
+                session, town.now, lane="maker", contract="RevenueBook", function="approve",
+                arguments=[], key=b"", expected_version=1, subject_id=row.id,
+                subject_version=known.version,
+            )  # fmt: skip
+            refused.state = "alarm"
     town.do("mona", approvals.reopen, row)
 
 
@@ -553,8 +564,26 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("statement", "approve"): lambda t, row: t.approve(row),
     ("statement", "reject"): lambda t, row: t.do("carl", revenue.reject, row, "有误", ORIGIN),
     ("statement", "reopen"): reopen,
+    ("statement", "sign"): lambda t, row: t.approve(row),
+    ("statement", "correct"): lambda t, row: t.do(
+        "mona", revenue.correct, row, {"platform_cost_fen": 2000}, "成本有误"),
+    ("statement", "reverse"): lambda t, row: t.reversal(row),
+    ("inquiry", "answer"): lambda t, row: t.do("mona", inquiries.answer, row, "见附件"),
+    ("inquiry", "insist"): lambda t, row: t.do("olga", inquiries.insist, row, "未说明"),
+    ("inquiry", "close"): lambda t, row: t.do("olga", inquiries.close, row),
+    ("inquiry", "withdraw"): lambda t, row: t.do("olga", inquiries.withdraw, row),
     ("statement", "post"): post,
 }  # fmt: skip
+
+
+def by_two(town: Town) -> Any:
+    """A statement of so much that two must sign."""
+    registered = town.registration()
+    agreement = town.get(agreements.Agreement, registered)
+    town.scheme(agreement)
+    licence = town.licence(town.voucher(registered), price_fen=200_000_000)
+    facts = {"platform_cost_fen": 1000}
+    return town.statement_over(agreement, licence, amount_fen=200_000_000, facts=facts)
 
 
 def propose_agreement(town: Town) -> Any:
@@ -603,6 +632,7 @@ MADE: dict[str, Callable[[Town], Any]] = {
     "payout_line": lambda t: paying.lines(t, paying.approved(t))[0],
     "difference": paying.difference,
     "statement": lambda t: t.statement(),
+    "inquiry": lambda t: t.inquiry(),
     "demand": submit_demand,
     "exclusion": propose_exclusion,
     "feedback": raise_feedback,
@@ -615,6 +645,8 @@ CANCELLATION: Callable[[Town], Any] = lambda t: registrations.apply(t, "cancella
 # The subject that a verb can be done to in a state, where the first maker's cannot.
 MADE_FOR: dict[tuple[str, str, str], Callable[[Town], Any]] = {
     ("application", "", "concluded"): CANCELLATION,
+    ("statement", "sign", "proposed"): by_two,
+    ("statement", "reopen", "proposed"): by_two,
     ("application", "conclude", "reviewed"): CANCELLATION,
     ("application", "conclude", "on_notice"): lambda t: registrations.apply(t, "change"),
     ("application", "amend", "returned"): lambda t: registrations.apply(t, "change"),

@@ -31,6 +31,7 @@ from ledger import (
     authorisations,
     duties,
     handoff,
+    inquiries,
     log,
     motions,
     parties,
@@ -714,8 +715,20 @@ def stated(site: Site, state: str) -> statements.Statement:
 def on_statement(state: str, login: str, **body: Any) -> Callable[[Site], Request]:
     def make(site: Site) -> Request:
         made = stated(site, state)
-        other = {"reason": "另一理由"} if "reason" in body else {}
+        told = [name for name in ("reason", "question") if name in body]
+        other = dict.fromkeys(told, "另一理由")
         return Request(login, {"statement_number": made.number}, body, other=other)
+
+    return make
+
+
+def on_inquiry(login: str, state: str = "raised", **body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        made = site.town.inquiry(stated(site, "proposed"))
+        if state == "answered":
+            site.town.do("mona", inquiries.answer, made, "见附件")
+        other = {name: f"{text}，补充" for name, text in body.items()}
+        return Request(login, {"inquiry_number": made.number}, body, other=other)
 
     return make
 
@@ -1133,6 +1146,15 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "statement.approve": an_approval,
     "statement.reopen": a_reopening,
     "statement.reject": on_statement("proposed", "carl", reason="有误"),
+    "statement.correct": on_statement(
+        "drafted", "mona", facts={"platform_cost_fen": "20.00"}, reason="成本有误"
+    ),
+    "statement.reverse": on_statement("posted", "mona", reason="口径有误"),
+    "inquiry.raise": on_statement("proposed", "olga", line=1, question="成本依据为何"),
+    "inquiry.answer": on_inquiry("mona", answer="见附件"),
+    "inquiry.insist": on_inquiry("olga", "answered", reason="未说明"),
+    "inquiry.close": on_inquiry("olga", "answered"),
+    "inquiry.withdraw": on_inquiry("olga"),
     "package.pack": a_package,
     "log.seal": by_admin(),
     "log.anchor": by_admin(),
@@ -1563,7 +1585,7 @@ FILLED = {  # lists that may have no row yet: a deed whose example makes one rea
     "payout.list": "payout.cancel", "reconciliation.list": "difference.answer",
     "difference.list": "difference.answer", "order.list": "order.cancel", "refund.list": "refund.reject",
     "remittance.list": "remittance.record", "confirmation.list": "refund.propose_trade",
-    "journal.list": "journal.reject",
+    "journal.list": "journal.reject", "inquiry.list": "inquiry.answer",
     "period.list": "period.reopen",
     "recognition.list": "recognition.follow", "statement.list": "statement.propose",
 }  # fmt: skip

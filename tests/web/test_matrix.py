@@ -39,6 +39,7 @@ from ledger import (
     registration,
     revenue,
     schemes,
+    trading,
     witnesses,
 )
 from ledger.books import Entry
@@ -320,12 +321,12 @@ def furnish(site: Site) -> Stage:
     """One subject for every key of a path, as a town comes by them."""
     town = site.town
     statement = town.statement("proposed")
-    agreement = town.get(revenue.Agreement, statement)
+    agreement = town.get(agreements.Agreement, statement)
     with town.reading() as session:
-        licence = session.query(revenue.Licence).one()
-        voucher = session.get_one(revenue.Voucher, licence.voucher_id)
-        registered = session.get_one(revenue.Registration, voucher.registration_id)
-        payment = session.query(revenue.Payment).one()
+        licence = session.query(trading.Licence).one()
+        voucher = session.get_one(trading.Voucher, licence.voucher_id)
+        registered = session.get_one(trading.Registration, voucher.registration_id)
+        payment = session.query(trading.Payment).one()
         scheme = session.query(schemes.Scheme).one()
     application = town.application()
     near = neighbours.Neighbour(town)
@@ -338,6 +339,7 @@ def furnish(site: Site) -> Stage:
         "application_number": application.number,
         "authorisation_number": _authorisation("consented")(town, "mallory")["authorisation_number"],
         "motion_number": _motion(town, "rita")["motion_number"],
+        "inquiry_number": town.inquiry(statement).number,
         "batch_number": usage_batch(town, licence.order_reference),
         "appraisal_number": town.appraisal(registered).number,
         "code": "zh",
@@ -553,6 +555,12 @@ NO_DECISIONS = {
     "registration.inquire": "opens a verification: what follows is another person's",
     "registration.lift": "on what somebody else applied for, which was reviewed",
     "licence.revoke": "the seller's own",
+    "statement.correct": "the maker's own",
+    "statement.reverse": "drafts a statement that others must approve",
+    "inquiry.answer": "the statement's maker's own, on what another one asked",
+    "inquiry.insist": "the asker's own",
+    "inquiry.close": "the asker's own",
+    "inquiry.withdraw": "the asker's own",
     "price.withdraw": "the maker's own",
     "bank_account.withdraw": "the party's or finance's own, before it is confirmed",
     "payout.cancel": "lets go of what was set aside; nothing is paid by it",
@@ -871,7 +879,7 @@ def _authorisation(state: str) -> Callable[[Town, str], dict[str, str]]:
     """Asked of the firm, as a legal person, by somebody of the bank."""
 
     def make(town: Town, login: str) -> dict[str, str]:
-        registered = town.get(revenue.Registration, town.voucher())
+        registered = town.get(trading.Registration, town.voucher())
         facts = town.authorisation_facts(registered, subject=town.party("firm"))
         made = town.do(login, authorisations.request, **facts)
         if state == "consented":

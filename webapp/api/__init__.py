@@ -53,10 +53,6 @@ NOUNS = {
 }  # fmt: skip
 # What a path's keys mean, in the document; the keys of `SUBJECTS` are all here, a test sees to it.
 KEYS = {
-    "entry_number": "Number of the entry, such as JZ2026-000001",
-    "hold_number": "Number of the hold, such as YZ2026-000001",
-    "journal_number": "Number of the journal voucher, such as PZ2026-0001",
-    "period_number": "Number of the closed period, such as GZ2026-0001",
     "order_reference": "Reference of the order",
     "refund_number": "Number of the refund, such as TK2026-000001",
     "remittance_reference": "The bank's reference of the remittance",
