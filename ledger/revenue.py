@@ -336,7 +336,15 @@ def line_proofs(statement: Statement, party: str) -> list[dict[str, Any]]:
 def line_facts(
     statement: Statement, party: str, origin: str, deployment: outbox.Deployment
 ) -> dict[str, Any]:
-    """What the proof of a payee's lines says (`ledger.proof.line`), before the registry signs it."""
+    """What the proof of a payee's lines says (`ledger.proof.line`), before the registry signs it.
+
+    Of a reversal there is none: it has the lines of what it takes back, and gives nobody anything.
+    """
+    if statement.reverses is not None:
+        raise Conflict(
+            "Statement {number} takes another one back: nobody is due anything by it.",
+            number=statement.number,
+        )
     return {
         "chain": {
             "chain_id": deployment.chain_id,

@@ -106,7 +106,7 @@ def about_statement(session: Session, row: Statement) -> dict[str, Any]:
         "rows": rows_of(session, row) if sees_rows else None,
         "rows_shown": ROWS_SHOWN,
         "proofs": [uscc for uscc in dict.fromkeys(line["party"] for line in row.lines)
-                   if allowed(actor, "statement.proof", payees.get(uscc))],
+                   if row.reverses is None and allowed(actor, "statement.proof", payees.get(uscc))],
         "scheme": scheme,
         "signed": [
             (person(session, one["checker_id"]), one, datetime.fromtimestamp(one["deadline"], UTC))
