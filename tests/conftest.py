@@ -282,6 +282,10 @@ class Town:
     def registration(self) -> registration.Registration:
         made = self.application("on_notice")
         self.later(days=21)
+        with self.reading() as session:  # longer where holidays lie in it
+            until = session.get_one(registration.Application, made.id).notice["until"]["on"]
+        while local_date(self.now).isoformat() <= until:
+            self.later(days=1)
         return self.do("rita", registration.code, made, self.get(agreements.Agreement, made))
 
     def get(self, table: type[Any], row: Any) -> Any:
