@@ -212,9 +212,9 @@ def test_what_is_held_is_neither_held_nor_paid_twice_until_it_is_let_go(village:
         hold("1")
     paid[0]["debit_fen"] = paid[1]["credit_fen"] = 100
     before = village.snapshot()
-    with pytest.raises(Invalid, match="0.06 yuan are free, 1.00 yuan are asked"):
+    with pytest.raises(Invalid, match=r"0.06 yuan are free, 1.00 yuan are asked"):
         hold("2")
-    with pytest.raises(Invalid, match="0.06 yuan are free"):
+    with pytest.raises(Invalid, match=r"0.06 yuan are free"):
         post(village, mine, paid)
     assert village.snapshot() == before
     do(lambda s, held: holds.void(s, "system", village.now, held, "不付"), first)
@@ -291,7 +291,7 @@ def test_a_balance_is_asserted_or_told(village: Town) -> None:
     with village.reading() as session:
         books.assert_balance(session, mine, BANK, 106)
         books.assert_balance(session, mine, VAT, 0, on="2026-03-01")
-        with pytest.raises(Conflict, match="On 1002 银行存款 stand 1.06 yuan, not 1.05"):
+        with pytest.raises(Conflict, match=r"On 1002 银行存款 stand 1.06 yuan, not 1.05"):
             books.assert_balance(session, mine, BANK, 105)
         books.assert_kept(session, mine)
     with Session(village.home.engine) as session:

@@ -13,6 +13,7 @@ from webapp.cli import main
 from webapp.cli.run import Run, as_member, print_json, verb, with_home
 from webapp.deeds.all import books as deeds
 from webapp.language import tr
+from webapp.wording import word
 
 OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False))
 
@@ -70,7 +71,7 @@ def period_list(run: Run) -> None:
         print_json(found)
         return
     for row in found["items"]:
-        click.echo(f"{row['number']}  {row['from_on']} – {row['until_on']}  {tr(row['state'])}")
+        click.echo(f"{row['number']}  {row['from_on']} – {row['until_on']}  {word(row['state'])}")
 
 
 @journal.command("propose")
