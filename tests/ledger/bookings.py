@@ -32,7 +32,8 @@ def approved(town: Town, agreement: Agreement | None = None, **changes: Any) -> 
     """The same, approved by another person: ten yuan are in the bank."""
     made = journal(town, agreement, **changes)
     town.do("carl", journals.approve, made)
-    return made
+    with town.reading() as session:
+        return session.get_one(journals.Journal, made.id)
 
 
 def hold(

@@ -50,7 +50,7 @@ from ledger.proof.trust import Trust, parse_trust
 from ledger.registration import coded
 from ledger.store import Answer
 from tests.conftest import CREDENTIAL_KEY, DEMO, LOG_KEY, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import deals, neighbours, organisations, registrations
+from tests.ledger import bookings, deals, neighbours, organisations, registrations
 from tests.ledger.neighbours import Neighbour
 from tests.web.conftest import PASSWORD, Site
 from tests.web.test_matrix import (
@@ -555,6 +555,41 @@ def a_scheme(site: Site) -> Request:
     )
 
 
+def a_closing(site: Site) -> Request:
+    agreed = site.town.agreement()
+    yesterday = day(site.town, days=-1)
+    return Request(
+        "mona", {"agreement_number": agreed.number},
+        {"bank_yuan": "0.00", "from_on": yesterday, "until_on": yesterday},
+        other={"from_on": day(site.town, days=-9)},
+    )  # fmt: skip
+
+
+def a_reopened_period(site: Site) -> Request:
+    made = bookings.period(site.town)
+    return Request(
+        "mona", {"period_number": made.number}, {"reason": "补记"}, other={"reason": "-"}
+    )
+
+
+def a_journal(site: Site) -> Request:
+    body = {
+        "amount_yuan": "10.00", "credit": "6603 财务费用", "debit": "1002 银行存款",
+        "effective_on": day(site.town), "memo": "利息收入",
+    }  # fmt: skip
+    agreed = site.town.agreement()
+    return Request("mona", {"agreement_number": agreed.number}, body, other={"memo": "利息"})
+
+
+def on_journal(login: str, **body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        made = bookings.journal(site.town)
+        other = dict.fromkeys(body, "另一理由")
+        return Request(login, {"journal_number": made.number}, body, other=other)
+
+    return make
+
+
 def a_price(site: Site) -> Request:
     agreed = site.town.agreement()
     body = {
@@ -993,6 +1028,12 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "refund.approve": on_refund(),
     "refund.reject": on_refund(reason="无据"),
     "confirmation.record": some_trades,
+    "period.close": a_closing,
+    "period.reopen": a_reopened_period,
+    "journal.propose": a_journal,
+    "journal.approve": on_journal("carl"),
+    "journal.reject": on_journal("carl", reason="无凭据"),
+    "journal.withdraw": on_journal("mona", reason="更正"),
     "price.propose": a_price,
     "price.confirm": on_price(approval="批复"),
     "price.reject": on_price(reason="成本未核"),
@@ -1432,6 +1473,8 @@ FILLED = {  # lists that may have no row yet: a deed whose example makes one rea
     "objection.list": "objection.dismiss", "peer.list": "peer.reject",
     "price.list": "price.withdraw", "order.list": "order.cancel", "refund.list": "refund.reject",
     "remittance.list": "remittance.record", "confirmation.list": "refund.propose_trade",
+    "journal.list": "journal.reject",
+    "period.list": "period.reopen",
     "recognition.list": "recognition.follow", "statement.list": "statement.propose",
 }  # fmt: skip
 
@@ -1444,6 +1487,10 @@ def test_a_list_walked_by_pages_has_each_row_once(place: Site, question: Any) ->
     licence = town.licence(town.voucher())
     town.payment(licence, 100, f"P-{next(serial)}")
     usage_batch(town, licence.order_reference)
+    if question.name == "hold.list":
+        bookings.hold(town)
+    if question.name == "entry.list":
+        bookings.approved(town)
     if question.name in FILLED:
         EXAMPLES[FILLED[question.name]](place)
     keys = {}

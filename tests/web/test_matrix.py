@@ -39,13 +39,14 @@ from ledger import (
     revenue,
     witnesses,
 )
+from ledger.books import Entry
 from ledger.calendar import local_date
 from ledger.catalogue import resource_by_code
 from ledger.chain.keys import address_of
 from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Actor, Member
 from ledger.registration import coded
 from tests.conftest import DEMO, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import deals, neighbours, organisations, registrations
+from tests.ledger import bookings, deals, neighbours, organisations, registrations
 from tests.web.conftest import TOKEN, Site
 from tests.web.test_usage import usage_batch
 from tests.witness import LittleWitness
@@ -342,6 +343,10 @@ def furnish(site: Site) -> Stage:
         "deposit_id": town.deposit().id,
         "duty_number": town.do("rita", duties.report, party=town.party("operator"), cause="law",
                                description="-", cause_on=local_date(town.now)).number,
+        "entry_number": entry_of(town),
+        "hold_number": bookings.hold(town).number,
+        "journal_number": bookings.journal(town).number,
+        "period_number": bookings.period(town).number,
         "evaluation_number": evaluation_by(town, "paul")["evaluation_number"],
         "exclusion_number": exclusion_at("proposed")(town, "paul")["exclusion_number"],
         "feedback_number": feedback_at("raised")(town, "olga")["feedback_number"],
@@ -539,6 +544,8 @@ NO_DECISIONS = {
     "price.withdraw": "the maker's own",
     "order.fulfil": "the seller's own",
     "order.cancel": "the seller's own, or the exchange's",
+    "journal.withdraw": "the maker's own",
+    "period.reopen": "opens days to be booked to again: each booking has a second person of its own",
     "catalogue.undo": "the data authority's, also of what it made; a new change set with its reason",
     **{f"demand.{verb}": "the demander's own" for verb in ("close", "appeal", "withdraw")},
     **{f"feedback.{verb}": "his who raised it" for verb in ("close", "appeal", "withdraw")},
@@ -658,6 +665,17 @@ def _price(town: Town, login: str) -> dict[str, str]:
         until_on=today,
     )  # fmt: skip
     return {"price_number": made.number}
+
+
+def entry_of(town: Town) -> str:
+    """The number of an entry."""
+    made = bookings.approved(town)
+    with town.reading() as session:
+        return session.get_one(Entry, made.entry_id).number
+
+
+def _journal(town: Town, login: str) -> dict[str, str]:
+    return {"journal_number": bookings.journal(town, login=login).number}
 
 
 def _scheme(town: Town, login: str) -> dict[str, str]:
@@ -878,6 +896,8 @@ DECISIONS = {
     "refund.reject": Decision("treasury", "treasury", _refund, _reason),
     "price.confirm": Decision("operator", "bureau", _price),
     "price.reject": Decision("operator", "bureau", _price, _reason),
+    "journal.approve": Decision("treasury", "treasury", _journal),
+    "journal.reject": Decision("treasury", "treasury", _journal, _reason),
     "scheme.agree": Decision("operator", "bureau", _scheme),
     "statement.approve": Decision(
         "treasury", "treasury", _statement, lambda: {"approval": {"nonce": 0}}),
