@@ -556,7 +556,6 @@ NO_DECISIONS = {
     "registration.lift": "on what somebody else applied for, which was reviewed",
     "licence.revoke": "the seller's own",
     "statement.correct": "the maker's own",
-    "statement.reverse": "drafts a statement that others must approve",
     "inquiry.answer": "the statement's maker's own, on what another one asked",
     "inquiry.insist": "the asker's own",
     "inquiry.close": "the asker's own",
