@@ -40,13 +40,14 @@ from ledger.parties import Party
 from ledger.periods import Period
 from ledger.proof.encoding import instant
 from ledger.trial_balance import trial_balance
+from valuation.money import yuan
 
 ROOTS = {
     BANK: "Assets:Bank", DUE: "Assets:Receivable", UNDISTRIBUTED: "Liabilities:Undistributed",
     PAYABLE: "Liabilities:Payable", TREASURY: "Liabilities:Treasury", PREPAID: "Liabilities:Prepaid",
     VAT: "Liabilities:VAT", REFUNDS: "Liabilities:Refunds", FEES: "Expenses:Finance",
 }  # fmt: skip
-COMPONENT = re.compile(r"[A-Z0-9][A-Za-z0-9-]*")
+COMPONENT = re.compile(r"(?!X-)[A-Z0-9][A-Za-z0-9-]*")  # `X-` begins what is spelled in hexadecimal
 ENTRIES_AT_ONCE = 5_000
 
 
@@ -54,7 +55,7 @@ def write_book(session: Session, agreement: Agreement) -> Iterator[str]:
     """The lines of the text, in order, each with its end of line."""
     yield f'option "title" {quoted(f"{agreement.number} {agreement.title}")}\n'
     yield 'option "operating_currency" "CNY"\n'
-    yield 'option "inferred_tolerance_multiplier" "0"\n\n'
+    yield 'option "tolerance_multiplier" "0"\n\n'
     names = dict(session.execute(select(Party.uscc, Party.name)).tuples().all())
     used = session.execute(
         select(
@@ -151,12 +152,6 @@ def name_of(account: str, party: str) -> str:
         return ROOTS[account]
     spelled = party if COMPONENT.fullmatch(party) else f"X-{party.encode().hex()}"
     return f"{ROOTS[account]}:{spelled}"
-
-
-def yuan(fen: int) -> str:
-    """Fen as yuan with two decimals, exactly."""
-    sign = "-" if fen < 0 else ""
-    return f"{sign}{abs(fen) // 100}.{abs(fen) % 100:02d}"
 
 
 def quoted(text: str) -> str:

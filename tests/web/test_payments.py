@@ -27,6 +27,7 @@ def test_a_new_account_is_confirmed_beside_the_one_it_replaces(site: Site) -> No
     site.visit("mallory").get(f"/bank-accounts/{second.number}", 403)
 
 
+@pytest.mark.slow
 def test_a_payout_shows_its_lines_and_gives_its_file_only_when_approved(site: Site) -> None:
     town = site.town
     made = paying.prepared(town)
@@ -44,6 +45,7 @@ def test_a_payout_shows_its_lines_and_gives_its_file_only_when_approved(site: Si
     assert paying.DIGITS["operator"] not in gwen.get(f"/payouts/{made.number}")
 
 
+@pytest.mark.slow
 def test_differences_are_filtered_and_a_reconciliation_tells_both_balances(site: Site) -> None:
     town = site.town
     one = paying.difference(town)
