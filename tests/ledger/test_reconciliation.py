@@ -20,6 +20,8 @@ from tests.conftest import Town
 from tests.ledger import bookings
 from tests.ledger.paying import approved, bank_says, confirm, lines, now
 
+pytestmark = pytest.mark.pages  # on PostgreSQL slowly
+
 
 def row(
     n: int, amount: int, reference: str = "", day: str = "2026-03-02", name: str = ""
@@ -158,6 +160,7 @@ def test_what_one_side_lacks_is_owed_by_who_knows_and_explains_the_balances(town
     assert [term.name for term, _ in deadlines.running(mine)] == ["difference.answer"]
 
 
+@pytest.mark.slow
 def test_a_difference_is_answered_by_who_owes_it_and_settled_by_another(town: Town) -> None:
     agreement, rows = paid_town(town)
     made = bank_says(town, agreement, *rows, BankLine(10, rows[0].day, "U", 7_000, "丙", "", None))
@@ -181,6 +184,7 @@ def test_a_difference_is_answered_by_who_owes_it_and_settled_by_another(town: To
     assert (now(town, one).state, now(town, one).finding) == ("settled", "核对无误")
 
 
+@pytest.mark.slow
 def test_what_is_open_is_looked_for_again_and_answered_when_it_comes(town: Town) -> None:
     agreement, rows = paid_town(town)
     first = bank_says(town, agreement, *rows[:2])
@@ -243,6 +247,7 @@ def test_both_balances_come_to_the_same_whatever_either_side_lacks(
         town.later(days=1)
 
 
+@pytest.mark.slow
 def test_days_that_do_not_fit_are_named_and_nothing_is_kept(town: Town) -> None:
     agreement, rows = paid_town(town)
     before = town.snapshot()
@@ -265,6 +270,7 @@ def test_days_that_do_not_fit_are_named_and_nothing_is_kept(town: Town) -> None:
 REPORT = "交易编号,金额,交易日期\n"
 
 
+@pytest.mark.slow
 def test_an_exchange_s_report_is_matched_with_what_it_confirmed(town: Town) -> None:
     agreement, licence = town.sold()
     town.confirmation(agreement, town.get(Voucher, licence))
