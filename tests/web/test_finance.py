@@ -11,6 +11,7 @@ from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from tests.conftest import PARTIES
 from tests.web.conftest import Site
+from webapp.tables import csv_bytes
 
 PAYABLE = quote(books.PAYABLE)
 LINK = re.compile(r'href="([^"]+)"')
@@ -134,6 +135,9 @@ def test_trades_are_paged_and_written_out(place: Site) -> None:
     answer = visit.client.get(f"{address}/trades.csv?part=own")
     assert answer.status_code == 200
     assert answer.data.startswith(b"\xef\xbb\xbf")
+    assert (
+        csv_bytes([("-5.00", "-1+1", "=1", "+5")]).decode("utf-8-sig") == "-5.00,'-1+1,'=1,'+5\r\n"
+    )
     open_period = visit.read(f"/agreements/{place.number}/trades")
     assert open_period["items"] == []
     assert open_period["next"] is None
