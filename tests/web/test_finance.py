@@ -63,6 +63,7 @@ def test_from_the_period_to_a_trade_in_two_clicks(place: Site) -> None:
     assert first
 
 
+@pytest.mark.slow
 def test_every_link_of_the_pages_leads_to_a_page(place: Site) -> None:
     for login in ("mona", "carl", "gwen", "olga", "paul"):
         visit, seen = place.visit(login), set()
