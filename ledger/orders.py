@@ -127,6 +127,9 @@ def place(
     )  # fmt: skip
     order.digest = digest_text(canonical(content(order)))
     if paid_by == PREPAYMENT and agreement is not None:
+        lock(
+            session, voucher
+        )  # which the order's row names: before the books, as whoever fulfils does
         held = holds.hold(
             session, actor.member_id, now, cause=order, book_id=agreement.id,
             lines=trading.earned(books.PREPAID, buyer.uscc, price_fen, trading.net_of(price_fen)),

@@ -618,3 +618,12 @@ def test_who_has_no_line_has_no_proof(village: Town, proposed: Statement) -> Non
         assert statements.by_number(session, proposed.number).id == proposed.id
         with pytest.raises(Missing):
             statements.by_number(session, "FP1999-0001")
+
+
+def test_a_reversal_gives_nobody_a_proof(town: Town) -> None:
+    made = town.statement("posted")
+    undone = town.reversal(made)
+    facts = (OPERATOR, ORIGIN, town.home.config.deployment)
+    assert revenue.line_facts(made, *facts)["lines"]
+    with pytest.raises(Conflict, match="nobody is due anything"):
+        revenue.line_facts(undone, *facts)
