@@ -165,7 +165,7 @@ def _read(data: bytes, report: Report) -> tuple[dict[str, bytes], Any]:
             )
         if document.get("type") == receipts.RECEIPT_TYPE:
             report.kind = "receipt"
-        elif document.get("type") == rows.ROW_TYPE:
+        elif document.get("type") in (rows.ROW_TYPE, rows.TRADE_TYPE):
             report.kind = "row"
         elif document.get("type") == LINE_TYPE:
             report.kind = "line proof"
