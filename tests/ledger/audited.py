@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
 from ledger import (
@@ -23,7 +23,9 @@ from ledger import (
     holds,
     log,
     motions,
+    orders,
     prices,
+    refunds,
     registration,
     revenue,
     reversals,
@@ -207,6 +209,8 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     other = town.do("olga", trading.grant, **town.licence_facts(_voucher(town, licence)))
     settle()
     town.do("olga", trading.revoke, other, _voucher(town, other), "违约", ORIGIN)
+    _traded(town, agreement, _voucher(town, licence))
+    settle()
     voucher = _voucher(town, licence)
     for verb in ("suspend", "resume", "freeze"):
         town.change(verb, voucher)
@@ -239,6 +243,20 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     with town.deed() as session:
         log.seal(session, town.now, worker.log_key)
     return old
+
+
+def _traded(town: Town, agreement: Agreement, voucher: vouchers.Voucher) -> None:
+    """Orders paid out of a prepayment, a payment of which part is given back, trades at the exchange."""
+    town.remittance(agreement, 21_200)
+    order = town.order(voucher, paid_by="prepayment")
+    licence = town.do("olga", orders.fulfil, order, ORIGIN)
+    town.order(voucher, paid_by="prepayment")
+    with town.reading() as session:
+        paid = session.scalars(
+            select(trading.Payment).where(trading.Payment.licence_id == licence.id)
+        ).one()
+    town.do("carl", refunds.approve, town.refund(paid, 5_300))
+    town.confirmation(agreement, voucher)
 
 
 def _booked(town: Town, agreement: Agreement, statement: revenue.Statement) -> None:

@@ -28,7 +28,7 @@ from ledger.messages import KEPT_DAYS, Message, Reading, To
 from ledger.nouns import evidence_tables
 from ledger.parties import Member, actor_of
 from tests.conftest import BASIS, Town
-from tests.ledger import bookings, neighbours, registrations
+from tests.ledger import bookings, deals, neighbours, registrations
 from tests.webapp.test_language import record_kinds
 from webapp import timers
 
@@ -275,6 +275,9 @@ def a_row_of_each_noun(town: Town) -> None:
     town.alarm()
     town.price(town.agreement())
     bookings.hold(town)
+    deals.order(town)
+    deals.refund(town)
+    deals.confirmation(town)
     bookings.period(town)
     town.authorisation()
     town.do("rita", motions.propose, town.voucher(), "split", "分别流通")

@@ -32,10 +32,12 @@ from ledger import (
     log,
     motions,
     objections,
+    orders,
     peers,
     periods,
     prices,
     recognition,
+    refunds,
     register,
     registration,
     registration_changes,
@@ -53,7 +55,7 @@ from ledger.proof.encoding import digest_text
 from ledger.recognition import NotRecognised
 from ledger.states import MOVES, move
 from tests.conftest import ORIGIN, Town, compliance
-from tests.ledger import bookings, neighbours, organisations, registrations
+from tests.ledger import bookings, deals, neighbours, organisations, registrations
 
 pytestmark = pytest.mark.pages
 
@@ -495,6 +497,11 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("appraisal", "withdraw"): lambda t, row: t.do("anna", appraisals.withdraw, row, "参数有误"),
     ("appraisal", "supersede"): supersede_appraisal,
     ("licence", "revoke"): revoke_licence,
+    ("order", "fulfil"): lambda t, row: t.do("olga", orders.fulfil, row, ORIGIN),
+    ("order", "cancel"): lambda t, row: t.do("olga", orders.cancel, row, "买方撤回"),
+    ("order", "expire"): deals.expire,
+    ("refund", "approve"): lambda t, row: t.do("carl", refunds.approve, row),
+    ("refund", "reject"): lambda t, row: t.do("carl", refunds.reject, row, "无据"),
     ("price", "confirm"): lambda t, row: t.do("paul", prices.confirm, row),
     ("price", "reject"): lambda t, row: t.do("paul", prices.reject, row, "成本未核"),
     ("price", "withdraw"): lambda t, row: t.do("olga", prices.withdraw, row, "更正"),
@@ -567,6 +574,8 @@ MADE: dict[str, Callable[[Town], Any]] = {
     ),
     "appraisal": lambda t: t.appraisal(t.registration()),
     "licence": lambda t: t.licence(t.voucher()),
+    "order": deals.order,
+    "refund": deals.refund,
     "price": lambda t: t.price(t.agreement()),
     "scheme": propose_scheme,
     "period": bookings.period,

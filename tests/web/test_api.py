@@ -52,7 +52,7 @@ from ledger.proof.trust import Trust, parse_trust
 from ledger.registration import coded
 from ledger.store import Answer
 from tests.conftest import CREDENTIAL_KEY, DEMO, LOG_KEY, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import bookings, neighbours, organisations, registrations
+from tests.ledger import bookings, deals, neighbours, organisations, registrations
 from tests.ledger.neighbours import Neighbour
 from tests.web.conftest import PASSWORD, Site
 from tests.web.test_matrix import (
@@ -492,6 +492,61 @@ def a_payment(site: Site) -> Request:
         "reference": f"B-{next(serial)}",
     }
     return Request("mona", {"order": made.order_reference}, body, other={"amount_yuan": "1000.04"})
+
+
+def a_remittance(site: Site) -> Request:
+    body = {
+        "amount_yuan": "1000.00", "party": PARTIES["bank"][2], "purpose": "prepayment",
+        "received_on": day(site.town), "reference": f"R-{next(serial)}",
+    }  # fmt: skip
+    keys = {"agreement_number": site.town.agreement().number}
+    return Request("mona", keys, body, other={"amount_yuan": "1000.01"})
+
+
+def an_order(site: Site) -> Request:
+    made = a_licence(site)
+    body = {**made.body, "offer_until": day(site.town, days=9), "paid_by": "invoice"}
+    return Request(made.login, made.keys, body, other=made.other)
+
+
+def on_order(**body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        other = {"reason": "另一理由"} if body else {}
+        return Request(
+            "olga", {"order_reference": deals.order(site.town).reference}, body, other=other
+        )
+
+    return make
+
+
+def a_refund(site: Site) -> Request:
+    _, licence = site.town.sold()
+    made = site.town.payment(licence, 10_600, f"B-{next(serial)}")
+    body = {"amount_yuan": "53.00", "ground": "退货"}
+    return Request("mona", {"reference": made.reference}, body, other={"amount_yuan": "54.00"})
+
+
+def a_trade_refund(site: Site) -> Request:
+    keys = {"confirmation_number": deals.confirmation(site.town).number}
+    body = {"amount_yuan": "53.00", "ground": "撤销", "row": "2"}
+    return Request("mona", keys, body, other={"row": "3"})
+
+
+def on_refund(**body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        other = {"reason": "另一理由"} if body else {}
+        return Request("carl", {"refund_number": deals.refund(site.town).number}, body, other=other)
+
+    return make
+
+
+def some_trades(site: Site) -> Request:
+    town, n = site.town, next(serial)
+    agreement, licence = town.sold()
+    text = town.trades_file(town.get(vouchers.Voucher, licence)).replace("\nT-", f"\nA{n}-")
+    signed = town.signed(agreement, text, f"A-{n}")
+    other = {"signature": town.signed(agreement, text, f"B-{n}")}
+    return Request("egon", {}, {"signature": signed}, text.encode(), other)
 
 
 def a_scheme(site: Site) -> Request:
@@ -978,6 +1033,15 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "licence.grant": a_licence,
     "licence.revoke": a_revocation,
     "payment.record": a_payment,
+    "remittance.record": a_remittance,
+    "order.place": an_order,
+    "order.fulfil": on_order(),
+    "order.cancel": on_order(reason="撤回"),
+    "refund.propose": a_refund,
+    "refund.propose_trade": a_trade_refund,
+    "refund.approve": on_refund(),
+    "refund.reject": on_refund(reason="无据"),
+    "confirmation.record": some_trades,
     "period.close": a_closing,
     "period.reopen": a_reopened_period,
     "journal.propose": a_journal,
@@ -1430,7 +1494,9 @@ FILLED = {  # lists that may have no row yet: a deed whose example makes one rea
     "evaluation.list": "evaluation.comment", "exclusion.list": "exclusion.end",
     "feedback.list": "feedback.answer", "motion.list": "motion.reject",
     "objection.list": "objection.dismiss", "peer.list": "peer.reject",
-    "price.list": "price.withdraw", "journal.list": "journal.reject", "inquiry.list": "inquiry.answer",
+    "price.list": "price.withdraw", "order.list": "order.cancel", "refund.list": "refund.reject",
+    "remittance.list": "remittance.record", "confirmation.list": "refund.propose_trade",
+    "journal.list": "journal.reject", "inquiry.list": "inquiry.answer",
     "period.list": "period.reopen",
     "recognition.list": "recognition.follow", "statement.list": "statement.propose",
 }  # fmt: skip

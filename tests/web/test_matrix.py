@@ -48,7 +48,7 @@ from ledger.chain.keys import address_of
 from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Actor, Member
 from ledger.registration import coded
 from tests.conftest import DEMO, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import bookings, neighbours, organisations, registrations
+from tests.ledger import bookings, deals, neighbours, organisations, registrations
 from tests.web.conftest import TOKEN, Site
 from tests.web.test_usage import usage_batch
 from tests.witness import LittleWitness
@@ -364,6 +364,10 @@ def furnish(site: Site) -> Stage:
         "objection_number": registrations.object_to(
             town, town.application("on_notice"), "anna").number,
         "order": licence.order_reference,
+        "order_reference": deals.order(town).reference,
+        "refund_number": deals.refund(town).number,
+        "remittance_reference": deals.remittance(town).reference,
+        "confirmation_number": deals.confirmation(town).number,
         "peer_id": neighbour.id,
         "price_number": town.price(agreement).number,
         "recognition_id": recognised.id,
@@ -546,6 +550,8 @@ NO_DECISIONS = {
     "inquiry.close": "the asker's own",
     "inquiry.withdraw": "the asker's own",
     "price.withdraw": "the maker's own",
+    "order.fulfil": "the seller's own",
+    "order.cancel": "the seller's own, or the exchange's",
     "journal.withdraw": "the maker's own",
     "period.reopen": "opens days to be booked to again: each booking has a second person of its own",
     "catalogue.undo": "the data authority's, also of what it made; a new change set with its reason",
@@ -654,6 +660,10 @@ def _appraisal(town: Town, login: str) -> dict[str, str]:
         **document,
     )  # fmt: skip
     return {"appraisal_number": made.number}
+
+
+def _refund(town: Town, login: str) -> dict[str, str]:
+    return {"refund_number": deals.refund(town, login).number}
 
 
 def _price(town: Town, login: str) -> dict[str, str]:
@@ -890,6 +900,8 @@ DECISIONS = {
     "alarm.reopen": Decision("operator", "bureau", explained_alarm, _reason),
     "appraisal.approve": Decision("firm", "firm", _appraisal),
     "appraisal.reject": Decision("firm", "firm", _appraisal, _reason),
+    "refund.approve": Decision("treasury", "treasury", _refund),
+    "refund.reject": Decision("treasury", "treasury", _refund, _reason),
     "price.confirm": Decision("operator", "bureau", _price),
     "price.reject": Decision("operator", "bureau", _price, _reason),
     "journal.approve": Decision("treasury", "treasury", _journal),
