@@ -46,7 +46,7 @@ from ledger.store import new_id, open_engine
 from ledger.supervision import Audit, Difference, Ground
 from ledger.tables.events import read_events
 from tests.conftest import CHECKER_KEYS, ORIGIN, Town
-from tests.ledger import registrations
+from tests.ledger import bookings, registrations
 from tests.ledger.neighbours import Neighbour, admitted, recognise
 from webapp.audits import ground_of_home
 from webapp.cli.house import make_home, running_node
@@ -262,6 +262,7 @@ def _traded(town: Town, agreement: Agreement, voucher: vouchers.Voucher) -> None
 def _booked(town: Town, agreement: Agreement, statement: revenue.Statement) -> None:
     """A hold, and a hold that was booked and undone again."""
     today = local_date(town.now)
+    bookings.approved(town, agreement)
     with town.deed() as session:
         entry = books.entry_of(session, statement.id)
         assert entry is not None
