@@ -380,6 +380,16 @@ def undistributed(session: Session, agreement: Agreement) -> coverage.Covered:
     )
 
 
+def waiting_period(session: Session, agreement: Agreement) -> Period | None:
+    """The last closed period, where no statement covers it and there is something in it to distribute."""
+    last, period = previous(session, agreement), periods.last(session, agreement)
+    if period is None or (last is not None and period.until_on <= last.until_on):
+        return None
+    reach = Reach(period.through_n, period.until_on)
+    found = coverage.covered(session, agreement.id, reach_of(session, last), reach)
+    return period if found.amount_fen > 0 else None
+
+
 def statement_of(session: Session, settlement: Settlement) -> Statement | None:
     """The statement that distributes a settlement: the first whose region holds it, or None."""
     noted = select(Statement).join(Payment, Payment.statement_id == Statement.id)

@@ -25,7 +25,6 @@ from ledger import (
     motions,
     orders,
     payouts,
-    periods,
     prices,
     reconciliation,
     refunds,
@@ -266,8 +265,6 @@ def _traded(town: Town, agreement: Agreement, voucher: vouchers.Voucher) -> None
 def _booked(town: Town, agreement: Agreement, statement: revenue.Statement) -> None:
     """A hold, and a hold that was booked and undone again."""
     today = local_date(town.now)
-    first, until = today - timedelta(days=60), today - timedelta(days=1)
-    town.do("mona", periods.close, agreement, from_on=first, until_on=until)
     bookings.approved(town, agreement)
     with town.deed() as session:
         entry = books.entry_of(session, statement.id)

@@ -367,7 +367,13 @@ def test_a_reversal_takes_a_whole_statement_back_and_restores_the_deficits(town:
         town, Conflict, lambda: town.do("mona", reversals.reverse, undoing, "有误"),
         "cannot be reversed",
     )  # fmt: skip
+    with town.reading() as session:
+        waiting = revenue.waiting_period(session, agreement)
+        assert waiting is not None
+        assert (waiting.from_on, waiting.until_on) == (second.from_on, second.until_on)
     redone = draft(town, agreement, day, day)
+    with town.reading() as session:
+        assert revenue.waiting_period(session, agreement) is None
     assert (redone.amount_fen, redone.lines) == (second.amount_fen, second.lines)
     assert redone.deficits_before == first.deficits_after
 

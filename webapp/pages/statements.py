@@ -13,7 +13,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage
 
-from ledger import agreements, approvals, inquiries, revenue, schemes, statements
+from ledger import agreements, approvals, inquiries, periods, revenue, schemes, statements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.errors import ChainUnavailable, Faults, Invalid, LedgerError, Missing, NotAuthenticated
@@ -273,12 +273,14 @@ def _documents(facts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def next_period(session: Session, agreement: Agreement, now: datetime) -> dict[str, str]:
-    """The period that follows the last statement's, up to yesterday."""
+    """The closed period that waits for its statement, else the days from the last closing to yesterday."""
+    closed = revenue.waiting_period(session, agreement)
+    if closed is not None:
+        return {"from_on": closed.from_on, "until_on": closed.until_on}
     last = statements.previous(session, agreement)
+    until = periods.closed_until(session, agreement.id) or (last.until_on if last else None)
     day = timedelta(days=1)
-    begin = (
-        date.fromisoformat(last.until_on) + day if last else date.fromisoformat(agreement.from_on)
-    )
+    begin = date.fromisoformat(until) + day if until else date.fromisoformat(agreement.from_on)
     end = local_date(now) - day
     return {"from_on": begin.isoformat(), "until_on": end.isoformat() if end >= begin else ""}
 
