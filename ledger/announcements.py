@@ -115,7 +115,27 @@ def _scheme_operator(session: Session, body: Body) -> tuple[To, ...]:
     return _agreement_operator(session, session.get_one(Agreement, body["agreement_id"]).body())
 
 
+def _party(_session: Session, body: Body) -> tuple[To, ...]:
+    return (To(party_id=body["party_id"]),)
+
+
+def _checkers(_session: Session, _body: Body) -> tuple[To, ...]:
+    return (To("finance_checker"),)
+
+
+def _owing(_session: Session, body: Body) -> tuple[To, ...]:
+    """Who has to answer a difference."""
+    owner = body["owner_id"]
+    return (To(party_id=owner),) if owner else (To("finance_maker"),)
+
+
 EVENTS: dict[str, tuple[str, Whom]] = {
+    "bank_account.entered": ("Bank account {number} waits to be confirmed.", _checkers),
+    # to whom it would be a surprise that his money goes elsewhere
+    "bank_account.confirmed": ("Your organisation is paid to bank account {number} from now on.", _party),
+    "payout.prepared": ("Payout {number} waits to be approved.", _checkers),
+    "difference.found": ("Difference {number} waits for your answer.", _owing),
+    "difference.reopened": ("Difference {number} waits for another answer.", _owing),
     "application.submitted": ("Application {number} was submitted.", _registrars_and_consents),
     "application.returned": ("Application {number} was returned: it lacks something.", _applicant),
     "application.refused": ("Application {number} was not accepted.", _applicant),

@@ -102,6 +102,7 @@ def approve(
     question on it is answered.
     """
     require_decider(session, actor, statement, "approve")
+    move("statement", "approve", statement.state)
     signed = list(statement.approvals or ())
     what = f"statement {statement.number}"
     require_other(actor, [one["checker_id"] for one in signed], what)

@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from ledger import log
+from ledger import statements
 from ledger.audit_findings import Findings
 from ledger.chain.gateway import Gateway
 from ledger.chain.outbox import OPEN, Act, Deployment, told
@@ -68,7 +68,6 @@ OF_A_STEP: dict[str, tuple[int, dict[str, str]]] = {
     "SucceededBy": (6, {"successor": "successors"}),
     "UsesAdded": (13, {"used": "used"}),
 }
-NEVER = {"Reversed"}  # no deed of ours does that
 
 
 @dataclass(frozen=True)
@@ -149,21 +148,36 @@ class Dues:
     def _statement(self, index: int, digest: str, payload: Mapping[str, Any]) -> None:
         body, kind = payload["body"], payload["kind"].removeprefix("statement.")
         try:
-            key = log.digest_key(self.origin, body["id"])
-            if kind == "reopened":  # the contract had refused the approval: it has not happened
+            key = statements.key_of(self.origin, body["id"], body.get("sent_back"))
+            standing = body["chain_version"]
+            if kind == "reopened":  # the contract had refused a signature: it has not happened
                 self.findings.run(
-                    "DELETE FROM due WHERE contract = ? AND key = ? AND version = 2", BOOK, key
-                )
+                    "DELETE FROM due WHERE contract = ? AND key = ? AND version > ?",
+                    BOOK, key, standing,
+                )  # fmt: skip
             if kind not in STATEMENT_STEPS:
                 return
-            version, state = STATEMENT_STEPS[kind]
+            further, state = STATEMENT_STEPS[kind]
+            version = standing + further
             line_root = _hex(unhex(body["line_root"], 32))
             event = {
                 "digest": _hex(digest_bytes(body["digest"])), "line_root": line_root, "state": state,
             }  # fmt: skip
             self._due(BOOK, key, 0, version, body["number"], digest, payload, event, event)
+            if kind == "approved" and body.get("reverses"):
+                self._reversed(body["reverses"], digest, payload)
         except WRONG as error:
             self._odd(index, error)
+
+    def _reversed(self, original: str, digest: str, payload: Mapping[str, Any]) -> None:
+        """The last signature on a reversal makes a step of the statement it takes back too."""
+        key, version, name, state = self.findings.run(
+            "SELECT key, version, name, state FROM due WHERE contract = ? AND subject_id = ? "
+            "ORDER BY version DESC LIMIT 1",
+            BOOK, original,
+        ).fetchone()  # fmt: skip
+        event = {**orjson.loads(state), "state": REVERSED}
+        self._due(BOOK, key, 0, version + 1, name, digest, payload, {"state": REVERSED}, event)
 
     def _due(
         self, contract: str, key: bytes, n: int, version: int, name: str, digest: str,
@@ -254,7 +268,7 @@ class OnChain:
             contract, key, n, version,
         ).fetchone()  # fmt: skip
         where = f"{contract}.{name} {_hex(key)}"
-        if due is None or name in NEVER:
+        if due is None:
             step = f"version {version}, block {event['block_number']}"
             self.findings.compare("event", where, "record", step, "a record that caused it")
             return
@@ -378,7 +392,9 @@ class OnChain:
                                   due[field])  # fmt: skip
 
 
-STATEMENT_STEPS = {"proposed": (1, 1), "approved": (2, 2), "rejected": (2, 3)}
+# kind of record: how far beyond its `chain_version`, and the state on chain
+STATEMENT_STEPS = {"proposed": (0, 1), "signed": (0, 1), "approved": (0, 2), "rejected": (1, 3)}
+REVERSED = 4
 KIND_OF = {VOUCHERS: "voucher", LICENCES: "licence", BOOK: "statement"}
 WRONG = (KeyError, TypeError, ValueError, AttributeError, LedgerError)
 

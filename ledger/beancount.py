@@ -46,7 +46,7 @@ ROOTS = {
     PAYABLE: "Liabilities:Payable", TREASURY: "Liabilities:Treasury", PREPAID: "Liabilities:Prepaid",
     VAT: "Liabilities:VAT", REFUNDS: "Liabilities:Refunds", FEES: "Expenses:Finance",
 }  # fmt: skip
-COMPONENT = re.compile(r"[A-Z0-9][A-Za-z0-9-]*")
+COMPONENT = re.compile(r"(?!X-)[A-Z0-9][A-Za-z0-9-]*")  # `X-` begins what is spelled in hexadecimal
 ENTRIES_AT_ONCE = 5_000
 
 
@@ -54,7 +54,7 @@ def write_book(session: Session, agreement: Agreement) -> Iterator[str]:
     """The lines of the text, in order, each with its end of line."""
     yield f'option "title" {quoted(f"{agreement.number} {agreement.title}")}\n'
     yield 'option "operating_currency" "CNY"\n'
-    yield 'option "inferred_tolerance_multiplier" "0"\n\n'
+    yield 'option "tolerance_multiplier" "0"\n\n'
     names = dict(session.execute(select(Party.uscc, Party.name)).tuples().all())
     used = session.execute(
         select(

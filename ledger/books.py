@@ -33,9 +33,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import log, periods
+from ledger import agreements, log, periods
+from ledger.agreements import Agreement
 from ledger.calendar import SHANGHAI, local_date
-from ledger.errors import Conflict, Faults, Invalid
+from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.proof.encoding import instant, sha256
 from ledger.store import (
     Base,
@@ -229,10 +230,7 @@ def reverse(
     begin(session)
     if entry.reverses is not None:
         raise Conflict("Entry {number} is a reversal itself.", number=entry.number)
-    body = [
-        {**line, "credit_fen": line["debit_fen"], "debit_fen": line["credit_fen"]}
-        for line in entry.lines
-    ]
+    body = reversed_lines(entry.lines)
     book_id = book_of(session, entry)
     digest = digest_of(
         book_id=book_id, effective_on=effective_on, key="", lines=body, memo=memo, reverses=entry.id
@@ -417,6 +415,18 @@ def assert_balance(
         )  # fmt: skip
 
 
+def assert_kept(session: Session, book_id: str) -> None:
+    """Raise Conflict where what is kept on the accounts is not the fold of the entries."""
+    kept = {
+        (row.account, row.party or None): row.posted_fen
+        if ACCOUNTS[row.account].side == "debit"
+        else -row.posted_fen
+        for row in session.scalars(select(BookAccount).where(BookAccount.book == book_id))
+    }
+    if kept != balances(session, book_id):
+        raise Conflict("What is kept on the accounts is not the sum of the entries: run the audit.")
+
+
 def balances(session: Session, book_id: str | None = None) -> dict[tuple[str, str | None], int]:
     """Debit minus credit of each (account, party) of a book or all, as the fold of its entries; sum 0."""
     wanted = select(
@@ -433,18 +443,18 @@ def balances(session: Session, book_id: str | None = None) -> dict[tuple[str, st
 # ---------------------------------------------------------------- what an entry must be
 
 
-def check_cause(cause: Evidence) -> None:
-    """Raise Invalid unless the cause is one of `CAUSES`."""
-    _check_kind(cause.subject_type)
+def check_cause(cause: Evidence, causes: Sequence[str] = CAUSES) -> None:
+    """Raise Invalid unless the cause is of one of these kinds."""
+    _check_kind(cause.subject_type, causes)
 
 
-def _check_kind(kind: str) -> None:
+def _check_kind(kind: str, causes: Sequence[str] = CAUSES) -> None:
     if kind == "appraisal":
         raise Invalid(
             "An appraisal is no basis for booking (财会〔2025〕33号): its value is disclosed beside the "
             "books, which carry cost."
         )
-    if kind not in CAUSES:
+    if kind not in causes:
         raise Invalid("A {kind} is no cause of an entry.", kind=kind)
 
 
@@ -496,6 +506,27 @@ def _check_day(effective_on: str, closed: str | None) -> None:
         )  # fmt: skip
 
 
+def linked(session: Session, entry: Entry) -> Entry | None:
+    """The entry that an entry reverses, or that reverses it."""
+    if entry.reverses is not None:
+        return session.get(Entry, entry.reverses)
+    return session.scalar(select(Entry).where(Entry.reverses == entry.id))
+
+
+def owners(session: Session, entry: Entry) -> tuple[str, ...]:
+    """Whose business an entry is: both sides' of its agreement."""
+    agreement = session.get(Agreement, book_of(session, entry))
+    return () if agreement is None else agreements.owners(agreement)
+
+
+def by_number(session: Session, number: str) -> Entry:
+    """The entry with a number; raises Missing."""
+    found = session.scalar(select(Entry).where(Entry.number == number))
+    if found is None:
+        raise Missing("There is no entry {number}.", number=number)
+    return found
+
+
 def require_open(session: Session, book_id: str, effective_on: str) -> None:
     """Raise Conflict where a day is closed in a book."""
     _check_day(effective_on, periods.closed_until(session, book_id))
@@ -517,6 +548,13 @@ def moved(lines: Iterable[Line]) -> dict[Key, int]:
         rise = fen if ACCOUNTS[line["account"]].side == "debit" else -fen
         found[line["account"], line["party_id"] or ""] += rise
     return found
+
+
+def reversed_lines(lines: Iterable[Line]) -> list[dict[str, Any]]:
+    """The lines with their sides exchanged."""
+    return [
+        {**line, "credit_fen": line["debit_fen"], "debit_fen": line["credit_fen"]} for line in lines
+    ]
 
 
 def held(lines: Iterable[Line], times: int = 1) -> dict[Key, int]:

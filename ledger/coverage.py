@@ -74,25 +74,29 @@ def covered(session: Session, agreement_id: str, before: Reach, reach: Reach) ->
     The own rows are one range of it. The late ones are few: of each day before they are a range, so that
     what was distributed long ago is not read again.
     """
-    day, n, is_refund = Settlement.day, Settlement.n, Settlement.kind == _REFUND
+    day, n = Settlement.day, Settlement.n
+    nth = n + 0  # compared by, and not searched by: refunds are few, and have an index by day
 
-    def sums(*where: Any, number: Any = n) -> tuple[int, int]:
+    def sums(*where: Any) -> tuple[int, int]:
         wanted = select(func.count(), func.coalesce(func.sum(Settlement.net_fen), 0))
         of = Settlement.agreement_id == agreement_id
-        count, net_fen = session.execute(wanted.where(of, number <= reach.through_n, *where)).one()
+        count, net_fen = session.execute(wanted.where(of, *where)).one()
         return int(count), int(net_fen)
 
-    few = n + 0  # no number to SQLite, which would look for the refunds by number among all rows
+    def refunds(*where: Any) -> tuple[int, int]:
+        return sums(Settlement.kind == _REFUND, nth <= reach.through_n, *where)
+
     own = (day > before.until_on, day <= reach.until_on)
-    mine = Sums(*sums(*own), *sums(*own, is_refund, number=few))
+    mine = Sums(*sums(*own, n <= reach.through_n), *refunds(*own))
     if before == NOWHERE:
         return Covered(mine, NOTHING)
     days = _days_until(agreement_id, before.until_on)
-    late = sums(day == days.c.day, days.c.day <= before.until_on, n > before.through_n)
+    late = sums(
+        day == days.c.day, days.c.day <= before.until_on, n > before.through_n, n <= reach.through_n
+    )
     if not late[0]:
         return Covered(mine, NOTHING)
-    refunds = sums(day <= before.until_on, few > before.through_n, is_refund, number=few)
-    return Covered(mine, Sums(*late, *refunds))
+    return Covered(mine, Sums(*late, *refunds(day <= before.until_on, nth > before.through_n)))
 
 
 def undistributed(session: Session, agreement_id: str, before: Reach) -> Covered:

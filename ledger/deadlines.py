@@ -25,6 +25,7 @@ from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
 from ledger.messages import To
 from ledger.objections import Objection
+from ledger.reconciliation import Difference
 from ledger.register import OPEN_STATES
 from ledger.registration import Application, Registration, owners
 from ledger.store import Evidence, text_in
@@ -123,6 +124,10 @@ def _department(row: Any) -> tuple[To, ...]:
 
 def _owner(row: Any) -> tuple[To, ...]:
     return (To(party_id=row.owner_id),) if row.owner_id else ()
+
+
+def _owing(row: Any) -> tuple[To, ...]:
+    return _owner(row) or (To("finance_maker"),)
 
 
 def _both_sides(row: Any) -> tuple[To, ...]:
@@ -233,6 +238,8 @@ TERMS: dict[str, Term] = {term.name: term for term in (
          _others_registrar, ("feedback.uphold", "feedback.dismiss"), _text(Feedback.due, "on")),
     Term("alarm.explain", Alarm, "Explanation of the alarm", "", ("raised",), lambda row: row.due,
          _owner, ("alarm.explain",), _text(Alarm.due, "on")),
+    Term("difference.answer", Difference, "Answer to the difference", "", ("open",),
+         lambda row: row.due, _owing, ("difference.answer",), _text(Difference.due, "on")),
     Term("exclusion.review", Exclusion, "Review of the entry", "", ("in_force",),
          lambda row: _day(row.review_on), _registrar, ("exclusion.end",),
          lambda _session: Exclusion.review_on.expression, working=False, near=NEAR_DAYS),
@@ -345,6 +352,7 @@ KEPT: tuple[Kept, ...] = (
     Kept(Feedback, "due", recount),
     Kept(Objection, "due", recount),
     Kept(Alarm, "due", recount),
+    Kept(Difference, "due", recount),
 )
 
 

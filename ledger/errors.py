@@ -77,6 +77,12 @@ class Faults:
         """Each fault as it was named: template, facts, place."""
         return list(self._named)
 
+    def first(self, most: int) -> tuple["Faults", int]:
+        """The first of them, and how many more there are."""
+        made = Faults()
+        made._named = self._named[:most]
+        return made, len(self._named) - len(made._named)
+
     def sentences(self, translate: Callable[[str], str]) -> list[str]:
         """Each fault in a language."""
         return [

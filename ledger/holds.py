@@ -13,13 +13,14 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import books, log
-from ledger.agreements import require_ground
+from ledger import agreements, books, log
+from ledger.agreements import Agreement, require_ground
 from ledger.calendar import local_date
-from ledger.errors import Conflict, Invalid
+from ledger.errors import Conflict, Invalid, Missing
 from ledger.states import move
 from ledger.store import Evidence, new_id, next_number
 
+CAUSES = (*books.CAUSES, "payout")  # subject types
 EXPIRED_AT_ONCE = 1_000  # holds that one run of the timer lets go
 
 
@@ -49,7 +50,7 @@ def hold(
     lines: Sequence[Mapping[str, Any]], expires_at: datetime,
 ) -> Hold:  # fmt: skip
     """Set aside what the lines would take, once for a cause and key; Invalid where it is not there."""
-    books.check_cause(cause)
+    books.check_cause(cause, CAUSES)
     books.begin(session)
     body = [dict(line) for line in lines]
     digest = books.digest_of(book_id=book_id, key=key, lines=body)
@@ -95,25 +96,42 @@ def void(session: Session, actor_id: str, now: datetime, held: Hold, reason: str
     require_ground(reason)
     books.begin(session)
     session.refresh(held)
-    _let_go(session, actor_id, held, "void", reason.strip())
+    _let_go(session, held, "void")
+    log.append(session, held, "hold.voided", actor_id, reason=reason.strip())
+    session.flush()
 
 
-def expire(session: Session, now: datetime, actor_id: str) -> int:
+def expire(session: Session, now: datetime) -> int:
     """Let go of every hold whose time has passed; returns how many (a thousand at most at once)."""
-    books.begin(session)
     due = session.scalars(
         select(Hold)
         .where(Hold.state == "pending", Hold.expires_at <= now)
         .order_by(Hold.expires_at, Hold.id)
         .limit(EXPIRED_AT_ONCE)
     ).all()
+    if due:
+        books.begin(session)
     for held in due:
-        _let_go(session, actor_id, held, "expire", None)
+        _let_go(session, held, "expire")
+        log.append(session, held, "hold.expired", "system")
+    session.flush()
     return len(due)
 
 
-def _let_go(session: Session, actor_id: str, held: Hold, verb: str, reason: str | None) -> None:
+def owners(session: Session, held: Hold) -> tuple[str, ...]:
+    """Whose business a hold is: both sides' of its agreement."""
+    agreement = session.get(Agreement, held.book_id)
+    return () if agreement is None else agreements.owners(agreement)
+
+
+def by_number(session: Session, number: str) -> Hold:
+    """The hold with a number; raises Missing."""
+    found = session.scalar(select(Hold).where(Hold.number == number))
+    if found is None:
+        raise Missing("There is no hold {number}.", number=number)
+    return found
+
+
+def _let_go(session: Session, held: Hold, verb: str) -> None:
     held.state = move("hold", verb, held.state)
     books.move_accounts(session, {held.book_id: books.held(held.lines, -1)}, {})
-    log.append(session, held, f"hold.{held.state}", actor_id, reason=reason)
-    session.flush()

@@ -5,6 +5,7 @@ from ledger import (
     alarm_rows,
     appraisals,
     authorisations,
+    bank_accounts,
     books,
     catalogue,
     catalogue_imports,
@@ -24,10 +25,12 @@ from ledger import (
     objections,
     orders,
     parties,
+    payouts,
     peers,
     periods,
     prices,
     recognition,
+    reconciliation,
     refunds,
     registration_rows,
     remittances,
@@ -48,12 +51,12 @@ from ledger import (
 from ledger.chain import outbox
 from ledger.store import Evidence
 
-NOUNS = (agreements, alarm_rows, appraisals, authorisations, books, catalogue, catalogue_imports,
-         confirmations, demands, duties, evaluations, exclusions, feedback, handoff, holds,
-         inquiries, journals, log, messages, motions, objections, orders, outbox, parties, peers,
-         periods, prices, recognition, refunds, registration_rows, remittances, schemes, search,
-         settings, settlements, statements, stewards, successions, trading, usage, uses,
-         voucher_rows, vouchers, witnesses)  # fmt: skip
+NOUNS = (agreements, alarm_rows, appraisals, authorisations, bank_accounts, books, catalogue,
+         catalogue_imports, confirmations, demands, duties, evaluations, exclusions, feedback,
+         handoff, holds, inquiries, journals, log, messages, motions, objections, orders, outbox, parties,
+         payouts, peers, periods, prices, recognition, reconciliation, refunds, registration_rows,
+         remittances, schemes, search, settings, settlements, statements, stewards, successions, trading,
+         usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 
 
 def evidence_tables() -> list[type[Evidence]]:

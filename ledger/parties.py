@@ -283,6 +283,8 @@ MAY: dict[str, dict[str, str]] = {
         "finance_checker:any",
         "hold.read": "operator:own provider:own regulator:any finance_maker:any finance_checker:any",
         "entry.read": "operator:own provider:own regulator:any finance_maker:any finance_checker:any",
+        "finance.read": "operator:own provider:own regulator:any finance_maker:any "
+        "finance_checker:any",
         "statement.draft": "finance_maker:any",
         "statement.propose": "finance_maker:own",  # the maker's organisation; and only he himself
         "statement.reopen": "finance_maker:own",
@@ -299,6 +301,26 @@ MAY: dict[str, dict[str, str]] = {
         "inquiry.close": _but_the_regulator("own"),
         "inquiry.withdraw": _but_the_regulator("own"),
         "inquiry.read": "member:own regulator:any finance_maker:any finance_checker:any",
+        # 收款账户: by the party itself or by finance; another person of finance confirms
+        "bank_account.enter": "finance_maker:any operator:own provider:own",
+        "bank_account.withdraw": "finance_maker:any operator:own provider:own",
+        "bank_account.confirm": "finance_checker:any",
+        "bank_account.reject": "finance_checker:any",
+        "bank_account.read": "member:own finance_maker:any finance_checker:any regulator:any",
+        "payout.prepare": "finance_maker:any",  # 付款批次
+        "payout.approve": "finance_checker:any",  # another person, above a threshold two
+        "payout.cancel": "finance_maker:any finance_checker:any",
+        "payout.confirm": "finance_maker:any",  # the bank's result
+        "payout.close": "finance_checker:any",  # another than who prepared it
+        "payout.file": "finance_maker:any finance_checker:any",  # what the bank is given
+        "payout.read": "finance_maker:any finance_checker:any regulator:any",
+        "reconciliation.import": "finance_maker:any",  # 对账
+        "reconciliation.read": "finance_maker:any finance_checker:any regulator:any",
+        "difference.answer": "finance_maker:any exchange:own operator:own",
+        "difference.settle": "finance_checker:any finance_maker:any",  # another than who answered
+        "difference.reopen": "finance_checker:any finance_maker:any",
+        "difference.read": "finance_maker:any finance_checker:any regulator:any exchange:own "
+        "operator:own",
         "package.pack": "operator:own exchange:any registrar:any",
         "log.read": "public:any",
         "log.seal": "administrator:any",

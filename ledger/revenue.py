@@ -296,9 +296,7 @@ def _booked(session: Session, statement: Statement) -> list[dict[str, Any]]:
             select(Party.uscc, Party.kind).where(
                 Party.uscc.in_({line["party"] for line in statement.lines})
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     shares = [
         {

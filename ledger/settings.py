@@ -57,12 +57,16 @@ CHOICES: Mapping[str, Choice] = MappingProxyType(
         "log_readers": Choice(
             "Who may read the log", "public", ("public", "member", "supervisor")
         ),
-        "third_approval_yuan": Choice(
-            "Above how many yuan a statement needs two checkers (0: always)", "1000000", most=10**11
+        "payout_days": Choice(
+            "After how many days what a payout set aside is let go", "30", most=365
         ),
         "registration_profile": Choice(
             "By whose rules is registered", "national",
             ("national", "shenzhen", "guangdong", "guizhou"),
+        ),
+        "third_approval_yuan": Choice(
+            "Above how many yuan a statement or payout needs two checkers (0: always)", "1000000",
+            most=10**11
         ),
     }
 )  # fmt: skip

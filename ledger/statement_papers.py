@@ -58,9 +58,7 @@ def _face(session: Session, statement: Statement) -> dict[str, Any]:
     original = session.get(Statement, statement.reverses or "")
     before = statements.previous(session, agreement, statement.from_on)
     codes = {line["party"] for line in statement.lines} | {*statement.deficits_after}
-    names = dict(
-        session.execute(select(Party.uscc, Party.name).where(Party.uscc.in_(codes))).tuples().all()
-    )
+    names = dict(session.execute(select(Party.uscc, Party.name).where(Party.uscc.in_(codes))).all())
     parties = sorted({*statement.deficits_before, *statement.deficits_after})
     digest = statement.digest.removeprefix("sha256:")
     return {

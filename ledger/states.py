@@ -263,6 +263,36 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "close": {"answered": "closed"},
         "withdraw": {"raised": "withdrawn", "answered": "withdrawn"},
     },
+    "bank_account": {
+        "enter": {None: "entered"},
+        "confirm": {"entered": "confirmed"},
+        "reject": {"entered": "rejected"},
+        "withdraw": {"entered": "withdrawn"},
+        "supersede": {"confirmed": "superseded"},  # by the confirmation of the next one
+    },
+    "payout": {  # a batch of payments to the bank
+        "prepare": {None: "prepared"},
+        "approve": {"prepared": "approved"},  # by the last of those who have to
+        "cancel": {"prepared": "cancelled"},
+        "confirm": {  # by the bank's result
+            "approved": "partly_paid",
+            "partly_paid": "partly_paid",
+        },
+        "pay": {"approved": "paid", "partly_paid": "paid"},  # by the result of its last line
+        "close": {"approved": "closed", "partly_paid": "closed"},  # not all of it was paid
+    },
+    "payout_line": {
+        "prepare": {None: "held"},
+        "pay": {"held": "paid"},
+        "fail": {"held": "failed"},  # due again
+        "cancel": {"held": "cancelled"},
+    },
+    "difference": {  # what a reconciliation found
+        "find": {None: "open"},
+        "answer": {"open": "answered"},
+        "reopen": {"answered": "open"},
+        "settle": {"answered": "settled"},
+    },
 }
 
 

@@ -4,8 +4,9 @@
     records       payload → digest → entry → leaf → tiles → root, and payload → evidence row
     rows          no evidence row too many, too old or missing
     checkpoints   their root, note and signature; where and when the contract took them
-    batches       each row of a usage batch → the batch's root
-    books         lines and accounts from entries and holds, reversals, closings (`audit_books`)
+    batches       each row of a usage batch → the batch's root; trades and settlements alike
+    books         lines and accounts from entries and holds, reversals, closings (`audit_books`);
+                  what statements cover, from the settlements (`audit_statements`)
     file          what SQLite itself says of its file
     chain         each root, voucher, licence and statement: the contracts' events and state, both ways
 
@@ -28,12 +29,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from ledger import books, log, usage, vouchers, witnesses
+from ledger import audit_trade, books, confirmations, log, settlements, usage, vouchers, witnesses
 from ledger.audit_books import Closings, audit_books, audit_guards
 from ledger.audit_chain import Chain, Dues, OnChain
 from ledger.audit_findings import Difference, Findings
 from ledger.audit_records import Records
 from ledger.audit_rows import Shape, Unread, Unreadable, fetch, fetch_readable
+from ledger.audit_statements import audit_statements
 from ledger.audit_tree import Tree
 from ledger.errors import LedgerError
 from ledger.nouns import evidence_tables
@@ -51,6 +53,8 @@ BESIDE_TABLES: tuple[type[Base], ...] = (
     books.BookAccount,
     books.EntryLine,
     usage.UsageRow,
+    confirmations.Trade,
+    settlements.Settlement,
     witnesses.StoredCosignature,
     vouchers.Disclosure,
 )
@@ -450,14 +454,31 @@ class Audit:
                     self.findings.compare(
                         "usage_rows", f"{batch} {n}", "row", "of another type", "as stored"
                     )
+        with self._noting("confirmations"):
+            for made in self.session.scalars(select(confirmations.Confirmation)).all():
+                with self._noting("confirmations"):
+                    self._tell(audit_trade.of_rows(self.session, made, self.ground.origin))
+        with self._noting("trades"):
+            self._tell(audit_trade.strays(self.session))
+        with self._noting("settlements"):
+            self._tell(audit_trade.of_settlements(self.session))
         with self._noting("disclosure"):
             self._compare_disclosures()
 
-    # -- the books -----------------------------------------------------------------------------------
+    # -- statements, and the books -------------------------------------------------------------------
 
     def _books(self) -> None:
-        with self._noting("entry_lines"):
+        """What cannot even be read of an entry is told; PostgreSQL goes on only behind a savepoint."""
+        fetch(self.connection, "SAVEPOINT books")
+        try:
             self._tell(audit_books(self.connection))
+        except Unread as error:
+            fetch(self.connection, "ROLLBACK TO SAVEPOINT books")
+            self.findings.compare("entry_lines", "", "rows", str(error), "readable rows")
+        fetch(self.connection, "RELEASE SAVEPOINT books")
+        with self._noting("statements"), self.session.begin_nested():
+            self._tell(audit_statements(self.session))
+        self.session.expunge_all()
 
     @contextmanager
     def _noting(self, kind: str) -> Iterator[None]:

@@ -4,6 +4,7 @@ opening (debit | credit)  +  debits, credits of the days  =  closing (debit | cr
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from io import BytesIO
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from ledger.books import ACCOUNTS, EntryLine
 from ledger.errors import Conflict, Invalid
 from ledger.parties import Party
-from ledger.spreadsheet import Page, Workbook
+from ledger.spreadsheet import Page, Workbook, cached
 
 COLUMNS = ("opening_debit_fen", "opening_credit_fen", "debit_fen", "credit_fen", "closing_debit_fen",
            "closing_credit_fen")  # fmt: skip
@@ -102,12 +103,12 @@ def write_trial_balance(rows: list[Row], title: str, target: BytesIO) -> None:
             stood = f"E{line}-F{line}+G{line}-H{line}"
             for column, sign, fen in ((8, "", amounts[4]), (9, "-", amounts[5])):
                 formula = f"=ROUND(MAX({sign}({stood}),0),2)"
-                page.write_formula(line - 1, column, formula, book.yuan, fen / 100)
+                page.write_formula(line - 1, column, formula, book.yuan, cached(Fraction(fen, 100)))
         end = first + len(rows)
         page.write_string(end - 1, 0, "合计 Total", book.bold)
         for letter, fen in zip("EFGHIJ", totals_of(rows), strict=True):
             formula = f"=SUM({letter}{first}:{letter}{end - 1})" if rows else "=0"
-            page.write_formula(f"{letter}{end}", formula, book.yuan, fen / 100)
+            page.write_formula(f"{letter}{end}", formula, book.yuan, cached(Fraction(fen, 100)))
         page.freeze_panes(3, 1)
 
 

@@ -36,6 +36,7 @@ from ledger import (
     evaluations,
     exclusions,
     feedback,
+    inquiries,
     log,
     orders,
     parties,
@@ -54,6 +55,7 @@ from ledger import (
     trading,
     vouchers,
 )
+from ledger import settings as settings_
 from ledger.alarm_rows import Alarm
 from ledger.alarm_rules import LAPSED_USED, Cause
 from ledger.calendar import local_date, years_after
@@ -280,6 +282,10 @@ class Town:
     def registration(self) -> registration.Registration:
         made = self.application("on_notice")
         self.later(days=21)
+        with self.reading() as session:  # longer where holidays lie in it
+            until = session.get_one(registration.Application, made.id).notice["until"]["on"]
+        while local_date(self.now).isoformat() <= until:
+            self.later(days=1)
         return self.do("rita", registration.code, made, self.get(agreements.Agreement, made))
 
     def get(self, table: type[Any], row: Any) -> Any:
@@ -542,7 +548,7 @@ class Town:
     ) -> statements.Statement:  # fmt: skip
         """The next statement: a payment comes in, the day ends, mona drafts, carl decides."""
         day = local_date(self.now)
-        self.payment(licence, amount_fen, reference=f"BANK-{licence.order_reference}-{day}")
+        self.payment(licence, amount_fen, reference=f"BANK-{day}")
         self.later(days=1)
         with self.reading() as session:
             closed = periods.closed_until(session, agreement.id)
@@ -565,6 +571,8 @@ class Town:
         """The checker's signed answer to the request, from his own machine."""
         with self.reading() as session:
             row = session.get_one(statements.Statement, statement.id)
+            if row.state != "proposed":  # no machine signs that
+                return {"deadline": 2**31, "nonce": 0, "signature": "0x"}
             request = approvals.request_for(
                 row, ORIGIN, self.home.config.deployment, 0, int(self.now.timestamp()) + 3600,
                 session.get(statements.Statement, row.reverses or ""),
@@ -588,6 +596,18 @@ class Town:
             self.approve(statement, login)
         self.settle(statement)
         self.post()
+
+    def require_two(self) -> None:
+        """From now on every statement needs two checkers."""
+        with self.deed() as session:
+            settings_.change(session, self.actors["admin"], "third_approval_yuan", "0")
+
+    def inquiry(self, statement: statements.Statement | None = None) -> inquiries.Inquiry:
+        """Olga asks about the first line of a statement."""
+        return self.do(
+            "olga", inquiries.raise_, statement or self.statement("proposed"), line=1,
+            question="成本依据为何",
+        )  # fmt: skip
 
     def reversal(self, statement: statements.Statement) -> statements.Statement:
         """A posted statement taken back, down to the books."""

@@ -20,15 +20,11 @@ from sqlalchemy.orm import Session
 from ledger import (
     agreements,
     appraisals,
-    approvals,
     catalogue,
     handoff,
     log,
     papers,
     parties,
-    revenue,
-    schemes,
-    statements,
     trading,
     vouchers,
 )
@@ -41,8 +37,8 @@ from ledger.errors import Conflict, LedgerError
 from ledger.parties import Account, Actor, Party
 from ledger.proof import bundle as bundles
 from ledger.proof import verify as verifier
-from ledger.proof.encoding import canonical, digest_text, instant, parse, parse_instant
-from ledger.proof.report import VERDICTS, Report, print_report
+from ledger.proof.encoding import canonical, digest_text, parse, parse_instant
+from ledger.proof.report import VERDICTS, print_report
 from ledger.registration import Application, Registration
 from valuation import methods, quality
 from valuation.money import fen, yuan
@@ -55,31 +51,18 @@ from webapp.cli.house import demo_passphrase, make_home, running_node
 from webapp.cli.money import grant_licence
 from webapp.cli.proofs import open_worker, pack_package
 from webapp.cli.run import Run, print_json, progress_bar, read_document, with_home
-from webapp.cli.verify import unwrap
 from webapp.deeds.all import appraisals as appraisal_deeds
-from webapp.deeds.all import authorisations, distribution
+from webapp.deeds.all import authorisations
+from webapp.demo_finance import AMOUNT_PAID, FinanceSteps
+from webapp.demo_telling import DATA, PARTIES
 from webapp.documents import read_text
 from webapp.home import Home
 from webapp.language import language, tr, translate
 
-DATA = Path(__file__).resolve().parent.parent / "data"
-DAYS_BACK = 90
-AMOUNT_PAID = 38_000_000
-PLATFORM_COST = 4_500_000
 HANDED_OUT = ("bundle.json", "voucher.pdf", "package.zip", "status.json", "voucher.json")
 USE_SCENE = "数据资产评估"
 USE_PURPOSE = "核对评估所依据的数据"
 
-# who: (kind, name, social credit code); invented, with fitting check characters
-PARTIES = {
-    "registry": ("public_institution", "数据登记机构", "12000000DEM000001E"),
-    "authority": ("public_body", "市数据局", "11000000DEM000002L"),
-    "operator": ("enterprise", "城数运营有限公司", "91000000DEM000003F"),
-    "appraiser": ("enterprise", "公允资产评估事务所", "91000000DEM000004J"),
-    "exchange": ("enterprise", "数据交易所", "91000000DEM000005M"),
-    "treasury": ("public_body", "市财政局", "11000000DEM0000061"),
-    "bank": ("enterprise", "城市商业银行", "91000000DEM000007U"),
-}
 # login: (party, name, roles)
 MEMBERS = {
     "wang": ("registry", "王登记", ["registrar"]),
@@ -119,20 +102,8 @@ def require_demo(path: Path) -> None:
         raise Conflict("{path} is a real home: the demo stays out of it.", path=str(path))
 
 
-class Story:
+class Story(FinanceSteps):
     """The steps of the main job, each done once, in order."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.path = run.home.path
-        self.folder = self.path / "demo"
-        self.step_count = 0
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        begun = self.folder / "story.json"
-        if not begun.exists():
-            keys.write_durably(begun, {"today": instant(homes.clock())})
-        self.today = parse_instant(json.loads(begun.read_bytes())["today"])
-        self.begin = self.today - timedelta(days=DAYS_BACK)
 
     def tell(self) -> None:
         """The whole road; the node runs as long as the story."""
@@ -151,37 +122,13 @@ class Story:
             self.appraisal()
             self.licence()
             self.revenue()
+            self.payment()
+            self.line_proof(url)
             self.package()
             self.verification(url)
             self.tampering(url)
             self.authorised_use()
         self.end()
-
-    # -- telling -------------------------------------------------------------------------------
-
-    def head(self, template: str) -> None:
-        self.step_count += 1
-        click.echo(f"\n{self.step_count}. {tr(template)}", err=self.run.as_json)
-
-    def line(self, template: str, **facts: Any) -> None:
-        click.echo("   " + tr(template, **facts), err=self.run.as_json)
-
-    def at(self, days: int) -> datetime:
-        """An instant of the story: `days` after its beginning, at ten in the morning."""
-        return start_of_day(local_date(self.begin) + timedelta(days=days)) + timedelta(hours=10)
-
-    def deed(
-        self, now: datetime, login: str, act: Callable[[Session, Actor], Mapping[str, Any]]
-    ) -> dict[str, Any]:
-        self.run.now = now
-        with self.run.home.deed(now) as session:
-            return dict(act(session, parties.actor_by_login(session, login)))
-
-    def settle(self, now: datetime) -> None:
-        """Let the worker seal, anchor and carry until nothing is open."""
-        with progress_bar() as bar:
-            bar.add_task(tr("sealing, anchoring, carrying to the chain"), total=None)
-            self.worker.drain(lambda: now)
 
     # -- the steps -----------------------------------------------------------------------------
 
@@ -516,76 +463,6 @@ class Story:
                   "the salted digest of the terms, not who bought what.", **answer)  # fmt: skip
         self.line("Paid on {day}: {net} yuan net, {vat} yuan VAT.", day=str(self.paid_on), **paid)
 
-    def revenue(self) -> None:
-        self.head(
-            "Revenue (收益分配): shared by the agreed scheme, approved by a second person's key"
-        )
-        scheme = json.loads(
-            json.dumps(read_document(DATA / "demo" / "scheme.yaml"))
-            .replace("{operator}", PARTIES["operator"][2])
-            .replace("{treasury}", PARTIES["treasury"][2])
-            .replace("{authority}", PARTIES["authority"][2])
-            .replace("{registry}", PARTIES["registry"][2])
-        )
-
-        def propose_scheme(session: Session, actor: Actor) -> dict[str, Any]:
-            found = agreements.by_number(session, self.agreement_number)
-            schemes.propose(
-                session, actor, self.run.now, found, scheme, date.fromisoformat(found.from_on)
-            )
-            return {}
-
-        def agree(session: Session, actor: Actor) -> dict[str, Any]:
-            found = agreements.by_number(session, self.agreement_number)
-            made = schemes.scheme_of(session, found)
-            if made.state == "proposed":
-                schemes.agree(session, actor, self.run.now, made, found)
-            return {}
-
-        def draft(session: Session, actor: Actor) -> dict[str, Any]:
-            made = revenue.draft(
-                session, actor, self.run.now, agreements.by_number(session, self.agreement_number),
-                from_on=local_date(self.coded_at), until_on=self.paid_on,
-                facts={"platform_cost_fen": PLATFORM_COST},
-            )  # fmt: skip
-            if made.state == "drafted":
-                revenue.propose(session, actor, self.run.now, made, self.run.home.config.origin)
-            return {
-                "amount": yuan(made.amount_fen), "lines": made.lines, "number": made.number,
-                "state": made.state,
-            }  # fmt: skip
-
-        self.deed(self.issued_at + timedelta(days=5), "zhang", propose_scheme)
-        self.deed(self.issued_at + timedelta(days=5), "li", agree)
-        answer = self.deed(self.today, "wu", draft)
-        self.statement_number = answer["number"]
-        self.line("{number}: {amount} yuan are shared, to the fen:", **answer)
-        for entry in answer["lines"]:
-            self.line("  {amount:>14}  {label}  {party}", amount=yuan(entry["amount_fen"]),
-                      label=entry[language()], party=self.name_of(entry["party"]))  # fmt: skip
-        self.settle(self.today)
-        if answer["state"] in ("drafted", "proposed"):
-            self.run.now = homes.clock()
-            request = self.run.ask(
-                distribution.approval_request, "zheng", statement_number=self.statement_number
-            )
-            keys.write_durably(self.folder / "approval-request.json", canonical(request))
-            key = keys.open_keystore(
-                self.path / "offline" / "checker.json", demo_passphrase(self.path)
-            )
-            approval = approvals.sign(request, key)
-            self.run.do(
-                distribution.approve_statement, "zheng", {"approval": approval},
-                statement_number=self.statement_number,
-            )  # fmt: skip
-        self.settle(homes.clock())
-        with self.run.home.reading() as session:
-            made = statements.by_number(session, self.statement_number)
-            self.line("wu made it, zheng signed it with his own key {address}; the contract counted "
-                      "the signature, and it is {state} in the books.",
-                      address=approvals.signatures(made)[-1]["address"],
-                      state=translate(made.state))  # fmt: skip
-
     def package(self) -> None:
         self.head("Hand-off (移交): the listing package for the exchange")
         if not self.handed_out():
@@ -643,13 +520,6 @@ class Story:
                     raise AssertionError(f"{name} does not verify")
         for step in report.steps:
             self.line("  {name}: {text}", name=translate(step.name), text=step.sentence(translate))
-
-    def verify(self, path: Path, rpc: str | None, trust: Path | None = None) -> Report:
-        return verifier.run(
-            str(path), str(trust or self.folder / "trust.json"),
-            status_path=str(self.folder / "status.json") if path.name == "voucher.json" else None,
-            rpc=rpc, offline=rpc is None, unwrap=unwrap,
-        )  # fmt: skip
 
     def tampering(self, url: str) -> None:
         self.head("What a liar would try: bytes changed in copies, and which step refuses each")
@@ -754,12 +624,6 @@ class Story:
         known = json.loads((self.folder / "accounts.json").read_bytes())
         for login, roles in known["roles"].items():
             click.echo(f"    {login:8} {known['password']}  {', '.join(map(translate, roles))}")
-
-    def party(self, session: Session, key: str) -> Party:
-        return parties.party_by_uscc(session, PARTIES[key][2])
-
-    def name_of(self, uscc: str) -> str:
-        return next((name for _, name, code in PARTIES.values() if code == uscc), uscc)
 
 
 def read_list(path: Path) -> list[dict[str, Any]]:

@@ -11,11 +11,10 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from ledger import agreements, alarms, deadlines, messages, register, reminders
+from ledger import agreements, alarms, deadlines, holds, messages, orders, register, reminders
 from ledger.errors import LedgerError
 from webapp.home import Home
 
-SYSTEM = "system"
 EVERY = timedelta(minutes=1)
 Timer = Callable[[Session, datetime], int]
 """Does what fell due by now, and says how much that was."""
@@ -23,6 +22,8 @@ Timer = Callable[[Session, datetime], int]
 TIMERS: dict[str, Timer] = {
     "agreements": agreements.expire,
     "alarms": alarms.look,
+    "holds": holds.expire,
+    "orders": orders.expire,  # after what was set aside for them is free
     "registration.lapse": register.lapse,
     "deadlines recounted": deadlines.recount_all,
     "reminders": reminders.remind,

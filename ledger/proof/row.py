@@ -5,6 +5,8 @@
      "row": {…}, "row_index": 6, "salt": "<32 hex>",        0-based, as leaves are counted
      "type": "shuzheng/usage-row", "v": 1}
 
+A row of trades an exchange confirmed is "shuzheng/trade-row", its record confirmation.recorded.
+
 It reveals no other row. `check_row` does the row's part; the bundle is checked like every other.
 """
 
@@ -17,7 +19,8 @@ from ledger.proof.merkle import verify_inclusion
 
 ROW_TYPE = "shuzheng/usage-row"
 ROW_KEYS = {"bundle", "inclusion", "row", "row_index", "salt", "type", "v"}
-BATCH_KIND = "usage.recorded"
+TRADE_TYPE = "shuzheng/trade-row"
+BATCH_KINDS = {ROW_TYPE: "usage.recorded", TRADE_TYPE: "confirmation.recorded"}
 
 
 def check_row(document: Any) -> dict[str, Any]:
@@ -27,7 +30,7 @@ def check_row(document: Any) -> dict[str, Any]:
     """
     if (
         type(document) is not dict
-        or document.get("type") != ROW_TYPE
+        or document.get("type") not in BATCH_KINDS
         or not is_one(document.get("v"))
     ):
         raise Invalid("This is no row proof of version 1.")
@@ -43,8 +46,8 @@ def check_row(document: Any) -> dict[str, Any]:
     payload = bundle.get("payload") if type(bundle) is dict else None
     kind, body = (payload.get("kind"), payload.get("body")) if type(payload) is dict else ("", None)
     count = body.get("row_count") if type(body) is dict else None
-    if type(body) is not dict or kind != BATCH_KIND or type(count) is not int:
-        raise Invalid("The row proof's bundle is not that of a batch of usage.")
+    if type(body) is not dict or kind != BATCH_KINDS[document["type"]] or type(count) is not int:
+        raise Invalid("The row proof's bundle is not that of a batch of such rows.")
     leaf = row_hash(unhex(document["salt"], 16), row)
     try:
         verify_inclusion(

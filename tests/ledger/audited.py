@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
 from ledger import (
@@ -23,8 +23,12 @@ from ledger import (
     holds,
     log,
     motions,
+    orders,
+    payouts,
     periods,
     prices,
+    reconciliation,
+    refunds,
     registration,
     revenue,
     settings,
@@ -44,7 +48,7 @@ from ledger.store import new_id, open_engine
 from ledger.supervision import Audit, Difference, Ground
 from ledger.tables.events import read_events
 from tests.conftest import CHECKER_KEYS, ORIGIN, Town
-from tests.ledger import registrations
+from tests.ledger import paying, registrations
 from tests.ledger.neighbours import Neighbour, admitted, recognise
 from webapp.audits import ground_of_home
 from webapp.cli.house import make_home, running_node
@@ -190,6 +194,8 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     other = town.do("olga", trading.grant, **town.licence_facts(_voucher(town, licence)))
     settle()
     town.do("olga", trading.revoke, other, _voucher(town, other), "违约", ORIGIN)
+    _traded(town, agreement, _voucher(town, licence))
+    settle()
     voucher = _voucher(town, licence)
     for verb in ("suspend", "resume", "freeze"):
         town.change(verb, voucher)
@@ -200,6 +206,7 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     begins = local_date(town.now) + timedelta(days=1)
     town.do("paul", prices.confirm, town.price(agreement, from_on=begins))
     _booked(town, agreement, statement)
+    _paid(town, agreement)
     town.catalogue_affairs()
     town.alarm("olga")
     _authorised(town, worker)
@@ -222,6 +229,20 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     with town.deed() as session:
         log.seal(session, town.now, worker.log_key)
     return old
+
+
+def _traded(town: Town, agreement: Agreement, voucher: vouchers.Voucher) -> None:
+    """Orders paid out of a prepayment, a payment of which part is given back, trades at the exchange."""
+    town.remittance(agreement, 21_200)
+    order = town.order(voucher, paid_by="prepayment")
+    licence = town.do("olga", orders.fulfil, order, ORIGIN)
+    town.order(voucher, paid_by="prepayment")
+    with town.reading() as session:
+        paid = session.scalars(
+            select(trading.Payment).where(trading.Payment.licence_id == licence.id)
+        ).one()
+    town.do("carl", refunds.approve, town.refund(paid, 5_300))
+    town.confirmation(agreement, voucher)
 
 
 def _booked(town: Town, agreement: Agreement, statement: revenue.Statement) -> None:
@@ -248,6 +269,20 @@ def _booked(town: Town, agreement: Agreement, statement: revenue.Statement) -> N
         )
         books.reverse(session, "system", town.now, booked, cause=other,
                       effective_on=today.isoformat(), memo="冲回")  # fmt: skip
+
+
+def _paid(town: Town, agreement: Agreement) -> None:
+    """A payout of which the bank paid one half, and what it says of its account."""
+    paying.account(town)
+    paying.account(town, "bureau")
+    made = town.do("mona", payouts.prepare, agreement)
+    town.do("carl", payouts.approve, made)
+    paying.confirm(town, made, True, False)
+    found = paying.bank_says(town, agreement, from_on=local_date(town.now) - timedelta(days=9))
+    with town.reading() as session:
+        [one, *_] = reconciliation.differences(session, found)
+    town.do("mona", reconciliation.answer, one, "在途")
+    town.do("carl", reconciliation.settle, one, "无误")
 
 
 def _authorised(town: Town, worker: Worker) -> None:

@@ -18,18 +18,18 @@ from ledger import (
     revenue,
     reversals,
     schemes,
-    settings,
     settlements,
     statements,
     trading,
 )
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
-from ledger.chain import outbox
+from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, Missing, NotAllowed
 from ledger.settlements import Settlement
 from ledger.statements import Statement
-from tests.conftest import ORIGIN, PARTIES, Town
+from tests.chain.stage import Stage
+from tests.conftest import CHECKER_KEYS, ORIGIN, PARTIES, Town
 
 COSTS = {"platform_cost_fen": 1000}
 OPERATOR, BUREAU, REGISTRY, TREASURY = (
@@ -62,11 +62,6 @@ def refund(town: Town, agreement: Agreement, day: str, net_fen: int) -> int:
             session, session.get_one(Agreement, agreement.id), day=day, kind="refund",
             amount_fen=-net_fen, vat_fen=0, net_fen=-net_fen, source_id="refund", row=0,
         )  # fmt: skip
-
-
-def require_two(town: Town) -> None:
-    with town.deed() as session:
-        settings.change(session, town.actors["admin"], "third_approval_yuan", "0")
 
 
 # ---------------------------------------------------------------- what is covered
@@ -259,7 +254,7 @@ def test_a_question_on_a_line_holds_the_last_approval_until_it_is_answered(town:
 
 
 def test_above_the_threshold_two_other_persons_sign(town: Town) -> None:
-    require_two(town)
+    town.require_two()
     made = town.statement("proposed")
     assert (now_of(town, made).approvals_required, made.number) == (2, made.number)
     refused(
@@ -297,7 +292,7 @@ def test_above_the_threshold_two_other_persons_sign(town: Town) -> None:
 def test_what_the_chain_refuses_is_signed_anew_and_what_it_took_stays(
     village: Town, refused_at: int
 ) -> None:
-    require_two(village)
+    village.require_two()
     made = village.statement("proposed")
     village.approve(made)
     village.approve(made, "cora")
@@ -390,3 +385,80 @@ def test_what_is_set_aside_for_payment_is_not_reversed(town: Town) -> None:
     with town.deed() as session:
         holds.void(session, "tester", town.now, session.get_one(holds.Hold, held.id), "改期")
     assert town.do("mona", reversals.reverse, made, "有误").reverses == made.id
+
+
+# ---------------------------------------------------------------- the contract itself
+
+
+@pytest.mark.slow
+def test_the_contract_itself_takes_two_signatures_a_round_anew_and_a_reversal(town: Town) -> None:
+    """Every act that waits for the chain is done on a real EVM, in its order, with its own arguments."""
+    stage = Stage()
+    signers = [keys.address_of(CHECKER_KEYS[login]) for login in ("carl", "cora")]
+    contract = stage.deploy("RevenueBook", stage.admin, stage.maker, signers)
+    _, _, _, chain_id, place, *_ = contract.functions.eip712Domain().call()
+    there = outbox.Deployment(chain_id, "0x", {"RevenueBook": place}, 0)
+    town.require_two()
+    deadline = 4_000_000_000
+
+    def approve(statement: Statement, login: str) -> None:
+        with town.reading() as session:
+            row = session.get_one(Statement, statement.id)
+            nonce = contract.functions.nonces(keys.address_of(CHECKER_KEYS[login])).call()
+            original = session.get(Statement, row.reverses or "")
+            request = approvals.request_for(row, ORIGIN, there, nonce, deadline, original)
+        signed = approvals.sign(request, CHECKER_KEYS[login])
+        town.do(login, approvals.approve, statement, signed, ORIGIN, there)
+
+    def carry(statement: Statement) -> None:
+        """What the worker would send, one after the other; the reasons are the records' digests."""
+        with town.deed() as session:
+            acts = session.scalars(
+                select(outbox.Act)
+                .where(outbox.Act.subject_id == statement.id, outbox.Act.state == "waiting")
+                .order_by(outbox.Act.id)
+            ).all()
+            for act in acts:
+                reason = log.record_of(session, act.subject_id, act.subject_version).digest
+                arguments = [
+                    reason.replace("sha256:", "0x") if one == outbox.REASON else one
+                    for one in act.arguments
+                ]
+                stage.do(getattr(contract.functions, act.function)(*arguments), stage.maker)
+                act.state, act.confirmed_at = "effective", town.now
+
+    def on_chain(statement: Statement) -> tuple[bool, int, int]:
+        row = now_of(town, statement)
+        content = (bytes.fromhex(row.digest[7:]), bytes.fromhex(row.line_root))
+        fits, state, version = contract.functions.verify(
+            statements.chain_key(ORIGIN, row), *content
+        ).call()
+        return fits, state, version
+
+    agreement, licence = town.sold()
+    made = town.statement_over(agreement, licence, "proposed", facts=COSTS)
+    carry(made)
+    approve(made, "carl")
+    carry(made)
+    town.do("cora", revenue.reject, made, "成本有误", ORIGIN)
+    carry(made)
+    assert on_chain(made) == (True, 3, 3)
+    town.do("mona", revenue.correct, made, {"platform_cost_fen": 2000}, "按意见更正")
+    town.do("mona", revenue.propose, made, ORIGIN)
+    carry(made)
+    approve(made, "cora")
+    carry(made)
+    assert on_chain(made) == (True, 1, 2)
+    approve(made, "carl")
+    carry(made)
+    assert on_chain(made) == (True, 2, 3)
+    assert [one.id for one in town.post()] == [made.id]
+    undoing = town.do("mona", reversals.reverse, made, "口径有误")
+    town.do("mona", revenue.propose, undoing, ORIGIN)
+    carry(undoing)
+    for login in ("carl", "cora"):
+        approve(undoing, login)
+        carry(undoing)
+    assert on_chain(undoing) == (True, 2, 3)
+    assert on_chain(made) == (True, 4, 4), "the original is marked reversed on chain"
+    assert [one.id for one in town.post()] == [undoing.id]

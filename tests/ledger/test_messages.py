@@ -28,7 +28,7 @@ from ledger.messages import KEPT_DAYS, Message, Reading, To
 from ledger.nouns import evidence_tables
 from ledger.parties import Member, actor_of
 from tests.conftest import BASIS, Town
-from tests.ledger import neighbours, registrations
+from tests.ledger import bookings, deals, neighbours, paying, registrations
 from tests.webapp.test_language import record_kinds
 from webapp import timers
 
@@ -274,6 +274,13 @@ def a_row_of_each_noun(town: Town) -> None:
     town.statement()
     town.alarm()
     town.price(town.agreement())
+    bookings.hold(town)
+    deals.order(town)
+    deals.refund(town)
+    deals.confirmation(town)
+    bookings.period(town)
+    paying.prepared(town)
+    paying.difference(town)
     town.authorisation()
     town.do("rita", motions.propose, town.voucher(), "split", "分别流通")
     registrations.object_to(town, town.application("on_notice"))

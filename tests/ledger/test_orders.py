@@ -151,7 +151,7 @@ def test_cancelled_and_expired_orders_free_what_they_held(market: Any) -> None:
     refused(town, Conflict, "olga", orders.fulfil, second, ORIGIN)
     with town.deed() as session:
         assert orders.expire(session, town.now) == 0, "what is set aside goes first"
-        assert holds.expire(session, town.now, "system") == 1
+        assert holds.expire(session, town.now) == 1
         assert orders.expire(session, town.now) == 1
         assert orders.expire(session, town.now) == 0
     with town.reading() as session:

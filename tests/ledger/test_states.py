@@ -19,6 +19,7 @@ from ledger import (
     appraisals,
     approvals,
     authorisations,
+    bank_accounts,
     catalogue,
     catalogue_imports,
     demands,
@@ -26,12 +27,20 @@ from ledger import (
     evaluations,
     exclusions,
     feedback,
+    holds,
+    inquiries,
+    journals,
     log,
     motions,
     objections,
+    orders,
+    payouts,
     peers,
+    periods,
     prices,
     recognition,
+    reconciliation,
+    refunds,
     register,
     registration,
     registration_changes,
@@ -41,13 +50,16 @@ from ledger import (
     trading,
     voucher_moves,
 )
+from ledger.calendar import local_date
 from ledger.catalogue import resource_by_code
+from ledger.chain import outbox
 from ledger.errors import Conflict
+from ledger.parties import Party
 from ledger.proof.encoding import digest_text
 from ledger.recognition import NotRecognised
 from ledger.states import MOVES, move
 from tests.conftest import ORIGIN, Town, compliance
-from tests.ledger import neighbours, organisations, registrations
+from tests.ledger import bookings, deals, neighbours, organisations, paying, registrations
 
 pytestmark = pytest.mark.pages
 
@@ -113,14 +125,45 @@ def post(town: Town, row: Any) -> None:
 
 def reopen(town: Town, row: Any) -> None:
     """The chain has refused the approval, where there is one."""
-    if now_of(town, row).state == "approved":
+    known = now_of(town, row)
+    if known.state == "approved":
         town.settle(row, "alarm")
+    elif known.approvals_required == 2 and known.state == "proposed":
+        with town.deed() as session:
+            refused = outbox.enqueue(
+                session, town.now, lane="maker", contract="RevenueBook", function="approve",
+                arguments=[], key=b"", expected_version=1, subject_id=row.id,
+                subject_version=known.version,
+            )  # fmt: skip
+            refused.state = "alarm"
     town.do("mona", approvals.reopen, row)
 
 
 def resolve_alarm(town: Town, row: Any) -> None:
     with town.deed() as session:
         alarms.resolve(session, town.now, town.fresh(session, row))
+
+
+def post_hold(town: Town, row: Any) -> None:
+    """What is booked is answered with its entry again: here that is the refusal."""
+    with town.deed() as session:
+        held = session.get_one(holds.Hold, row.id)
+        day = local_date(town.now).isoformat()
+        holds.post_hold(session, "system", town.now, held, effective_on=day, memo="付款")
+        if held.version == row.version:
+            raise Conflict("not posted anew", state=row.state, verb="post")
+
+
+def void_hold(town: Town, row: Any) -> None:
+    with town.deed() as session:
+        holds.void(session, "system", town.now, session.get_one(holds.Hold, row.id), "不付")
+
+
+def expire_hold(town: Town, row: Any) -> None:
+    """The timer passes over what is not pending: here that is the refusal."""
+    with town.deed() as session:
+        if not holds.expire(session, row.expires_at):
+            raise Conflict("not expired")
 
 
 def voucher_verb(verb: str) -> Callable[[Town, Any], None]:
@@ -354,6 +397,33 @@ def supersede_appraisal(town: Town, row: Any) -> None:
     town.do("abel", appraisals.approve, following)
 
 
+def supersede_account(town: Town, row: Any) -> None:
+    """By the confirmation of the next one; another row than what holds is not touched by it."""
+    if row.state != "confirmed":
+        raise Conflict("nothing is paid to it")
+    with town.reading() as session:
+        party = session.get_one(Party, row.party_id)
+    town.do("carl", bank_accounts.confirm, paying.another_account(town, party))
+
+
+def answered_by_bank(ok: bool) -> Callable[[Town, Any], None]:
+    def answer(town: Town, row: Any) -> None:
+        move("payout_line", "pay" if ok else "fail", row.state)  # the file would pass it over
+        paying.confirm(town, payout_of(town, row), ok, name=row.state)
+
+    return answer
+
+
+def close_payout(town: Town, row: Any) -> None:
+    move("payout_line", "cancel", row.state)  # its payout may be closed for another line
+    town.do("carl", payouts.close, payout_of(town, row), "银行未付")
+
+
+def payout_of(town: Town, row: Any) -> Any:
+    with town.reading() as session:
+        return session.get_one(payouts.Payout, row.payout_id)
+
+
 def supersede_price(town: Town, row: Any) -> None:
     """The next edition is confirmed: where none holds so far, that is the refusal."""
     agreement = town.get(agreements.Agreement, row)
@@ -458,17 +528,62 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("appraisal", "withdraw"): lambda t, row: t.do("anna", appraisals.withdraw, row, "参数有误"),
     ("appraisal", "supersede"): supersede_appraisal,
     ("licence", "revoke"): revoke_licence,
+    ("order", "fulfil"): lambda t, row: t.do("olga", orders.fulfil, row, ORIGIN),
+    ("order", "cancel"): lambda t, row: t.do("olga", orders.cancel, row, "买方撤回"),
+    ("order", "expire"): deals.expire,
+    ("refund", "approve"): lambda t, row: t.do("carl", refunds.approve, row),
+    ("refund", "reject"): lambda t, row: t.do("carl", refunds.reject, row, "无据"),
     ("price", "confirm"): lambda t, row: t.do("paul", prices.confirm, row),
     ("price", "reject"): lambda t, row: t.do("paul", prices.reject, row, "成本未核"),
     ("price", "withdraw"): lambda t, row: t.do("olga", prices.withdraw, row, "更正"),
     ("price", "supersede"): supersede_price,
     ("scheme", "agree"): agree,
+    ("period", "reopen"): lambda t, row: t.do("mona", periods.reopen, row, "补记"),
+    ("journal", "approve"): lambda t, row: t.do("carl", journals.approve, row),
+    ("journal", "reject"): lambda t, row: t.do("carl", journals.reject, row, "无凭据"),
+    ("journal", "withdraw"): lambda t, row: t.do("mona", journals.withdraw, row, "更正"),
+    ("hold", "post"): post_hold,
+    ("hold", "void"): void_hold,
+    ("hold", "expire"): expire_hold,
+    ("bank_account", "confirm"): lambda t, row: t.do("carl", bank_accounts.confirm, row),
+    ("bank_account", "reject"): lambda t, row: t.do("carl", bank_accounts.reject, row, "不符"),
+    ("bank_account", "withdraw"): lambda t, row: t.do("mona", bank_accounts.withdraw, row, "写错"),
+    ("bank_account", "supersede"): supersede_account,
+    ("payout", "approve"): lambda t, row: t.do("carl", payouts.approve, row),
+    ("payout", "cancel"): lambda t, row: t.do("mona", payouts.cancel, row, "重做"),
+    ("payout", "close"): lambda t, row: t.do("carl", payouts.close, row, "银行未付"),
+    ("payout", "confirm"): lambda t, row: paying.confirm(t, row, True, name=row.state),
+    ("payout", "pay"): lambda t, row: paying.confirm(t, row, True, True, name=row.state),
+    ("payout_line", "pay"): answered_by_bank(True),
+    ("payout_line", "fail"): answered_by_bank(False),
+    ("payout_line", "cancel"): close_payout,
+    ("difference", "answer"): lambda t, row: t.do("olga", reconciliation.answer, row, "已登记"),
+    ("difference", "settle"): lambda t, row: t.do("carl", reconciliation.settle, row, "无误"),
+    ("difference", "reopen"): lambda t, row: t.do("carl", reconciliation.reopen, row, "缺凭证"),
     ("statement", "propose"): lambda t, row: t.do("mona", revenue.propose, row, ORIGIN),
     ("statement", "approve"): lambda t, row: t.approve(row),
     ("statement", "reject"): lambda t, row: t.do("carl", revenue.reject, row, "有误", ORIGIN),
     ("statement", "reopen"): reopen,
+    ("statement", "sign"): lambda t, row: t.approve(row),
+    ("statement", "correct"): lambda t, row: t.do(
+        "mona", revenue.correct, row, {"platform_cost_fen": 2000}, "成本有误"),
+    ("statement", "reverse"): lambda t, row: t.reversal(row),
+    ("inquiry", "answer"): lambda t, row: t.do("mona", inquiries.answer, row, "见附件"),
+    ("inquiry", "insist"): lambda t, row: t.do("olga", inquiries.insist, row, "未说明"),
+    ("inquiry", "close"): lambda t, row: t.do("olga", inquiries.close, row),
+    ("inquiry", "withdraw"): lambda t, row: t.do("olga", inquiries.withdraw, row),
     ("statement", "post"): post,
 }  # fmt: skip
+
+
+def by_two(town: Town) -> Any:
+    """A statement of so much that two must sign."""
+    registered = town.registration()
+    agreement = town.get(agreements.Agreement, registered)
+    town.scheme(agreement)
+    licence = town.licence(town.voucher(registered), price_fen=200_000_000)
+    facts = {"platform_cost_fen": 1000}
+    return town.statement_over(agreement, licence, amount_fen=200_000_000, facts=facts)
 
 
 def propose_agreement(town: Town) -> Any:
@@ -505,9 +620,19 @@ MADE: dict[str, Callable[[Town], Any]] = {
     ),
     "appraisal": lambda t: t.appraisal(t.registration()),
     "licence": lambda t: t.licence(t.voucher()),
+    "order": deals.order,
+    "refund": deals.refund,
     "price": lambda t: t.price(t.agreement()),
     "scheme": propose_scheme,
+    "period": bookings.period,
+    "journal": bookings.journal,
+    "hold": bookings.hold,
+    "bank_account": lambda t: paying.another_account(t, organisations.party(t, "enterprise")),
+    "payout": paying.prepared,
+    "payout_line": lambda t: paying.lines(t, paying.approved(t))[0],
+    "difference": paying.difference,
     "statement": lambda t: t.statement(),
+    "inquiry": lambda t: t.inquiry(),
     "demand": submit_demand,
     "exclusion": propose_exclusion,
     "feedback": raise_feedback,
@@ -520,6 +645,8 @@ CANCELLATION: Callable[[Town], Any] = lambda t: registrations.apply(t, "cancella
 # The subject that a verb can be done to in a state, where the first maker's cannot.
 MADE_FOR: dict[tuple[str, str, str], Callable[[Town], Any]] = {
     ("application", "", "concluded"): CANCELLATION,
+    ("statement", "sign", "proposed"): by_two,
+    ("statement", "reopen", "proposed"): by_two,
     ("application", "conclude", "reviewed"): CANCELLATION,
     ("application", "conclude", "on_notice"): lambda t: registrations.apply(t, "change"),
     ("application", "amend", "returned"): lambda t: registrations.apply(t, "change"),

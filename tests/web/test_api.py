@@ -31,9 +31,12 @@ from ledger import (
     authorisations,
     duties,
     handoff,
+    inquiries,
     log,
     motions,
     parties,
+    payment_files,
+    payouts,
     registration,
     schemes,
     statements,
@@ -51,7 +54,7 @@ from ledger.proof.trust import Trust, parse_trust
 from ledger.registration import coded
 from ledger.store import Answer
 from tests.conftest import CREDENTIAL_KEY, DEMO, LOG_KEY, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import neighbours, organisations, registrations
+from tests.ledger import bookings, deals, neighbours, organisations, paying, registrations
 from tests.ledger.neighbours import Neighbour
 from tests.web.conftest import PASSWORD, Site
 from tests.web.test_matrix import (
@@ -493,12 +496,102 @@ def a_payment(site: Site) -> Request:
     return Request("mona", {"order": made.order_reference}, body, other={"amount_yuan": "1000.04"})
 
 
+def a_remittance(site: Site) -> Request:
+    body = {
+        "amount_yuan": "1000.00", "party": PARTIES["bank"][2], "purpose": "prepayment",
+        "received_on": day(site.town), "reference": f"R-{next(serial)}",
+    }  # fmt: skip
+    keys = {"agreement_number": site.town.agreement().number}
+    return Request("mona", keys, body, other={"amount_yuan": "1000.01"})
+
+
+def an_order(site: Site) -> Request:
+    made = a_licence(site)
+    body = {**made.body, "offer_until": day(site.town, days=9), "paid_by": "invoice"}
+    return Request(made.login, made.keys, body, other=made.other)
+
+
+def on_order(**body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        other = {"reason": "另一理由"} if body else {}
+        return Request(
+            "olga", {"order_reference": deals.order(site.town).reference}, body, other=other
+        )
+
+    return make
+
+
+def a_refund(site: Site) -> Request:
+    _, licence = site.town.sold()
+    made = site.town.payment(licence, 10_600, f"B-{next(serial)}")
+    body = {"amount_yuan": "53.00", "ground": "退货"}
+    return Request("mona", {"reference": made.reference}, body, other={"amount_yuan": "54.00"})
+
+
+def a_trade_refund(site: Site) -> Request:
+    keys = {"confirmation_number": deals.confirmation(site.town).number}
+    body = {"amount_yuan": "53.00", "ground": "撤销", "row": "2"}
+    return Request("mona", keys, body, other={"row": "3"})
+
+
+def on_refund(**body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        other = {"reason": "另一理由"} if body else {}
+        return Request("carl", {"refund_number": deals.refund(site.town).number}, body, other=other)
+
+    return make
+
+
+def some_trades(site: Site) -> Request:
+    town, n = site.town, next(serial)
+    agreement, licence = town.sold()
+    text = town.trades_file(town.get(vouchers.Voucher, licence)).replace("\nT-", f"\nA{n}-")
+    signed = town.signed(agreement, text, f"A-{n}")
+    other = {"signature": town.signed(agreement, text, f"B-{n}")}
+    return Request("egon", {}, {"signature": signed}, text.encode(), other)
+
+
 def a_scheme(site: Site) -> Request:
     agreed = site.town.agreement()
     body = {"document": site.town.scheme_document(), "effective_from": agreed.from_on}
     return Request(
         "olga", {"agreement_number": agreed.number}, body, other={"effective_from": agreed.until_on}
     )
+
+
+def a_closing(site: Site) -> Request:
+    agreed = site.town.agreement()
+    yesterday = day(site.town, days=-1)
+    return Request(
+        "mona", {"agreement_number": agreed.number},
+        {"bank_yuan": "0.00", "from_on": yesterday, "until_on": yesterday},
+        other={"from_on": day(site.town, days=-9)},
+    )  # fmt: skip
+
+
+def a_reopened_period(site: Site) -> Request:
+    made = bookings.period(site.town)
+    return Request(
+        "mona", {"period_number": made.number}, {"reason": "补记"}, other={"reason": "-"}
+    )
+
+
+def a_journal(site: Site) -> Request:
+    body = {
+        "amount_yuan": "10.00", "credit": "6603 财务费用", "debit": "1002 银行存款",
+        "effective_on": day(site.town), "memo": "利息收入",
+    }  # fmt: skip
+    agreed = site.town.agreement()
+    return Request("mona", {"agreement_number": agreed.number}, body, other={"memo": "利息"})
+
+
+def on_journal(login: str, **body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        made = bookings.journal(site.town)
+        other = dict.fromkeys(body, "另一理由")
+        return Request(login, {"journal_number": made.number}, body, other=other)
+
+    return make
 
 
 def a_price(site: Site) -> Request:
@@ -516,6 +609,76 @@ def on_price(login: str = "paul", **body: Any) -> Callable[[Site], Request]:
         made = site.town.price(site.town.agreement())
         other = dict.fromkeys(body, "另一理由")
         return Request(login, {"price_number": made.number}, body, other=other)
+
+    return make
+
+
+def an_account(site: Site) -> Request:
+    party = organisations.party(site.town, "enterprise")
+    body = paying.account_facts(account_number=f"80{next(serial):08d}")
+    return Request("mona", {"uscc": party.uscc}, body, other={"bank": "另一银行"})
+
+
+def on_account(login: str = "carl", **body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        made = paying.another_account(site.town, organisations.party(site.town, "enterprise"))
+        other = dict.fromkeys(body, "另一理由")
+        return Request(login, {"bank_account": made.number}, body, other=other)
+
+    return make
+
+
+def a_payout(site: Site) -> Request:
+    agreement, statement = paying.owing(site.town)
+    paying.account(site.town)
+    keys = {"agreement_number": agreement.number}
+    return Request("mona", keys, {}, other={"statement": statement.number})
+
+
+def on_payout(
+    login: str, made: Callable[[Town], Any] = paying.prepared, **body: Any
+) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        other = dict.fromkeys(body, "另一理由")
+        return Request(login, {"payout_number": made(site.town).number}, body, other=other)
+
+    return make
+
+
+def a_result(site: Site) -> Request:
+    made = paying.approved(site.town)
+    file = paying.result_file(site.town, made, True, False)
+    return Request("mona", {"payout_number": made.number}, {}, file.encode())
+
+
+def a_payment_file(site: Site) -> Request:
+    made = paying.approved(site.town)
+    with site.town.reading() as session:
+        return Request("mona", {}, {}, payment_files.as_csv(payouts.payments(session, made)))
+
+
+def a_bank_statement(site: Site) -> Request:
+    today, n = day(site.town), next(serial)
+    file = f"交易日期,流水号,收入,支出,对方户名\n{today},S{n},70.00,,丙公司\n"
+    keys = {"agreement_number": site.town.agreement().number}
+    body = {"from_on": today, "until_on": today}
+    return Request("mona", keys, body, file.encode(), {"from_on": day(site.town, days=-1)})
+
+
+def a_report(site: Site) -> Request:
+    today = day(site.town)
+    file = f"交易编号,金额,交易日期\nT{next(serial)},70.00,{today}\n"
+    keys = {"agreement_number": site.town.agreement().number}
+    body = {"from_on": today, "until_on": today, "exchange": PARTIES["exchange"][2]}
+    return Request("mona", keys, body, file.encode(), {"from_on": day(site.town, days=-1)})
+
+
+def on_difference(
+    login: str, made: Callable[[Town], Any] = paying.answered, **body: Any
+) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        other = dict.fromkeys(body, "另一理由")
+        return Request(login, {"difference_number": made(site.town).number}, body, other=other)
 
     return make
 
@@ -552,8 +715,20 @@ def stated(site: Site, state: str) -> statements.Statement:
 def on_statement(state: str, login: str, **body: Any) -> Callable[[Site], Request]:
     def make(site: Site) -> Request:
         made = stated(site, state)
-        other = {"reason": "另一理由"} if "reason" in body else {}
+        told = [name for name in ("reason", "question") if name in body]
+        other = dict.fromkeys(told, "另一理由")
         return Request(login, {"statement_number": made.number}, body, other=other)
+
+    return make
+
+
+def on_inquiry(login: str, state: str = "raised", **body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        made = site.town.inquiry(stated(site, "proposed"))
+        if state == "answered":
+            site.town.do("mona", inquiries.answer, made, "见附件")
+        other = {name: f"{text}，补充" for name, text in body.items()}
+        return Request(login, {"inquiry_number": made.number}, body, other=other)
 
     return make
 
@@ -930,6 +1105,36 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "licence.grant": a_licence,
     "licence.revoke": a_revocation,
     "payment.record": a_payment,
+    "remittance.record": a_remittance,
+    "order.place": an_order,
+    "order.fulfil": on_order(),
+    "order.cancel": on_order(reason="撤回"),
+    "refund.propose": a_refund,
+    "refund.propose_trade": a_trade_refund,
+    "refund.approve": on_refund(),
+    "refund.reject": on_refund(reason="无据"),
+    "confirmation.record": some_trades,
+    "bank_account.enter": an_account,
+    "bank_account.confirm": on_account(),
+    "bank_account.reject": on_account(reason="户名不符"),
+    "bank_account.withdraw": on_account("mona", reason="写错"),
+    "payout.prepare": a_payout,
+    "payout.approve": on_payout("carl"),
+    "payout.cancel": on_payout("mona", reason="重做"),
+    "payout.close": on_payout("carl", paying.approved, reason="银行未付"),
+    "payout.confirm": a_result,
+    "payout.check": a_payment_file,
+    "reconciliation.bank": a_bank_statement,
+    "reconciliation.exchange": a_report,
+    "difference.answer": on_difference("olga", paying.difference, answer="已登记"),
+    "difference.settle": on_difference("carl", finding="无误"),
+    "difference.reopen": on_difference("carl", reason="缺凭证"),
+    "period.close": a_closing,
+    "period.reopen": a_reopened_period,
+    "journal.propose": a_journal,
+    "journal.approve": on_journal("carl"),
+    "journal.reject": on_journal("carl", reason="无凭据"),
+    "journal.withdraw": on_journal("mona", reason="更正"),
     "price.propose": a_price,
     "price.confirm": on_price(approval="批复"),
     "price.reject": on_price(reason="成本未核"),
@@ -941,6 +1146,15 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "statement.approve": an_approval,
     "statement.reopen": a_reopening,
     "statement.reject": on_statement("proposed", "carl", reason="有误"),
+    "statement.correct": on_statement(
+        "drafted", "mona", facts={"platform_cost_fen": "20.00"}, reason="成本有误"
+    ),
+    "statement.reverse": on_statement("posted", "mona", reason="口径有误"),
+    "inquiry.raise": on_statement("proposed", "olga", line=1, question="成本依据为何"),
+    "inquiry.answer": on_inquiry("mona", answer="见附件"),
+    "inquiry.insist": on_inquiry("olga", "answered", reason="未说明"),
+    "inquiry.close": on_inquiry("olga", "answered"),
+    "inquiry.withdraw": on_inquiry("olga"),
     "package.pack": a_package,
     "log.seal": by_admin(),
     "log.anchor": by_admin(),
@@ -1367,7 +1581,12 @@ FILLED = {  # lists that may have no row yet: a deed whose example makes one rea
     "evaluation.list": "evaluation.comment", "exclusion.list": "exclusion.end",
     "feedback.list": "feedback.answer", "motion.list": "motion.reject",
     "objection.list": "objection.dismiss", "peer.list": "peer.reject",
-    "price.list": "price.withdraw",
+    "price.list": "price.withdraw", "bank_account.list": "bank_account.reject",
+    "payout.list": "payout.cancel", "reconciliation.list": "difference.answer",
+    "difference.list": "difference.answer", "order.list": "order.cancel", "refund.list": "refund.reject",
+    "remittance.list": "remittance.record", "confirmation.list": "refund.propose_trade",
+    "journal.list": "journal.reject", "inquiry.list": "inquiry.answer",
+    "period.list": "period.reopen",
     "recognition.list": "recognition.follow", "statement.list": "statement.propose",
 }  # fmt: skip
 
@@ -1380,6 +1599,10 @@ def test_a_list_walked_by_pages_has_each_row_once(place: Site, question: Any) ->
     licence = town.licence(town.voucher())
     town.payment(licence, 100, f"P-{next(serial)}")
     usage_batch(town, licence.order_reference)
+    if question.name == "hold.list":
+        bookings.hold(town)
+    if question.name == "entry.list":
+        bookings.approved(town)
     if question.name in FILLED:
         EXAMPLES[FILLED[question.name]](place)
     keys = {}

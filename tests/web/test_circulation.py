@@ -486,7 +486,7 @@ def test_a_statement_shows_every_fen_and_how_it_follows(shop: Shop) -> None:
     assert shop.first.amount_fen == sum(line["amount_fen"] for line in shop.first.lines)
     for line in shop.first.lines:
         assert money(line["amount_fen"]) in text
-    assert page.count("<details") == len(shop.first.lines) + 2
+    assert page.count("<details") == len(shop.first.lines) + 4
     for step in shop.first.derivation["steps"]:
         assert f"<code>{step['symbol']}</code>" in page
     assert "Recomputed for this page: every line agrees to the fen." in text
@@ -599,7 +599,7 @@ def test_a_statement_sent_back_tells_why(site: Site) -> None:
     made = site.town.statement("rejected")
     text = plain(site.visit("mona").get(f"/statements/{made.number}"))
     assert "Ground: 有误" in text
-    assert "They were released" in text
+    assert "It was sent back: all this is free" in text
 
 
 # -- the checker's own signature ---------------------------------------------------------------

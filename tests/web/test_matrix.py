@@ -34,19 +34,22 @@ from ledger import (
     motions,
     parties,
     prices,
+    reconciliation,
     register,
     registration,
     revenue,
     schemes,
+    trading,
     witnesses,
 )
+from ledger.books import Entry
 from ledger.calendar import local_date
 from ledger.catalogue import resource_by_code
 from ledger.chain.keys import address_of
 from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Actor, Member
 from ledger.registration import coded
 from tests.conftest import DEMO, ORIGIN, PARTIES, Town, compliance
-from tests.ledger import neighbours, organisations, registrations
+from tests.ledger import bookings, deals, neighbours, organisations, paying, registrations
 from tests.web.conftest import TOKEN, Site
 from tests.web.test_usage import usage_batch
 from tests.witness import LittleWitness
@@ -318,12 +321,12 @@ def furnish(site: Site) -> Stage:
     """One subject for every key of a path, as a town comes by them."""
     town = site.town
     statement = town.statement("proposed")
-    agreement = town.get(revenue.Agreement, statement)
+    agreement = town.get(agreements.Agreement, statement)
     with town.reading() as session:
-        licence = session.query(revenue.Licence).one()
-        voucher = session.get_one(revenue.Voucher, licence.voucher_id)
-        registered = session.get_one(revenue.Registration, voucher.registration_id)
-        payment = session.query(revenue.Payment).one()
+        licence = session.query(trading.Licence).one()
+        voucher = session.get_one(trading.Voucher, licence.voucher_id)
+        registered = session.get_one(trading.Registration, voucher.registration_id)
+        payment = session.query(trading.Payment).one()
         scheme = session.query(schemes.Scheme).one()
     application = town.application()
     near = neighbours.Neighbour(town)
@@ -336,6 +339,7 @@ def furnish(site: Site) -> Stage:
         "application_number": application.number,
         "authorisation_number": _authorisation("consented")(town, "mallory")["authorisation_number"],
         "motion_number": _motion(town, "rita")["motion_number"],
+        "inquiry_number": town.inquiry(statement).number,
         "batch_number": usage_batch(town, licence.order_reference),
         "appraisal_number": town.appraisal(registered).number,
         "code": "zh",
@@ -343,6 +347,10 @@ def furnish(site: Site) -> Stage:
         "deposit_id": town.deposit().id,
         "duty_number": town.do("rita", duties.report, party=town.party("operator"), cause="law",
                                description="-", cause_on=local_date(town.now)).number,
+        "entry_number": entry_of(town),
+        "hold_number": bookings.hold(town).number,
+        "journal_number": bookings.journal(town).number,
+        "period_number": bookings.period(town).number,
         "evaluation_number": evaluation_by(town, "paul")["evaluation_number"],
         "exclusion_number": exclusion_at("proposed")(town, "paul")["exclusion_number"],
         "feedback_number": feedback_at("raised")(town, "olga")["feedback_number"],
@@ -357,7 +365,15 @@ def furnish(site: Site) -> Stage:
         "objection_number": registrations.object_to(
             town, town.application("on_notice"), "anna").number,
         "order": licence.order_reference,
+        "order_reference": deals.order(town).reference,
+        "refund_number": deals.refund(town).number,
+        "remittance_reference": deals.remittance(town).reference,
+        "confirmation_number": deals.confirmation(town).number,
         "peer_id": neighbour.id,
+        "payout_number": paying.approved(town).number,
+        "bank_account": paying.another_account(town).number,
+        "difference_number": (found := paying.difference(town)).number,
+        "reconciliation_number": reconciliation_of(town, found),
         "price_number": town.price(agreement).number,
         "recognition_id": recognised.id,
         "reference": payment.reference,
@@ -378,6 +394,12 @@ def furnish(site: Site) -> Stage:
     missing = set(SUBJECTS) - set(made.ready)
     assert not missing, f"no ready subject for {missing}"
     return made
+
+
+def reconciliation_of(town: Town, found: reconciliation.Difference) -> str:
+    """The number of that in which a difference was found."""
+    with town.reading() as session:
+        return session.get_one(reconciliation.Reconciliation, found.reconciliation_id).number
 
 
 def open_resource(town: Town, code: str = "307001001/000003") -> catalogue.Resource:
@@ -533,7 +555,19 @@ NO_DECISIONS = {
     "registration.inquire": "opens a verification: what follows is another person's",
     "registration.lift": "on what somebody else applied for, which was reviewed",
     "licence.revoke": "the seller's own",
+    "statement.correct": "the maker's own",
+    "inquiry.answer": "the statement's maker's own, on what another one asked",
+    "inquiry.insist": "the asker's own",
+    "inquiry.close": "the asker's own",
+    "inquiry.withdraw": "the asker's own",
     "price.withdraw": "the maker's own",
+    "bank_account.withdraw": "the party's or finance's own, before it is confirmed",
+    "payout.cancel": "lets go of what was set aside; nothing is paid by it",
+    "difference.answer": "his whose organisation owes the answer",
+    "order.fulfil": "the seller's own",
+    "order.cancel": "the seller's own, or the exchange's",
+    "journal.withdraw": "the maker's own",
+    "period.reopen": "opens days to be booked to again: each booking has a second person of its own",
     "catalogue.undo": "the data authority's, also of what it made; a new change set with its reason",
     **{f"demand.{verb}": "the demander's own" for verb in ("close", "appeal", "withdraw")},
     **{f"feedback.{verb}": "his who raised it" for verb in ("close", "appeal", "withdraw")},
@@ -642,6 +676,10 @@ def _appraisal(town: Town, login: str) -> dict[str, str]:
     return {"appraisal_number": made.number}
 
 
+def _refund(town: Town, login: str) -> dict[str, str]:
+    return {"refund_number": deals.refund(town, login).number}
+
+
 def _price(town: Town, login: str) -> dict[str, str]:
     today = local_date(town.now)
     made = town.do(
@@ -649,6 +687,34 @@ def _price(town: Town, login: str) -> dict[str, str]:
         until_on=today,
     )  # fmt: skip
     return {"price_number": made.number}
+
+
+def _bank_account(town: Town, login: str) -> dict[str, str]:
+    party = organisations.party(town, "enterprise")
+    return {"bank_account": paying.another_account(town, party, login).number}
+
+
+def _payout(state: str) -> Callable[[Town, str], dict[str, str]]:
+    def make(town: Town, login: str) -> dict[str, str]:
+        made = paying.approved(town, login) if state == "approved" else paying.prepared(town, login)
+        return {"payout_number": made.number}
+
+    return make
+
+
+def _difference(town: Town, login: str) -> dict[str, str]:
+    return {"difference_number": paying.answered(town, login).number}
+
+
+def entry_of(town: Town) -> str:
+    """The number of an entry."""
+    made = bookings.approved(town)
+    with town.reading() as session:
+        return session.get_one(Entry, made.entry_id).number
+
+
+def _journal(town: Town, login: str) -> dict[str, str]:
+    return {"journal_number": bookings.journal(town, login=login).number}
 
 
 def _scheme(town: Town, login: str) -> dict[str, str]:
@@ -812,7 +878,7 @@ def _authorisation(state: str) -> Callable[[Town, str], dict[str, str]]:
     """Asked of the firm, as a legal person, by somebody of the bank."""
 
     def make(town: Town, login: str) -> dict[str, str]:
-        registered = town.get(revenue.Registration, town.voucher())
+        registered = town.get(trading.Registration, town.voucher())
         facts = town.authorisation_facts(registered, subject=town.party("firm"))
         made = town.do(login, authorisations.request, **facts)
         if state == "consented":
@@ -865,8 +931,18 @@ DECISIONS = {
     "alarm.reopen": Decision("operator", "bureau", explained_alarm, _reason),
     "appraisal.approve": Decision("firm", "firm", _appraisal),
     "appraisal.reject": Decision("firm", "firm", _appraisal, _reason),
+    "refund.approve": Decision("treasury", "treasury", _refund),
+    "refund.reject": Decision("treasury", "treasury", _refund, _reason),
     "price.confirm": Decision("operator", "bureau", _price),
     "price.reject": Decision("operator", "bureau", _price, _reason),
+    "bank_account.confirm": Decision("treasury", "treasury", _bank_account),
+    "bank_account.reject": Decision("treasury", "treasury", _bank_account, _reason),
+    "payout.approve": Decision("treasury", "treasury", _payout("prepared")),
+    "payout.close": Decision("treasury", "treasury", _payout("approved"), _reason),
+    "difference.settle": Decision("operator", "treasury", _difference, _finding()),
+    "difference.reopen": Decision("operator", "treasury", _difference, _reason),
+    "journal.approve": Decision("treasury", "treasury", _journal),
+    "journal.reject": Decision("treasury", "treasury", _journal, _reason),
     "scheme.agree": Decision("operator", "bureau", _scheme),
     "statement.approve": Decision(
         "treasury", "treasury", _statement, lambda: {"approval": {"nonce": 0}}),

@@ -233,6 +233,7 @@ class TestSettings:
         found = {one["name"]: one["value"] for one in visit.read("/settings")["items"]}
         assert found == {
             "confirmations": "3", "log_readers": "public", "registration_profile": "national",
+            "third_approval_yuan": "1000000",
         }  # fmt: skip
         visit.api("/settings/confirmations", {"value": "many"}, status=400)
         visit_of(site, "gwen").api("/settings/confirmations", {"value": "4"}, status=403)

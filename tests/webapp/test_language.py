@@ -36,11 +36,13 @@ from ledger import (
     evaluations,
     grading,
     log,
+    orders,
     parties,
     peers,
     recognition,
     registration,
     registration_changes,
+    remittances,
     settings,
     successions,
     trading,
@@ -57,7 +59,10 @@ from webapp.deeds.all import alarms as deed_alarms
 from webapp.deeds.all import appraisals as appraisal_deeds
 from webapp.deeds.all import demands, duties, feedback, people, stewards, work
 from webapp.deeds.all import field as field_deeds
+from webapp.deeds.all import finance as finance_deeds
+from webapp.deeds.all import payouts as payout_deeds
 from webapp.deeds.all import prices as price_deeds
+from webapp.deeds.all import reconciliation as reconciliation_deeds
 from webapp.deeds.all import statistics as deed_statistics
 from webapp.deeds.forms import MISSHAPEN, SAID
 from webapp.deeds.subjects import BY_NOUN
@@ -73,6 +78,7 @@ from webapp.pages import (
     statistics,
     wizard,
 )
+from webapp.pages import finance as finance_pages
 from webapp.pages.menu import GROUPS
 from webapp.pages.nouns import COLUMNS
 
@@ -88,6 +94,7 @@ SINKS: dict[str, tuple[int, ...]] = {
     "line": (0,),
     "name_fault": (0,),
     "plainly": (0,),
+    "row_fault": (0,),
     "_said": (0,),
     "say": (1,),
     "tr": (0,),
@@ -407,6 +414,7 @@ def words() -> set[str]:
         *("accept", "review", "cancellation"),  # of an application's deadlines
         *(*BY_NOUN, *parties.KINDS, *vouchers.KINDS, *registration.RIGHTS, *registration.OBJECTS),
         *(*agreements.MODES, *trading.PURPOSES, *evaluations.VERDICTS),
+        *(*remittances.PURPOSES, *orders.PAID_BY),
         *recognition.COMPUTED,
         *record_kinds(),
         *(*alarm_rules.LATE.values(), alarm_rules.STALE),
@@ -434,6 +442,7 @@ def words() -> set[str]:
         *("deposit", "price", "the account", "the body", "the document", "the scheme"),
         *("the status list", "the trust file", "a key stands twice in one object"),
         *("new", "frozen", "proof", "contribution", "True", "False"),
+        *("changed", "unchanged", "saved anew, no row changed"),  # a payment file
         *catalogue_imports.SOURCES,
         *(*audits.WORDS, *audits.FIELDS, *refusals.SENTENCES, "no act", "on its way"),
         *(os.strerror(number) for number in (errno.EACCES, errno.EISDIR, errno.ENOENT)),
@@ -563,6 +572,9 @@ def handed() -> dict[str, set[str]]:
     """What the pages hand to the templates for them to translate, by the name it has there."""
     titles = {thing.title for thing in (*DEEDS.values(), *QUESTIONS.values())}
     tables: dict[str, Mapping[str, str]] = {
+        "BANK_ACCOUNT_KINDS": payout_deeds.KINDS, "LEFT_OUT": payout_deeds.LEFT_OUT,
+        "DIFFERENCE_KINDS": reconciliation_deeds.KINDS,
+        "DIFFERENCE_OWING": reconciliation_deeds.OWING,
         "PRICE_STAGES": price_deeds.STAGES,
         "COMPLIANCE": field_deeds.COMPLIANCE, "ELEMENTS": agreement_deeds.ELEMENTS,
         "MATERIALS": field_deeds.MATERIALS, "MODES": agreement_deeds.MODES,
@@ -577,6 +589,8 @@ def handed() -> dict[str, set[str]]:
             "demand": lists.NEXT["answer"],
         },
         "DEMAND_MODES": demands.MODES, "DEMAND_USES": demands.USES,
+        "AMOUNT_CAUSES": finance_deeds.CAUSES, "TRADE_KINDS": finance_deeds.KINDS,
+        "TRADE_PARTS": finance_deeds.PARTS,
         "STATISTICS_BY": deed_statistics.BY, "NATIONAL_LABELS": statistics.LABELS,
         "ALARM_KINDS": deed_alarms.KINDS, "DUTY_CAUSES": duties.CAUSES, "FEEDBACK_KINDS": feedback.KINDS,
         "FEEDBACK_VERDICTS": feedback.VERDICTS,
@@ -584,10 +598,17 @@ def handed() -> dict[str, set[str]]:
     return {
         **{name: set(table.values()) for name, table in tables.items()},
         **dict.fromkeys(
-            ("deed", "deeds", "items", "list_title", "offers", "question"), titles | {work.UPDATE}
+            ("deed", "deeds", "items", "list_title", "offers", "question", "waiting"),
+            titles | {work.UPDATE},
         ),
         **{name: set(resource.GROUPS) for name in ("grouped", "groups")},
         "method_groups": set(calculator.GROUPS),
+        "places": {
+            *finance_pages.OWN.values(),
+            *finance_pages.OF_STATEMENT.values(),
+            *finance_pages.BESIDE.values(),
+            *finance_pages.BESIDE_ALL.values(),
+        },
         "may": set(parties.RELATIONS),
         "group_of": {*public.HEADINGS.values(), public.FOR_ONESELF},
         "titles_of": {*titles, *public.VERBS.values()},

@@ -23,6 +23,7 @@ from ledger.calendar import local_date
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import MAY, Actor
+from ledger.payouts import Payout
 from ledger.peers import Peer
 from ledger.registration import Application, Registration
 from ledger.registration_profiles import in_use, profile
@@ -86,6 +87,16 @@ def _not_reviewed_by_him(session: Session, actor: Actor, row: Objection, _today:
     return bool(application.review.get("passed_by") != actor.member_id)
 
 
+def _row_of_another(column: str) -> Fits:
+    """Whether somebody else did what is now decided on."""
+    return lambda _session, actor, row, _today: bool(getattr(row, column) != actor.member_id)
+
+
+def _not_approved_by_him(_session: Session, actor: Actor, row: Payout, _today: date) -> bool:
+    """Whether somebody else prepared it, and he has not approved it yet."""
+    return actor.member_id not in {row.maker_id, *(one["by"] for one in row.approvals)}
+
+
 def _some_voucher(verb: str) -> Fits:
     """Whether some voucher of a registration can be frozen, or unfrozen."""
     states = [state for state in MOVES["voucher"][verb] if state is not None]
@@ -136,9 +147,18 @@ FITS: dict[str, Fits] = {
         lambda row: _of_registration(row) and not row.pledged and len(row.rights) > 1),
     **dict.fromkeys(("voucher.renew", "voucher.supersede", "voucher.transfer"),
                     _row(_of_registration)),
-    "licence.grant": _row(lambda row: _of_registration(row) and not row.frozen),
+    **dict.fromkeys(("licence.grant", "order.place"),
+                    _row(lambda row: _of_registration(row) and not row.frozen)),
+    "refund.propose": _row(lambda row: row.agreement_id is not None),
     **dict.fromkeys(("motion.confirm", "motion.reject", "peer.admit"), _of_another),
     **dict.fromkeys(("objection.uphold", "objection.dismiss"), _not_reviewed_by_him),
+    "bank_account.confirm": _row_of_another("entered_by"),
+    "bank_account.reject": _row_of_another("entered_by"),
+    "payout.approve": _not_approved_by_him,
+    "payout.confirm": _row(lambda row: row.state in MOVES["payout"]["confirm"]),
+    "payout.close": _row_of_another("maker_id"),
+    "difference.settle": _row_of_another("answered_by"),
+    "difference.reopen": _row_of_another("answered_by"),
     "statement.approve": lambda _session, actor, row, _today: actor.member_id not in (
         row.maker_id, *(one["checker_id"] for one in row.approvals or ())),
     "statement.correct": lambda session, actor, row, _today: _correctable(session, actor, row),

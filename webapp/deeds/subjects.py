@@ -12,22 +12,33 @@ from ledger import (
     alarms,
     appraisals,
     authorisations,
+    bank_accounts,
+    books,
     catalogue,
     catalogue_imports,
+    confirmations,
     demands,
     duties,
     evaluations,
     exclusions,
     feedback,
+    holds,
     inquiries,
+    journals,
     log,
     motions,
     objections,
+    orders,
     parties,
+    payouts,
     peers,
+    periods,
     prices,
     recognition,
+    reconciliation,
+    refunds,
     registration,
+    remittances,
     statements,
     stewards,
     trading,
@@ -38,22 +49,33 @@ from ledger.agreements import Agreement
 from ledger.alarm_rows import Alarm
 from ledger.appraisals import Appraisal
 from ledger.authorisations import Authorisation
+from ledger.bank_accounts import BankAccount
+from ledger.books import Entry
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
+from ledger.confirmations import Confirmation
 from ledger.demands import Demand
 from ledger.duties import Duty
 from ledger.errors import Missing
 from ledger.evaluations import Evaluation
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.holds import Hold
 from ledger.inquiries import Inquiry
+from ledger.journals import Journal
 from ledger.motions import Motion
 from ledger.objections import Objection
+from ledger.orders import Order
 from ledger.parties import Account, Actor, Member, Party
+from ledger.payouts import Payout
 from ledger.peers import Peer
+from ledger.periods import Period
 from ledger.prices import Price
 from ledger.recognition import Recognition
+from ledger.reconciliation import Difference, Reconciliation
+from ledger.refunds import Refund
 from ledger.registration import Application, Deposit, Registration
+from ledger.remittances import Remittance
 from ledger.schemes import Scheme
 from ledger.statements import Statement
 from ledger.stewards import Steward
@@ -110,6 +132,16 @@ def _licence_of(party: str) -> ColumnElement[bool]:
         Licence.licensee_id == party,
         _through(Licence.voucher_id, Voucher, Voucher.party_id == party),
     )
+
+
+def _entry_of(party: str) -> ColumnElement[bool]:
+    """An entry of before does not say its book: its statement does."""
+    of_statement = _through(
+        Entry.cause_id,
+        Statement,
+        _through(Statement.agreement_id, Agreement, _agreement_of(party)),
+    )
+    return or_(_through(Entry.book_id, Agreement, _agreement_of(party)), of_statement)
 
 
 def _appraisal_of(party: str) -> ColumnElement[bool]:
@@ -238,6 +270,22 @@ SUBJECTS = {
                 lambda s, row: trading.licence_owners(s, s.get_one(Licence, row.licence_id)),
                 lambda party: _through(Payment.licence_id, Licence, _licence_of(party)),
                 lambda row: row.reference, "reference"),
+        Subject("remittance", Remittance, remittances.by_reference, remittances.owners,
+                lambda party: or_(Remittance.party_id == party, _through(
+                    Remittance.agreement_id, Agreement, _agreement_of(party))),
+                lambda row: row.reference, "remittance_reference"),
+        Subject("order", Order, orders.by_reference, orders.owners,
+                lambda party: or_(Order.buyer_id == party, _through(
+                    Order.voucher_id, Voucher, Voucher.party_id == party)),
+                lambda row: row.reference, "order_reference"),
+        Subject("refund", Refund, refunds.by_number, refunds.owners,
+                lambda party: or_(Refund.buyer.in_(select(Party.uscc).where(Party.id == party)),
+                                  _through(Refund.agreement_id, Agreement, _agreement_of(party))),
+                lambda row: row.number, "refund_number"),
+        Subject("confirmation", Confirmation, confirmations.by_number, confirmations.owners,
+                lambda party: or_(Confirmation.exchange_id == party, _through(
+                    Confirmation.agreement_id, Agreement, _agreement_of(party))),
+                lambda row: row.number, "confirmation_number"),
         Subject("price", Price, prices.by_number, prices.owners,
                 lambda party: _through(Price.agreement_id, Agreement, _agreement_of(party)),
                 lambda row: row.number, "price_number"),
@@ -248,8 +296,28 @@ SUBJECTS = {
         Subject("statement", Statement, statements.by_number, statements.owners,
                 lambda party: _through(Statement.agreement_id, Agreement, _agreement_of(party)),
                 lambda row: row.number, "statement_number"),
+        Subject("bank_account", BankAccount, bank_accounts.by_number, lambda _s, row: (row.party_id,),
+                lambda party: BankAccount.party_id == party, lambda row: row.number, "bank_account"),
+        Subject("payout", Payout, payouts.by_number, lambda _s, _row: (), lambda _party: false(),
+                lambda row: row.number, "payout_number"),
+        Subject("reconciliation", Reconciliation, reconciliation.by_number, lambda _s, _row: (),
+                lambda _party: false(), lambda row: row.number, "reconciliation_number"),
+        Subject("difference", Difference, reconciliation.difference_by_number, reconciliation.owners,
+                lambda party: Difference.owner_id == party, lambda row: row.number,
+                "difference_number"),
         Subject("inquiry", Inquiry, inquiries.by_number, inquiries.owners_of, _inquiry_of,
                 lambda row: row.number, "inquiry_number"),
+        Subject("period", Period, periods.by_number, periods.owners,
+                lambda party: _through(Period.agreement_id, Agreement, _agreement_of(party)),
+                lambda row: row.number, "period_number"),
+        Subject("journal", Journal, journals.by_number, journals.owners,
+                lambda party: _through(Journal.agreement_id, Agreement, _agreement_of(party)),
+                lambda row: row.number, "journal_number"),
+        Subject("entry", Entry, books.by_number, books.owners, _entry_of,
+                lambda row: row.number, "entry_number"),
+        Subject("hold", Hold, holds.by_number, holds.owners,
+                lambda party: _through(Hold.book_id, Agreement, _agreement_of(party)),
+                lambda row: row.number, "hold_number"),
         Subject("steward", Steward, stewards.by_id, lambda _s, row: (row.party_id,),
                 lambda party: Steward.party_id == party, lambda row: row.id, "steward_id"),
         Subject("demand", Demand, demands.by_number, demands.owners, demands.of_party,

@@ -23,6 +23,7 @@ from ledger.agreements import OVER, RUNNING, Agreement
 from ledger.alarm_rows import Alarm
 from ledger.appraisals import Appraisal
 from ledger.authorisations import Authorisation
+from ledger.bank_accounts import BankAccount
 from ledger.calendar import local_date
 from ledger.catalogue_imports import CatalogueImport
 from ledger.chain import outbox
@@ -32,12 +33,17 @@ from ledger.duties import Duty
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
 from ledger.inquiries import Inquiry
+from ledger.journals import Journal
 from ledger.motions import Motion
 from ledger.objections import Objection
+from ledger.orders import Order
 from ledger.parties import MAY, Actor, Member, roles_of
+from ledger.payouts import Payout
 from ledger.peers import Peer
 from ledger.prices import Price
 from ledger.proof.encoding import instant
+from ledger.reconciliation import Difference
+from ledger.refunds import Refund
 from ledger.registration import CONSENTED_IN, Application, Registration
 from ledger.schemes import Scheme
 from ledger.statements import Statement
@@ -121,6 +127,12 @@ def _answers(actor: Actor) -> Any:
     return or_(own, Feedback.department_id.is_(None)) if "registrar" in actor.roles else own
 
 
+def _owes_answer(actor: Actor) -> Any:
+    """A difference that his organisation has to explain; finance what it owes itself or asks the bank."""
+    own = Difference.owner_id.in_(actor.parties)
+    return or_(own, Difference.owner_id.is_(None)) if "finance_maker" in actor.roles else own
+
+
 def _returned(type_: str) -> Any:
     """One's own application of a type that came back."""
     return lambda actor: and_(Application.type == type_, Application.party_id.in_(actor.parties))
@@ -169,8 +181,17 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "inquiry.answer": ("inquiry", ("raised",), lambda actor: Inquiry.statement_id.in_(
         select(Statement.id).where(Statement.maker_id == actor.member_id))),
     "inquiry.close": ("inquiry", ("answered",), lambda actor: Inquiry.party_id.in_(actor.parties)),
+    "journal.approve": ("journal", ("proposed",), _not_mine(Journal.proposed_by)),
     "payment.record": ("licence", ("granted",), lambda _actor: (Licence.price_fen > 0) & ~exists().where(
         Payment.licence_id == Licence.id)),
+    "bank_account.confirm": ("bank_account", ("entered",), _not_mine(BankAccount.entered_by)),
+    "payout.approve": ("payout", ("prepared",), _not_mine(Payout.maker_id)),
+    "payout.confirm": ("payout", ("approved", "partly_paid"), lambda _actor: None),
+    "difference.answer": ("difference", ("open",), _owes_answer),
+    "difference.settle": ("difference", ("answered",), _not_mine(Difference.answered_by)),
+    "order.fulfil": ("order", ("placed",), lambda actor: Order.voucher_id.in_(
+        select(Voucher.id).where(Voucher.party_id.in_(actor.parties)))),
+    "refund.approve": ("refund", ("proposed",), _firm(Refund.proposed_by)),
     "demand.assign": ("demand", ("submitted",), _not_mine(Demand.submitted_by)),
     "demand.accept": ("demand", ("assigned",),
                       lambda actor: Demand.department_id.in_(actor.parties)),
@@ -366,7 +387,14 @@ def _related(actor: Actor, verb: str, subject: Any) -> list[ColumnElement[bool]]
     relations = {MAY[verb][role] for role in roles_of(actor) if role in MAY[verb]}
     if not relations:
         return None
-    if "any" in relations or subject.noun in ("statement", "appraisal", "scheme", "agreement"):
+    if "any" in relations or subject.noun in (
+        "statement",
+        "appraisal",
+        "scheme",
+        "agreement",
+        "order",
+        "refund",
+    ):
         return []  # these say themselves whose they must be
     conditions = []
     if "own" in relations:

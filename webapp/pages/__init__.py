@@ -20,6 +20,7 @@ from webapp.language import LANGUAGES, language, tr, translate
 from webapp.pages import (
     agreements,
     appraisal,
+    bookkeeping,
     books,
     calculator,
     catalogue,
@@ -27,12 +28,14 @@ from webapp.pages import (
     catalogue_search,
     contribution,
     duties,
+    finance,
     house,
     identity,
     lists,
     messages,
     nouns,
     organisations,
+    payments,
     people,
     prices,
     public,
@@ -46,6 +49,7 @@ from webapp.pages import (
     statements,
     statistics,
     supervision,
+    trade,
     usage,
     value,
     witnesses,
@@ -53,12 +57,12 @@ from webapp.pages import (
 from webapp.pages.menu import menu
 
 # Each of these files enters its own routes: `enter(app, limiter)`.
-PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export, catalogue_search,
-                           registration, value, appraisal, calculator, revenue, statements, usage, house,
-                           identity,
-                           witnesses, lists, resource, duties, supervision, catalogue, agreements,
-                           space, messages, recognition, prices, books, statistics,
-                           contribution)  # fmt: skip
+PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_export,
+                           catalogue_search, registration, value, appraisal, calculator, revenue,
+                           statements, usage, house, identity, witnesses, lists, resource, duties,
+                           supervision, catalogue, agreements, space, messages, recognition, prices,
+                           finance, payments, books, statistics, bookkeeping, contribution,
+                           trade)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

@@ -279,6 +279,40 @@ def amounts(
     return framed(title, tells, y + EDGE + 2, parts)
 
 
+def bridge(
+    title: str, tells: str, first: tuple[str, int], causes: Sequence[tuple[str, int]],
+    last: tuple[str, int], say: Say,
+) -> Markup:  # fmt: skip
+    """From one amount to another over causes that sum to the difference, each where the last ended."""
+    spans = [(first[0], 0, first[1], "track")]
+    stands = first[1]
+    for label, fen in causes:
+        spans.append((label, stands, stands + fen, "bad" if fen < 0 else "good"))
+        stands += fen
+    spans.append((last[0], 0, last[1], "track"))
+    low, high = (
+        min(0, *(min(a, b) for _, a, b, _ in spans)),
+        max(0, *(max(a, b) for _, a, b, _ in spans)),
+    )
+    left, right, y = EDGE, WIDTH - EDGE, 0
+    parts: list[Markup] = []
+    for label, start, end, tone in spans:
+        y += LINE + 1
+        told = say(end) if tone == "track" else f"{'+' if end > start else ''}{say(end - start)}"
+        parts.append(
+            lettering(EDGE, y, f"{fitted(label, WIDTH - 2 * EDGE - width_of(told) - 8)} {told}")
+        )
+        y += 4
+        x, to = (
+            _at(v, low, high, left, right) if low < high else Fraction(left) for v in (start, end)
+        )
+        parts.append(
+            box(min(x, to), y, max(abs(to - x), Fraction(1)), BAR, tone, f"{label}: {told}")
+        )
+        y += BAR
+    return framed(title, tells, y + EDGE + 2, parts)
+
+
 # -- marks on paper ----------------------------------------------------------------------------
 
 

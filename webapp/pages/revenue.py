@@ -9,11 +9,13 @@ from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import revenue, schemes, statements
+from ledger import orders, revenue, schemes, statements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.errors import LedgerError, Missing, NotAuthenticated
+from ledger.orders import Order
 from ledger.parties import Party, allowed
+from ledger.refunds import Refund
 from ledger.registration import Registration
 from ledger.reports import decimal
 from ledger.schemes import Scheme
@@ -26,6 +28,7 @@ from valuation import schemes as scheme_language
 from valuation.money import ratio
 from webapp import door
 from webapp.deeds.all import circulation, distribution
+from webapp.deeds.subjects import visible
 from webapp.documents import write_scheme
 from webapp.intake import read_form
 from webapp.language import language, translate
@@ -91,8 +94,13 @@ def about_licence(session: Session, row: Licence) -> dict[str, Any]:
         )
     )
     voucher = session.get_one(Voucher, row.voucher_id)
+    order = session.scalar(select(Order).where(Order.licence_id == row.id))
     return {
         **standing(session, row),
+        "given_back": _refunds(session, [one.id for one in paid]),
+        "order": order
+        if order and allowed(door.actor(), "order.read", orders.owners(session, order))
+        else None,
         "open_fen": row.price_fen - sum(one.amount_fen for one in paid),
         "paid_fen": sum(one.amount_fen for one in paid),
         "payments": paid,
@@ -115,11 +123,21 @@ def about_payment(session: Session, row: Payment) -> dict[str, Any]:
     )
     return {
         **standing(session, row),
+        "given_back": _refunds(session, [row.id]),
         "licence": session.get_one(Licence, row.licence_id),
         "recorder": person(session, row.recorded_by),
         "sees_statement": sees,
         "statement": statement,
     }
+
+
+def _refunds(session: Session, payment_ids: list[str]) -> list[Refund]:
+    """The refunds of payments, where the reader may see them."""
+    if not allowed(door.actor(), "refund.read"):
+        return []
+    wanted = select(Refund).where(Refund.payment_id.in_(payment_ids)).order_by(Refund.id)
+    seen = visible(session, door.actor(), "refund")
+    return list(session.scalars(wanted if seen is None else wanted.where(seen)))
 
 
 @door.guard(circulation.grant)

@@ -1,0 +1,87 @@
+"""What the audit derives of statements: that they follow each other, and what each covers.
+
+regions     each standing statement goes beyond the last, and says which one that is
+coverage    its sums are those of the settlements that its region adds
+reversals   a reversed statement is named by one that is booked, with the same lines
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ledger import coverage
+from ledger.coverage import Reach
+from ledger.periods import Period
+from ledger.statements import STANDS, Statement, reach_of
+
+Told = tuple[str, str, Any, Any]  # place, field, known, derived
+
+
+def audit_statements(session: Session) -> Iterator[Told]:
+    """Each difference between a statement and what follows from the others and from the settlements."""
+    standing: dict[str, list[Statement]] = defaultdict(list)
+    for statement in session.scalars(select(Statement).where(STANDS).order_by(Statement.until_on)):
+        standing[statement.agreement_id].append(statement)
+    for those in standing.values():
+        before: Statement | None = None
+        for statement in those:
+            yield from _covers(session, statement, before)
+            before = statement
+    yield from _reversals(session)
+
+
+def _covers(session: Session, statement: Statement, before: Statement | None) -> Iterator[Told]:
+    if statement.covers is None or statement.through_n is None:
+        return  # one of before
+    place, after = f"statements {statement.number}", reach_of(session, before)
+    reach = Reach(statement.through_n, statement.until_on)
+    found = coverage.covered(session, statement.agreement_id, after, reach)
+    period = session.get(Period, statement.period_id or "")
+    due = {
+        "after": {
+            "statement": before.number if before else None, "through_n": after.through_n,
+            "until_on": after.until_on,
+        },
+        "late": found.late.to_dict(), "own": found.own.to_dict(),
+        "period": period.number if period else None, "through_n": statement.through_n,
+    }  # fmt: skip
+    sums = {
+        "amount_fen": found.amount_fen, "covers": due, "late_fen": found.late.net_fen,
+        "own_fen": found.own.net_fen, "trade_count": found.count,
+    }  # fmt: skip
+    for field, derived in sums.items():
+        if (known := getattr(statement, field)) != derived:
+            yield place, field, known, derived
+    if period is not None:
+        for field in ("agreement_id", "from_on", "until_on", "through_n"):
+            if (known := getattr(statement, field)) != (derived := getattr(period, field)):
+                yield place, field, known, derived
+    if reach.until_on <= after.until_on or reach.through_n < after.through_n:
+        yield place, "through_n", [*_told(reach)], f"beyond {[*_told(after)]}"
+
+
+def _told(reach: Reach) -> tuple[int, str]:
+    return reach.through_n, reach.until_on
+
+
+def _reversals(session: Session) -> Iterator[Told]:
+    undoing = {
+        one.reverses: one
+        for one in session.scalars(
+            select(Statement).where(Statement.reverses.is_not(None), Statement.state == "posted")
+        )
+    }
+    for original in session.scalars(select(Statement).where(Statement.state == "reversed")):
+        by = undoing.pop(original.id, None)
+        place = f"statements {original.number}"
+        if by is None:
+            yield place, "state", "reversed", "a booked statement that takes it back"
+            continue
+        for field in ("amount_fen", "lines", "derivation", "covers"):
+            if getattr(by, field) != getattr(original, field):
+                yield f"statements {by.number}", field, getattr(by, field), getattr(original, field)
+    for by in undoing.values():
+        yield f"statements {by.number}", "reverses", by.reverses, "a statement that is reversed"

@@ -1,0 +1,223 @@
+"""Tables that banks and exchanges hand out are read: results of payments, account statements, reports.
+
+    result       流水号, 金额, 结果 (成功 | 失败), 交易日期, 银行流水号, 失败原因
+    statement    交易日期, 银行流水号, 收入, 支出, 对方户名, 摘要, 余额
+    report       交易编号, 金额, 交易日期
+
+What a column is called is told by `ALIASES`, in Chinese or English; others are passed over. Every row
+that cannot be used is named, with the number the spreadsheet shows for it, before anything is done.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from ledger.errors import Faults, Invalid
+from ledger.tables.file_kinds import Limits
+from ledger.tables.tabular_cells import amount_fen, day_of
+from ledger.tabular import Row, Table, read_table
+
+ROWS_MAX = 50_000  # of a result or an account statement
+FAULTS_MAX = 200  # told one by one; beyond that how many more
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "amount": ("金额", "金额(元)", "金额（元）", "付款金额", "交易金额", "成交金额", "amount",
+               "amount_yuan"),
+    "balance": ("余额", "账户余额", "balance", "balance_yuan"),
+    "counterparty": ("对方户名", "对方名称", "对方账户名称", "交易对手", "counterparty"),
+    "day": ("交易日期", "日期", "入账日期", "付款日期", "成交日期", "交易时间", "day", "date"),
+    "in": ("收入", "收入金额", "贷方发生额", "贷方金额", "存入金额", "in", "in_yuan", "credit"),
+    "memo": ("摘要", "用途", "附言", "备注", "memo"),
+    "out": ("支出", "支出金额", "借方发生额", "借方金额", "支取金额", "out", "out_yuan", "debit"),
+    "reason": ("失败原因", "原因", "备注", "reason"),
+    "reference": ("银行流水号", "交易流水号", "流水号", "凭证号", "reference", "bank_reference"),
+    "result": ("结果", "处理结果", "交易状态", "状态", "result", "status"),
+    "serial": ("流水号", "批次流水号", "明细流水号", "客户流水号", "serial"),
+    "trade": ("交易编号", "成交编号", "交易流水号", "订单编号", "trade", "trade_no"),
+}  # fmt: skip
+RESULTS = {
+    **dict.fromkeys(("成功", "已付款", "交易成功", "success", "paid"), True),
+    **dict.fromkeys(("失败", "交易失败", "退汇", "已退回", "failed", "failure", "returned"), False),
+}
+_REFERENCE = re.compile(r"[\x21-\x7e\u4e00-\u9fff]{1,100}")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a bank says of one of our payments; `day` and `reference` stand where it was paid."""
+
+    row: int
+    serial: str
+    amount_fen: int
+    paid: bool
+    day: str
+    reference: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BankLine:
+    """A movement of the account: above nought what came in, below what went out."""
+
+    row: int
+    day: str
+    reference: str
+    amount_fen: int
+    counterparty: str
+    memo: str
+    balance_fen: int | None
+
+
+def read_results(data: bytes, name: str) -> list[Result]:
+    """The rows of a bank's result file; raises Invalid naming every row that cannot be used."""
+    table = _read(data, name)
+    places = _places(table, needed=("serial", "amount", "result"),
+                     optional=("day", "reference", "reason"))  # fmt: skip
+    faults, made = Faults(), []
+    seen: dict[str, int] = {}
+    for row, cells in _rows(table, places):
+        amount = amount_fen(cells["amount"])
+        paid = RESULTS.get(cells["result"].lower())
+        day = day_of(cells["day"])
+        if not cells["serial"]:
+            row_fault("row {row}: the serial number is missing", faults, row)
+        elif cells["serial"] in seen:
+            row_fault(
+                "row {row}: {serial} stands already in row {first}",
+                faults,
+                row,
+                serial=cells["serial"],
+                first=seen[cells["serial"]],
+            )
+        if amount is None or amount <= 0:
+            row_fault(
+                "row {row}: {given} is no amount in yuan", faults, row, given=cells["amount"] or "-"
+            )
+        if paid is None:
+            row_fault(
+                "row {row}: the result {given} is neither 成功 nor 失败",
+                faults,
+                row,
+                given=cells["result"] or "-",
+            )
+        if paid and day is None:
+            row_fault("row {row}: {given} is no day", faults, row, given=cells["day"] or "-")
+        if paid and not _REFERENCE.fullmatch(cells["reference"]):
+            row_fault("row {row}: the bank's reference is missing or no plain text", faults, row)
+        if paid is False and not cells["reason"]:
+            row_fault("row {row}: a payment that failed names its reason", faults, row)
+        seen.setdefault(cells["serial"], row)
+        made.append(Result(row, cells["serial"], amount or 0, bool(paid), day or "",
+                           cells["reference"] if paid else "", cells["reason"]))  # fmt: skip
+    refuse(faults, name)
+    return made
+
+
+def read_statement(data: bytes, name: str) -> list[BankLine]:
+    """The movements in a bank's account statement, in its order; raises Invalid naming every faulty row.
+
+    Where each row has its balance, every balance must follow from the one before, forwards or backwards.
+    """
+    table = _read(data, name)
+    places = _places(table, needed=("day", "reference", "in", "out"),
+                     optional=("counterparty", "memo", "balance"))  # fmt: skip
+    faults, made = Faults(), []
+    for row, cells in _rows(table, places):
+        day = day_of(cells["day"])
+        if day is None:
+            row_fault("row {row}: {given} is no day", faults, row, given=cells["day"] or "-")
+        sides = [amount_fen(cells[side] or "0") for side in ("in", "out")]
+        balance = amount_fen(cells["balance"], negative=True) if cells["balance"] else None
+        if None in sides or (cells["balance"] and balance is None):
+            told = " ".join(cells[at] for at in ("in", "out", "balance"))
+            row_fault("row {row}: {given} is no amount in yuan", faults, row, given=told)
+        elif (sides[0] == 0) == (sides[1] == 0):
+            row_fault("row {row}: a movement either comes in or goes out", faults, row)
+        came, went = (side or 0 for side in sides)
+        made.append(BankLine(row, day or "", cells["reference"], came - went,
+                             cells["counterparty"], cells["memo"], balance))  # fmt: skip
+    if not faults:
+        _follow(faults, made)
+    refuse(faults, name)
+    return made
+
+
+def closing_fen(rows: Sequence[BankLine]) -> int | None:
+    """The balance after the last movement, None where the file does not tell it."""
+    if not rows or any(one.balance_fen is None for one in rows):
+        return None
+    return (rows[-1] if _forwards(rows) else rows[0]).balance_fen
+
+
+def _forwards(rows: Sequence[BankLine]) -> bool:
+    """Whether the oldest movement stands first."""
+    return all(
+        after.balance_fen == (one.balance_fen or 0) + after.amount_fen
+        for one, after in pairwise(rows)
+    )
+
+
+def _follow(faults: Faults, rows: Sequence[BankLine]) -> None:
+    if any(one.balance_fen is None for one in rows) or _forwards(rows):
+        return
+    backwards = rows[0].day > rows[-1].day or _forwards(rows[::-1])
+    for one, after in pairwise(rows[::-1] if backwards else rows):
+        if after.balance_fen != (one.balance_fen or 0) + after.amount_fen:
+            row_fault(
+                "row {row}: its balance does not follow from the row before", faults, after.row
+            )
+
+
+def row_fault(template: str, faults: Faults, row: int, **facts: Any) -> None:
+    """Name a fault of one row, whose number the template tells as `row`."""
+    faults.name_fault(template, str(row), row=row, **facts)
+
+
+def _read(data: bytes, name: str) -> Table:
+    return read_table(data, name, limits=Limits(rows=ROWS_MAX, columns=100))
+
+
+def _places(table: Table, needed: Sequence[str], optional: Sequence[str]) -> dict[str, int | None]:
+    """Where each column stands; a heading serves one column only, the first in order that knows it."""
+    titles = [title.strip().lower().replace(" ", "") for title in table.header]
+    taken: set[int] = set()
+    found: dict[str, int | None] = {}
+    for column in (*needed, *optional):
+        named = (titles.index(one) for one in ALIASES[column] if one in titles)
+        found[column] = next((at for at in named if at not in taken), None)
+        taken |= {at for at in (found[column],) if at is not None}
+    missing = [ALIASES[column][0] for column in needed if found[column] is None]
+    if missing:
+        raise Invalid(
+            "{name} lacks the columns {columns}; it has {known}.", name=table.name,
+            columns="、".join(missing), known="、".join(filter(None, table.header)),
+        )  # fmt: skip
+    return found
+
+
+def _rows(table: Table, places: Mapping[str, int | None]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Each row with its cells by column; lines of totals at the end are passed over."""
+    for row in table.rows:
+        if not _is_total(row):
+            yield (
+                row.number,
+                {
+                    column: "" if at is None else row.cells[at].removeprefix("'").strip()
+                    for column, at in places.items()
+                },
+            )
+
+
+def _is_total(row: Row) -> bool:
+    return row.cells[0].startswith(("合计", "总计", "Total"))
+
+
+def refuse(faults: Faults, name: str) -> None:
+    """Raise Invalid with the first of the faults of a file, where there are any."""
+    if not faults:
+        return
+    told, more = faults.first(FAULTS_MAX)
+    if more:
+        told.name_fault("and {count} more", count=more)
+    raise Invalid("{name} cannot be used: {faults}.", name=name, faults=told)

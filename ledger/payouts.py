@@ -1,0 +1,612 @@
+"""Payouts (付款批次): what a book owes is paid by the bank, prepared by one person and approved by others.
+
+prepared    each line holds its amount, so that nothing is paid twice          Dr 2203 | 2204 | 2241 (held)
+approved    by another person, above the threshold by two; now it has its payment file, with a digest
+paid        the bank's result books the line                                   Dr 2203.<party>  Cr 1002
+failed      its hold is let go: it is due again
+
+    prepared → approved → partly_paid → paid         each line has been paid
+             ↘ cancelled                → closed     some were not, and are due again
+
+A hold that ran out before the bank answered is not due again by that: whether the bank paid is known only
+when its result is imported or the payout closed; until then the payee is left out of the next payout.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    select,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from ledger import bank_accounts, books, holds, log, payment_files, periods, settings
+from ledger.agreements import Agreement, require_ground
+from ledger.bank_accounts import BankAccount
+from ledger.bank_files import Result, refuse, row_fault
+from ledger.books import BANK, PAYABLE, REFUNDS, TREASURY, BookAccount
+from ledger.calendar import local_date
+from ledger.errors import Conflict, Faults, Invalid, Missing
+from ledger.holds import Hold
+from ledger.parties import Actor, Party, may, require_other
+from ledger.payment_files import Payment
+from ledger.proof.encoding import digest_text
+from ledger.statements import Statement
+from ledger.states import move
+from ledger.store import Evidence, lock, new_id, next_number
+from ledger.tabular import Table
+from valuation.money import yuan
+
+OWED = (PAYABLE, TREASURY, REFUNDS)
+PURPOSES = {PAYABLE: "数据收益分配", TREASURY: "政府非税收入", REFUNDS: "退款"}
+GIVEN = ("approved", "partly_paid", "paid", "closed")  # in which a payout has its file
+LINES_MAX = 10_000
+STATEMENTS_SAID = 3  # in a purpose, which banks cut off
+
+
+class Payout(Evidence):
+    """A batch of payments out of one book."""
+
+    __tablename__ = "payouts"
+    __table_args__ = (Index("payouts_of_a_book", "agreement_id", "state"),)
+    subject_type = "payout"
+    number: Mapped[str] = mapped_column(unique=True)
+    agreement_id: Mapped[str] = mapped_column(String(36), ForeignKey("agreements.id"))
+    statement_id: Mapped[str | None] = mapped_column(String(36), ForeignKey("statements.id"))
+    """the one statement whose shares it pays; None for all that is due"""
+    line_count: Mapped[int] = mapped_column(BigInteger)
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
+    left_out: Mapped[list[Any]]
+    """who is owed and not paid with it: {"account", "amount_fen", "party", "why"}"""
+    expires_at: Mapped[datetime]
+    maker_id: Mapped[str]
+    approvals_required: Mapped[int] = mapped_column(BigInteger)
+    approvals: Mapped[list[Any]]
+    digests: Mapped[dict[str, Any] | None]
+    """of its payment file as CSV and as XLSX, once approved"""
+    results: Mapped[list[Any]]
+    """the bank's result files imported: {"digest", "failed_count", "name", "paid_count", "paid_fen"}"""
+    state: Mapped[str]
+
+
+class PayoutLine(Evidence):
+    """One payment of a payout."""
+
+    __tablename__ = "payout_lines"
+    __table_args__ = (
+        UniqueConstraint("payout_id", "n"),
+        CheckConstraint("amount_fen > 0", name="payout_lines_amount"),
+        Index("payout_lines_of_a_hold", "hold_id"),
+    )
+    subject_type = "payout_line"
+    payout_id: Mapped[str] = mapped_column(String(36), ForeignKey("payouts.id"))
+    n: Mapped[int] = mapped_column(BigInteger)
+    serial: Mapped[str] = mapped_column(unique=True)
+    party: Mapped[str]
+    """the social credit code under which the book owes it"""
+    account: Mapped[str]
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
+    purpose: Mapped[str]
+    bank_account_id: Mapped[str] = mapped_column(String(36), ForeignKey("bank_accounts.id"))
+    hold_id: Mapped[str] = mapped_column(String(36), ForeignKey("holds.id"))
+    paid_on: Mapped[str | None]
+    bank_reference: Mapped[str | None] = mapped_column(unique=True)
+    reason: Mapped[str | None]
+    """why it was not paid"""
+    state: Mapped[str]
+
+
+# ---------------------------------------------------------------- preparing
+
+
+def prepare(
+    session: Session, actor: Actor, now: datetime, agreement: Agreement,
+    statement: Statement | None = None,
+) -> Payout:  # fmt: skip
+    """Collect and hold what a book owes, or what is left of one statement of it.
+
+    Whoever has no confirmed bank account, or an earlier payment that the bank has not answered, is named
+    and left out. Raises Conflict where nothing is due, Invalid where the bank account has too little.
+    """
+    may(actor, "payout.prepare")
+    lock(session, agreement)
+    books.begin(session)
+    if statement is not None and statement.agreement_id != agreement.id:
+        raise Invalid("Statement {number} belongs to another agreement.", number=statement.number)
+    paid, left_out = _due(session, now, agreement, statement)
+    if not paid:
+        waiting = _same_waiting(session, actor, agreement, statement)
+        if waiting is not None:
+            return waiting
+        raise Conflict(
+            "Nothing can be paid under agreement {number}: {count} payees are owed, none of them with a "
+            "confirmed bank account and without an open payment.",
+            number=agreement.number, count=len(left_out),
+        )  # fmt: skip
+    if len(paid) > LINES_MAX:
+        raise Invalid(
+            "A payout has at most {most} payments: pay statement by statement.", most=LINES_MAX
+        )
+    days = max(1, int(settings.value(session, "payout_days")))
+    year, total = local_date(now).year, sum(one["amount_fen"] for one in paid)
+    over = total > 100 * int(settings.value(session, "third_approval_yuan"))
+    payout = Payout(
+        id=new_id(), number=f"ZF{year}-{next_number(session, f'ZF{year}'):06d}",
+        agreement_id=agreement.id, statement_id=statement and statement.id, line_count=len(paid),
+        amount_fen=total, left_out=left_out, expires_at=(now + timedelta(days=days)).replace(microsecond=0),
+        maker_id=actor.member_id, approvals_required=2 if over else 1, approvals=[], digests=None,
+        results=[], state=move("payout", "prepare", None),
+    )  # fmt: skip
+    log.append(session, payout, "payout.prepared", actor.member_id)
+    session.flush()
+    for n, one in enumerate(paid, start=1):
+        held = _hold(session, actor, now, payout, str(n), one)
+        line = PayoutLine(
+            **one, id=new_id(), payout_id=payout.id, n=n, serial=f"{payout.number}-{n:05d}",
+            hold_id=held.id, paid_on=None, bank_reference=None, reason=None,
+            state=move("payout_line", "prepare", None),
+        )  # fmt: skip
+        log.append(session, line, "payout_line.prepared", actor.member_id)
+    session.flush()
+    return payout
+
+
+def _hold(
+    session: Session, actor: Actor, now: datetime, payout: Payout, key: str, line: Any,
+    expires_at: datetime | None = None,
+) -> Hold:  # fmt: skip
+    """Set a payment's amount aside, on what is owed and on the bank account."""
+    amount = line["amount_fen"]
+    return holds.hold(
+        session, actor.member_id, now, cause=payout, key=key, book_id=payout.agreement_id,
+        expires_at=expires_at or payout.expires_at,
+        lines=[
+            {"account": line["account"], "credit_fen": 0, "debit_fen": amount, "party_id": line["party"]},
+            {"account": BANK, "credit_fen": amount, "debit_fen": 0, "party_id": None},
+        ],
+    )  # fmt: skip
+
+
+def _due(
+    session: Session, now: datetime, agreement: Agreement, statement: Statement | None
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What can be paid, as facts of lines, and what is owed but cannot, with why."""
+    unanswered = _unanswered(session, now, agreement)
+    paid, left_out = list[dict[str, Any]](), list[dict[str, Any]]()
+    for account, party, free_fen in _free(session, agreement):
+        amount = free_fen
+        if statement is not None:
+            amount = min(free_fen, _left_of(session, statement, account, party))
+        if amount <= 0:
+            continue
+        owed = {"account": account, "amount_fen": amount, "party": party}
+        payee, known = bank_accounts.paid_to(session, party)
+        if (account, party) in unanswered:
+            left_out.append({**owed, "why": "unanswered"})
+        elif known is None:
+            left_out.append({**owed, "why": _why_not(payee)})
+        else:
+            purpose = _purpose(session, agreement, statement, account, party, amount)
+            paid.append({**owed, "bank_account_id": known.id, "purpose": purpose})
+    return paid, left_out
+
+
+def _why_not(payee: Party) -> str:
+    if payee.kind == "individual":
+        return "individual"
+    return "split" if payee.state == "split" else "no_account"
+
+
+def _free(session: Session, agreement: Agreement) -> list[tuple[str, str, int]]:
+    """What a book owes and holds for nobody yet: account, social credit code, fen above nought."""
+    found = session.execute(
+        select(BookAccount.account, BookAccount.party, BookAccount.posted_fen - BookAccount.held_fen)
+        .where(
+            BookAccount.book == agreement.id, BookAccount.account.in_(OWED),
+            BookAccount.posted_fen > BookAccount.held_fen,
+        )
+        .order_by(BookAccount.account, BookAccount.party)
+    )  # fmt: skip
+    return [(account, party, int(fen)) for account, party, fen in found]
+
+
+def _left_of(session: Session, statement: Statement, account: str, party: str) -> int:
+    """What of a posted statement no payout has paid or holds for a payee."""
+    if statement.state != "posted" or account not in (PAYABLE, TREASURY):
+        return 0
+    entry = books.entry_of(session, statement.id)
+    booked = sum(
+        line["credit_fen"] for line in (entry.lines if entry else ())
+        if (line["account"], line["party_id"]) == (account, party)
+    )  # fmt: skip
+    lines = session.scalars(
+        select(PayoutLine).join(Payout, Payout.id == PayoutLine.payout_id).where(
+            Payout.statement_id == statement.id, PayoutLine.account == account,
+            PayoutLine.party == party, PayoutLine.state.in_(("held", "paid")),
+        )
+    )  # fmt: skip
+    return int(booked) - sum(line.amount_fen for line in lines)
+
+
+def _unanswered(session: Session, now: datetime, agreement: Agreement) -> set[tuple[str, str]]:
+    """Whose payment is with the bank, or waits for approval, though its hold ran out."""
+    found = session.execute(
+        select(PayoutLine.account, PayoutLine.party)
+        .join(Payout, Payout.id == PayoutLine.payout_id)
+        .join(Hold, Hold.id == PayoutLine.hold_id)
+        .where(
+            Payout.agreement_id == agreement.id, PayoutLine.state == "held",
+            (Hold.state != "pending") | (Hold.expires_at <= now),
+        )
+    )  # fmt: skip
+    return set(found.tuples())
+
+
+def _purpose(
+    session: Session, agreement: Agreement, statement: Statement | None, account: str, party: str,
+    amount_fen: int,
+) -> str:  # fmt: skip
+    """What the bank tells the payee: what it is, and of which statements or agreement.
+
+    Where all that is due is paid, these are the newest statements whose lines together come to the amount.
+    """
+    what = PURPOSES[account]
+    if account == REFUNDS:
+        return f"{what} {agreement.number}"
+    if statement is not None:
+        return f"{what} {statement.number}"
+    said, left = [], amount_fen
+    posted = select(Statement).where(
+        Statement.agreement_id == agreement.id, Statement.state == "posted"
+    )
+    for one in session.scalars(posted.order_by(Statement.until_on.desc(), Statement.id.desc())):
+        share = sum(line["amount_fen"] for line in one.lines if line["party"] == party)
+        if share > 0 and left > 0:
+            said.append(one.number)
+            left -= share
+    more = "等" if len(said) > STATEMENTS_SAID else ""
+    return f"{what} {'、'.join(said[:STATEMENTS_SAID]) or agreement.number}{more}"
+
+
+def _same_waiting(
+    session: Session, actor: Actor, agreement: Agreement, statement: Statement | None
+) -> Payout | None:
+    """What the same person prepared of the same before, and nobody has decided on."""
+    return session.scalars(
+        select(Payout)
+        .where(
+            Payout.agreement_id == agreement.id, Payout.maker_id == actor.member_id,
+            Payout.state == "prepared",
+            Payout.statement_id.is_not_distinct_from(statement and statement.id),
+        )
+        .order_by(Payout.id.desc())
+        .limit(1)
+    ).first()  # fmt: skip
+
+
+# ---------------------------------------------------------------- deciding
+
+
+def approve(session: Session, actor: Actor, now: datetime, payout: Payout) -> None:
+    """A checker approves it; with the last approval it is required to have it gets its payment file.
+
+    Refused when a payee's bank account is another one meanwhile, or what it holds has run out.
+    """
+    may(actor, "payout.approve")
+    what = f"payout {payout.number}"
+    lock(session, payout)
+    state = move("payout", "approve", payout.state)
+    require_other(actor, [payout.maker_id, *(one["by"] for one in payout.approvals)], what)
+    if now >= payout.expires_at:
+        raise Conflict(
+            "What payout {number} set aside has run out: cancel it and prepare another.",
+            number=payout.number,
+        )
+    faults = Faults()
+    for line in lines_of(session, payout):
+        account = session.get_one(BankAccount, line.bank_account_id)
+        if account.state != "confirmed":
+            faults.name_fault(
+                "{serial}: bank account {number} was {state}", serial=line.serial,
+                number=account.number, state=account.state,
+            )  # fmt: skip
+    if faults:
+        raise Conflict(
+            "Payout {number} goes where nobody is paid any more: {faults}; cancel it and prepare another.",
+            number=payout.number, faults=faults,
+        )  # fmt: skip
+    payout.approvals = [*payout.approvals, {"by": actor.member_id}]
+    if len(payout.approvals) < payout.approvals_required:
+        log.append(session, payout, "payout.seconded", actor.member_id)
+        return
+    given = _payments(session, payout)
+    payout.digests = {
+        "csv": digest_text(payment_files.as_csv(given)),
+        "xlsx": digest_text(payment_files.as_xlsx(given)),
+    }
+    payout.state = state
+    log.append(session, payout, "payout.approved", actor.member_id)
+
+
+def cancel(session: Session, actor: Actor, now: datetime, payout: Payout, reason: str) -> None:
+    """Give a payout up that is not yet approved: all it holds is let go."""
+    may(actor, "payout.cancel")
+    require_ground(reason)
+    lock(session, payout)
+    payout.state = move("payout", "cancel", payout.state)
+    _let_go(session, actor, now, payout, "cancel", reason)
+    log.append(session, payout, "payout.cancelled", actor.member_id, reason=reason.strip())
+
+
+def close(session: Session, actor: Actor, now: datetime, payout: Payout, reason: str) -> None:
+    """A checker states, on the bank's word, that what is left will not be paid: it is due again."""
+    may(actor, "payout.close")
+    require_other(actor, [payout.maker_id], f"payout {payout.number}")
+    require_ground(reason)
+    lock(session, payout)
+    payout.state = move("payout", "close", payout.state)
+    _let_go(session, actor, now, payout, "cancel", reason)
+    log.append(session, payout, "payout.closed", actor.member_id, reason=reason.strip())
+
+
+def _let_go(
+    session: Session, actor: Actor, now: datetime, payout: Payout, verb: str, reason: str
+) -> None:
+    for line in lines_of(session, payout):
+        if line.state == "held":
+            _drop(session, actor, now, line, verb, reason)
+
+
+def _drop(
+    session: Session, actor: Actor, now: datetime, line: PayoutLine, verb: str, reason: str
+) -> None:
+    """A payment that is not made: what it holds is let go, unless that ran out before."""
+    held = session.get_one(Hold, line.hold_id)
+    if held.state == "pending":
+        holds.void(session, actor.member_id, now, held, reason)
+    line.state, line.reason = move("payout_line", verb, line.state), reason.strip()
+    if verb == "fail":
+        log.append(session, line, "payout_line.failed", actor.member_id, reason=reason.strip())
+    else:
+        log.append(session, line, "payout_line.cancelled", actor.member_id, reason=reason.strip())
+
+
+# ---------------------------------------------------------------- the payment file
+
+
+def payments(session: Session, payout: Payout) -> list[Payment]:
+    """The lines of the payment file; Conflict until the payout is approved."""
+    if payout.state not in GIVEN:
+        raise Conflict(
+            "Payout {number} is {state}: only an approved one has a payment file.",
+            number=payout.number, state=payout.state,
+        )  # fmt: skip
+    return _payments(session, payout)
+
+
+def _payments(session: Session, payout: Payout) -> list[Payment]:
+    made = []
+    for line in lines_of(session, payout):
+        account = session.get_one(BankAccount, line.bank_account_id)
+        made.append(Payment(
+            line.n, line.serial, account.holder_name, account.account_number, account.bank,
+            account.branch, line.amount_fen, line.purpose, account.unit_code or "",
+            account.item_code or "",
+        ))  # fmt: skip
+    return made
+
+
+def check_file(session: Session, table: Table, data: bytes) -> tuple[Payout, bool, Faults]:
+    """Which payout a payment file is of, whether it is byte for byte as approved, what in it differs."""
+    named = payment_files.serials(table)
+    found = session.scalar(
+        select(Payout).join(PayoutLine, PayoutLine.payout_id == Payout.id)
+        .where(PayoutLine.serial.in_(named[:500])).order_by(Payout.id).limit(1)
+    )  # fmt: skip
+    if found is None:
+        raise Missing("No serial number in {name} is of a payout here.", name=table.name)
+    given = payments(session, found)
+    whole = digest_text(data) in (found.digests or {}).values()
+    return found, whole, payment_files.differences(given, table)
+
+
+# ---------------------------------------------------------------- the bank's result
+
+
+def confirm(
+    session: Session, actor: Actor, now: datetime, payout: Payout, results: Sequence[Result], *,
+    name: str, digest: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Book what the bank paid and let go of what it did not; the same file again is the same answer.
+
+    A file may answer some of the lines. Raises Invalid naming every row that does not fit; then nothing is
+    done. Returns the counts and sums of the file.
+    """
+    may(actor, "payout.confirm")
+    lock(session, payout)
+    known = next((one for one in payout.results if one["digest"] == digest), None)
+    if known is not None:
+        return dict(known)
+    move("payout", "confirm", payout.state)
+    books.begin(session)
+    lines = {line.serial: line for line in lines_of(session, payout)}
+    fresh = _fresh(session, now, payout, lines, results, name)
+    for one in fresh:
+        line = lines[one.serial]
+        if one.paid:
+            _pay(session, actor, now, payout, line, one)
+        else:
+            _drop(session, actor, now, line, "fail", one.reason)
+    done = {
+        "digest": digest, "failed_count": sum(not one.paid for one in fresh),
+        "failed_fen": sum(one.amount_fen for one in fresh if not one.paid), "name": name,
+        "paid_count": sum(one.paid for one in fresh),
+        "paid_fen": sum(one.amount_fen for one in fresh if one.paid),
+    }  # fmt: skip
+    payout.results = [*payout.results, done]
+    states = {line.state for line in lines.values()}
+    verb = "confirm" if "held" in states else "pay" if states == {"paid"} else "close"
+    payout.state = move("payout", verb, payout.state)
+    log.append(session, payout, "payout.confirmed", actor.member_id)
+    session.flush()
+    return done
+
+
+def _pay(
+    session: Session, actor: Actor, now: datetime, payout: Payout, line: PayoutLine, result: Result
+) -> None:
+    """Book a payment; what its hold lost by running out is set aside once more, and booked at once."""
+    held = session.get_one(Hold, line.hold_id)
+    if held.state != "pending":
+        again = {"account": line.account, "amount_fen": line.amount_fen, "party": line.party}
+        held = _hold(session, actor, now, payout, f"{line.n} again", again, now + timedelta(days=1))
+        line.hold_id = held.id
+    holds.post_hold(
+        session, actor.member_id, now, held, memo=f"付款 {line.serial} {result.reference}",
+        effective_on=periods.open_day(session, payout.agreement_id, result.day),
+    )  # fmt: skip
+    line.state = move("payout_line", "pay", line.state)
+    line.paid_on, line.bank_reference = result.day, result.reference
+    log.append(session, line, "payout_line.paid", actor.member_id)
+
+
+def _fresh(
+    session: Session, now: datetime, payout: Payout, lines: dict[str, PayoutLine],
+    results: Sequence[Result], name: str,
+) -> list[Result]:  # fmt: skip
+    """The results that are new; those known already are passed over. Raises Invalid with every fault."""
+    faults, fresh = Faults(), []
+    today = local_date(now).isoformat()
+    approved = log.history(session, payout.id)
+    since = next(
+        local_date(one.at).isoformat() for one in approved if one.kind == "payout.approved"
+    )
+    taken = _taken(session, [one.reference for one in results if one.paid])
+    first: dict[str, int] = {}
+    for one in results:
+        line = lines.get(one.serial)
+        if line is None:
+            other = session.scalar(
+                select(Payout.number)
+                .join(PayoutLine, PayoutLine.payout_id == Payout.id)
+                .where(PayoutLine.serial == one.serial)
+            )
+            if other is None:
+                row_fault(
+                    "row {row}: {serial} is no payment of ours", faults, one.row, serial=one.serial
+                )
+            else:
+                row_fault(
+                    "row {row}: {serial} belongs to payout {number}",
+                    faults,
+                    one.row,
+                    serial=one.serial,
+                    number=other,
+                )
+            continue
+        if one.amount_fen != line.amount_fen:
+            row_fault(
+                "row {row}: {serial} is {given} yuan, {known} yuan were to be paid",
+                faults,
+                one.row,
+                serial=one.serial,
+                given=yuan(one.amount_fen),
+                known=yuan(line.amount_fen),
+            )
+        if one.paid and one.day > today:
+            row_fault("row {row}: the day {day} lies in the future", faults, one.row, day=one.day)
+        elif one.paid and one.day < since:
+            row_fault(
+                "row {row}: the day {day} lies before the approval on {since}",
+                faults,
+                one.row,
+                day=one.day,
+                since=since,
+            )
+        if line.state != "held":
+            if not _says_the_same(line, one):
+                row_fault(
+                    "row {row}: {serial} is {state} already, otherwise",
+                    faults,
+                    one.row,
+                    serial=one.serial,
+                    state=line.state,
+                )
+            continue
+        if one.paid:
+            if one.reference in first:
+                row_fault(
+                    "row {row}: the reference {reference} stands already in row {first}",
+                    faults,
+                    one.row,
+                    reference=one.reference,
+                    first=first[one.reference],
+                )
+            elif taken.get(one.reference, line.serial) != line.serial:
+                row_fault(
+                    "row {row}: the reference {reference} was payment {serial}",
+                    faults,
+                    one.row,
+                    reference=one.reference,
+                    serial=taken[one.reference],
+                )
+            first.setdefault(one.reference, one.row)
+        fresh.append(one)
+    if not faults and not results:
+        faults.name_fault("it holds no result")
+    refuse(faults, name)
+    return fresh
+
+
+def _says_the_same(line: PayoutLine, result: Result) -> bool:
+    if result.paid:
+        known = (line.state, line.paid_on, line.bank_reference)
+        return known == ("paid", result.day, result.reference)
+    return (line.state, line.reason) == ("failed", result.reason)
+
+
+def _taken(session: Session, references: Sequence[str]) -> dict[str, str]:
+    """Which payment has each of these references already."""
+    found: dict[str, str] = {}
+    for start in range(0, len(references), 500):
+        rows = session.execute(
+            select(PayoutLine.bank_reference, PayoutLine.serial).where(
+                PayoutLine.bank_reference.in_(references[start : start + 500])
+            )
+        )
+        found |= {str(reference): serial for reference, serial in rows}
+    return found
+
+
+# ---------------------------------------------------------------- looking up
+
+
+def lines_of(session: Session, payout: Payout) -> list[PayoutLine]:
+    """The payments of a payout in their order."""
+    wanted = select(PayoutLine).where(PayoutLine.payout_id == payout.id)
+    return list(session.scalars(wanted.order_by(PayoutLine.n)))
+
+
+def by_number(session: Session, number: str) -> Payout:
+    """The payout with a number; raises Missing."""
+    found = session.scalar(select(Payout).where(Payout.number == number))
+    if found is None:
+        raise Missing("There is no payout {number}.", number=number)
+    return found
+
+
+def payee(session: Session, line: PayoutLine) -> Party:
+    """Whom the bank pays."""
+    return session.get_one(Party, session.get_one(BankAccount, line.bank_account_id).party_id)
+
+
+def days_left(payout: Payout, today: date) -> int:
+    """How many days what it set aside is kept."""
+    return (local_date(payout.expires_at) - today).days

@@ -1,0 +1,521 @@
+"""Reconciliation (对账) of a book with what its bank and the exchanges say, and the differences it finds.
+
+    bank       the movements of the account against the book's entries on 1002 银行存款; balances compared
+    exchange   the trades it reports of some days against those it confirmed here
+
+What an import found is evidence: the file's digest, counts and sums, what matched with what. Each
+difference has somebody who owes its answer within `ANSWER_DAYS` working days, and is settled by another
+person than he who answered. A movement that only one side has is looked
+for again with the next account statement.
+
+    difference   open → answered → settled
+                      ← (reopened)
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import polars as pl
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from ledger import bank_matching, books, log, trade_reports
+from ledger.agreements import Agreement, require_ground
+from ledger.bank_accounts import BankAccount
+from ledger.bank_files import BankLine, closing_fen, refuse, row_fault
+from ledger.bank_matching import Booked, Finding, told
+from ledger.books import BANK, Entry, EntryLine
+from ledger.calendar import clock, local_date
+from ledger.confirmations import Confirmation, Trade
+from ledger.errors import Faults, Invalid, Missing
+from ledger.parties import Actor, Party, may, require_other
+from ledger.payouts import PayoutLine
+from ledger.remittances import Remittance
+from ledger.settlements import Settlement
+from ledger.states import move
+from ledger.store import Evidence, lock, new_id, next_number
+from ledger.trading import Licence, Payment
+
+ANSWER_DAYS = 5  # working days; our own
+DIFFERENCES_MAX = 1_000  # more of them, and it is the wrong file
+ASKED_AT_ONCE = 500
+SYSTEM = "system"
+OWING = ("finance", "bank", "exchange", "operator")
+
+
+class Reconciliation(Evidence):
+    """What a bank's or an exchange's file says of some days, and how it agrees with the book."""
+
+    __tablename__ = "reconciliations"
+    __table_args__ = (UniqueConstraint("agreement_id", "kind", "file_digest"),)
+    subject_type = "reconciliation"
+    number: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    agreement_id: Mapped[str] = mapped_column(String(36), ForeignKey("agreements.id"))
+    exchange_id: Mapped[str | None] = mapped_column(String(36), ForeignKey("parties.id"))
+    from_on: Mapped[str]
+    until_on: Mapped[str]
+    file_name: Mapped[str]
+    file_digest: Mapped[str]
+    row_count: Mapped[int] = mapped_column(BigInteger)
+    in_fen: Mapped[int] = mapped_column(BigInteger)
+    """what came in; for an exchange, all that was traded"""
+    out_fen: Mapped[int] = mapped_column(BigInteger)
+    matched_count: Mapped[int] = mapped_column(BigInteger)
+    counts: Mapped[dict[str, Any]]
+    """differences found, by kind"""
+    pairs: Mapped[list[Any]]
+    """of a bank: [reconciliation whose row it is, row, entry, how]"""
+    open_rows: Mapped[list[Any]]
+    """what only the bank has, to be looked for again"""
+    balances: Mapped[dict[str, Any] | None]
+    """of a bank: both balances, and what each of them lacks (余额调节表), in fen"""
+    imported_by: Mapped[str]
+
+
+class Difference(Evidence):
+    """One thing in which the two sides differ, and who owes its answer until when."""
+
+    __tablename__ = "differences"
+    __table_args__ = (
+        Index("differences_open", "state", "owner_id"),
+        Index("differences_of_a_book", "agreement_id"),
+    )
+    subject_type = "difference"
+    number: Mapped[str] = mapped_column(unique=True)
+    reconciliation_id: Mapped[str] = mapped_column(String(36), ForeignKey("reconciliations.id"))
+    agreement_id: Mapped[str] = mapped_column(String(36), ForeignKey("agreements.id"))
+    kind: Mapped[str]
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
+    """what is at stake: the movement's amount, or by how much the two differ"""
+    theirs: Mapped[dict[str, Any] | None]
+    ours: Mapped[dict[str, Any] | None]
+    owed_by: Mapped[str]
+    owner_id: Mapped[str | None] = mapped_column(String(36), ForeignKey("parties.id"))
+    """the exchange or the operator that owes the answer; None where finance does, for itself or the bank"""
+    due: Mapped[dict[str, Any] | None]
+    answer: Mapped[str | None]
+    answered_by: Mapped[str | None]
+    finding: Mapped[str | None]
+    settled_by: Mapped[str | None]
+    state: Mapped[str]
+
+
+# ---------------------------------------------------------------- with the bank
+
+
+def import_bank(
+    session: Session, actor: Actor, now: datetime, agreement: Agreement, rows: Sequence[BankLine], *,
+    from_on: date, until_on: date, name: str, digest: str,
+) -> Reconciliation:  # fmt: skip
+    """Reconcile a book with the account statement of some days; the same file again is the same answer.
+
+    The days follow those reconciled before. Raises Invalid naming every row outside them.
+    """
+    may(actor, "reconciliation.import")
+    lock(session, agreement)
+    before = _of(session, agreement, "bank")
+    known = _same_file(before, digest)
+    if known is not None:
+        return known
+    _check_days(now, name, before, rows, from_on, until_on)
+    made = Reconciliation(
+        id=new_id(), number=_number(session, now, "DZ"), kind="bank", agreement_id=agreement.id,
+        exchange_id=None, from_on=from_on.isoformat(), until_on=until_on.isoformat(), file_name=name,
+        file_digest=digest, row_count=len(rows), imported_by=actor.member_id,
+        in_fen=sum(max(0, one.amount_fen) for one in rows),
+        out_fen=sum(max(0, -one.amount_fen) for one in rows),
+    )  # fmt: skip
+    settled = _settled(session, agreement)
+    carried = _carried(before, settled)
+    booked = _booked(session, agreement, until_on, before, settled[1])
+    found = bank_matching.match([*(row for row, _ in carried), *rows], booked)
+    place = {id(row): (of, row.row) for row, of in carried}
+    place |= {id(row): (made.number, row.row) for row in rows}
+    made.pairs = [[*place[id(row)], one.number, how] for row, one, how in found.pairs]
+    made.open_rows = [{**told(row), "of": place[id(row)][0]} for row in found.rows]
+    made.matched_count = sum(place[id(row)][0] == made.number for row, _, _ in found.pairs)
+    named = _named(session, agreement)
+    fresh = [one for one in _with_place(found.findings, place, carried, made.number)
+             if _key(one) not in named]  # fmt: skip
+    if len(fresh) > DIFFERENCES_MAX:
+        raise Invalid(
+            "{name} and the books differ in {count} rows, more than {most}: is it the statement of this "
+            "account and of these days?",
+            name=name, count=len(fresh), most=DIFFERENCES_MAX,
+        )  # fmt: skip
+    made.counts = bank_matching.counts(fresh)
+    made.balances = _balances(session, agreement, until_on, rows, found)
+    log.append(session, made, "reconciliation.imported", actor.member_id)
+    session.flush()
+    _answer_matched(session, now, named, made)
+    _find(session, actor, now, agreement, made, fresh)
+    return made
+
+
+def _check_days(
+    now: datetime, name: str, before: Sequence[Reconciliation], rows: Iterable[BankLine], from_on: date,
+    until_on: date,
+) -> None:  # fmt: skip
+    faults = Faults()
+    if not from_on <= until_on <= local_date(now):
+        faults.name_fault(
+            "the days must run forwards and lie in the past, not {start} to {end}", at="until_on",
+            start=from_on.isoformat(), end=until_on.isoformat(),
+        )  # fmt: skip
+    if before and from_on.isoformat() <= before[-1].until_on:
+        faults.name_fault(
+            "the days until {day} were reconciled with {number}: begin later", at="from_on",
+            day=before[-1].until_on, number=before[-1].number,
+        )  # fmt: skip
+    for one in rows:
+        if not from_on.isoformat() <= one.day <= until_on.isoformat():
+            row_fault("row {row}: {day} is outside the days stated", faults, one.row, day=one.day)
+    refuse(faults, name)
+
+
+def _same_file(before: Iterable[Reconciliation], digest: str) -> Reconciliation | None:
+    return next((one for one in before if one.file_digest == digest), None)
+
+
+def _carried(
+    before: Sequence[Reconciliation], settled: tuple[set[tuple[str, int]], set[str]]
+) -> list[tuple[BankLine, str]]:
+    """What only the bank had so far and nobody has settled, each with the reconciliation it came with."""
+    return [
+        (BankLine(row["row"], row["day"], row["reference"], row["amount_fen"], row["counterparty"],
+                  row["memo"], None), row["of"])
+        for row in (before[-1].open_rows if before else ())
+        if (row["of"], row["row"]) not in settled[0]
+    ]  # fmt: skip
+
+
+def _booked(
+    session: Session, agreement: Agreement, until_on: date, before: Iterable[Reconciliation],
+    settled: set[str],
+) -> list[Booked]:  # fmt: skip
+    """The book's entries on the bank account up to a day that nothing was matched with yet.
+
+    An entry that was reversed, and its reversal, moved nothing.
+    """
+    matched = {pair[2] for one in before for pair in one.pairs} | settled
+    undone = select(Entry.reverses).where(Entry.reverses.is_not(None))
+    lines = session.execute(
+        select(Entry.id, Entry.number, Entry.cause_id, Entry.memo, EntryLine.effective_on,
+               EntryLine.debit_fen - EntryLine.credit_fen)
+        .join(EntryLine, EntryLine.entry == Entry.id)
+        .where(
+            EntryLine.book == agreement.id, EntryLine.account == BANK,
+            EntryLine.effective_on <= until_on.isoformat(), Entry.reverses.is_(None),
+            Entry.id.not_in(undone),
+        )
+        .order_by(Entry.id, EntryLine.n)
+    ).all()  # fmt: skip
+    fresh = [one for one in lines if one.number not in matched]
+    causes = _causes(session, sorted({one.cause_id for one in fresh}))
+    return [_told_of(one, causes.get(one.cause_id)) for one in fresh]
+
+
+def _told_of(line: Any, cause: tuple[str, str, str, str] | None) -> Booked:
+    """A movement as booked; where its cause tells neither day nor reference, the entry does."""
+    origin, day, reference, counterparty = cause or ("journal", line.effective_on, "", "")
+    return Booked(line.id, line.number, day, reference, int(line[5]), counterparty, origin)
+
+
+def _causes(session: Session, ids: Sequence[str]) -> dict[str, tuple[str, str, str, str]]:
+    """Of each cause that is known: what it is, its day, the bank's reference, and with whom."""
+    found: dict[str, tuple[str, str, str, str]] = {}
+    for start in range(0, len(ids), ASKED_AT_ONCE):
+        part = ids[start : start + ASKED_AT_ONCE]
+        for row in session.execute(
+            select(Payment.id, Payment.received_on, Payment.reference, Party.name)
+            .join(Licence, Licence.id == Payment.licence_id)
+            .join(Party, Party.id == Licence.licensee_id)
+            .where(Payment.id.in_(part))
+        ):
+            found[row[0]] = ("payment", row[1], row[2], row[3])
+        for row in session.execute(
+            select(Remittance.id, Remittance.received_on, Remittance.reference, Party.name)
+            .join(Party, Party.id == Remittance.party_id)
+            .where(Remittance.id.in_(part))
+        ):
+            found[row[0]] = ("remittance", row[1], row[2], row[3])
+        for held, day, reference, name in session.execute(
+            select(PayoutLine.hold_id, PayoutLine.paid_on, PayoutLine.bank_reference,
+                   BankAccount.holder_name)
+            .join(BankAccount, BankAccount.id == PayoutLine.bank_account_id)
+            .where(PayoutLine.hold_id.in_(part))
+        ):  # fmt: skip
+            found[held] = ("payout", day or "", reference or "", name)
+    return found
+
+
+def _balances(
+    session: Session, agreement: Agreement, until_on: date, rows: Sequence[BankLine],
+    found: bank_matching.Outcome,
+) -> dict[str, Any]:  # fmt: skip
+    """Both balances at the end of the last day, each with what the other side has alone.
+
+    book + what only the bank has + what it has otherwise  =  bank + what only the books have
+    """
+    book = books.balance(session, agreement.id, BANK, on=until_on.isoformat())
+    bank = closing_fen(rows)
+    day = until_on.isoformat()
+    twice = [one for one in found.findings if one.kind == "twice"]
+    theirs = [one.amount_fen for one in found.rows]
+    theirs += [one.theirs["amount_fen"] for one in twice if one.theirs]
+    ours = [one.amount_fen for one in found.booked]
+    ours += [one.ours["amount_fen"] for one in twice if one.ours]
+    otherwise = sum(row.amount_fen - one.amount_fen for row, one, _ in found.pairs)
+    made: dict[str, Any] = {
+        "bank_fen": bank, "bank_in_fen": sum(fen for fen in theirs if fen > 0),
+        "bank_out_fen": -sum(fen for fen in theirs if fen < 0), "book_fen": book,
+        "book_in_fen": sum(fen for fen in ours if fen > 0),
+        "book_out_fen": -sum(fen for fen in ours if fen < 0), "day": day, "otherwise_fen": otherwise,
+    }  # fmt: skip
+    made["adjusted_book_fen"] = book + sum(theirs) + otherwise
+    made["adjusted_bank_fen"] = None if bank is None else bank + sum(ours)
+    return made
+
+
+# ---------------------------------------------------------------- with an exchange
+
+
+def import_exchange(
+    session: Session, actor: Actor, now: datetime, agreement: Agreement, exchange: Party,
+    report: pl.DataFrame, *, from_on: date, until_on: date, name: str, digest: str,
+) -> Reconciliation:  # fmt: skip
+    """Reconcile an exchange's report of some days with the trades it confirmed under an agreement."""
+    may(actor, "reconciliation.import")
+    lock(session, agreement)
+    before = [one for one in _of(session, agreement, "exchange") if one.exchange_id == exchange.id]
+    known = _same_file(before, digest)
+    if known is not None:
+        return known
+    _check_days(now, name, before, (), from_on, until_on)
+    trade_reports.check_days(report, name, from_on, until_on)
+    confirmed = confirmed_trades(session, agreement, exchange, from_on, until_on)
+    matched, findings = trade_reports.match_trades(confirmed, report, name)
+    made = Reconciliation(
+        id=new_id(), number=_number(session, now, "DZ"), kind="exchange", agreement_id=agreement.id,
+        exchange_id=exchange.id, from_on=from_on.isoformat(), until_on=until_on.isoformat(),
+        file_name=name, file_digest=digest, row_count=report.height,
+        in_fen=int(report["amount_fen"].sum()), out_fen=0, matched_count=matched,
+        counts=bank_matching.counts(findings), pairs=[], open_rows=[], balances=None,
+        imported_by=actor.member_id,
+    )  # fmt: skip
+    log.append(session, made, "reconciliation.imported", actor.member_id)
+    session.flush()
+    _find(session, actor, now, agreement, made, findings)
+    return made
+
+
+def confirmed_trades(
+    session: Session, agreement: Agreement, exchange: Party, from_on: date, until_on: date
+) -> pl.DataFrame:
+    """What an exchange confirmed under an agreement on some days: trade, amount_fen, day."""
+    found = session.execute(
+        select(Trade.trade, Settlement.amount_fen, Settlement.day)
+        .join(Confirmation, Confirmation.id == Settlement.source_id)
+        .join(Trade, (Trade.batch == Confirmation.no) & (Trade.n == Settlement.row))
+        .where(
+            Settlement.agreement_id == agreement.id, Settlement.kind == "trade",
+            Settlement.day.between(from_on.isoformat(), until_on.isoformat()),
+            Confirmation.exchange_id == exchange.id,
+        )
+    ).all()  # fmt: skip
+    shape = {"trade": pl.String, "amount_fen": pl.Int64, "day": pl.String}
+    rows = pl.DataFrame(list(map(tuple, found)), schema=shape, orient="row")
+    return rows.with_columns(pl.col("trade").str.strip_prefix(f"{exchange.uscc} "))
+
+
+# ---------------------------------------------------------------- differences
+
+
+def _with_place(
+    findings: Iterable[Finding], place: Mapping[int, tuple[str, int]],
+    carried: Sequence[tuple[BankLine, str]], number: str,
+) -> list[Finding]:  # fmt: skip
+    """The findings, what the bank has named with the reconciliation whose row it is."""
+    of = {(row.row, row.day, row.amount_fen, row.reference): origin for row, origin in carried}
+    made = []
+    for one in findings:
+        theirs = one.theirs
+        if theirs is not None:
+            same = (theirs["row"], theirs["day"], theirs["amount_fen"], theirs["reference"])
+            theirs = {**theirs, "of": of.get(same, number)}
+        made.append(Finding(one.kind, theirs, one.ours))
+    return made
+
+
+def _key(one: Finding | Difference) -> tuple[Any, ...]:
+    """What a difference is known by when it is found again."""
+    theirs, ours = one.theirs, one.ours
+    row = (theirs.get("of"), theirs.get("row")) if theirs else None
+    return one.kind, row, ours.get("number") if ours else None
+
+
+def _find(
+    session: Session, actor: Actor, now: datetime, agreement: Agreement, made: Reconciliation,
+    findings: Iterable[Finding],
+) -> None:  # fmt: skip
+    for one in findings:
+        owed_by = _owed_by(made.kind, one)
+        owner = {"exchange": made.exchange_id, "operator": agreement.operator_id}.get(owed_by)
+        if owed_by == "exchange" and owner is None:
+            owed_by = "finance"
+        difference = Difference(
+            id=new_id(), number=_number(session, now, "CY"), reconciliation_id=made.id,
+            agreement_id=agreement.id, kind=one.kind, amount_fen=_at_stake(one), theirs=one.theirs,
+            ours=one.ours, owed_by=owed_by, owner_id=owner,
+            due=clock(local_date(now), ANSWER_DAYS), answer=None, answered_by=None, finding=None,
+            settled_by=None, state=move("difference", "find", None),
+        )  # fmt: skip
+        log.append(session, difference, "difference.found", actor.member_id)
+    session.flush()
+
+
+def _owed_by(kind: str, one: Finding) -> str:
+    """Who knows the answer.
+
+    Of a trade, the exchange. Of what the bank has and we have not, finance for what went out, the
+    operator, who knows what was sold, for what came in. Of what the books have alone, the bank for what
+    we paid, the operator for what he said was received. Of two amounts or days, finance, which wrote down
+    one of them. Of what stands twice, who wrote it twice.
+    """
+    if kind == "exchange":
+        return "exchange"
+    if one.kind == "missing_here":
+        return "operator" if one.theirs and one.theirs["amount_fen"] > 0 else "finance"
+    if one.kind == "missing_there":
+        received = one.ours and one.ours["origin"] in ("payment", "remittance")
+        return "operator" if received else "bank"
+    if one.kind == "twice":
+        return "bank" if one.theirs else "finance"
+    return "finance"
+
+
+def _at_stake(one: Finding) -> int:
+    theirs, ours = (side["amount_fen"] if side else 0 for side in (one.theirs, one.ours))
+    return int(abs(theirs - ours) if one.kind != "day" else abs(theirs))
+
+
+def _named(session: Session, agreement: Agreement) -> dict[tuple[Any, ...], Difference]:
+    """The differences found with the bank of a book before, by what they are known by."""
+    wanted = select(Difference).join(
+        Reconciliation, Reconciliation.id == Difference.reconciliation_id
+    )
+    found = session.scalars(
+        wanted.where(Difference.agreement_id == agreement.id, Reconciliation.kind == "bank")
+    )
+    return {_key(one): one for one in found}
+
+
+def _settled(session: Session, agreement: Agreement) -> tuple[set[tuple[str, int]], set[str]]:
+    """Rows and entries that are looked for no more, since their difference is settled."""
+    rows, entries = set[tuple[str, int]](), set[str]()
+    for one in _named(session, agreement).values():
+        if one.state == "settled":
+            if one.theirs:
+                rows.add((one.theirs["of"], one.theirs["row"]))
+            if one.ours:
+                entries.add(one.ours["number"])
+    return rows, entries
+
+
+def _answer_matched(
+    session: Session, now: datetime, named: Mapping[tuple[Any, ...], Difference], made: Reconciliation
+) -> None:  # fmt: skip
+    """What one side had alone and now both have is answered by that; a person still settles it."""
+    for of, row, entry, _ in made.pairs:
+        for key in (("missing_here", (of, row), None), ("missing_there", None, entry)):
+            one = named.get(key)
+            if one is not None and one.state == "open":
+                one.state = move("difference", "answer", one.state)
+                one.answer, one.answered_by = f"{made.number}: {of} {row} ↔ {entry}", SYSTEM
+                log.append(session, one, "difference.answered", SYSTEM)
+
+
+def answer(
+    session: Session, actor: Actor, now: datetime, difference: Difference, text: str
+) -> None:
+    """Who owes it says how the difference came about and what was done; finance may for everybody."""
+    may(actor, "difference.answer", owners(session, difference), f"difference {difference.number}")
+    require_ground(text)
+    difference.state = move("difference", "answer", difference.state)
+    difference.answer, difference.answered_by = text.strip(), actor.member_id
+    log.append(session, difference, "difference.answered", actor.member_id)
+
+
+def settle(
+    session: Session, actor: Actor, now: datetime, difference: Difference, finding: str
+) -> None:
+    """Another person of finance finds the answer sufficient, and says why."""
+    may(actor, "difference.settle")
+    require_other(actor, [difference.answered_by], f"difference {difference.number}")
+    require_ground(finding)
+    difference.state = move("difference", "settle", difference.state)
+    difference.finding, difference.settled_by = finding.strip(), actor.member_id
+    log.append(session, difference, "difference.settled", actor.member_id)
+
+
+def reopen(
+    session: Session, actor: Actor, now: datetime, difference: Difference, reason: str
+) -> None:
+    """Another person of finance finds the answer insufficient: it is owed again."""
+    may(actor, "difference.reopen")
+    require_other(actor, [difference.answered_by], f"difference {difference.number}")
+    require_ground(reason)
+    difference.state = move("difference", "reopen", difference.state)
+    difference.due = clock(local_date(now), ANSWER_DAYS)
+    log.append(session, difference, "difference.reopened", actor.member_id, reason=reason.strip())
+
+
+# ---------------------------------------------------------------- looking up
+
+
+def of(session: Session, agreement: Agreement) -> list[Reconciliation]:
+    """The reconciliations of a book, the newest first."""
+    wanted = select(Reconciliation).where(Reconciliation.agreement_id == agreement.id)
+    return list(session.scalars(wanted.order_by(Reconciliation.until_on.desc(), Reconciliation.id)))
+
+
+def _of(session: Session, agreement: Agreement, kind: str) -> list[Reconciliation]:
+    """Those of a kind, the oldest first."""
+    wanted = select(Reconciliation).where(
+        Reconciliation.agreement_id == agreement.id, Reconciliation.kind == kind
+    )
+    return list(session.scalars(wanted.order_by(Reconciliation.until_on, Reconciliation.id)))
+
+
+def differences(session: Session, made: Reconciliation) -> list[Difference]:
+    """What a reconciliation found, in order."""
+    wanted = select(Difference).where(Difference.reconciliation_id == made.id)
+    return list(session.scalars(wanted.order_by(Difference.id)))
+
+
+def owners(_session: Session, difference: Difference) -> tuple[str, ...]:
+    """Whose a difference is to answer."""
+    return () if difference.owner_id is None else (difference.owner_id,)
+
+
+def by_number(session: Session, number: str) -> Reconciliation:
+    """The reconciliation with a number; raises Missing."""
+    found = session.scalar(select(Reconciliation).where(Reconciliation.number == number))
+    if found is None:
+        raise Missing("There is no reconciliation {number}.", number=number)
+    return found
+
+
+def difference_by_number(session: Session, number: str) -> Difference:
+    """The difference with a number; raises Missing."""
+    found = session.scalar(select(Difference).where(Difference.number == number))
+    if found is None:
+        raise Missing("There is no difference {number}.", number=number)
+    return found
+
+
+def _number(session: Session, now: datetime, prefix: str) -> str:
+    year = local_date(now).year
+    return f"{prefix}{year}-{next_number(session, f'{prefix}{year}'):06d}"

@@ -1,0 +1,58 @@
+"""What finance books by hand, closes and sets aside, for towns in which everything happens."""
+
+from datetime import timedelta
+from typing import Any
+
+from ledger import books, holds, journals, periods
+from ledger.agreements import Agreement
+from ledger.calendar import local_date
+from tests.conftest import Town
+
+
+def line(account: str, debit: Any, credit: Any, party: str | None = None) -> dict[str, Any]:
+    """A line of an entry."""
+    return {"account": account, "credit_fen": credit, "debit_fen": debit, "party_id": party}
+
+
+def journal(
+    town: Town, agreement: Agreement | None = None, login: str = "mona", **changes: Any
+) -> journals.Journal:
+    """Interest of ten yuan, proposed."""
+    facts = {
+        "amount_fen": 1000, "credit": books.FEES, "debit": books.BANK,
+        "effective_on": local_date(town.now), "memo": "利息", **changes,
+    }  # fmt: skip
+    made: journals.Journal = town.do(
+        login, journals.propose, agreement or town.agreement(), **facts
+    )
+    return made
+
+
+def approved(town: Town, agreement: Agreement | None = None, **changes: Any) -> journals.Journal:
+    """The same, approved by another person: ten yuan are in the bank."""
+    made = journal(town, agreement, **changes)
+    town.do("carl", journals.approve, made)
+    with town.reading() as session:
+        return session.get_one(journals.Journal, made.id)
+
+
+def hold(
+    town: Town, agreement: Agreement | None = None, fen: int = 600, key: str = ""
+) -> holds.Hold:
+    """Six of the bank's ten yuan set aside for a week."""
+    made = approved(town, agreement)
+    lines = [line(books.FEES, fen, 0), line(books.BANK, 0, fen)]
+    with town.deed() as session:
+        return holds.hold(
+            session, "system", town.now, cause=made, key=key, book_id=made.agreement_id, lines=lines,
+            expires_at=town.now + timedelta(days=7),
+        )  # fmt: skip
+
+
+def period(town: Town, agreement: Agreement | None = None, login: str = "mona") -> periods.Period:
+    """Yesterday closed."""
+    day = local_date(town.now) - timedelta(days=1)
+    made: periods.Period = town.do(
+        login, periods.close, agreement or town.agreement(), from_on=day, until_on=day
+    )
+    return made

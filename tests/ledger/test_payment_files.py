@@ -1,0 +1,126 @@
+"""The payment file: a golden CSV, a workbook of text cells, what was changed; and the files of banks."""
+
+import csv
+import io
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from ledger import bank_files, payment_files
+from ledger.errors import Invalid
+from ledger.payment_files import Payment
+from ledger.tabular import read_table
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "payments" / "payment_file.csv"
+PAYMENTS = [
+    Payment(1, "ZF2026-000001-00001", "城数运营有限公司", "6222021234567890123", "城市商业银行",
+            "市府路支行", 123_450, "数据收益分配 FP2026-0001"),
+    Payment(2, "ZF2026-000001-00002", "市数据局", "011050161360000123", "建设银行", "营业部",
+            10**13, "政府非税收入 FP2026-0001", "0310010", "103043201"),
+    Payment(3, "ZF2026-000001-00003", '=HYPERLINK("http://x")', "80001234567", "+银行", "-1", 1, "@用途"),
+]  # fmt: skip
+
+
+def test_the_csv_is_the_golden_one_byte_for_byte() -> None:
+    """A change here is a change of what banks are handed: it wants a decision note."""
+    assert payment_files.as_csv(PAYMENTS) == GOLDEN.read_bytes()
+
+
+def test_a_spreadsheet_takes_the_csv_for_text_and_reckons_with_nothing() -> None:
+    data = payment_files.as_csv(PAYMENTS)
+    assert data.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+    assert rows[0] == list(payment_files.TITLES)
+    assert (rows[1][3], rows[2][8]) == ("6222021234567890123\t", "0310010\t")
+    assert not [cell for row in rows for cell in row if cell.startswith(payment_files.FORMULA)]
+    assert (*rows[-1][:2], rows[-1][6]) == ("合计", "3 笔", "100000001234.51")
+
+
+def test_the_workbook_holds_text_but_for_amounts_and_the_same_bytes_each_time() -> None:
+    data = payment_files.as_xlsx(PAYMENTS)
+    assert data == payment_files.as_xlsx(PAYMENTS)
+    sheet = openpyxl.load_workbook(io.BytesIO(data)).active
+    assert sheet["D2"].value == "6222021234567890123"
+    assert (sheet["D2"].number_format, sheet["D2"].data_type) == ("@", "s")
+    assert (sheet["G2"].value, sheet["G2"].number_format) == (1234.5, "0.00")
+    assert sheet["C4"].data_type == "s", "no formula"
+
+
+@pytest.mark.parametrize("write", [payment_files.as_csv, payment_files.as_xlsx])
+def test_what_is_read_back_is_unchanged_and_a_change_is_named(write: object) -> None:
+    data = write(PAYMENTS)  # type: ignore[operator]
+    table = read_table(data, "list")
+    assert payment_files.serials(table) == [one.serial for one in PAYMENTS]
+    assert not payment_files.differences(PAYMENTS, table)
+    other = [PAYMENTS[0], Payment(*(*PAYMENTS[1].__dict__.values(),)), PAYMENTS[2]]
+    other[0] = Payment(1, PAYMENTS[0].serial, "他人", "6222021234567890124", "城市商业银行", "市府路支行",
+                       123_451, PAYMENTS[0].purpose)  # fmt: skip
+    told = str(payment_files.differences(other, table))
+    assert "row 2: 收款人名称 is 城数运营有限公司, approved was 他人" in told
+    assert "row 2: 收款账号 is another one than was approved" in told
+    assert "row 2: 金额(元) is 1234.5" in told
+    assert "622202" not in told
+    assert "row 5: 金额(元)" in told, "the total too"
+    fewer = str(payment_files.differences(PAYMENTS[:2], table))
+    assert "row 5 was added" in fewer
+    assert "80001234567" not in fewer
+    assert "is missing" in str(
+        payment_files.differences([*PAYMENTS, PAYMENTS[0]], table)
+    )  # fmt: skip
+
+
+def test_another_table_is_no_payment_file() -> None:
+    with pytest.raises(Invalid, match="no payment file"):
+        payment_files.serials(read_table(b"a,b\n1,2\n", "x.csv"))
+
+
+RESULTS = """流水号,金额(元),处理结果,交易日期,银行流水号,失败原因
+ZF-1,"1,234.50",成功,2026/3/4,BK1,
+ZF-2,￥2.00,失败,,,账号有误
+合计,1236.50,,,,
+"""
+
+
+def test_a_result_file_is_read_whatever_its_encoding_and_spelling() -> None:
+    for encoding in ("utf-8-sig", "gb18030"):
+        one, other = bank_files.read_results(RESULTS.encode(encoding), "r.csv")
+        assert (one.serial, one.amount_fen, one.paid, one.day, one.reference) == (
+            "ZF-1", 123_450, True, "2026-03-04", "BK1",
+        )  # fmt: skip
+        assert (other.paid, other.reason, other.amount_fen) == (False, "账号有误", 200)
+
+
+def test_every_faulty_row_of_a_result_is_named_at_once() -> None:
+    bad = "流水号,金额,结果,日期,银行流水号\nA,1.234,成功,3.4.2026,\nA,1.00,也许,,\n,0,失败,,\n"
+    with pytest.raises(Invalid) as refusal:
+        bank_files.read_results(bad.encode(), "r.csv")
+    told = str(refusal.value)
+    for part in ("row 2: 1.234 is no amount", "row 2: 3.4.2026 is no day", "row 2: the bank's reference",
+                 "row 3: A stands already in row 2", "row 3: the result 也许", "row 4: the serial",
+                 "row 4: 0 is no amount", "row 4: a payment that failed"):  # fmt: skip
+        assert part in told, part
+    with pytest.raises(Invalid, match="lacks the columns 流水号、结果"):
+        bank_files.read_results("金额,日期\n1,2026-03-04\n".encode(), "r.csv")
+
+
+STATEMENT = """交易日期,银行流水号,收入,支出,对方户名,摘要,余额
+2026-03-02,R1,100.00,,甲公司,货款,100.00
+2026-03-03,R2,,30.00,乙公司,,70.00
+"""
+
+
+def test_a_statement_is_read_forwards_and_backwards_and_its_balances_must_follow() -> None:
+    rows = bank_files.read_statement(STATEMENT.encode(), "s.csv")
+    assert [(one.amount_fen, one.day) for one in rows] == [
+        (10_000, "2026-03-02"),
+        (-3_000, "2026-03-03"),
+    ]
+    assert bank_files.closing_fen(rows) == 7_000
+    head, one, two = STATEMENT.splitlines()
+    back = bank_files.read_statement(f"{head}\n{two}\n{one}\n".encode(), "s.csv")
+    assert bank_files.closing_fen(back) == 7_000
+    with pytest.raises(Invalid, match="row 3: its balance does not follow"):
+        bank_files.read_statement(STATEMENT.replace("70.00", "71.00").encode(), "s.csv")
+    with pytest.raises(Invalid, match="row 2: a movement either comes in or goes out"):
+        bank_files.read_statement(STATEMENT.replace("100.00,,", "100.00,1.00,").encode(), "s.csv")

@@ -1,0 +1,319 @@
+"""Payouts: what is due is held, approved by others, paid once, and booked as the bank says."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from ledger import books, holds, payment_files, payouts, periods, successions
+from ledger import settings as house_settings
+from ledger.agreements import Agreement
+from ledger.bank_files import Result
+from ledger.calendar import local_date
+from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
+from ledger.parties import Party
+from ledger.revenue import Statement
+from ledger.tabular import read_table
+from tests.conftest import Town
+from tests.ledger.paying import account, approved, confirm, lines, now, owing, prepared, results
+
+
+def stands(town: Town, agreement: Any) -> dict[str, int]:
+    """What the book owes and has in the bank, and what of it is held."""
+    with town.reading() as session:
+        rows = session.scalars(select(books.BookAccount)).all()
+        return {
+            "owed": sum(x.posted_fen for x in rows if x.account in payouts.OWED),
+            "held": sum(x.held_fen for x in rows if x.account in payouts.OWED),
+            "bank": books.balance(session, agreement.agreement_id, books.BANK),
+        }
+
+
+def refused(town: Town, error: type[LedgerError], match: str, *asked: Any, **facts: Any) -> None:
+    """A refusal that left every byte as it was."""
+    before = town.snapshot()
+    with pytest.raises(error, match=match):
+        town.do(*asked, **facts)
+    assert town.snapshot() == before
+
+
+def test_a_payout_goes_from_what_is_due_to_what_is_paid(town: Town) -> None:
+    made = prepared(town)
+    assert [(x.serial[-5:], x.state) for x in lines(town, made)] == [
+        ("00001", "held"),
+        ("00002", "held"),
+    ]
+    before = stands(town, made)
+    assert before["held"] == made.amount_fen == sum(x.amount_fen for x in lines(town, made))
+    assert {x["why"] for x in made.left_out} == {"no_account"}
+    refused(
+        town,
+        Conflict,
+        "only an approved one",
+        "mona",
+        lambda s, _a, _n, row: payouts.payments(s, row),
+        made,
+    )
+    town.do("carl", payouts.approve, made)
+    done = confirm(town, made, True, True)
+    after = stands(town, made)
+    assert (done["paid_count"], done["paid_fen"], now(town, made).state) == (
+        2,
+        made.amount_fen,
+        "paid",
+    )
+    assert after == {
+        "bank": before["bank"] - made.amount_fen, "held": 0, "owed": before["owed"] - made.amount_fen,
+    }  # fmt: skip
+    whole = town.snapshot()
+    assert confirm(town, made, True, True) == done, "the same file again is the same answer"
+    assert town.snapshot() == whole
+
+
+def test_nothing_is_prepared_twice_and_the_same_again_is_the_same(town: Town) -> None:
+    made = prepared(town)
+    agreement = town.get(Agreement, made)
+    assert town.do("mona", payouts.prepare, agreement).id == made.id
+    refused(town, Conflict, "Nothing can be paid", "max", payouts.prepare, agreement)
+    account(town, "bank")  # nobody owes it anything
+    refused(town, Conflict, "Nothing can be paid", "max", payouts.prepare, agreement)
+
+
+def test_the_maker_does_not_approve_and_above_the_threshold_two_must(town: Town) -> None:
+    with town.deed() as session:
+        house_settings.change(session, town.actors["admin"], "third_approval_yuan", "0")
+    agreement, _ = owing(town)
+    account(town)
+    made = town.do("max", payouts.prepare, agreement)
+    assert made.approvals_required == 2
+    refused(town, NotAllowed, "another person", "max", payouts.approve, made)
+    refused(town, NotAllowed, "role", "mona", payouts.approve, made)
+    town.do("carl", payouts.approve, made)
+    assert (now(town, made).state, now(town, made).digests) == ("prepared", None)
+    refused(town, NotAllowed, "another person", "carl", payouts.approve, made)
+
+
+def test_whose_account_changed_meanwhile_is_not_approved(town: Town) -> None:
+    made = prepared(town)
+    account(town, account_number="80009999")
+    refused(
+        town, Conflict, "bank account ZH2026-000001 was superseded", "carl", payouts.approve, made
+    )
+    town.do("mona", payouts.cancel, made, "账户变更")
+    again = town.do("mona", payouts.prepare, town.get(Agreement, made))
+    assert again.amount_fen == made.amount_fen, "what was cancelled is due again"
+
+
+def test_a_failed_payment_is_due_again_and_a_part_may_be_answered_first(town: Town) -> None:
+    made = approved(town)
+    first, second = results(town, made, True, False)
+    town.do("mona", payouts.confirm, made, [first], name="1.csv", digest="sha256:1")
+    assert now(town, made).state == "partly_paid"
+    town.do("mona", payouts.confirm, made, [first, second], name="2.csv", digest="sha256:2")
+    assert (now(town, made).state, [x.state for x in lines(town, made)]) == (
+        "closed",
+        ["paid", "failed"],
+    )
+    again = town.do("mona", payouts.prepare, town.get(Agreement, made))
+    assert again.amount_fen == lines(town, made)[1].amount_fen
+
+
+def test_every_row_that_does_not_fit_is_named_and_nothing_is_booked(town: Town) -> None:
+    made = approved(town)
+    one, two = results(town, made, True, True)
+    later = (local_date(town.now) + timedelta(days=1)).isoformat()
+    rows = [
+        Result(2, "ZF2026-000009-00001", 1, True, one.day, "X", ""),
+        Result(3, one.serial, one.amount_fen + 1, True, later, "BK", ""),
+        Result(4, two.serial, two.amount_fen, True, "2026-03-01", "BK", ""),
+    ]
+    before = town.snapshot()
+    with pytest.raises(Invalid) as refusal:
+        town.do("mona", payouts.confirm, made, rows, name="r.csv", digest="sha256:r")
+    told = str(refusal.value)
+    for part in ("row 2: ZF2026-000009-00001 is no payment of ours", "row 3: ", "were to be paid",
+                 f"row 3: the day {later} lies in the future", "row 4: the day 2026-03-01 lies before",
+                 "row 4: the reference BK stands already in row 3"):  # fmt: skip
+        assert part in told, part
+    assert town.snapshot() == before
+    confirm(town, made, True)
+    line = lines(town, made)[0]
+    refused(
+        town,
+        Invalid,
+        f"{line.serial} is paid already, otherwise",
+        "mona",
+        payouts.confirm,
+        made,
+        [Result(2, line.serial, line.amount_fen, False, "", "", "退汇")],
+        name="x",
+        digest="sha256:x",
+    )
+    refused(
+        town,
+        Invalid,
+        f"the reference {line.bank_reference} was payment {line.serial}",
+        "mona",
+        payouts.confirm,
+        made,
+        [Result(2, two.serial, two.amount_fen, True, two.day, line.bank_reference, "")],
+        name="y",
+        digest="sha256:y",
+    )
+    refused(
+        town,
+        Invalid,
+        "holds no result",
+        "mona",
+        payouts.confirm,
+        made,
+        [],
+        name="z",
+        digest="sha256:z",
+    )
+
+
+def test_a_hold_that_ran_out_keeps_the_payee_out_until_the_bank_has_answered(town: Town) -> None:
+    made = approved(town)
+    agreement = town.get(Agreement, made)
+    town.later(days=31)
+    with town.deed() as session:
+        assert holds.expire(session, town.now) == 2
+    refused(town, Conflict, "Nothing can be paid", "max", payouts.prepare, agreement)
+    confirm(town, made, True)  # the bank had paid after all
+    assert (lines(town, made)[0].state, stands(town, made)["held"]) == ("paid", 0)
+    refused(town, NotAllowed, "role", "mona", payouts.close, made, "未付")
+    town.do("carl", payouts.close, made, "银行确认未付")
+    assert now(town, made).state == "closed"
+    again = town.do("mona", payouts.prepare, agreement)
+    assert again.amount_fen == lines(town, made)[1].amount_fen
+
+
+def test_what_ran_out_before_its_approval_is_not_approved(town: Town) -> None:
+    made = prepared(town)
+    town.later(days=31)
+    refused(town, Conflict, "has run out", "carl", payouts.approve, made)
+    town.do("carl", payouts.cancel, made, "过期")
+    town.do("mona", payouts.prepare, town.get(Agreement, made))
+
+
+def test_one_statement_is_paid_once(town: Town) -> None:
+    agreement, statement = owing(town)
+    account(town)
+    made = town.do("mona", payouts.prepare, agreement, statement)
+    assert {x.purpose for x in lines(town, made)} == {f"数据收益分配 {statement.number}"}
+    refused(town, Conflict, "Nothing can be paid", "max", payouts.prepare, agreement, statement)
+
+
+def test_a_book_without_the_money_pays_nobody(town: Town) -> None:
+    agreement, statement = owing(town)
+    account(town)
+    with town.reading() as session:
+        there = books.balance(session, agreement.id, books.BANK)
+    with town.deed() as session:  # all but a fen is promised elsewhere
+        held = {"account": books.BANK, "credit_fen": there - 1, "debit_fen": 0, "party_id": None}
+        fee = {"account": books.FEES, "credit_fen": 0, "debit_fen": there - 1, "party_id": None}
+        holds.hold(
+            session, "system", town.now, cause=session.get_one(Statement, statement.id),
+            book_id=agreement.id, lines=[held, fee], expires_at=town.now + timedelta(days=1),
+        )  # fmt: skip
+    refused(town, Invalid, "1002", "mona", payouts.prepare, agreement)
+
+
+def test_a_payment_of_a_closed_period_is_booked_on_the_first_open_day(town: Town) -> None:
+    made = approved(town)
+    paid_on = local_date(town.now)
+    rows = results(town, made, True)
+    town.later(days=3)
+    agreement = town.get(Agreement, made)
+    with town.reading() as session:
+        before = periods.last(session, agreement)
+    day = timedelta(days=1)
+    begin = paid_on if before is None else date.fromisoformat(before.until_on) + day
+    town.do("mona", periods.close, agreement, from_on=begin, until_on=paid_on)
+    town.do("mona", payouts.confirm, made, rows, name="r", digest="sha256:r")
+    line = lines(town, made)[0]
+    with town.reading() as session:
+        entry = books.entry_of(session, line.hold_id)
+    assert (entry.effective_on, line.paid_on) == ((paid_on + day).isoformat(), paid_on.isoformat())
+
+
+def test_a_payment_file_says_whose_it_is_and_whether_it_was_changed(town: Town) -> None:
+    made = approved(town)
+    with town.reading() as session:
+        given = payouts.payments(session, now(town, made))
+    for name, write in (("csv", payment_files.as_csv), ("xlsx", payment_files.as_xlsx)):
+        data = write(given)
+        with town.reading() as session:
+            found, whole, faults = payouts.check_file(session, read_table(data, f"p.{name}"), data)
+        assert (found.number, whole, str(faults)) == (made.number, True, "")
+    forged = payment_files.as_csv(given).replace(
+        given[0].account_number.encode(), b"6217000000000000"
+    )
+    with town.reading() as session:
+        _, whole, faults = payouts.check_file(session, read_table(forged, "p.csv"), forged)
+        assert not whole
+        assert "row 2: 收款账号 is another one than was approved" in str(faults)
+        stranger = payment_files.as_csv(
+            [given[0].__class__(1, "ZF-9", "x", "80000000", "b", "c", 1, "")]
+        )
+        with pytest.raises(Missing, match="No serial number"):
+            payouts.check_file(session, read_table(stranger, "p.csv"), stranger)
+
+
+def test_a_merged_payee_is_paid_through_the_organisation_it_became(town: Town) -> None:
+    agreement, _ = owing(town)
+    account(town, "bank")
+    today = local_date(town.now)
+    town.do("admin", successions.merge, town.party("operator"), into=town.party("bank"), ground="批复",
+            effective_on=today)  # fmt: skip
+    made = town.do("mona", payouts.prepare, agreement)
+    [line] = lines(town, made)
+    with town.reading() as session:
+        assert payouts.payee(session, line).id == town.parties["bank"]
+        assert line.party == session.get_one(Party, town.parties["operator"]).uscc
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(
+    answers=st.lists(
+        st.lists(st.sampled_from([True, False, None]), min_size=2, max_size=2), max_size=4
+    )
+)
+def test_whatever_the_bank_answers_nothing_is_paid_twice(
+    town: Town, answers: list[list[bool | None]]
+) -> None:
+    """Over rounds of payouts: paid + still owed is what was owed, and what is held is what is open."""
+    if not hasattr(town, "paying"):
+        town.paying = owing(town)[0]  # type: ignore[attr-defined]
+        account(town)
+        account(town, "bureau")
+    agreement = town.paying  # type: ignore[attr-defined]
+    for n, answer in enumerate(answers):
+        try:
+            made = town.do("mona", payouts.prepare, agreement)
+        except Conflict:
+            break
+        before = stands(town, made)
+        town.do("carl", payouts.approve, made)
+        rows = [
+            Result(row.n, row.serial, row.amount_fen, bool(ok),
+                   local_date(town.now).isoformat() if ok else "", f"{row.serial}-{n}" if ok else "",
+                   "" if ok else "退汇")
+            for row, ok in zip(lines(town, made), answer, strict=False) if ok is not None
+        ]  # fmt: skip
+        if rows:
+            town.do("mona", payouts.confirm, made, rows, name="r", digest=f"sha256:{made.number}")
+        if "held" in {row.state for row in lines(town, made)}:
+            town.do("carl", payouts.close, made, "未付")
+        paid = sum(row.amount_fen for row in lines(town, made) if row.state == "paid")
+        after = stands(town, made)
+        assert after == {
+            "bank": before["bank"] - paid, "held": 0, "owed": before["owed"] - paid,
+        }  # fmt: skip

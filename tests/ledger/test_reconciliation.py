@@ -1,0 +1,275 @@
+"""Reconciliation: what matches and what does not, who owes the answer, two balances brought together."""
+
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger import bank_matching, deadlines, reconciliation, trade_reports
+from ledger.agreements import Agreement
+from ledger.bank_files import BankLine
+from ledger.bank_matching import Booked
+from ledger.calendar import local_date
+from ledger.errors import Conflict, Invalid, NotAllowed
+from ledger.parties import allowed
+from ledger.vouchers import Voucher
+from tests.conftest import Town
+from tests.ledger.paying import approved, bank_says, confirm, lines, now
+
+
+def row(
+    n: int, amount: int, reference: str = "", day: str = "2026-03-02", name: str = ""
+) -> BankLine:
+    return BankLine(n, day, reference, amount, name, "", None)
+
+
+def booked(
+    n: int, amount: int, reference: str = "", day: str = "2026-03-02", name: str = ""
+) -> Booked:
+    return Booked(f"id{n}", f"JZ{n}", day, reference, amount, name, "payment")
+
+
+def kinds(found: bank_matching.Outcome) -> list[str]:
+    return sorted(one.kind for one in found.findings)
+
+
+def test_by_reference_then_by_what_is_unique_and_never_by_guessing() -> None:
+    found = bank_matching.match(
+        [row(2, 5, "A"), row(3, 7, name="甲 公司"), row(4, 9, name="乙"), row(5, 9, name="乙")],
+        [booked(1, 5, "a"), booked(2, 7, "其他", name="甲公司"), booked(3, 9, name="乙")],
+    )  # fmt: skip
+    assert [(r.row, b.number, how) for r, b, how in found.pairs] == [
+        (2, "JZ1", "reference"), (3, "JZ2", "facts"),
+    ]  # fmt: skip
+    assert kinds(found) == ["missing_here", "missing_here", "missing_there"], "two equals: no guess"
+
+
+@pytest.mark.parametrize(
+    ("rows", "entries", "kind"),
+    [
+        ([row(2, 5, "A")], [booked(1, 6, "A")], ["amount"]),
+        ([row(2, 5, "A", "2026-03-03")], [booked(1, 5, "A")], ["day"]),
+        ([row(2, 5, "A"), row(3, 5, "A")], [booked(1, 5, "A")], ["twice"]),
+        ([row(2, 5, "A")], [booked(1, 5, "A"), booked(2, 5, "A")], ["twice"]),
+        ([row(2, 5, "A")], [], ["missing_here"]),
+        ([], [booked(1, 5, "A")], ["missing_there"]),
+        ([row(2, 5)], [booked(1, 5)], ["missing_here", "missing_there"]),
+        ([row(2, 5, "A"), row(3, -5, "A")], [booked(1, 5, "A"), booked(2, -5, "A")], []),
+    ],
+)  # fmt: skip
+def test_each_kind_of_difference(
+    rows: list[BankLine], entries: list[Booked], kind: list[str]
+) -> None:
+    assert kinds(bank_matching.match(rows, entries)) == kind
+
+
+ONE = st.tuples(st.integers(-3, 3).filter(bool), st.sampled_from(["", "A", "B"]),
+                st.sampled_from(["2026-03-02", "2026-03-03"]),
+                st.sampled_from(["", "甲", "乙"]))  # fmt: skip
+
+
+@given(st.lists(ONE, max_size=7), st.lists(ONE, max_size=7))
+def test_nothing_is_matched_twice_or_lost(theirs: list[Any], ours: list[Any]) -> None:
+    found = bank_matching.match(
+        [row(n, *one) for n, one in enumerate(theirs)], [booked(n, *one) for n, one in enumerate(ours)]
+    )  # fmt: skip
+    rows = [r.row for r, _, _ in found.pairs] + [r.row for r in found.rows]
+    entries = [b.number for _, b, _ in found.pairs] + [b.number for b in found.booked]
+    for one in found.findings:
+        if one.kind == "twice":
+            rows += [one.theirs["row"]] if one.theirs else []
+            entries += [one.ours["number"]] if one.ours else []
+    assert sorted(rows) == list(range(len(theirs)))
+    assert sorted(entries) == sorted(f"JZ{n}" for n in range(len(ours)))
+
+
+# -- with a bank -----------------------------------------------------------------------------------
+
+
+def paid_town(town: Town) -> tuple[Agreement, list[BankLine]]:
+    """A town that was paid and has paid, and the account statement that fits it."""
+    made = approved(town)
+    confirm(town, made, True, True)
+    agreement = town.get(Agreement, made)
+    with town.reading() as session:
+        entries = reconciliation._booked(session, agreement, local_date(town.now), [], set())
+    total, rows = 0, []
+    for n, one in enumerate(entries):
+        total += one.amount_fen
+        rows.append(
+            BankLine(n + 2, one.day, one.reference, one.amount_fen, one.counterparty, "", total)
+        )
+    assert len(rows) == 1 + len(lines(town, made))
+    return agreement, rows
+
+
+def test_a_statement_that_fits_has_no_difference_and_is_taken_once(town: Town) -> None:
+    agreement, rows = paid_town(town)
+    made = bank_says(town, agreement, *rows)
+    assert (made.matched_count, made.counts) == (3, dict.fromkeys(bank_matching.KINDS, 0))
+    sums = made.balances
+    assert (
+        sums["adjusted_bank_fen"]
+        == sums["adjusted_book_fen"]
+        == sums["book_fen"]
+        == rows[-1].balance_fen
+    )
+    whole = town.snapshot()
+    assert bank_says(town, agreement, *rows).id == made.id
+    assert town.snapshot() == whole
+    with pytest.raises(Invalid, match=f"reconciled with {made.number}"):
+        bank_says(town, agreement, name="other.csv")
+    assert town.snapshot() == whole
+
+
+def test_what_one_side_lacks_is_owed_by_who_knows_and_explains_the_balances(town: Town) -> None:
+    agreement, rows = paid_town(town)
+    received, paid, *_ = rows
+    day = local_date(town.now).isoformat()
+    theirs = [received, BankLine(9, day, "FEE", -150, "银行", "手续费", None),
+              BankLine(10, day, "UNKNOWN", 7_000, "丙公司", "", None)]  # fmt: skip
+    total, told = 0, []
+    for one in theirs:
+        total += one.amount_fen
+        told.append(
+            BankLine(
+                one.row, one.day, one.reference, one.amount_fen, one.counterparty, one.memo, total
+            )
+        )
+    made = bank_says(town, agreement, *told)
+    assert made.balances["adjusted_bank_fen"] == made.balances["adjusted_book_fen"]
+    with town.reading() as session:
+        found = reconciliation.differences(session, made)
+    assert sorted((one.kind, one.owed_by, one.amount_fen) for one in found) == sorted([
+        ("missing_here", "finance", 150), ("missing_here", "operator", 7_000),
+        ("missing_there", "bank", -paid.amount_fen), ("missing_there", "bank", -rows[2].amount_fen),
+    ])  # fmt: skip
+    assert {one.due["days"] for one in found} == {reconciliation.ANSWER_DAYS}
+    mine = next(one for one in found if one.owed_by == "operator")
+    assert mine.owner_id == agreement.operator_id
+    assert {login for login in town.actors
+            if allowed(town.actors[login], "difference.read", (mine.owner_id,))} == {
+        "mona", "carl", "max", "gwen", "olga", "opal",
+    }  # fmt: skip
+    assert [term.name for term, _ in deadlines.running(mine)] == ["difference.answer"]
+
+
+def test_a_difference_is_answered_by_who_owes_it_and_settled_by_another(town: Town) -> None:
+    agreement, rows = paid_town(town)
+    made = bank_says(town, agreement, *rows, BankLine(10, rows[0].day, "U", 7_000, "丙", "", None))
+    with town.reading() as session:
+        [one] = reconciliation.differences(session, made)
+    for login in ("mallory", "egon", "carl"):
+        with pytest.raises(NotAllowed):
+            town.do(login, reconciliation.answer, one, "x")
+    with pytest.raises(Invalid):
+        town.do("olga", reconciliation.answer, one, " ")
+    with pytest.raises(Conflict):
+        town.do("carl", reconciliation.settle, one, "x")
+    town.do("olga", reconciliation.answer, one, "客户多付, 已登记来款")
+    town.later(days=2)
+    town.do("carl", reconciliation.reopen, one, "没有凭证")
+    assert now(town, one).due["on"] > one.due["on"]
+    town.do("mona", reconciliation.answer, one, "附凭证")
+    with pytest.raises(NotAllowed, match="another person"):
+        town.do("mona", reconciliation.settle, one, "好")
+    town.do("carl", reconciliation.settle, one, "核对无误")
+    assert (now(town, one).state, now(town, one).finding) == ("settled", "核对无误")
+
+
+def test_what_is_open_is_looked_for_again_and_answered_when_it_comes(town: Town) -> None:
+    agreement, rows = paid_town(town)
+    first = bank_says(town, agreement, *rows[:2])
+    with town.reading() as session:
+        [open_one] = reconciliation.differences(session, first)
+    assert open_one.kind == "missing_there"
+    town.later(days=1)
+    today = local_date(town.now)
+    late = BankLine(
+        2, today.isoformat(), rows[2].reference, rows[2].amount_fen, rows[2].counterparty, "", None
+    )
+    second = bank_says(town, agreement, late, name="2.csv", from_on=today)
+    assert second.counts == {**dict.fromkeys(bank_matching.KINDS, 0), "day": 1}
+    assert [pair[:2] for pair in second.pairs] == [[second.number, 2]]
+    answered = now(town, open_one)
+    assert (answered.state, answered.answered_by) == ("answered", "system")
+    town.do("carl", reconciliation.settle, answered, "已到账")
+    town.later(days=1)
+    third = bank_says(town, agreement, name="3.csv", from_on=local_date(town.now))
+    assert third.counts == dict.fromkeys(bank_matching.KINDS, 0)
+
+
+def test_days_that_do_not_fit_are_named_and_nothing_is_kept(town: Town) -> None:
+    agreement, rows = paid_town(town)
+    before = town.snapshot()
+    with pytest.raises(Invalid) as refusal:
+        bank_says(
+            town,
+            agreement,
+            *rows,
+            until_on=local_date(town.now) + timedelta(days=1),
+            from_on=local_date(town.now),
+        )
+    assert "lie in the past" in str(refusal.value)
+    assert f"row 2: {rows[0].day} is outside the days stated" in str(refusal.value)
+    assert town.snapshot() == before
+
+
+# -- with an exchange ------------------------------------------------------------------------------
+
+
+REPORT = "交易编号,金额,交易日期\n"
+
+
+def test_an_exchange_s_report_is_matched_with_what_it_confirmed(town: Town) -> None:
+    agreement, licence = town.sold()
+    town.confirmation(agreement, town.get(Voucher, licence))
+    day = local_date(town.now).isoformat()
+    text = REPORT + f"T-1,106.00,{day}\nT-2,107.01,{day}\nT-9,1.00,{day}\nT-1,106.00,{day}\n"
+    facts: dict[str, Any] = {"from_on": local_date(town.now), "until_on": local_date(town.now),
+                             "name": "r.csv", "digest": "sha256:r"}  # fmt: skip
+    report = trade_reports.read_report(text.encode("gb18030"), "r.csv")
+    exchange = town.party("exchange")
+    made = town.do("mona", reconciliation.import_exchange, agreement, exchange, report, **facts)
+    assert (made.matched_count, made.row_count, made.in_fen) == (1, 4, 32_001)
+    assert made.counts == {"amount": 1, "day": 0, "missing_here": 1, "missing_there": 1, "twice": 1}
+    with town.reading() as session:
+        found = reconciliation.differences(session, made)
+    assert {one.owner_id for one in found} == {town.parties["exchange"]}
+    town.do("egon", reconciliation.answer, found[0], "更正成交确认")
+    whole = town.snapshot()
+    assert (
+        town.do("mona", reconciliation.import_exchange, agreement, exchange, report, **facts).id
+        == made.id
+    )
+    assert town.snapshot() == whole
+    earlier = local_date(town.now) - timedelta(days=1)
+    with pytest.raises(Invalid, match=f"row 2: {day} is outside"):
+        trade_reports.check_days(report, "r.csv", earlier, earlier)
+
+
+def test_every_faulty_row_of_a_report_is_named_at_once() -> None:
+    with pytest.raises(Invalid) as refusal:
+        trade_reports.read_report(
+            (REPORT + ",1.234,2026-02-30\nA,1,2026/03/01\n").encode(), "r.csv"
+        )
+    assert str(refusal.value).count("row 2") == 3
+    with pytest.raises(Invalid, match="lacks the columns 金额"):
+        trade_reports.read_report("交易编号,日期\nA,2026-03-01\n".encode(), "r.csv")
+
+
+def test_two_files_that_have_nothing_in_common_are_the_wrong_file() -> None:
+    frame = pl.DataFrame({"row": range(1_001), "trade": [f"T{n}" for n in range(1_001)],
+                          "amount_fen": [1] * 1_001, "day": ["2026-03-02"] * 1_001})  # fmt: skip
+    with pytest.raises(Invalid, match="is it the report"):
+        trade_reports.match_trades(frame.drop("row").clear(), frame, "r.csv")
+
+
+def test_amounts_of_a_report_are_whole_fen_without_a_float() -> None:
+    frame = pl.DataFrame({"amount": ["0.1", "1234.56", "7", "90071992547.93"]})
+    assert frame.select(trade_reports.amount_parts("amount")).to_series().to_list() == [
+        10, 123_456, 700, 9_007_199_254_793,
+    ]  # fmt: skip

@@ -1,0 +1,139 @@
+"""The finance department's pages: every amount leads to what is behind it, and sums agree."""
+
+import re
+from html import unescape
+from urllib.parse import quote
+
+import pytest
+
+from ledger import books, finance, statements
+from ledger.agreements import Agreement
+from ledger.calendar import local_date
+from tests.conftest import PARTIES
+from tests.web.conftest import Site
+
+PAYABLE = quote(books.PAYABLE)
+LINK = re.compile(r'href="([^"]+)"')
+
+
+@pytest.fixture(scope="module")
+def place(common_site: Site) -> Site:
+    """Two statements of one agreement: 1,000.03 and then 2,400.00 yuan received; the first one posted."""
+    town = common_site.town
+    agreement, licence = town.sold()
+    town.statement_over(agreement, licence, "posted", 100_003, {"platform_cost_fen": 1000})
+    town.later(days=1)
+    town.statement_over(agreement, licence, "posted", 240_000, {"platform_cost_fen": 1500})
+    common_site.agreement, common_site.number = agreement, agreement.number  # type: ignore[attr-defined]
+    return common_site
+
+
+def amounts(page: str) -> list[str]:
+    return re.findall(r">(-?[\d,]+\.\d\d)<", page)
+
+
+def follow(visit, page: str, amount: str) -> str:
+    """The page that the first link on an amount leads to."""
+    found = re.search(rf'href="([^"]+)">{re.escape(amount)}<', page)
+    assert found, (amount, page)
+    return visit.get(unescape(found[1]))
+
+
+def test_from_the_period_to_a_trade_in_two_clicks(place: Site) -> None:
+    visit, number = place.visit("mona"), place.number
+    first = local_date(place.town.now)
+    with place.town.reading() as session:
+        [_, (_, last, _)] = finance.marks(session, session.get_one(Agreement, place.agreement.id))
+    overview = visit.get(f"/agreements/{number}/finance?until={last}")
+    trades = follow(visit, overview, "2,400.00")
+    assert "BANK-" in trades
+    assert "2,264.15" in trades
+    takings = follow(visit, overview, "2,264.15")
+    assert follow(visit, takings, "2,264.15") == follow(visit, takings, "2,400.00")
+    with place.town.reading() as session:
+        last_one = statements.previous(session, session.get_one(Agreement, place.agreement.id))
+        assert last_one is not None
+        fen = last_one.lines[1]["amount_fen"]
+    line = follow(visit, overview, f"{fen // 100:,}.{fen % 100:02d}")
+    assert "sz-steps" in line
+    assert "BANK-" in visit.get(
+        unescape(re.search(r'href="(/agreements/[^"]+/trades[^"]*)">[^<]', line)[1])
+    )
+    assert first
+
+
+def test_every_link_of_the_pages_leads_to_a_page(place: Site) -> None:
+    for login in ("mona", "carl", "gwen", "olga", "paul"):
+        visit, seen = place.visit(login), set()
+        todo = ["/finance"]
+        while todo:
+            address = todo.pop()
+            if address in seen or len(seen) > 60:
+                continue
+            seen.add(address)
+            page = visit.get(address)
+            if re.match(r"/finance|/agreements/[^/]+/(finance|takings|trades|account)|"
+                        r"/statements/[^/]+/(line|comparison)", address):  # fmt: skip
+                main = page[page.index("<main") : page.index("</main>")]
+                todo += [unescape(one) for one in LINK.findall(main) if one.startswith("/")]
+        assert len(seen) > 8
+
+
+def test_the_comparison_sums_to_the_difference(place: Site) -> None:
+    visit = place.visit("carl")
+    with place.town.reading() as session:
+        last = statements.previous(session, session.get_one(Agreement, place.agreement.id))
+    assert last is not None
+    found = visit.read(f"/statements/{last.number}/comparison")
+    amount = found["amount"]
+    causes = ("number_fen", "price_fen", "refunds_fen", "late_fen")
+    assert sum(amount[one] for one in causes) == amount["change_fen"] == 226_415 - 94_342
+    assert sum(one["change_fen"] for one in found["lines"]) == amount["change_fen"]
+    assert all(sum(one["by"].values()) == one["change_fen"] for one in found["lines"])
+    assert found["takings"][1]["amount_fen"] == last.amount_fen
+    assert {one["name"] for one in found["facts"]} == {"platform_cost_fen"}
+    page = visit.get(f"/statements/{last.number}/comparison")
+    assert "+1,320.73" in page
+    assert "15.00" in page
+
+
+def test_an_account_shows_its_lines_and_what_stands(place: Site) -> None:
+    visit = place.visit("gwen")
+    payee = PARTIES["treasury"][2]
+    found = visit.read(
+        f"/agreements/{place.number}/account?account={quote(books.TREASURY)}&party={payee}"
+    )
+    assert found["stood_fen"] == 0
+    assert len(found["items"]) == 2
+    assert found["items"][-1]["stands_fen"] == sum(one["credit_fen"] for one in found["items"])
+    assert {one["cause"] for one in found["items"]} == {"statement"}
+    address = f"/agreements/{place.number}/account?account={PAYABLE}"
+    first = visit.read(f"{address}&limit=3")
+    rest = visit.read(f"{address}&after={first['next']}")
+    whole = visit.read(f"{address}&limit=100")
+    assert first["items"] + rest["items"] == whole["items"]
+    assert rest["stood_fen"] == first["items"][-1]["stands_fen"]
+    visit.get(address)
+    visit.get(f"/agreements/{place.number}/account?account=9999", 404)
+
+
+def test_wrong_periods_and_cursors_are_told(place: Site) -> None:
+    visit, address = place.visit("mona"), f"/agreements/{place.number}"
+    visit.read(f"{address}/takings?until=2020-01-01", 404)
+    visit.read(f"{address}/takings?until=yesterday", 400)
+    visit.read(f"{address}/trades?after=x", 400)
+    visit.read(f"{address}/trades?part=all", 400)
+    visit.get(f"{address}/trades?until=2020-01-01", 404)
+    visit.get(f"{address}/finance?until=2020-01-01", 404)
+    for login, status in (("mallory", 403), ("egon", 403), (None, 401)):
+        place.visit(login).read(f"{address}/takings", status)
+
+
+def test_trades_are_paged_and_written_out(place: Site) -> None:
+    visit, address = place.visit("mona"), f"/api/v1/agreements/{place.number}"
+    answer = visit.client.get(f"{address}/trades.csv?part=own")
+    assert answer.status_code == 200
+    assert answer.data.startswith(b"\xef\xbb\xbf")
+    open_period = visit.read(f"/agreements/{place.number}/trades")
+    assert open_period["items"] == []
+    assert open_period["next"] is None

@@ -1,0 +1,162 @@
+"""The books 账簿: periods 结账, journal vouchers 记账凭证, trial balance 试算平衡, export as beancount."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ledger.chain.keys import write_durably
+from ledger.errors import Invalid
+from ledger.trial_balance import COLUMNS
+from valuation import money
+from webapp.cli import main
+from webapp.cli.run import Run, as_member, print_json, verb, with_home
+from webapp.deeds.all import books as deeds
+
+OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False))
+
+
+@main.group()
+def period() -> None:
+    """Closing of periods 结账."""
+
+
+@main.group()
+def journal() -> None:
+    """Journal vouchers 记账凭证: bank fees, interest, tax."""
+
+
+@main.group()
+def books() -> None:
+    """The books 账簿: entries, accounts, trial balance, export."""
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+@period.command("close")
+@click.argument("agreement_number")
+@click.option("--from", "from_on", required=True, help="the day after the last closing, 2026-01-01")
+@click.option("--until", "until_on", required=True, help="the last day, 2026-01-31")
+@click.option("--bank", "bank_yuan", help="yuan, as the bank's statement says on the last day")
+@as_member
+@with_home
+def period_close(
+    run: Run, login: str, agreement_number: str, from_on: str, until_on: str, bank_yuan: str | None
+) -> None:
+    """Close a period of an agreement's book (finance maker)."""
+    body = _given(from_on=from_on, until_on=until_on, bank_yuan=bank_yuan)
+    answer = run.do(deeds.close, login, body, agreement_number=agreement_number)
+    run.say(answer, deeds.close.says)
+
+
+verb(period, "reopen", deeds.reopen, "Reopen the last closed period (finance maker).",
+     click.option("--reason", required=True))  # fmt: skip
+
+
+@period.command("list")
+@with_home
+def period_list(run: Run) -> None:
+    """List the closed periods, newest first."""
+    found = run.ask(deeds.list_periods, None, {"limit": 200})
+    if run.as_json:
+        print_json(found)
+        return
+    for row in found["items"]:
+        click.echo(f"{row['number']}  {row['from_on']} – {row['until_on']}  {row['state']}")
+
+
+@journal.command("propose")
+@click.argument("agreement_number")
+@click.option("--debit", required=True, help="the account, as 6603 or 6603 财务费用")
+@click.option("--credit", required=True)
+@click.option("--amount", "amount_yuan", required=True, help="yuan, at most two decimals")
+@click.option("--on", "effective_on", required=True, help="the day, 2026-01-31")
+@click.option("--memo", required=True)
+@as_member
+@with_home
+def journal_propose(run: Run, login: str, agreement_number: str, **given: str) -> None:
+    """Propose a journal voucher (finance maker)."""
+    body = {**given, "debit": _account(given["debit"]), "credit": _account(given["credit"])}
+    answer = run.do(deeds.propose_journal, login, body, agreement_number=agreement_number)
+    run.say(answer, deeds.propose_journal.says)
+
+
+verb(journal, "approve", deeds.approve_journal, "Approve a journal voucher (finance checker).")
+verb(journal, "reject", deeds.reject_journal, "Send a journal voucher back (finance checker).",
+     click.option("--reason", required=True))  # fmt: skip
+verb(journal, "withdraw", deeds.withdraw_journal, "Take your journal voucher back (finance maker).",
+     click.option("--reason", required=True))  # fmt: skip
+
+
+def _account(code: str) -> str:
+    """An account by its code alone."""
+    return next((name for name in deeds.ACCOUNT_NAMES if name.split()[0] == code), code)
+
+
+@books.command("entry")
+@click.argument("number")
+@with_home
+def books_entry(run: Run, number: str) -> None:
+    """Show an entry as recorded (JSON)."""
+    print_json(run.ask(deeds.show_entry, entry_number=number))
+
+
+@books.command("accounts")
+@click.argument("agreement_number")
+@with_home
+def books_accounts(run: Run, agreement_number: str) -> None:
+    """What stands on each account now, and what of it is held."""
+    found = run.ask(deeds.accounts, agreement_number=agreement_number)
+    if run.as_json:
+        print_json(found)
+        return
+    for row in found["items"]:
+        posted, held = (money.yuan(row[key]) for key in ("posted_fen", "held_fen"))
+        click.echo(f"{row['account']}  {row['party']:18}  {posted:>18}  {held:>18}")
+
+
+@books.command("balance")
+@click.argument("agreement_number")
+@click.option("--from", "from_on", help="the first day")
+@click.option("--until", "until_on", help="the last day")
+@OUTPUT
+@with_home
+def books_balance(
+    run: Run, agreement_number: str, from_on: str | None, until_on: str | None, output: Path | None
+) -> None:
+    """The trial balance; to an .xlsx file with live sums."""
+    asked = _given(from_on=from_on, until_on=until_on)
+    if output is not None:
+        if output.suffix != ".xlsx":
+            raise Invalid("Write to a file that ends in .xlsx.")
+        found = run.ask(deeds.balance_xlsx, None, asked, agreement_number=agreement_number)
+        write_durably(output, found.content)
+        return
+    found = run.ask(deeds.balance, None, asked, agreement_number=agreement_number)
+    if run.as_json:
+        print_json(found)
+        return
+    for row in found["rows"]:
+        amounts = [row[name] for name in COLUMNS]
+        _line(f"{row['account']} {row['party']}", amounts)
+    _line("=", found["totals"])
+
+
+def _line(name: str, amounts: list[int]) -> None:
+    click.echo(f"{name:34}" + "".join(f"{money.yuan(fen):>18}" for fen in amounts))
+
+
+@books.command("export")
+@click.argument("agreement_number")
+@OUTPUT
+@with_home
+def books_export(run: Run, agreement_number: str, output: Path | None) -> None:
+    """The book as beancount text, for bean-check or any program that reads it."""
+    found = run.ask(deeds.export, agreement_number=agreement_number)
+    if output is None:
+        click.echo(found.content.decode(), nl=False)
+        return
+    write_durably(output, found.content)
+    run.say({"path": str(output)}, "Written: {path}. Check it with: bean-check {path}")

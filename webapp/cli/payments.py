@@ -1,0 +1,221 @@
+"""Payments and reconciliation: bank accounts, payouts with their files, account statements, differences."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ledger.chain.keys import write_durably
+from ledger.errors import Invalid
+from ledger.proof.verify import read_file
+from webapp.cli import main
+from webapp.cli.run import Run, as_member, print_json, verb, with_home
+from webapp.deeds.all import payouts, reconciliation
+from webapp.intake import UPLOAD_BYTES_MAX
+from webapp.language import tr
+
+FILE = click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+PERIOD = (
+    click.option("--from", "from_on", required=True, help="the first day of the file, 2026-01-31"),
+    click.option("--until", "until_on", required=True, help="its last day"),
+)
+
+
+@main.group()
+def account() -> None:
+    """Bank accounts of payees 收款账户."""
+
+
+@main.group()
+def payout() -> None:
+    """Payouts 付款批次: prepare, approve, hand to the bank, import its result."""
+
+
+@main.group()
+def reconcile() -> None:
+    """Reconcile the books with a bank or an exchange 对账."""
+
+
+@main.group()
+def difference() -> None:
+    """Differences found in reconciling 对账差异."""
+
+
+def kept(run: Run, path: Path, transient: bool = False) -> dict[str, Any]:
+    """Keep a file, or hand it in only; what a body says of it."""
+    data = read_file(str(path), UPLOAD_BYTES_MAX)
+    digest = (run.home.hand_in if transient else run.home.store_material)(data)
+    return {"digest": digest, "name": path.name, "size_bytes": len(data)}
+
+
+@account.command("enter")
+@click.argument("uscc")
+@click.option("--kind", type=click.Choice([*payouts.KINDS]), default="account", show_default=True)
+@click.option("--holder", "holder_name", required=True, help="as the bank knows it")
+@click.option("--bank", required=True)
+@click.option("--branch", required=True)
+@click.option("--number-file", required=True, type=click.Path(path_type=Path, dir_okay=False),
+              help="where the account number stands: what is typed here others could read")  # fmt: skip
+@click.option("--unit-code", default="", help="执收单位编码, of a public body")
+@click.option("--item-code", default="", help="非税收入项目编码, of a public body")
+@click.option("--ground", required=True, help="the party's letter, the treasury's notice")
+@as_member
+@with_home
+def account_enter(run: Run, login: str, uscc: str, number_file: Path, **body: str) -> None:
+    """Enter where a party is paid (the party itself, finance maker)."""
+    digits = read_file(str(number_file), 200).decode("utf-8", "replace").strip()
+    answer = run.do(payouts.enter, login, {**body, "account_number": digits}, uscc=uscc)
+    run.say(answer, payouts.enter.says)
+
+
+verb(account, "confirm", payouts.confirm_account,
+     "Confirm a bank account (finance checker, another person than who entered it).")  # fmt: skip
+verb(account, "reject", payouts.reject_account, "Reject a bank account (finance checker).",
+     click.option("--reason", required=True))  # fmt: skip
+verb(account, "withdraw", payouts.withdraw_account, "Take back an account not yet confirmed.",
+     click.option("--reason", required=True))  # fmt: skip
+
+
+@account.command("show")
+@click.argument("number")
+@as_member
+@with_home
+def account_show(run: Run, login: str, number: str) -> None:
+    """Show a bank account, and the one before it (JSON)."""
+    print_json(run.ask(payouts.show_account, login, bank_account=number))
+
+
+@payout.command("prepare")
+@click.argument("agreement_number")
+@click.option("--statement", default="", help="only this one's shares")
+@as_member
+@with_home
+def payout_prepare(run: Run, login: str, agreement_number: str, statement: str) -> None:
+    """Collect and hold what is due under an agreement (finance maker)."""
+    deed = payouts.prepare
+    answer = run.do(deed, login, {"statement": statement}, agreement_number=agreement_number)
+    run.say(answer, deed.says)
+    if not run.as_json:
+        for one in answer["left_out"]:
+            why = tr(payouts.LEFT_OUT[one["why"]])
+            click.echo(tr("  left out: {party}, {account}: {why}", **{**one, "why": why}))
+
+
+verb(payout, "approve", payouts.approve, "Approve a payout (finance checker, not who prepared it).")
+verb(payout, "cancel", payouts.cancel, "Cancel a payout that is not yet approved.",
+     click.option("--reason", required=True))  # fmt: skip
+verb(payout, "close", payouts.close, "State that the rest will not be paid (finance checker).",
+     click.option("--reason", required=True))  # fmt: skip
+
+
+@payout.command("file")
+@click.argument("number")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False),
+              help=".csv or .xlsx")  # fmt: skip
+@as_member
+@with_home
+def payout_file(run: Run, login: str, number: str, output: Path) -> None:
+    """Write the payment file of an approved payout (finance)."""
+    made = {".csv": payouts.csv_file, ".xlsx": payouts.xlsx_file}.get(output.suffix)
+    if made is None:
+        raise Invalid("{path} must end in .csv or .xlsx.", path=str(output))
+    write_durably(output, run.ask(made, login, payout_number=number).content)
+    run.say({"path": str(output)}, "{path} written.")
+
+
+@payout.command("check")
+@FILE
+@as_member
+@with_home
+def payout_check(run: Run, login: str, path: Path) -> None:
+    """Say which payout a payment file is of, and whether it was changed; exit code 1 if it was."""
+    answer = run.do(payouts.check, login, kept(run, path, transient=True))
+    run.say(answer, payouts.check.says)
+    if not run.as_json:
+        for one in answer["differences"]:
+            click.echo(f"  {one}")
+    if not answer["unchanged"]:
+        raise SystemExit(1)
+
+
+@payout.command("confirm")
+@click.argument("number")
+@FILE
+@as_member
+@with_home
+def payout_confirm(run: Run, login: str, number: str, path: Path) -> None:
+    """Import the bank's result: what it paid is booked, what failed is due again (finance maker)."""
+    deed = payouts.confirm
+    run.say(run.do(deed, login, kept(run, path), payout_number=number), deed.says)
+
+
+@payout.command("show")
+@click.argument("number")
+@as_member
+@with_home
+def payout_show(run: Run, login: str, number: str) -> None:
+    """Show a payout with its payments (JSON)."""
+    print_json(run.ask(payouts.show_payout, login, payout_number=number))
+
+
+def _period(command: Any) -> Any:
+    for option in reversed(PERIOD):
+        command = option(command)
+    return command
+
+
+@reconcile.command("bank")
+@click.argument("agreement_number")
+@FILE
+@_period
+@as_member
+@with_home
+def reconcile_bank(run: Run, login: str, agreement_number: str, path: Path, **days: str) -> None:
+    """Reconcile a book with its bank's account statement (finance maker)."""
+    deed = reconciliation.import_bank
+    body = {**kept(run, path), **days}
+    run.say(run.do(deed, login, body, agreement_number=agreement_number), deed.says)
+
+
+@reconcile.command("exchange")
+@click.argument("agreement_number")
+@FILE
+@click.option("--exchange", required=True, help="its social credit code")
+@_period
+@as_member
+@with_home
+def reconcile_exchange(
+    run: Run, login: str, agreement_number: str, path: Path, **more: str
+) -> None:
+    """Reconcile confirmed trades with an exchange's report (finance maker)."""
+    deed = reconciliation.import_exchange
+    body = {**kept(run, path), **more}
+    run.say(run.do(deed, login, body, agreement_number=agreement_number), deed.says)
+
+
+@reconcile.command("show")
+@click.argument("number")
+@as_member
+@with_home
+def reconcile_show(run: Run, login: str, number: str) -> None:
+    """Show a reconciliation with its differences (JSON)."""
+    print_json(run.ask(reconciliation.show_reconciliation, login, reconciliation_number=number))
+
+
+@difference.command("list")
+@click.option("--state", default="", help="open, answered or settled")
+@as_member
+@with_home
+def difference_list(run: Run, login: str, state: str) -> None:
+    """List the differences that concern you (JSON)."""
+    query = {"limit": "200", "state": state}
+    print_json(run.ask(reconciliation.list_differences, login, query)["items"])
+
+
+verb(difference, "answer", reconciliation.answer_difference,
+     "Say how a difference came about, and what was done (who owes it).",
+     click.option("--answer", required=True))  # fmt: skip
+verb(difference, "settle", reconciliation.settle, "Find the answer sufficient (another of finance).",
+     click.option("--finding", required=True))  # fmt: skip
+verb(difference, "reopen", reconciliation.reopen, "Find the answer insufficient (another of finance).",
+     click.option("--reason", required=True))  # fmt: skip

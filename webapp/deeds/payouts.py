@@ -1,0 +1,252 @@
+"""The deeds on payments: bank accounts 收款账户, payouts 付款批次, their files, the bank's results."""
+
+from collections.abc import Callable
+from typing import Any
+
+from marshmallow import Schema, fields
+from sqlalchemy.orm import Session
+
+from ledger import bank_accounts, bank_files, payment_files, payouts, statements
+from ledger.agreements import Agreement
+from ledger.bank_accounts import BankAccount
+from ledger.bank_files import Result
+from ledger.parties import Actor, Party
+from ledger.payouts import Payout
+from ledger.tabular import read_table
+from valuation import money
+from webapp.deeds import Desk, File, Report, deed, question
+from webapp.deeds.answers import history_of, lists, row_schema, seen_schema, shown_schema
+from webapp.deeds.field import DIGEST, ReasonBody
+from webapp.deeds.forms import Body, text
+from webapp.tables import CSV, XLSX
+
+ACCOUNT, PAYOUT = "/bank-accounts/<bank_account>", "/payouts/<payout_number>"
+LEFT_OUT = {
+    "individual": "a natural person, whose account is not kept here",
+    "no_account": "no confirmed bank account", "split": "the organisation was split: who is paid now?",
+    "unanswered": "the bank has not answered an earlier payment",
+}  # fmt: skip
+KINDS = {"account": "Account of an organisation", "card": "Card of an organisation"}
+
+
+class FileBody(Body):
+    """What a file that was handed in is called, and its digest."""
+
+    name = text("File name", most=200)
+    digest = text("Digest", most=71, pattern=DIGEST, example="digest sha256:…")
+    size_bytes = fields.Integer(load_default=0, metadata={"title": "Bytes", "hint": ""})
+
+
+class BankAccountBody(Body):
+    """Where a party is paid."""
+
+    kind = text("Kind of account", choices=KINDS)
+    holder_name = text("Account holder", most=100, hint="as the bank knows it")
+    bank = text("Bank", most=100)
+    branch = text("Branch", most=100)
+    account_number = text(
+        "Account number", most=60, hint="digits; shown whole to finance and the party"
+    )
+    unit_code = text("Code of the collecting unit", most=30, required=False, blank=True,
+                     hint="执收单位编码; of a public body only")  # fmt: skip
+    item_code = text("Code of the revenue item", most=30, required=False, blank=True,
+                     hint="非税收入项目编码; of a public body only")  # fmt: skip
+    ground = text("Ground", area=True, hint="the party's letter, the treasury's notice")
+
+
+class PrepareBody(Body):
+    """What is paid: all that is due, or one statement."""
+
+    statement = text("Only this statement", most=30, required=False, blank=True,
+                     hint="its number; empty: all that is due under the agreement")  # fmt: skip
+
+
+# -- bank accounts -----------------------------------------------------------------------------
+
+
+def _account(made: BankAccount) -> dict[str, Any]:
+    return {"account": made.masked, "number": made.number, "state": made.state}
+
+
+@deed("bank_account.enter", "/parties/<uscc>/bank-accounts", "Enter a bank account",
+      "Bank account {number} ({account}) is entered; another person of finance confirms it next.",
+      body=BankAccountBody)  # fmt: skip
+def enter(desk: Desk, session: Session, actor: Actor, found: Party, **given: Any) -> dict[str, Any]:
+    return _account(bank_accounts.enter(session, actor, desk.now, found, **given))
+
+
+@deed("bank_account.confirm", f"{ACCOUNT}/confirm", "Confirm the bank account",
+      "Bank account {number} ({account}) is {state}: it is paid to from now on.", changes=True)  # fmt: skip
+def confirm_account(
+    desk: Desk, session: Session, actor: Actor, found: BankAccount
+) -> dict[str, Any]:
+    bank_accounts.confirm(session, actor, desk.now, found)
+    return _account(found)
+
+
+def _undo(verb: str, title: str, act: Callable[..., None]) -> Any:
+    def change(
+        desk: Desk, session: Session, actor: Actor, found: BankAccount, reason: str
+    ) -> dict[str, Any]:
+        act(session, actor, desk.now, found, reason)
+        return _account(found)
+
+    return deed(f"bank_account.{verb}", f"{ACCOUNT}/{verb}", title,
+                "Bank account {number} is {state}.", body=ReasonBody, changes=True)(change)  # fmt: skip
+
+
+reject_account = _undo("reject", "Reject the bank account", bank_accounts.reject)
+withdraw_account = _undo("withdraw", "Take the bank account back", bank_accounts.withdraw)
+
+BankAccountSeen: type[Schema] = type("BankAccountSeenAnswer", (seen_schema(BankAccount),), {
+    "before": fields.Nested(row_schema(BankAccount), required=True, allow_none=True),
+})  # fmt: skip
+
+
+@question("bank_account.read", ACCOUNT, "Bank account", answer=BankAccountSeen)
+def show_account(_desk: Desk, session: Session, actor: Actor, found: BankAccount) -> dict[str, Any]:
+    """Beside the one before; the number is whole for finance and the party, else but its end is told."""
+    before = bank_accounts.before(session, found)
+    return {
+        **told_account(actor, found), "before": before and told_account(actor, before),
+        "hidden": [] if bank_accounts.sees_number(actor, found) else ["account_number"],
+        "history": history_of(session, found.id),
+    }  # fmt: skip
+
+
+def told_account(actor: Actor, row: BankAccount) -> dict[str, Any]:
+    """A bank account as far as he is told of it."""
+    body = row.body()
+    if not bank_accounts.sees_number(actor, row):
+        body["account_number"] = row.masked
+    return body
+
+
+list_accounts = lists("bank_account", "/bank-accounts", "Bank accounts",
+                      "number party_id holder_name bank state",
+                      (BankAccount.number, BankAccount.holder_name, BankAccount.bank))  # fmt: skip
+
+
+# -- payouts -----------------------------------------------------------------------------------
+
+
+def _stands(made: Payout) -> dict[str, Any]:
+    return {
+        "amount_yuan": money.yuan(made.amount_fen), "approvals": len(made.approvals),
+        "count": made.line_count, "left_out": made.left_out, "number": made.number,
+        "required": made.approvals_required, "state": made.state,
+    }  # fmt: skip
+
+
+@deed("payout.prepare", "/agreements/<agreement_number>/payouts", "Prepare a payout",
+      "Payout {number} holds {amount_yuan} yuan for {count} payments; another person approves it next.",
+      body=PrepareBody)  # fmt: skip
+def prepare(
+    desk: Desk, session: Session, actor: Actor, found: Agreement, statement: str = ""
+) -> dict[str, Any]:
+    """Who is owed and left out is named in the answer."""
+    of = statements.by_number(session, statement.strip()) if statement.strip() else None
+    return _stands(payouts.prepare(session, actor, desk.now, found, of))
+
+
+@deed("payout.approve", f"{PAYOUT}/approve", "Approve the payout",
+      "Payout {number} has {approvals} of {required} approvals and is {state}.", changes=True)  # fmt: skip
+def approve(desk: Desk, session: Session, actor: Actor, found: Payout) -> dict[str, Any]:
+    payouts.approve(session, actor, desk.now, found)
+    return _stands(found)
+
+
+@deed("payout.cancel", f"{PAYOUT}/cancel", "Cancel the payout",
+      "Payout {number} is {state}: what it held is due again.", body=ReasonBody, changes=True)  # fmt: skip
+def cancel(
+    desk: Desk, session: Session, actor: Actor, found: Payout, reason: str
+) -> dict[str, Any]:
+    payouts.cancel(session, actor, desk.now, found, reason)
+    return _stands(found)
+
+
+@deed("payout.close", f"{PAYOUT}/close", "Close the payout",
+      "Payout {number} is {state}: what the bank did not pay is due again.", body=ReasonBody,
+      changes=True)  # fmt: skip
+def close(desk: Desk, session: Session, actor: Actor, found: Payout, reason: str) -> dict[str, Any]:
+    payouts.close(session, actor, desk.now, found, reason)
+    return _stands(found)
+
+
+def _read_results(
+    desk: Desk, _report: Report, _actor: Actor, _found: Payout, *, name: str, digest: str, **_: Any
+) -> dict[str, Any]:
+    return {"results": bank_files.read_results(desk.home.material(digest), name)}
+
+
+@deed("payout.confirm", f"{PAYOUT}/results", "Import the bank's result",
+      "{name}: {paid_count} payments are booked ({paid_yuan} yuan), {failed_count} failed; payout "
+      "{number} is {state}.", body=FileBody, upload=True, prepare=_read_results)  # fmt: skip
+def confirm(
+    desk: Desk, session: Session, actor: Actor, found: Payout, *, results: list[Result], name: str,
+    digest: str, size_bytes: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    done = payouts.confirm(session, actor, desk.now, found, results, name=name, digest=digest)
+    yuan = {f"{side}_yuan": money.yuan(done[f"{side}_fen"]) for side in ("paid", "failed")}
+    return {**done, **yuan, "number": found.number, "state": found.state}
+
+
+@question("payout.file", f"{PAYOUT}/file.csv", "Payment file (CSV)", name="payout.csv",
+          media_type=CSV)  # fmt: skip
+def csv_file(_desk: Desk, session: Session, _actor: Actor, found: Payout) -> File:
+    """What the bank is given; only an approved payout has one."""
+    data = payment_files.as_csv(payouts.payments(session, found))
+    return File(data, CSV, f"{found.number}.csv")
+
+
+@question("payout.file", f"{PAYOUT}/file.xlsx", "Payment file (XLSX)", name="payout.xlsx",
+          media_type=XLSX)  # fmt: skip
+def xlsx_file(_desk: Desk, session: Session, _actor: Actor, found: Payout) -> File:
+    data = payment_files.as_xlsx(payouts.payments(session, found))
+    return File(data, XLSX, f"{found.number}.xlsx")
+
+
+@deed("payout.file", "/payouts:check", "Check a payment file", "{name} is of payout {number}: {verdict}.",
+      name="payout.check", body=FileBody, upload=True, transient=True, records=False)  # fmt: skip
+def check(
+    desk: Desk, session: Session, _actor: Actor, *, name: str, digest: str, size_bytes: int = 0
+) -> dict[str, Any]:
+    """Whether a payment file is as it was approved; else each cell that differs."""
+    data = desk.home.handed_in(digest)
+    found, whole, faults = payouts.check_file(session, read_table(data, name), data)
+    verdict = "changed" if faults else "unchanged" if whole else "saved anew, no row changed"
+    return {
+        "differences": faults.sentences(str), "name": name, "number": found.number,
+        "unchanged": not faults, "verdict": verdict, "whole": whole,
+    }  # fmt: skip
+
+
+PayoutShown: type[Schema] = type("PayoutShownAnswer", (shown_schema(Payout),), {
+    "lines": fields.List(fields.Dict(), required=True),
+})  # fmt: skip
+
+
+@question("payout.read", PAYOUT, "Payout", answer=PayoutShown)
+def show_payout(_desk: Desk, session: Session, actor: Actor, found: Payout) -> dict[str, Any]:
+    """With its payments, each with the account it goes to."""
+    return {
+        **found.body(), "history": history_of(session, found.id),
+        "lines": lines_told(session, actor, found),
+    }  # fmt: skip
+
+
+def lines_told(session: Session, actor: Actor, row: Payout) -> list[dict[str, Any]]:
+    """The payments of a payout, with whom they go to and where, as far as he is told."""
+    made = []
+    for line in payouts.lines_of(session, row):
+        account = session.get_one(BankAccount, line.bank_account_id)
+        told = told_account(actor, account)
+        made.append({
+            **line.body(), "account_number": told["account_number"], "bank": account.bank,
+            "bank_account": account.number, "holder_name": account.holder_name,
+        })  # fmt: skip
+    return made
+
+
+list_payouts = lists("payout", "/payouts", "Payouts", "number amount_fen line_count expires_at state",
+                     (Payout.number,))  # fmt: skip

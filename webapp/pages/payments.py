@@ -1,0 +1,98 @@
+"""What the pages of bank accounts, payouts, reconciliations and differences need, and the payment file."""
+
+from typing import Any
+
+from flask import Flask, Response
+from flask_limiter import Limiter
+from sqlalchemy.orm import Session
+
+from ledger import bank_accounts, payouts, reconciliation
+from ledger.agreements import Agreement
+from ledger.bank_accounts import BankAccount
+from ledger.books import ACCOUNTS
+from ledger.parties import Party, allowed
+from ledger.payouts import Payout
+from ledger.reconciliation import Difference, Reconciliation
+from ledger.statements import Statement
+from webapp import door
+from webapp.api.respond import send
+from webapp.deeds.all import payouts as payment_deeds
+from webapp.deeds.all import reconciliation as deeds
+from webapp.pages import nouns
+from webapp.pages.value import person
+
+
+def enter(app: Flask, _limiter: Limiter) -> None:
+    """Enter the routes of the payment file, and what the templates need."""
+    app.jinja_env.globals |= {
+        "BANK_ACCOUNT_KINDS": payment_deeds.KINDS, "DIFFERENCE_KINDS": deeds.KINDS,
+        "DIFFERENCE_OWING": deeds.OWING, "DIFFERENCE_STATES": deeds.STATES,
+        "LEFT_OUT": payment_deeds.LEFT_OUT,
+        "BOOK_ACCOUNTS": {name: (name, f"{name[:4]} {kind.en}") for name, kind in ACCOUNTS.items()},
+    }  # fmt: skip
+    nouns.EXTRA |= {
+        "bank_account": about_account, "difference": about_difference, "payout": about_payout,
+        "reconciliation": about_reconciliation,
+    }  # fmt: skip
+    nouns.BEHIND["payout.check"] = lambda _session, _keys: nouns.address("payout_list", {})
+    app.add_url_rule(payment_deeds.csv_file.path, "payout_csv", csv_file)
+    app.add_url_rule(payment_deeds.xlsx_file.path, "payout_xlsx", xlsx_file)
+
+
+def about_account(session: Session, row: Any) -> dict[str, Any]:
+    """Who entered and confirmed it, and the account before it as far as the reader is told of that."""
+    found = session.get_one(BankAccount, row.id)
+    before = bank_accounts.before(session, found)
+    return {
+        "before": before and payment_deeds.told_account(door.actor(), before),
+        "decider": person(session, row.decided_by), "maker": person(session, row.entered_by),
+        "party": session.get_one(Party, row.party_id),
+    }  # fmt: skip
+
+
+def about_payout(session: Session, row: Payout) -> dict[str, Any]:
+    """Its payments, who made and approved it, and whether he may have its file."""
+    lines = payment_deeds.lines_told(session, door.actor(), row)
+    return {
+        "agreement": session.get_one(Agreement, row.agreement_id),
+        "approvers": [person(session, one["by"]) for one in row.approvals],
+        "counts": {state: sum(line["state"] == state for line in lines)
+                   for state in ("held", "paid", "failed", "cancelled")},
+        "has_file": row.state in payouts.GIVEN and allowed(door.actor(), "payout.file"),
+        "lines": lines, "maker": person(session, row.maker_id),
+        "statement": row.statement_id and session.get_one(Statement, row.statement_id),
+    }  # fmt: skip
+
+
+def about_reconciliation(session: Session, row: Reconciliation) -> dict[str, Any]:
+    """Its differences and, of a bank, how the two balances are brought together."""
+    return {
+        "agreement": session.get_one(Agreement, row.agreement_id),
+        "differences": reconciliation.differences(session, row),
+        "exchange": row.exchange_id and session.get_one(Party, row.exchange_id),
+        "maker": person(session, row.imported_by),
+    }  # fmt: skip
+
+
+def about_difference(session: Session, row: Difference) -> dict[str, Any]:
+    """Where it was found, who answered and who settled it."""
+    found = session.get_one(Reconciliation, row.reconciliation_id)
+    return {
+        "answered": person(session, row.answered_by), "found": found,
+        "sees_found": allowed(door.actor(), "reconciliation.read"),
+        "settled": person(session, row.settled_by),
+    }  # fmt: skip
+
+
+@door.guard(payment_deeds.csv_file)
+def csv_file(payout_number: str) -> Response:
+    """The payment file as CSV."""
+    keys = {"payout_number": payout_number}
+    return send(door.the_desk().ask(payment_deeds.csv_file, door.who, keys, {}))
+
+
+@door.guard(payment_deeds.xlsx_file)
+def xlsx_file(payout_number: str) -> Response:
+    """The payment file as a workbook."""
+    keys = {"payout_number": payout_number}
+    return send(door.the_desk().ask(payment_deeds.xlsx_file, door.who, keys, {}))
