@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from ledger import log, messages
 from ledger.agreements import Agreement
 from ledger.messages import To
+from ledger.statements import Statement, makers_party
 
 Body = Mapping[str, Any]
 Whom = Callable[[Session, Body], tuple[To, ...]]
@@ -129,6 +130,12 @@ def _owing(_session: Session, body: Body) -> tuple[To, ...]:
     return (To(party_id=owner),) if owner else (To("finance_maker"),)
 
 
+def _statement_makers(session: Session, body: Body) -> tuple[To, ...]:
+    """Those of the organisation that made the statement which a question is on."""
+    statement = session.get_one(Statement, body["statement_id"])
+    return (To("finance_maker", makers_party(session, statement)),)
+
+
 EVENTS: dict[str, tuple[str, Whom]] = {
     "bank_account.entered": ("Bank account {number} waits to be confirmed.", _checkers),
     # to whom it would be a surprise that his money goes elsewhere
@@ -204,6 +211,9 @@ EVENTS: dict[str, tuple[str, Whom]] = {
     "scheme.proposed": ("A sharing scheme of agreement {number} waits for your consent.",
                         _scheme_implementer),
     "scheme.agreed": ("The sharing scheme of agreement {number} is agreed.", _scheme_operator),
+    "inquiry.raised": ("Question {number} on a statement waits for an answer.", _statement_makers),
+    "inquiry.insisted": ("The answer to question {number} does not satisfy who asked.", _statement_makers),
+    "inquiry.answered": ("Question {number} was answered.", _whoever_asked),
     "duty.reported": ("Duty {number} was reported: the catalogue has to change.", _provider),
     "duty.settled": ("Duty {number} is settled and waits to be confirmed.", _registrars),
     "duty.confirmed": ("Duty {number} is confirmed.", _provider),

@@ -58,7 +58,10 @@ class Result:
 
 @dataclass(frozen=True)
 class BankLine:
-    """A movement of the account: above nought what came in, below what went out."""
+    """A movement of the account: above nought what came in, below what went out.
+
+    `of` is the reconciliation with whose file it came, once it is in one.
+    """
 
     row: int
     day: str
@@ -67,6 +70,7 @@ class BankLine:
     counterparty: str
     memo: str
     balance_fen: int | None
+    of: str = ""
 
 
 def read_results(data: bytes, name: str) -> list[Result]:

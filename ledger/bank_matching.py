@@ -50,35 +50,35 @@ class Finding:
 
 @dataclass
 class Outcome:
-    """What matched, as (row, entry, how), what differs, and what either side has alone."""
+    """What matched, as (row, entry, how), what differs, what a side has alone or once too often."""
 
     pairs: list[tuple[BankLine, Booked, str]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     rows: list[BankLine] = field(default_factory=list)
+    twice: list[BankLine] = field(default_factory=list)
     booked: list[Booked] = field(default_factory=list)
 
 
 def told(row: BankLine) -> dict[str, Any]:
     """A movement of the bank as a difference keeps it."""
     return {"amount_fen": row.amount_fen, "counterparty": row.counterparty, "day": row.day,
-            "memo": row.memo, "reference": row.reference, "row": row.row}  # fmt: skip
+            "memo": row.memo, "of": row.of, "reference": row.reference, "row": row.row}  # fmt: skip
 
 
 def match(rows: Sequence[BankLine], booked: Sequence[Booked]) -> Outcome:
     """Match the movements of a bank with the booked ones."""
     made = Outcome()
-    left_rows, left_booked = list(rows), list(booked)
+    gone: set[int] = set()
     theirs, ours = _by(rows, _row_reference), _by(booked, _booked_reference)
     for reference in theirs.keys() & ours.keys():
-        used = _under_one_reference(made, theirs[reference], ours[reference])
-        gone_rows, gone_booked = ({id(one) for one in side} for side in used)
-        left_rows = [one for one in left_rows if id(one) not in gone_rows]
-        left_booked = [one for one in left_booked if id(one) not in gone_booked]
+        gone |= _under_one_reference(made, theirs[reference], ours[reference])
+    left_rows = [one for one in rows if id(one) not in gone]
+    left_booked = [one for one in booked if id(one) not in gone]
     alone_rows, alone_booked = _by(left_rows, _facts), _by(left_booked, _facts)
     for facts in alone_rows.keys() & alone_booked.keys():
         if len(alone_rows[facts]) == len(alone_booked[facts]) == 1:
             made.pairs.append((alone_rows[facts][0], alone_booked[facts][0], "facts"))
-    gone = {id(one) for pair in made.pairs for one in pair[:2]}
+    gone |= {id(one) for pair in made.pairs for one in pair[:2]}
     made.rows = [one for one in left_rows if id(one) not in gone]
     made.booked = [one for one in left_booked if id(one) not in gone]
     made.findings += [Finding("missing_here", told(one), None) for one in made.rows]
@@ -87,39 +87,35 @@ def match(rows: Sequence[BankLine], booked: Sequence[Booked]) -> Outcome:
     return made
 
 
-def _under_one_reference(
-    made: Outcome, rows: list[BankLine], booked: list[Booked]
-) -> tuple[list[BankLine], list[Booked]]:
-    """Match what bears one reference; what is used up of either side."""
-    used: tuple[list[BankLine], list[Booked]] = ([], [])
+def _under_one_reference(made: Outcome, rows: list[BankLine], booked: list[Booked]) -> set[int]:
+    """Match what bears one reference; what is used up of either side, by its `id`."""
+    open_rows, open_booked = list(rows), list(booked)
+    exact: set[tuple[int, str]] = set()
 
     def pair(row: BankLine, one: Booked, kind: str = "") -> None:
-        used[0].append(row)
-        used[1].append(one)
+        open_rows.remove(row)
+        open_booked.remove(one)
+        exact.add(_amount_and_day(row))
         made.pairs.append((row, one, "reference"))
         if kind:
             made.findings.append(Finding(kind, told(row), one.told()))
 
-    open_rows, open_booked = list(rows), list(booked)
     for same, kind in ((_amount_and_day, ""), (_amount, "day")):
         for one in list(open_booked):
             row = next((row for row in open_rows if same(row) == same(one)), None)
             if row is not None:
-                open_rows.remove(row)
-                open_booked.remove(one)
                 pair(row, one, kind)
-    exact = {_amount_and_day(row) for row in used[0]}
     for row in [row for row in open_rows if _amount_and_day(row) in exact]:
         open_rows.remove(row)
-        used[0].append(row)
+        made.twice.append(row)
         made.findings.append(Finding("twice", told(row), None))
     for one in [one for one in open_booked if _amount_and_day(one) in exact]:
         open_booked.remove(one)
-        used[1].append(one)
         made.findings.append(Finding("twice", None, one.told()))
     if len(open_rows) == len(open_booked) == 1:
         pair(open_rows[0], open_booked[0], "amount")
-    return used
+    left = {id(one) for one in (*open_rows, *open_booked)}
+    return {id(one) for one in (*rows, *booked)} - left
 
 
 Side = TypeVar("Side", BankLine, Booked)

@@ -13,6 +13,7 @@ for again with the next account statement.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -127,18 +128,21 @@ def import_bank(
         in_fen=sum(max(0, one.amount_fen) for one in rows),
         out_fen=sum(max(0, -one.amount_fen) for one in rows),
     )  # fmt: skip
-    settled = _settled(session, agreement)
-    carried = _carried(before, settled)
-    booked = _booked(session, agreement, until_on, before, settled[1])
-    found = bank_matching.match([*(row for row, _ in carried), *rows], booked)
-    place = {id(row): (of, row.row) for row, of in carried}
-    place |= {id(row): (made.number, row.row) for row in rows}
-    made.pairs = [[*place[id(row)], one.number, how] for row, one, how in found.pairs]
-    made.open_rows = [{**told(row), "of": place[id(row)][0]} for row in found.rows]
-    made.matched_count = sum(place[id(row)][0] == made.number for row, _, _ in found.pairs)
+    rows = [replace(one, of=made.number) for one in rows]
     named = _named(session, agreement)
-    fresh = [one for one in _with_place(found.findings, place, carried, made.number)
-             if _key(one) not in named]  # fmt: skip
+    carried, twice = _carried(before)
+    entries = _unmatched(session, agreement, until_on, before)
+    again = {one.ours["number"] for one in named.values() if one.kind == "twice" and one.ours}
+    found = bank_matching.match(
+        [*carried, *rows], [one for one in entries if one.number not in again]
+    )
+    made.pairs = [[row.of, row.row, one.number, how] for row, one, how in found.pairs]
+    made.open_rows = [
+        *({**told(row), "twice": False} for row in found.rows),
+        *({**told(row), "twice": True} for row in (*twice, *found.twice)),
+    ]
+    made.matched_count = sum(row.of == made.number for row, _, _ in found.pairs)
+    fresh = [one for one in found.findings if _key(one) not in named]
     if len(fresh) > DIFFERENCES_MAX:
         raise Invalid(
             "{name} and the books differ in {count} rows, more than {most}: is it the statement of this "
@@ -146,7 +150,14 @@ def import_bank(
             name=name, count=len(fresh), most=DIFFERENCES_MAX,
         )  # fmt: skip
     made.counts = bank_matching.counts(fresh)
-    made.balances = _balances(session, agreement, until_on, rows, found)
+    matched = {one.number for _, one, _ in found.pairs}
+    made.balances = _balances(
+        books.balance(session, agreement.id, BANK, on=made.until_on), closing_fen(rows), made.until_on,
+        [one["amount_fen"] for one in made.open_rows],
+        [one.amount_fen for one in entries if one.number not in matched],
+        sum(row.amount_fen - one.amount_fen for row, one, _ in found.pairs)
+        + ((before[-1].balances or {})["otherwise_fen"] if before else 0),
+    )  # fmt: skip
     log.append(session, made, "reconciliation.imported", actor.member_id)
     session.flush()
     _answer_matched(session, now, named, made)
@@ -179,46 +190,45 @@ def _same_file(before: Iterable[Reconciliation], digest: str) -> Reconciliation 
     return next((one for one in before if one.file_digest == digest), None)
 
 
-def _carried(
-    before: Sequence[Reconciliation], settled: tuple[set[tuple[str, int]], set[str]]
-) -> list[tuple[BankLine, str]]:
-    """What only the bank had so far and nobody has settled, each with the reconciliation it came with."""
-    return [
-        (BankLine(row["row"], row["day"], row["reference"], row["amount_fen"], row["counterparty"],
-                  row["memo"], None), row["of"])
-        for row in (before[-1].open_rows if before else ())
-        if (row["of"], row["row"]) not in settled[0]
+def _carried(before: Sequence[Reconciliation]) -> tuple[list[BankLine], list[BankLine]]:
+    """What only the bank had so far, to be looked for again, and what it had once too often."""
+    rows = [
+        (BankLine(one["row"], one["day"], one["reference"], one["amount_fen"], one["counterparty"],
+                  one["memo"], None, one["of"]), one["twice"])
+        for one in (before[-1].open_rows if before else ())
     ]  # fmt: skip
+    return [row for row, twice in rows if not twice], [row for row, twice in rows if twice]
 
 
-def _booked(
-    session: Session, agreement: Agreement, until_on: date, before: Iterable[Reconciliation],
-    settled: set[str],
-) -> list[Booked]:  # fmt: skip
-    """The book's entries on the bank account up to a day that nothing was matched with yet.
+def _unmatched(
+    session: Session, agreement: Agreement, until_on: date, before: Iterable[Reconciliation]
+) -> list[Booked]:
+    """The book's movements on the bank account up to a day that nothing was matched with yet.
 
-    An entry that was reversed, and its reversal, moved nothing.
+    An entry that was reversed before anything was matched with it, and its reversal, moved nothing.
     """
-    matched = {pair[2] for one in before for pair in one.pairs} | settled
-    undone = select(Entry.reverses).where(Entry.reverses.is_not(None))
+    matched = {pair[2] for one in before for pair in one.pairs}
     lines = session.execute(
-        select(Entry.id, Entry.number, Entry.cause_id, Entry.memo, EntryLine.effective_on,
+        select(Entry.id, Entry.number, Entry.cause_id, Entry.reverses, EntryLine.effective_on,
                EntryLine.debit_fen - EntryLine.credit_fen)
         .join(EntryLine, EntryLine.entry == Entry.id)
         .where(
             EntryLine.book == agreement.id, EntryLine.account == BANK,
-            EntryLine.effective_on <= until_on.isoformat(), Entry.reverses.is_(None),
-            Entry.id.not_in(undone),
+            EntryLine.effective_on <= until_on.isoformat(),
         )
         .order_by(Entry.id, EntryLine.n)
     ).all()  # fmt: skip
-    fresh = [one for one in lines if one.number not in matched]
-    causes = _causes(session, sorted({one.cause_id for one in fresh}))
-    return [_told_of(one, causes.get(one.cause_id)) for one in fresh]
+    fresh = {one.id: one for one in lines if one.number not in matched}
+    undone = {one.reverses for one in fresh.values()} & fresh.keys()
+    left = [one for one in lines if one.id in fresh and not {one.id, one.reverses} & undone]
+    causes = _causes(session, sorted({one.cause_id for one in left}))
+    return [_told_of(one, causes.get(one.cause_id)) for one in left]
 
 
 def _told_of(line: Any, cause: tuple[str, str, str, str] | None) -> Booked:
     """A movement as booked; where its cause tells neither day nor reference, the entry does."""
+    if line.reverses is not None:
+        cause = None
     origin, day, reference, counterparty = cause or ("journal", line.effective_on, "", "")
     return Booked(line.id, line.number, day, reference, int(line[5]), counterparty, origin)
 
@@ -252,31 +262,27 @@ def _causes(session: Session, ids: Sequence[str]) -> dict[str, tuple[str, str, s
 
 
 def _balances(
-    session: Session, agreement: Agreement, until_on: date, rows: Sequence[BankLine],
-    found: bank_matching.Outcome,
-) -> dict[str, Any]:  # fmt: skip
-    """Both balances at the end of the last day, each with what the other side has alone.
+    book: int,
+    bank: int | None,
+    day: str,
+    theirs: Sequence[int],
+    ours: Sequence[int],
+    otherwise: int,
+) -> dict[str, Any]:
+    """Both balances at the end of the last day, each with what the other side has alone, in fen.
 
-    book + what only the bank has + what it has otherwise  =  bank + what only the books have
+        book + what only the bank has + what it has otherwise  =  bank + what only the books have
+
+    Of a bank that was reconciled from its first day on, both sides come to the same.
     """
-    book = books.balance(session, agreement.id, BANK, on=until_on.isoformat())
-    bank = closing_fen(rows)
-    day = until_on.isoformat()
-    twice = [one for one in found.findings if one.kind == "twice"]
-    theirs = [one.amount_fen for one in found.rows]
-    theirs += [one.theirs["amount_fen"] for one in twice if one.theirs]
-    ours = [one.amount_fen for one in found.booked]
-    ours += [one.ours["amount_fen"] for one in twice if one.ours]
-    otherwise = sum(row.amount_fen - one.amount_fen for row, one, _ in found.pairs)
-    made: dict[str, Any] = {
-        "bank_fen": bank, "bank_in_fen": sum(fen for fen in theirs if fen > 0),
+    return {
+        "adjusted_bank_fen": None if bank is None else bank + sum(ours),
+        "adjusted_book_fen": book + sum(theirs) + otherwise, "bank_fen": bank,
+        "bank_in_fen": sum(fen for fen in theirs if fen > 0),
         "bank_out_fen": -sum(fen for fen in theirs if fen < 0), "book_fen": book,
         "book_in_fen": sum(fen for fen in ours if fen > 0),
         "book_out_fen": -sum(fen for fen in ours if fen < 0), "day": day, "otherwise_fen": otherwise,
     }  # fmt: skip
-    made["adjusted_book_fen"] = book + sum(theirs) + otherwise
-    made["adjusted_bank_fen"] = None if bank is None else bank + sum(ours)
-    return made
 
 
 # ---------------------------------------------------------------- with an exchange
@@ -331,22 +337,6 @@ def confirmed_trades(
 
 
 # ---------------------------------------------------------------- differences
-
-
-def _with_place(
-    findings: Iterable[Finding], place: Mapping[int, tuple[str, int]],
-    carried: Sequence[tuple[BankLine, str]], number: str,
-) -> list[Finding]:  # fmt: skip
-    """The findings, what the bank has named with the reconciliation whose row it is."""
-    of = {(row.row, row.day, row.amount_fen, row.reference): origin for row, origin in carried}
-    made = []
-    for one in findings:
-        theirs = one.theirs
-        if theirs is not None:
-            same = (theirs["row"], theirs["day"], theirs["amount_fen"], theirs["reference"])
-            theirs = {**theirs, "of": of.get(same, number)}
-        made.append(Finding(one.kind, theirs, one.ours))
-    return made
 
 
 def _key(one: Finding | Difference) -> tuple[Any, ...]:
@@ -410,18 +400,6 @@ def _named(session: Session, agreement: Agreement) -> dict[tuple[Any, ...], Diff
         wanted.where(Difference.agreement_id == agreement.id, Reconciliation.kind == "bank")
     )
     return {_key(one): one for one in found}
-
-
-def _settled(session: Session, agreement: Agreement) -> tuple[set[tuple[str, int]], set[str]]:
-    """Rows and entries that are looked for no more, since their difference is settled."""
-    rows, entries = set[tuple[str, int]](), set[str]()
-    for one in _named(session, agreement).values():
-        if one.state == "settled":
-            if one.theirs:
-                rows.add((one.theirs["of"], one.theirs["row"]))
-            if one.ours:
-                entries.add(one.ours["number"])
-    return rows, entries
 
 
 def _answer_matched(

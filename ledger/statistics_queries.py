@@ -18,8 +18,10 @@ from sqlalchemy import (
     case,
     cast,
     distinct,
+    exists,
     func,
     literal,
+    or_,
     select,
     type_coerce,
 )
@@ -39,6 +41,9 @@ from ledger.voucher_rows import Voucher
 BEFORE = -1
 ALL = -2
 OUTCOMES = ("registered", "concluded", "refused", "rejected", "terminated", "withdrawn")
+# A statement that was reversed was booked too, and the one that took it back counts against it.
+BOOKED = Statement.state.in_(("posted", "reversed"))
+
 ENDINGS = ("cancelled", "revoked", "lapsed")
 VOUCHER_ENDINGS = ("revoke", "cancel", "supersede", "split")
 _ENDED = ("revoked", "cancelled")
@@ -46,6 +51,10 @@ _VOUCHER_ENDED = ("revoked", "cancelled", "superseded")
 TOGETHER = cast(literal(""), String)
 Table = type[Any]  # of evidence
 _DECIDED = ("registered", "concluded", "not_accepted", "terminated", "withdrawn")
+
+
+def _signed(amount: Any) -> Any:
+    return case((Statement.reverses.is_(None), amount), else_=-amount)
 
 
 @dataclass
@@ -199,7 +208,7 @@ class Reader:
         return found
 
     def distributed(self) -> Found:
-        """The lines of statements posted, by the kind of payee, and together ("").
+        """The lines of statements posted, by the kind of payee, and together (""), less what was reversed.
 
         A line rests on its payee, and on the operator whose revenue it is a part of.
         """
@@ -208,7 +217,7 @@ class Reader:
         found = Found()
         for row in (Party.kind, TOGETHER):
             wanted = self._start(
-                Statement, row, func.sum(amount), func.count(distinct(Party.id)),
+                Statement, row, func.sum(_signed(amount)), func.count(distinct(Party.id)),
                 func.count(distinct(Agreement.operator_id)),
             )  # fmt: skip
             wanted = (
@@ -216,29 +225,43 @@ class Reader:
                 .join(Agreement, Agreement.id == Statement.agreement_id)
                 .join(each, literal(True))
                 .join(Party, Party.uscc == self._entry(line, "party"))
-                .where(Statement.state == "posted", Record.at < self.ends[-1], amount != 0)
+                .where(BOOKED, Record.at < self.ends[-1], amount != 0)
             )
             for key, at, total, payees, operators in self.session.execute(wanted):
                 found.put(key, at, total, min(payees, operators))
         return found
 
     def posted(self) -> Found:
-        """The amounts of the statements posted."""
+        """The amounts of the statements posted, less those of their reversals."""
         return self._endings(
-            Statement, ["statement.posted"], Statement.state == "posted", TOGETHER,
-            number=func.sum(Statement.amount_fen),
+            Statement, ["statement.posted"], BOOKED, TOGETHER,
+            number=func.sum(_signed(Statement.amount_fen)),
         )  # fmt: skip
 
     def undistributed(self) -> int:
-        """The net of the payments recorded before the end whose statement was not posted by then."""
-        posted = aliased(Record)
-        wanted = self._recorded(select(func.sum(Payment.net_fen)).select_from(Payment), Payment)
-        is_posted = and_(
-            posted.subject_id == Payment.statement_id, posted.kind == "statement.posted",
-            posted.at < self.ends[-1],
+        """The net of the payments recorded before the end that no statement booked by then holds.
+
+        A statement that a booked one took back by then holds nothing.
+        """
+        undoing = aliased(Statement)
+
+        def booked(of: Any) -> ColumnElement[bool]:
+            record = aliased(Record)
+            return exists().where(
+                record.subject_id == of, record.kind == "statement.posted",
+                record.at < self.ends[-1],
+            )  # fmt: skip
+
+        taken_back = exists().where(undoing.reverses == Statement.id, booked(undoing.id))
+        in_region = and_(
+            Statement.agreement_id == Payment.agreement_id, Statement.through_n >= Payment.n,
+            Statement.until_on >= Payment.received_on, Statement.reverses.is_(None),
         )  # fmt: skip
-        wanted = wanted.outerjoin(posted, is_posted).where(posted.leaf_index.is_(None))
-        return int(self.session.scalar(wanted) or 0)
+        held = exists().where(
+            or_(in_region, Statement.id == Payment.statement_id), booked(Statement.id), ~taken_back
+        )
+        wanted = self._recorded(select(func.sum(Payment.net_fen)).select_from(Payment), Payment)
+        return int(self.session.scalar(wanted.where(~held)) or 0)
 
     # -- how they are read -------------------------------------------------------------------------
 

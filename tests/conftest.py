@@ -567,14 +567,16 @@ class Town:
             self.post()
         return made
 
-    def approval(self, statement: statements.Statement, login: str = "carl") -> dict[str, Any]:
-        """The checker's signed answer to the request, from his own machine."""
+    def approval(
+        self, statement: statements.Statement, login: str = "carl", nonce: int = 0
+    ) -> dict[str, Any]:
+        """The checker's signed answer to the request, from his own machine; his nth (`nonce`) on chain."""
         with self.reading() as session:
             row = session.get_one(statements.Statement, statement.id)
             if row.state != "proposed":  # no machine signs that
                 return {"deadline": 2**31, "nonce": 0, "signature": "0x"}
             request = approvals.request_for(
-                row, ORIGIN, self.home.config.deployment, 0, int(self.now.timestamp()) + 3600,
+                row, ORIGIN, self.home.config.deployment, nonce, int(self.now.timestamp()) + 3600,
                 session.get(statements.Statement, row.reverses or ""),
             )  # fmt: skip
         return approvals.sign(request, CHECKER_KEYS[login])

@@ -1,6 +1,7 @@
 """A table to take along: lines of cells as CSV or XLSX, safe to open in a spreadsheet."""
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from io import BytesIO, StringIO
 from typing import Any
@@ -9,6 +10,7 @@ import xlsxwriter
 
 CSV = "text/csv; charset=utf-8"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so would be reckoned with
 
 
@@ -17,8 +19,13 @@ def csv_bytes(lines: Iterable[Sequence[Any]]) -> bytes:
     written = StringIO()
     made = csv.writer(written)
     for line in lines:
-        made.writerow([f"'{cell}" if str(cell).startswith(FORMULA) else cell for cell in line])
+        made.writerow([f"'{cell}" if _reckons(str(cell)) else cell for cell in line])
     return written.getvalue().encode("utf-8-sig")
+
+
+def _reckons(text: str) -> bool:
+    """Whether a spreadsheet would take a text for a formula; an amount below nought is a number."""
+    return text.startswith(FORMULA) and not AMOUNT.fullmatch(text)
 
 
 def xlsx_bytes(title: str, widths: Sequence[int], lines: Iterable[Sequence[Any]]) -> bytes:

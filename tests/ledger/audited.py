@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from ledger import (
     refunds,
     registration,
     revenue,
+    reversals,
     settings,
     trading,
     usage,
@@ -48,7 +49,7 @@ from ledger.store import new_id, open_engine
 from ledger.supervision import Audit, Difference, Ground
 from ledger.tables.events import read_events
 from tests.conftest import CHECKER_KEYS, ORIGIN, Town
-from tests.ledger import paying, registrations
+from tests.ledger import bookings, paying, registrations
 from tests.ledger.neighbours import Neighbour, admitted, recognise
 from webapp.audits import ground_of_home
 from webapp.cli.house import make_home, running_node
@@ -185,11 +186,28 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     facts = {"platform_cost_fen": 1000}
     rejected = town.statement_over(agreement, licence, "proposed", facts=facts)
     worker.drain(lambda: town.now)
+    town.inquiry(rejected)
     town.do("carl", revenue.reject, rejected, "有误", ORIGIN)
+    worker.drain(lambda: town.now)
+    town.do("mona", revenue.correct, rejected, {"platform_cost_fen": 2000}, "成本有误")
+    town.do("mona", revenue.propose, rejected, ORIGIN)
+    worker.drain(lambda: town.now)
+    town.do("carl", revenue.reject, rejected, "仍有误", ORIGIN)
     statement = town.statement_over(agreement, licence, "proposed", 77_701, facts)
     worker.drain(lambda: town.now)
     town.now = clock()  # the chain's time is real: an approval has a deadline
     town.approve(statement)
+    settle()
+    undoing = town.do("mona", reversals.reverse, statement, "口径有误")
+    town.do("mona", revenue.propose, undoing, ORIGIN)
+    settle()
+    town.approve(undoing, **town.approval(undoing, nonce=1))
+    settle()
+    first, final = (date.fromisoformat(day) for day in (statement.from_on, statement.until_on))
+    again = town.do("mona", revenue.draft, agreement, from_on=first, until_on=final, facts=facts)
+    town.do("mona", revenue.propose, again, ORIGIN)
+    settle()
+    town.approve(again, **town.approval(again, nonce=2))
     settle()
     other = town.do("olga", trading.grant, **town.licence_facts(_voucher(town, licence)))
     settle()
@@ -205,7 +223,7 @@ def _everything(town: Town, worker: Worker, folder: Path) -> dict[int, Path]:
     town.do("paul", prices.confirm, first)
     begins = local_date(town.now) + timedelta(days=1)
     town.do("paul", prices.confirm, town.price(agreement, from_on=begins))
-    _booked(town, agreement, statement)
+    _booked(town, agreement, again)
     _paid(town, agreement)
     town.catalogue_affairs()
     town.alarm("olga")
@@ -246,10 +264,11 @@ def _traded(town: Town, agreement: Agreement, voucher: vouchers.Voucher) -> None
 
 
 def _booked(town: Town, agreement: Agreement, statement: revenue.Statement) -> None:
-    """A period that is closed, a hold, and a hold that was booked and undone again."""
+    """A hold, and a hold that was booked and undone again."""
     today = local_date(town.now)
     first, until = today - timedelta(days=60), today - timedelta(days=1)
     town.do("mona", periods.close, agreement, from_on=first, until_on=until)
+    bookings.approved(town, agreement)
     with town.deed() as session:
         entry = books.entry_of(session, statement.id)
         assert entry is not None

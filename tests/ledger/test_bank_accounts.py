@@ -10,6 +10,7 @@ from ledger.parties import add_individual
 from tests.conftest import Town
 from tests.ledger.paying import CODES, DIGITS, account, account_facts, now
 
+pytestmark = pytest.mark.pages  # on PostgreSQL slowly
 CARD = "6222020000000000000"
 
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from io import BytesIO
 from typing import Any
 
+import pikepdf
 import pytest
+from openpyxl import load_workbook
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
@@ -19,6 +22,7 @@ from ledger import (
     reversals,
     schemes,
     settlements,
+    statement_papers,
     statements,
     trading,
 )
@@ -27,6 +31,7 @@ from ledger.calendar import local_date
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, Missing, NotAllowed
 from ledger.settlements import Settlement
+from ledger.spreadsheet import write_distribution
 from ledger.statements import Statement
 from tests.chain.stage import Stage
 from tests.conftest import CHECKER_KEYS, ORIGIN, PARTIES, Town
@@ -462,3 +467,34 @@ def test_the_contract_itself_takes_two_signatures_a_round_anew_and_a_reversal(to
     assert on_chain(undoing) == (True, 2, 3)
     assert on_chain(made) == (True, 4, 4), "the original is marked reversed on chain"
     assert [one.id for one in town.post()] == [undoing.id]
+
+
+# ---------------------------------------------------------------- documents
+
+
+@pytest.mark.slow
+def test_the_documents_tell_period_adjustments_and_signatures(town: Town) -> None:
+    agreement, licence = town.sold()
+    first = town.statement_over(agreement, licence, "posted", facts=COSTS)
+    refund(town, agreement, first.until_on, 10_000)
+    made = town.statement_over(agreement, licence, "approved", facts=COSTS)
+    with town.reading() as session:
+        row = session.get_one(Statement, made.id)
+        target = BytesIO()
+        parts = [("own", row.own_fen or 0), ("late", row.late_fen or 0)]
+        again = revenue.recompute(row, session.get_one(schemes.Scheme, row.scheme_id))
+        write_distribution(again, target, parts)
+        pdf = statement_papers.statement_pdf(session, row)
+        assert pdf == statement_papers.statement_pdf(session, row), "the same bytes again"
+    [formulas, known] = (
+        load_workbook(BytesIO(target.getvalue()), data_only=data).worksheets[0]
+        for data in (False, True)
+    )
+    end = 4 + len(row.lines)  # the row of the total
+    cells = [f"D{end + n}" for n in range(2, 6)]
+    assert [known[cell].value for cell in cells] == [94_342, -10_000, 84_342, 0]
+    assert formulas[cells[2]].value == f"=SUM(D{end + 2}:D{end + 3})"
+    assert formulas[cells[3]].value == f"=D{end + 4}-D{end}"
+    with pikepdf.open(BytesIO(pdf)) as opened:
+        assert opened.docinfo["/Title"] == f"收益分配单 {row.number}"
+        assert len(opened.pages) >= 2

@@ -271,7 +271,7 @@ def test_every_event_is_a_kind_that_some_verb_records() -> None:
 def a_row_of_each_noun(town: Town) -> None:
     """At least one row of every noun whose records are told of."""
     town.catalogue_affairs()
-    town.statement()
+    town.inquiry()
     town.alarm()
     town.price(town.agreement())
     bookings.hold(town)

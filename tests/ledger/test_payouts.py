@@ -20,6 +20,8 @@ from ledger.tabular import read_table
 from tests.conftest import Town
 from tests.ledger.paying import account, approved, confirm, lines, now, owing, prepared, results
 
+pytestmark = pytest.mark.pages  # on PostgreSQL slowly
+
 
 def stands(town: Town, agreement: Any) -> dict[str, int]:
     """What the book owes and has in the bank, and what of it is held."""
@@ -73,6 +75,7 @@ def test_a_payout_goes_from_what_is_due_to_what_is_paid(town: Town) -> None:
     assert town.snapshot() == whole
 
 
+@pytest.mark.slow
 def test_nothing_is_prepared_twice_and_the_same_again_is_the_same(town: Town) -> None:
     made = prepared(town)
     agreement = town.get(Agreement, made)
@@ -82,6 +85,7 @@ def test_nothing_is_prepared_twice_and_the_same_again_is_the_same(town: Town) ->
     refused(town, Conflict, "Nothing can be paid", "max", payouts.prepare, agreement)
 
 
+@pytest.mark.slow
 def test_the_maker_does_not_approve_and_above_the_threshold_two_must(town: Town) -> None:
     with town.deed() as session:
         house_settings.change(session, town.actors["admin"], "third_approval_yuan", "0")
@@ -96,6 +100,7 @@ def test_the_maker_does_not_approve_and_above_the_threshold_two_must(town: Town)
     refused(town, NotAllowed, "another person", "carl", payouts.approve, made)
 
 
+@pytest.mark.slow
 def test_whose_account_changed_meanwhile_is_not_approved(town: Town) -> None:
     made = prepared(town)
     account(town, account_number="80009999")
@@ -107,6 +112,7 @@ def test_whose_account_changed_meanwhile_is_not_approved(town: Town) -> None:
     assert again.amount_fen == made.amount_fen, "what was cancelled is due again"
 
 
+@pytest.mark.slow
 def test_a_failed_payment_is_due_again_and_a_part_may_be_answered_first(town: Town) -> None:
     made = approved(town)
     first, second = results(town, made, True, False)
@@ -192,6 +198,7 @@ def test_a_hold_that_ran_out_keeps_the_payee_out_until_the_bank_has_answered(tow
     assert again.amount_fen == lines(town, made)[1].amount_fen
 
 
+@pytest.mark.slow
 def test_what_ran_out_before_its_approval_is_not_approved(town: Town) -> None:
     made = prepared(town)
     town.later(days=31)
@@ -200,6 +207,7 @@ def test_what_ran_out_before_its_approval_is_not_approved(town: Town) -> None:
     town.do("mona", payouts.prepare, town.get(Agreement, made))
 
 
+@pytest.mark.slow
 def test_one_statement_is_paid_once(town: Town) -> None:
     agreement, statement = owing(town)
     account(town)
@@ -208,6 +216,7 @@ def test_one_statement_is_paid_once(town: Town) -> None:
     refused(town, Conflict, "Nothing can be paid", "max", payouts.prepare, agreement, statement)
 
 
+@pytest.mark.slow
 def test_a_book_without_the_money_pays_nobody(town: Town) -> None:
     agreement, statement = owing(town)
     account(town)
@@ -223,6 +232,7 @@ def test_a_book_without_the_money_pays_nobody(town: Town) -> None:
     refused(town, Invalid, "1002", "mona", payouts.prepare, agreement)
 
 
+@pytest.mark.slow
 def test_a_payment_of_a_closed_period_is_booked_on_the_first_open_day(town: Town) -> None:
     made = approved(town)
     paid_on = local_date(town.now)
@@ -241,6 +251,7 @@ def test_a_payment_of_a_closed_period_is_booked_on_the_first_open_day(town: Town
     assert (entry.effective_on, line.paid_on) == ((paid_on + day).isoformat(), paid_on.isoformat())
 
 
+@pytest.mark.slow
 def test_a_payment_file_says_whose_it_is_and_whether_it_was_changed(town: Town) -> None:
     made = approved(town)
     with town.reading() as session:
@@ -264,6 +275,7 @@ def test_a_payment_file_says_whose_it_is_and_whether_it_was_changed(town: Town) 
             payouts.check_file(session, read_table(stranger, "p.csv"), stranger)
 
 
+@pytest.mark.slow
 def test_a_merged_payee_is_paid_through_the_organisation_it_became(town: Town) -> None:
     agreement, _ = owing(town)
     account(town, "bank")

@@ -5,10 +5,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger import bank_matching, deadlines, reconciliation, trade_reports
+from ledger import bank_matching, books, deadlines, reconciliation, trade_reports
 from ledger.agreements import Agreement
 from ledger.bank_files import BankLine
 from ledger.bank_matching import Booked
@@ -17,7 +17,10 @@ from ledger.errors import Conflict, Invalid, NotAllowed
 from ledger.parties import allowed
 from ledger.vouchers import Voucher
 from tests.conftest import Town
+from tests.ledger import bookings
 from tests.ledger.paying import approved, bank_says, confirm, lines, now
+
+pytestmark = pytest.mark.pages  # on PostgreSQL slowly
 
 
 def row(
@@ -95,7 +98,7 @@ def paid_town(town: Town) -> tuple[Agreement, list[BankLine]]:
     confirm(town, made, True, True)
     agreement = town.get(Agreement, made)
     with town.reading() as session:
-        entries = reconciliation._booked(session, agreement, local_date(town.now), [], set())
+        entries = reconciliation._unmatched(session, agreement, local_date(town.now), [])
     total, rows = 0, []
     for n, one in enumerate(entries):
         total += one.amount_fen
@@ -157,6 +160,7 @@ def test_what_one_side_lacks_is_owed_by_who_knows_and_explains_the_balances(town
     assert [term.name for term, _ in deadlines.running(mine)] == ["difference.answer"]
 
 
+@pytest.mark.slow
 def test_a_difference_is_answered_by_who_owes_it_and_settled_by_another(town: Town) -> None:
     agreement, rows = paid_town(town)
     made = bank_says(town, agreement, *rows, BankLine(10, rows[0].day, "U", 7_000, "丙", "", None))
@@ -180,6 +184,7 @@ def test_a_difference_is_answered_by_who_owes_it_and_settled_by_another(town: To
     assert (now(town, one).state, now(town, one).finding) == ("settled", "核对无误")
 
 
+@pytest.mark.slow
 def test_what_is_open_is_looked_for_again_and_answered_when_it_comes(town: Town) -> None:
     agreement, rows = paid_town(town)
     first = bank_says(town, agreement, *rows[:2])
@@ -202,6 +207,47 @@ def test_what_is_open_is_looked_for_again_and_answered_when_it_comes(town: Town)
     assert third.counts == dict.fromkeys(bank_matching.KINDS, 0)
 
 
+MOVE = st.tuples(st.sampled_from(["bank", "books", "both", "other", "twice", "reversed"]),
+                 st.integers(1, 900))  # fmt: skip
+
+
+@pytest.mark.slow
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(days=st.lists(st.lists(MOVE, max_size=4), min_size=1, max_size=4))
+def test_both_balances_come_to_the_same_whatever_either_side_lacks(
+    town: Town, days: list[list[tuple[str, int]]]
+) -> None:
+    """Over several account statements, with what is late, booked otherwise, told twice or undone."""
+    agreement, total, late = town.agreement(), 0, list[tuple[str, int, str]]()
+    for n, moves in enumerate(days):
+        today, rows = local_date(town.now).isoformat(), list[BankLine]()
+        bank = [(f"L{n}-{m}", fen, name) for m, (_, fen, name) in enumerate(late)]
+        late = []
+        for m, (kind, fen) in enumerate(moves):
+            if kind != "bank":
+                made = bookings.approved(town, agreement, amount_fen=fen, memo=f"{n}-{m}")
+                if kind == "reversed":
+                    with town.deed() as session:
+                        entry = books.entry_of(session, made.id)
+                        books.reverse(session, "system", town.now, entry, cause=made,
+                                      effective_on=today, memo="冲回")  # fmt: skip
+                if kind == "books":
+                    late.append(("", fen, ""))
+            if kind in ("bank", "both", "other", "twice"):
+                bank += [(f"B{n}-{m}", fen + (kind == "other"), "")] * (1 + (kind == "twice"))
+        for place, (reference, fen, name) in enumerate(bank):
+            total += fen
+            rows.append(BankLine(place + 2, today, reference, fen, name, "", total))
+        if rows:
+            found = bank_says(
+                town, agreement, *rows, name=f"{today}{n}{total}", from_on=local_date(town.now)
+            )
+            sums = found.balances
+            assert sums["adjusted_bank_fen"] == sums["adjusted_book_fen"], (days, sums)
+        town.later(days=1)
+
+
+@pytest.mark.slow
 def test_days_that_do_not_fit_are_named_and_nothing_is_kept(town: Town) -> None:
     agreement, rows = paid_town(town)
     before = town.snapshot()
@@ -224,6 +270,7 @@ def test_days_that_do_not_fit_are_named_and_nothing_is_kept(town: Town) -> None:
 REPORT = "交易编号,金额,交易日期\n"
 
 
+@pytest.mark.slow
 def test_an_exchange_s_report_is_matched_with_what_it_confirmed(town: Town) -> None:
     agreement, licence = town.sold()
     town.confirmation(agreement, town.get(Voucher, licence))

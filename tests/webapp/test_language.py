@@ -442,7 +442,7 @@ def words() -> set[str]:
         *("deposit", "price", "the account", "the body", "the document", "the scheme"),
         *("the status list", "the trust file", "a key stands twice in one object"),
         *("new", "frozen", "proof", "contribution", "True", "False"),
-        *("changed", "unchanged", "saved anew, no row changed"),  # a payment file
+        *("unchanged", "saved anew, no row changed"),  # a payment file
         *catalogue_imports.SOURCES,
         *(*audits.WORDS, *audits.FIELDS, *refusals.SENTENCES, "no act", "on its way"),
         *(os.strerror(number) for number in (errno.EACCES, errno.EISDIR, errno.ENOENT)),

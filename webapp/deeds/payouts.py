@@ -10,6 +10,7 @@ from ledger import bank_accounts, bank_files, payment_files, payouts, statements
 from ledger.agreements import Agreement
 from ledger.bank_accounts import BankAccount
 from ledger.bank_files import Result
+from ledger.errors import Conflict
 from ledger.parties import Actor, Party
 from ledger.payouts import Payout
 from ledger.tabular import read_table
@@ -211,14 +212,16 @@ def xlsx_file(_desk: Desk, session: Session, _actor: Actor, found: Payout) -> Fi
 def check(
     desk: Desk, session: Session, _actor: Actor, *, name: str, digest: str, size_bytes: int = 0
 ) -> dict[str, Any]:
-    """Whether a payment file is as it was approved; else each cell that differs."""
+    """That a payment file is as it was approved; raises Conflict naming each cell that is not."""
     data = desk.home.handed_in(digest)
     found, whole, faults = payouts.check_file(session, read_table(data, name), data)
-    verdict = "changed" if faults else "unchanged" if whole else "saved anew, no row changed"
-    return {
-        "differences": faults.sentences(str), "name": name, "number": found.number,
-        "unchanged": not faults, "verdict": verdict, "whole": whole,
-    }  # fmt: skip
+    if faults:
+        raise Conflict(
+            "{name} is not as payout {number} was approved: {faults}.", name=name,
+            number=found.number, faults=faults,
+        )  # fmt: skip
+    verdict = "unchanged" if whole else "saved anew, no row changed"
+    return {"name": name, "number": found.number, "verdict": verdict, "whole": whole}
 
 
 PayoutShown: type[Schema] = type("PayoutShownAnswer", (shown_schema(Payout),), {

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import books, statements
+from ledger import books, finance, statements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.finance import TRADES
@@ -70,9 +70,11 @@ BESIDE_ALL = {
 def places(agreement: Agreement, until: str = "") -> list[tuple[str, str, bool]]:
     """The way between the pages of an agreement's money: address, name, whether it is the one shown."""
     keys = {"agreement_number": agreement.number}
-    period = {**keys, **({"until": until} if until else {})}
-    known = [(name, period, title) for name, title in OWN.items()]
     with door.the_desk().home.reading() as session:
+        if until not in {end for _, end, _ in finance.marks(session, agreement)}:
+            until = ""
+        period = {**keys, **({"until": until} if until else {})}
+        known = [(name, period, title) for name, title in OWN.items()]
         last = statements.previous(session, agreement)
         if until:
             last = session.scalar(

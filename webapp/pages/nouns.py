@@ -84,7 +84,7 @@ COLUMNS: dict[str, dict[str, str]] = {
                   "amount_fen": "Amount (yuan)", "state": "State"},
     "bank_account": {"number": "Number", "party_id": "Payee", "holder_name": "Account holder",
                      "bank": "Bank", "state": "State"},
-    "payout": {"number": "Number", "amount_fen": "Amount (yuan)", "line_count": "Payments",
+    "payout": {"number": "Number", "amount_fen": "Amount (yuan)", "line_count": "Payment lines",
                "expires_at": "Set aside until", "state": "State"},
     "reconciliation": {"number": "Number", "kind": "With whom", "from_on": "First day",
                        "until_on": "Last day", "row_count": "Rows", "matched_count": "Matched",

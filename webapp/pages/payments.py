@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Flask, Response
 from flask_limiter import Limiter
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from ledger import bank_accounts, payouts, reconciliation
 from ledger.agreements import Agreement
@@ -28,6 +28,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
         "BANK_ACCOUNT_KINDS": payment_deeds.KINDS, "DIFFERENCE_KINDS": deeds.KINDS,
         "DIFFERENCE_OWING": deeds.OWING, "DIFFERENCE_STATES": deeds.STATES,
         "LEFT_OUT": payment_deeds.LEFT_OUT,
+        "account_before": account_before, "payout_lines": payout_lines,
         "BOOK_ACCOUNTS": {name: (name, f"{name[:4]} {kind.en}") for name, kind in ACCOUNTS.items()},
     }  # fmt: skip
     nouns.EXTRA |= {
@@ -37,6 +38,19 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     nouns.BEHIND["payout.check"] = lambda _session, _keys: nouns.address("payout_list", {})
     app.add_url_rule(payment_deeds.csv_file.path, "payout_csv", csv_file)
     app.add_url_rule(payment_deeds.xlsx_file.path, "payout_xlsx", xlsx_file)
+
+
+def account_before(row: BankAccount) -> dict[str, Any] | None:
+    """The account that holds before the one to be confirmed, as far as the reader is told of it."""
+    session = object_session(row)
+    before = bank_accounts.before(session, row) if session is not None else None
+    return None if before is None else payment_deeds.told_account(door.actor(), before)
+
+
+def payout_lines(row: Payout) -> list[dict[str, Any]]:
+    """What an approval lets go to the bank."""
+    session = object_session(row)
+    return [] if session is None else payment_deeds.lines_told(session, door.actor(), row)
 
 
 def about_account(session: Session, row: Any) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""Finance in Chromium: from the overview to a trade in two clicks, on a desk, a telephone, on paper."""
+
+import pytest
+
+from tests.browser.conftest import PHONE, People
+from tests.browser.test_roles import said
+
+LANGS = pytest.mark.parametrize("lang", ["zh", "en"])
+
+
+@pytest.mark.slow
+@LANGS
+def test_an_amount_leads_to_its_trades_in_two_clicks(people: People, lang: str) -> None:
+    wu = people("wu", lang)
+    wu.go("/finance")
+    wu.sees(people.site.agreement, said(lang, "What waits for me"))
+    wu.look("finance")
+    closed = wu.page.locator("tbody a[href*='until=']").first
+    day = closed.inner_text()
+    with wu.page.expect_navigation():
+        closed.click()
+    wu.sees("358,490.57", "380,000.00", said(lang, "books closed"), said(lang, "treasury share"))
+    wu.look("finance-period")
+    wu.click("169,284.91")
+    wu.sees(said(lang, "Steps of the calculation"), "358,490.57")
+    wu.look("finance-line")
+    wu.click(said(lang, "Trades behind an amount"))
+    wu.sees("DEMO-BANK-0001")
+    wu.look("finance-trades")
+    wu.go(f"/agreements/{people.site.agreement}/takings?until={day}")
+    wu.look("finance-takings")
+    wu.go(f"/agreements/{people.site.agreement}/books/balance")
+    wu.click("380,000.00")
+    wu.sees("JZ", said(lang, "Brought forward"))
+    wu.look("finance-account")
+    wu.page.emulate_media(media="print")
+    wu.go(f"/agreements/{people.site.agreement}/finance?until={day}")
+    assert not wu.page.locator("header").is_visible()
+    assert not wu.page.locator("nav.nav-pills").is_visible()
+    wu.look("finance-printed")
+
+
+@pytest.mark.slow
+@LANGS
+def test_finance_is_read_on_a_telephone_and_where_nothing_is(people: People, lang: str) -> None:
+    phone = people("zheng", lang, PHONE)
+    at = f"/agreements/{people.site.agreement}"
+    for name, path in {
+        "list": "/finance", "open": f"{at}/finance", "empty": f"{at}/takings", "none": f"{at}/trades",
+        "books": f"{at}/books/balance",
+    }.items():  # fmt: skip
+        phone.go(path)
+        phone.look(f"finance-{name}-phone")
+    phone.go("/statements")
+    phone.page.locator("main tbody a").first.click()
+    phone.click(said(lang, "Comparison"))
+    phone.sees(said(lang, "There is no statement before it to compare with."))
+    phone.look("finance-comparison-phone")

@@ -1,0 +1,63 @@
+"""Pages of payments: the old account beside the new, masked for others; the file; differences."""
+
+import pytest
+
+from tests.ledger import paying
+from tests.web.conftest import Site
+
+pytestmark = pytest.mark.pages
+
+
+def test_a_new_account_is_confirmed_beside_the_one_it_replaces(site: Site) -> None:
+    town = site.town
+    first = paying.account(town)
+    second = paying.another_account(town)
+    page = site.visit("carl").get(f"/bank-accounts/{second.number}/confirm")
+    for digits in (first.account_number, second.account_number):
+        assert digits in page
+    told = site.visit("gwen").get(f"/bank-accounts/{second.number}")
+    assert second.account_number not in told
+    assert first.account_number not in told
+    assert second.masked in told
+    shown = site.visit("gwen").read(f"/bank-accounts/{second.number}")
+    assert (shown["account_number"], shown["hidden"]) == (second.masked, ["account_number"])
+    assert shown["before"]["account_number"] == first.masked
+    whole = site.visit("olga").read(f"/bank-accounts/{second.number}")
+    assert (whole["account_number"], whole["hidden"]) == (second.account_number, [])
+    site.visit("mallory").get(f"/bank-accounts/{second.number}", 403)
+
+
+@pytest.mark.slow
+def test_a_payout_shows_its_lines_and_gives_its_file_only_when_approved(site: Site) -> None:
+    town = site.town
+    made = paying.prepared(town)
+    carl = site.visit("carl")
+    carl.get(f"/payouts/{made.number}/file.csv", 409)
+    page = carl.get(f"/payouts/{made.number}/approve")
+    assert paying.DIGITS["bureau"] in page
+    carl.post(f"/payouts/{made.number}/approve")
+    answer = carl.client.get(f"/payouts/{made.number}/file.csv")
+    assert answer.data.startswith(b"\xef\xbb\xbf")
+    assert paying.DIGITS["operator"] in answer.text
+    assert carl.client.get(f"/payouts/{made.number}/file.xlsx").data.startswith(b"PK")
+    gwen = site.visit("gwen")
+    gwen.get(f"/payouts/{made.number}/file.csv", 403)
+    assert paying.DIGITS["operator"] not in gwen.get(f"/payouts/{made.number}")
+
+
+@pytest.mark.slow
+def test_differences_are_filtered_and_a_reconciliation_tells_both_balances(site: Site) -> None:
+    town = site.town
+    one = paying.difference(town)
+    mona = site.visit("mona")
+    assert one.number in mona.get("/differences?state=open&kind=missing_here&owed_by=operator")
+    assert one.number not in mona.get("/differences?state=settled")
+    assert one.number not in mona.get("/differences?kind=twice")
+    number = mona.read(f"/differences/{one.number}")["reconciliation_id"]
+    with town.reading() as session:
+        found = session.get_one(paying.Reconciliation, number)
+    page = mona.get(f"/reconciliations/{found.number}")
+    assert one.number in page
+    assert "70.00" in page
+    assert one.number in site.visit("olga").get("/work")
+    assert one.number not in site.visit("egon").get("/differences")
