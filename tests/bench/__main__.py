@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.bench.audit import bench_audit
 from tests.bench.catalogue import bench_catalogue
 from tests.bench.contribution import bench_allocation, bench_contribution
+from tests.bench.finance import bench_finance
 from tests.bench.log import bench_log
 from tests.bench.node import bench_node
 from tests.bench.profiling import bench_profiling
@@ -26,6 +27,7 @@ if __name__ == "__main__":
         bench_audit(Path(name))
         bench_site(Path(name))
         bench_usage(Path(name))
+        bench_finance(Path(name))
         bench_catalogue(Path(name))
         bench_search(Path(name))
         bench_profiling(Path(name))

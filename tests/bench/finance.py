@@ -5,7 +5,7 @@ their derivation, recorded and committed. Bare is the database's own sum over th
 connection pool and in the same run, by turns; best of each. Each round drafts the period anew after the
 statement of the round before was sent back.
 
-Postings go through `books.post_many`, three lines each, recorded and committed; beside it the same kind of
+Postings, three lines each, go through `books.post_many`, recorded and committed; beside it the same kind of
 postings one by one through `books.post`, which makes an object of each, in one transaction too.
 """
 
@@ -18,12 +18,23 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from ledger import books, revenue, settlements
+from ledger import (
+    beancount,
+    books,
+    confirmation_checks,
+    confirmations,
+    revenue,
+    settlements,
+    trade_rules,
+)
 from ledger.agreements import Agreement
+from ledger.calendar import local_date
 from ledger.settlements import Settlement
 from ledger.store import new_ids
+from ledger.tables.events import read_rows
+from ledger.trial_balance import trial_balance
 from tests.bench.usage import _migrated, server
-from tests.conftest import ORIGIN, PARTIES, Town, found_town
+from tests.conftest import ORIGIN, PARTIES, SIGNING_KEYS, Town, found_town
 from tests.ledger.organisations import party
 
 SETTLEMENTS = 1_000_000
@@ -33,6 +44,7 @@ ROUNDS = 5
 POSTED = 20_000
 ONE_BY_ONE = 1_000
 ENTRIES = 100_000
+CONFIRMED = 1_000_000
 
 
 def measured(work: Callable[[], Any]) -> float:
@@ -164,9 +176,47 @@ def bench_postings(town: Town, agreement: Agreement, kind: str) -> None:
         ])  # fmt: skip
     with town.reading() as session:
         balanced: list[Any] = []
-        spent = measured(lambda: balanced.append(books.balances(session, agreement.id)))
-        assert sum(balanced[0].values()) == 0
-    _show(f"trial balance over {ENTRIES:,} entries ({kind})", spent, ENTRIES)
+        spent = measured(lambda: balanced.append(trial_balance(session, agreement.id)))
+        assert {row.account for row in balanced[0]} == {books.BANK, books.UNDISTRIBUTED, books.VAT}
+        _show(f"entries into a trial balance ({kind})", spent, ENTRIES)
+        book = session.get_one(Agreement, agreement.id)
+        spent = measured(
+            lambda: balanced.append(sum(map(len, beancount.write_book(session, book))))
+        )
+        _show(f"entries as beancount text ({kind})", spent, ENTRIES)
+
+
+def bench_confirmation(town: Town, kind: str) -> None:
+    """An exchange's file of trades from its bytes to rows, settlements and entry, committed."""
+    registered = town.registration()
+    agreement, voucher = town.get(Agreement, registered), town.voucher(registered)
+    day, buyer = local_date(town.now).isoformat(), PARTIES["bank"][2]
+    path = town.home.path / "trades.csv"
+    with path.open("w") as file:
+        file.write("trade,voucher,buyer,on,amount_yuan\n")
+        for n in range(CONFIRMED):
+            file.write(f"T-{n},{voucher.number},{buyer},{day},{n % 999 + 1}.06\n")
+    origin, chain_id = ORIGIN, town.home.config.deployment.chain_id
+
+    def read() -> Any:
+        return read_rows(path, path.name, trade_rules.COLUMNS)
+
+    header = confirmation_checks.header_of(
+        read(), path.name, agreement=agreement.number, exchange=PARTIES["exchange"][2],
+        log_origin=origin, number="CJ-1",
+    )  # fmt: skip
+    signed = confirmation_checks.sign(header, chain_id, SIGNING_KEYS["egon"])
+
+    def take_in() -> None:
+        with town.reading() as session:
+            checked = confirmation_checks.check(
+                session, town.actors["egon"], town.now, read(), path.name, signed, origin=origin,
+                chain_id=chain_id,
+            )  # fmt: skip
+        made = town.do("egon", confirmations.record, checked)
+        assert made.row_count == CONFIRMED
+
+    _show(f"confirmed trades taken in ({kind})", measured(take_in), CONFIRMED)
 
 
 def bench_finance(folder: Path) -> None:
@@ -185,6 +235,7 @@ def _bench(kind: str, url: str, folder: Path) -> None:
     town.home.path.mkdir(parents=True, exist_ok=True)
     agreement = bench_statement(town, kind)
     bench_postings(town, agreement, kind)
+    bench_confirmation(town, kind)
     town.home.close()
 
 
