@@ -32,7 +32,7 @@ def of_rows(session: Session, made: Confirmation, origin: str) -> Differences:
     signature.
     """
     place = f"confirmations {made.number}"
-    party = session.get(Party, made.exchange_id or "")
+    party = session.get(Party, made.exchange_id or "")  # who tampers may have left it empty
     prefix = f"{party.uscc} " if party else ""
     roots, count, gross, net, parts = [], 0, 0, 0, []
     for chunk in ROWS.chunks(session, made.no):

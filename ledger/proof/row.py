@@ -30,7 +30,7 @@ def check_row(document: Any) -> dict[str, Any]:
     """
     if (
         type(document) is not dict
-        or document.get("type") not in BATCH_KINDS
+        or document.get("type") not in (ROW_TYPE, TRADE_TYPE)
         or not is_one(document.get("v"))
     ):
         raise Invalid("This is no row proof of version 1.")

@@ -154,7 +154,7 @@ def _read(data: bytes, report: Report) -> tuple[dict[str, bytes], Any]:
             )
         if document.get("type") == receipts.RECEIPT_TYPE:
             report.kind = "receipt"
-        elif document.get("type") == rows.ROW_TYPE:
+        elif document.get("type") in (rows.ROW_TYPE, rows.TRADE_TYPE):
             report.kind = "row"
         else:
             report.kind = "voucher" if "credentialSubject" in document else "bundle"

@@ -26,6 +26,7 @@ LEFT_OUT = {
     "individual": "a natural person, whose account is not kept here",
     "no_account": "no confirmed bank account",
     "split": "the organisation was split, and who is paid now is not said",
+    "unknown": "not registered here",
     "unanswered": "the bank has not answered an earlier payment",
 }  # fmt: skip
 KINDS = {"account": "Account of an organisation", "card": "Card of an organisation"}

@@ -1,0 +1,80 @@
+"""Trade as people meet it: confirmed trades by the form, refused row by row, shown, proved, refunded."""
+
+import io
+from functools import partial
+
+import pytest
+
+from ledger import confirmations, log, orders, refunds
+from ledger.confirmations import Confirmation
+from ledger.proof.encoding import canonical
+from ledger.proof.row import TRADE_TYPE, check_row
+from ledger.vouchers import Voucher
+from tests.conftest import ORIGIN
+from tests.ledger import deals
+from tests.web.conftest import Site
+from tests.web.test_jobs_pages import plain, visit_of
+from webapp import jobs
+from webapp.deeds.background import work
+
+pytestmark = pytest.mark.pages
+
+
+def test_a_form_hands_confirmed_trades_in_and_tells_every_bad_row(site: Site) -> None:
+    town = site.town
+    agreement, licence = town.sold()
+    text = town.trades_file(town.get(Voucher, licence))
+    signed = canonical(town.signed(agreement, text))
+    visit = visit_of(site, "egon")
+    assert 'href="/confirmations/new"' in visit.get("/confirmations")
+    assert "<code>amount_yuan</code>" in visit.get("/confirmations/new")
+
+    def send(data: bytes) -> str:
+        files = {"file": (io.BytesIO(data), "成交.csv"),
+                 "signature": (io.BytesIO(signed), "c.json")}  # fmt: skip
+        place = visit.post("/confirmations/new", files).headers["Location"]
+        runner = jobs.Runner(town.home, partial(work, site.desk), lambda: town.now)
+        assert runner.run_one()
+        return plain(visit.get(place))
+
+    told = send(text.replace("106.00", "x").replace("T-2", "T 2").encode())
+    assert "is no amount in yuan" in told
+    assert "visible ASCII" in told
+    assert "Mend these rows and hand the whole file in again" in told
+    assert "CJ2026-000001: 3 trades, 321.00 yuan" in send(text.encode())
+    page = plain(visit.get("/confirmations/CJ2026-000001"))
+    assert "321.00" in page
+    assert "T-3" in page
+    rows = plain(visit.get("/confirmations/CJ2026-000001/rows?row=T-2"))
+    assert "Trade T-2: row 2 of 3" in rows
+    assert "There is no" not in rows
+    assert "has no row" in plain(visit.get("/confirmations/CJ2026-000001/rows?row=T-9"))
+    visit.post("/confirmations/new", {}, status=400)
+    with town.reading() as session:
+        made = session.query(Confirmation).one()
+        bundle = {"payload": log.payload_of(log.record_of(session, made.id, 1))}
+        proof = confirmations.row_proof(session, made, 2)
+    assert check_row({"bundle": bundle, **proof, "type": TRADE_TYPE, "v": 1}) == bundle
+
+
+def test_pages_of_orders_refunds_and_remittances_lead_to_each_other(site: Site) -> None:
+    town = site.town
+    order = deals.order(town)
+    finance = visit_of(site, "mona")
+    assert "are set aside" in plain(finance.get(f"/orders/{order.reference}"))
+    town.do("olga", orders.fulfil, order, ORIGIN)
+    refund = deals.refund(town)
+    work_of_carl = plain(visit_of(site, "carl").get("/work"))
+    assert refund.number in work_of_carl
+    town.do("carl", refunds.approve, refund)
+    licence = finance.get(f"/licences/{order.reference}")
+    assert f'href="/orders/{order.reference}"' in licence
+    page = finance.get(f"/refunds/{refund.number}")
+    assert "53.00" in page
+    with town.reading() as session:
+        source = refunds.source_of(session, session.get_one(refunds.Refund, refund.id))
+        reference = source.held.reference  # type: ignore[union-attr]
+    assert refund.number in finance.get(f"/payments/{reference}")
+    remittance = deals.remittance(town)
+    assert remittance.reference in finance.get("/remittances")
+    assert "106.00" in finance.get(f"/remittances/{remittance.reference}")
