@@ -190,9 +190,14 @@ def before(session: Session, account: BankAccount) -> BankAccount | None:
     return of(session, account.party_id) if account.state == "entered" else None
 
 
-def paid_to(session: Session, uscc: str) -> tuple[Party, BankAccount | None]:
-    """Who is paid for a social credit code, and where: the party, or what it was merged into."""
-    party = session.scalars(select(Party).where(Party.uscc == uscc)).one()
+def paid_to(session: Session, uscc: str) -> tuple[Party | None, BankAccount | None]:
+    """Who is paid for a social credit code, and where: the party, or what it was merged into.
+
+    A buyer at an exchange need not be known here: nobody.
+    """
+    party = session.scalar(select(Party).where(Party.uscc == uscc))
+    if party is None:
+        return None, None
     if party.state == "merged":
         party = successor(session, party)
     return party, of(session, party.id) if party.state == "active" else None

@@ -198,7 +198,9 @@ def _due(
     return paid, left_out
 
 
-def _why_not(payee: Party) -> str:
+def _why_not(payee: Party | None) -> str:
+    if payee is None:
+        return "unknown"
     if payee.kind == "individual":
         return "individual"
     return "split" if payee.state == "split" else "no_account"

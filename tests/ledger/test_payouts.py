@@ -276,6 +276,25 @@ def test_a_payment_file_says_whose_it_is_and_whether_it_was_changed(town: Town) 
 
 
 @pytest.mark.slow
+def test_a_buyer_who_is_not_known_here_is_named_and_left_out(town: Town) -> None:
+    agreement, statement = owing(town)
+    account(town)
+    stranger = "91000000DEM000099X"
+    with town.deed() as session:
+        books.post(
+            session, "system", town.now, cause=session.get_one(Statement, statement.id), key="refund",
+            book_id=agreement.id, effective_on=local_date(town.now).isoformat(), memo="退款",
+            lines=[
+                {"account": books.UNDISTRIBUTED, "credit_fen": 0, "debit_fen": 500, "party_id": None},
+                {"account": books.REFUNDS, "credit_fen": 500, "debit_fen": 0, "party_id": stranger},
+            ],
+        )  # fmt: skip
+    made = town.do("mona", payouts.prepare, agreement)
+    [left] = [one for one in made.left_out if one["party"] == stranger]
+    assert (left["why"], left["amount_fen"]) == ("unknown", 500)
+
+
+@pytest.mark.slow
 def test_a_merged_payee_is_paid_through_the_organisation_it_became(town: Town) -> None:
     agreement, _ = owing(town)
     account(town, "bank")

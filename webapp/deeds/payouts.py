@@ -24,7 +24,9 @@ from webapp.tables import CSV, XLSX
 ACCOUNT, PAYOUT = "/bank-accounts/<bank_account>", "/payouts/<payout_number>"
 LEFT_OUT = {
     "individual": "a natural person, whose account is not kept here",
-    "no_account": "no confirmed bank account", "split": "the organisation was split: who is paid now?",
+    "no_account": "no confirmed bank account",
+    "split": "the organisation was split, and who is paid now is not said",
+    "unknown": "not registered here",
     "unanswered": "the bank has not answered an earlier payment",
 }  # fmt: skip
 KINDS = {"account": "Account of an organisation", "card": "Card of an organisation"}
