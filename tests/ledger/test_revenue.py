@@ -555,11 +555,14 @@ def test_an_approved_statement_is_booked_once_when_the_chain_has_counted_it(town
     assert town.post() == []
     assert town.snapshot() == before
     with town.reading() as session:
-        entry = session.scalars(select(books.Entry)).one()
+        entry = session.scalars(select(books.Entry).where(books.Entry.cause_id == made.id)).one()
         totals = books.balances(session)
+        [payment] = session.scalars(select(revenue.Payment)).all()
     assert (entry.cause_id, entry.effective_on) == (made.id, made.until_on)
     assert sum(totals.values()) == 0
-    assert totals.pop((books.UNDISTRIBUTED, None)) == made.amount_fen
+    assert totals.pop((books.BANK, None)) == payment.amount_fen
+    assert totals.pop((books.VAT, None)) == -payment.vat_fen
+    assert totals.pop((books.UNDISTRIBUTED, None)) == 0, "what came in is all shared out"
     assert {party: -fen for (_, party), fen in totals.items()} == paid(made)
 
 
