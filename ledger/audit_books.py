@@ -34,11 +34,10 @@ GUARDS: dict[str, dict[tuple[str, str], str]] = {
         ("entry_lines", "entry_lines_unedited"): "6f9632f62067",
     },
     "postgresql": {
-        ("entries", "entries_checked"): "a33543b8b433",
         ("entries", "entries_kept"): "57582e6f1c81",
         ("entries", "entries_kept_whole"): "f41dbdb66646",
-        ("entries", "entries_told"): "7653a7fc5c78",
-        ("entry_lines", "entry_lines_checked"): "bdc16e47d26d",
+        ("entries", "entries_told"): "36e659534af7",
+        ("entry_lines", "entry_lines_checked"): "5979374e6d90",
         ("entry_lines", "entry_lines_kept"): "57582e6f1c81",
         ("entry_lines", "entry_lines_kept_whole"): "f41dbdb66646",
     },
@@ -46,7 +45,8 @@ GUARDS: dict[str, dict[tuple[str, str], str]] = {
 GUARDS_OF = {
     "sqlite": "SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger'",
     "postgresql": "SELECT c.relname::text, t.tgname::text, "
-    "t.tgenabled::text || t.tgtype::text || p.prosrc FROM pg_trigger t "
+    "t.tgenabled::text || t.tgtype::text || COALESCE(pg_get_expr(t.tgqual, t.tgrelid), '') || p.prosrc "
+    "FROM pg_trigger t "
     "JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid "
     "WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace",
 }

@@ -40,6 +40,7 @@ from ledger.parties import Party
 from ledger.periods import Period
 from ledger.proof.encoding import instant
 from ledger.trial_balance import trial_balance
+from valuation.money import yuan
 
 ROOTS = {
     BANK: "Assets:Bank", DUE: "Assets:Receivable", UNDISTRIBUTED: "Liabilities:Undistributed",
@@ -151,12 +152,6 @@ def name_of(account: str, party: str) -> str:
         return ROOTS[account]
     spelled = party if COMPONENT.fullmatch(party) else f"X-{party.encode().hex()}"
     return f"{ROOTS[account]}:{spelled}"
-
-
-def yuan(fen: int) -> str:
-    """Fen as yuan with two decimals, exactly."""
-    sign = "-" if fen < 0 else ""
-    return f"{sign}{abs(fen) // 100}.{abs(fen) % 100:02d}"
 
 
 def quoted(text: str) -> str:

@@ -51,6 +51,7 @@ from ledger.store import (
     next_numbers,
     put_rows,
 )
+from valuation.money import yuan
 
 BANK = "1002 银行存款"
 DUE = "1122 应收账款"
@@ -408,8 +409,8 @@ def assert_balance(
     stands = balance(session, book_id, account, party, on)
     if stands != fen:
         raise Conflict(
-            "On {account} stand {stands} fen, not {fen}.", account=f"{account} {party or ''}".strip(),
-            fen=fen, stands=stands,
+            "On {account} stand {stands} yuan, not {given}.",
+            account=f"{account} {party or ''}".strip(), given=yuan(fen), stands=yuan(stands),
         )  # fmt: skip
 
 
@@ -615,8 +616,8 @@ def _name_limit(
         floor_fen is not None and posted_fen - held_fen < floor_fen
     ):
         faults.name_fault(
-            "on {account} {free} fen are free, {asked} fen are asked", at="lines", account=where,
-            free=free, asked=free - (posted_fen - held_fen),
+            "on {account} {free} yuan are free, {asked} yuan are asked", at="lines", account=where,
+            free=yuan(free), asked=yuan(free - (posted_fen - held_fen)),
         )  # fmt: skip
 
 

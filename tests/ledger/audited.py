@@ -46,7 +46,7 @@ from ledger.store import new_id, open_engine
 from ledger.supervision import Audit, Difference, Ground
 from ledger.tables.events import read_events
 from tests.conftest import CHECKER_KEYS, ORIGIN, Town
-from tests.ledger import registrations
+from tests.ledger import bookings, registrations
 from tests.ledger.neighbours import Neighbour, admitted, recognise
 from webapp.audits import ground_of_home
 from webapp.cli.house import make_home, running_node
@@ -247,6 +247,7 @@ def _booked(town: Town, agreement: Agreement, statement: revenue.Statement) -> N
     today = local_date(town.now)
     first, until = today - timedelta(days=60), today - timedelta(days=1)
     town.do("mona", periods.close, agreement, from_on=first, until_on=until)
+    bookings.approved(town, agreement)
     with town.deed() as session:
         entry = books.entry_of(session, statement.id)
         assert entry is not None

@@ -12,8 +12,15 @@ from valuation import money
 from webapp.cli import main
 from webapp.cli.run import Run, as_member, print_json, verb, with_home
 from webapp.deeds.all import books as deeds
+from webapp.language import tr
+from webapp.wording import word
 
 OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False))
+
+
+HEADINGS = (
+    "Opening debit", "Opening credit", "Debits", "Credits", "Closing debit", "Closing credit",
+)  # fmt: skip
 
 
 @main.group()
@@ -64,7 +71,7 @@ def period_list(run: Run) -> None:
         print_json(found)
         return
     for row in found["items"]:
-        click.echo(f"{row['number']}  {row['from_on']} – {row['until_on']}  {row['state']}")
+        click.echo(f"{row['number']}  {row['from_on']} – {row['until_on']}  {word(row['state'])}")
 
 
 @journal.command("propose")
@@ -138,6 +145,7 @@ def books_balance(
     if run.as_json:
         print_json(found)
         return
+    click.echo(" " * 34 + "".join(f"{tr(heading):>18}" for heading in HEADINGS))
     for row in found["rows"]:
         amounts = [row[name] for name in COLUMNS]
         _line(f"{row['account']} {row['party']}", amounts)

@@ -1,0 +1,70 @@
+"""The pages of an agreement's book: a voucher, its entry, the trial balance, a closing, the files."""
+
+from datetime import timedelta
+from io import BytesIO
+
+import openpyxl
+from beancount import loader
+
+from ledger.books import BANK, FEES
+from ledger.calendar import local_date
+from tests.ledger import bookings
+from tests.web.conftest import Site
+
+
+def test_a_voucher_becomes_an_entry_and_both_lead_to_the_trial_balance(common_site: Site) -> None:
+    town = common_site.town
+    agreement = town.agreement()
+    today = local_date(town.now)
+    mona, carl, gwen = (common_site.visit(login) for login in ("mona", "carl", "gwen"))
+    base = f"/agreements/{agreement.number}"
+    form = {"amount_yuan": "10.00", "credit": FEES, "debit": "2203 应付分配款", "memo": "利息 & 其他",
+            "effective_on": today.isoformat()}  # fmt: skip
+    wrong = mona.post(f"{base}/journals", form, status=400)
+    assert "仅限银行手续费、利息和税款" in wrong.text
+    made = mona.post(f"{base}/journals", {**form, "debit": BANK}).location
+    assert "批准凭证" not in mona.get(made)
+    assert "批准凭证" in carl.get(made)
+    assert made.split("/")[-1] in carl.get("/work")
+    carl.post(f"{made}/approve", page=f"{made}/approve")
+    entry = carl.get(made).partition('href="/entries/')[2].partition('"')[0]
+    told = gwen.get(f"/entries/{entry}")
+    assert "利息 &amp; 其他" in told
+    assert told.count("10.00") == 2
+    assert f"{base}/books/balance" in told
+    balance = gwen.get(f"{base}/books/balance?until_on={today}")
+    assert balance.count("10.00") >= 8
+    assert f"until_on={today}" in balance, "the workbook is of the same days"
+    sheet = openpyxl.load_workbook(
+        BytesIO(gwen.client.get(f"{base}/books/balance.xlsx").data)
+    ).active
+    assert sheet["A4"].value == BANK
+    assert sheet["G4"].value == 10
+    text = gwen.client.get(f"{base}/books.beancount").data.decode()
+    assert loader.load_string(text)[1] == []
+    assert "10.00" not in gwen.get(f"{base}/books/balance?until_on={today - timedelta(days=1)}")
+    common_site.visit("mallory").get(f"{base}/books/balance", status=403)
+    common_site.visit("olga").get(f"{base}/books/balance")
+
+
+def test_a_period_is_closed_seen_and_reopened_on_the_site(common_site: Site) -> None:
+    town = common_site.town
+    agreement = town.agreement()
+    yesterday = (local_date(town.now) - timedelta(days=1)).isoformat()
+    mona = common_site.visit("mona")
+    path = f"/agreements/{agreement.number}/periods"
+    form = {"from_on": yesterday, "until_on": yesterday, "bank_yuan": "1.00"}
+    refused = mona.post(path, form, status=409).text
+    assert f"{BANK}的余额是0.00元，不是1.00元" in refused
+    made = mona.post(path, {**form, "bank_yuan": ""}).location
+    page = mona.get(made)
+    assert f"until_on={yesterday}" in page
+    assert yesterday in mona.get(f"/agreements/{agreement.number}/books/balance?until={yesterday}")
+    mona.post(f"{made}/reopen", {"reason": "补记"}, page=f"{made}/reopen")
+    assert "已反结账" in mona.get(made)
+
+
+def test_a_hold_is_told_with_its_lines(common_site: Site) -> None:
+    held = bookings.hold(common_site.town)
+    page = common_site.visit("gwen").get(f"/holds/{held.number}")
+    assert page.count("6.00") == 3
