@@ -15,6 +15,7 @@ def test_a_new_account_is_confirmed_beside_the_one_it_replaces(site: Site) -> No
     page = site.visit("carl").get(f"/bank-accounts/{second.number}/confirm")
     for digits in (first.account_number, second.account_number):
         assert digits in page
+    assert f"The account holder {second.holder_name} is not called" in page
     told = site.visit("gwen").get(f"/bank-accounts/{second.number}")
     assert second.account_number not in told
     assert first.account_number not in told
