@@ -196,6 +196,7 @@ def confirm(
     desk: Desk, session: Session, actor: Actor, found: Payout, *, results: list[Result], name: str,
     digest: str, size_bytes: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
+    """What was paid beyond what is owed stands under `twice` in the answer."""
     done = payout_results.confirm(
         session, actor, desk.now, found, results, name=name, digest=digest
     )
