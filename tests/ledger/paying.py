@@ -4,7 +4,9 @@ import itertools
 from datetime import date
 from typing import Any
 
-from ledger import bank_accounts, payout_results, payouts, reconciliation
+from sqlalchemy import select
+
+from ledger import bank_accounts, books, payout_results, payouts, reconciliation
 from ledger.agreements import Agreement
 from ledger.bank_accounts import BankAccount
 from ledger.bank_files import BankLine, Result
@@ -106,6 +108,22 @@ def confirm(town: Town, payout: Payout, *paid: bool, name: str = "result.csv") -
     return town.do(
         "mona", payout_results.confirm, payout, rows, name=name, digest=f"sha256:{name}{len(rows)}"
     )
+
+
+def came_in(town: Town, agreement: Agreement, fen: int) -> None:
+    """More money in the bank than is owed."""
+    with town.deed() as session:
+        books.post(
+            session, "system", town.now, key="in", book_id=agreement.id, memo="来款",
+            cause=session.scalars(
+                select(Statement).where(Statement.agreement_id == agreement.id).limit(1)
+            ).one(),
+            effective_on=local_date(town.now).isoformat(),
+            lines=[
+                {"account": books.BANK, "credit_fen": 0, "debit_fen": fen, "party_id": None},
+                {"account": books.UNDISTRIBUTED, "credit_fen": fen, "debit_fen": 0, "party_id": None},
+            ],
+        )  # fmt: skip
 
 
 def came_back(town: Town, payout: Payout, n: int = 0) -> Result:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ledger import books, holds, payment_files, payout_results, payouts, periods, successions
 from ledger import settings as house_settings
 from ledger.agreements import Agreement
-from ledger.bank_files import Result
+from ledger.bank_files import Result, read_results
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.parties import Party
@@ -25,12 +25,14 @@ from tests.ledger.paying import (
     account,
     approved,
     came_back,
+    came_in,
     confirm,
     give_back,
     lines,
     now,
     owing,
     prepared,
+    result_file,
     results,
 )
 from valuation.money import yuan
@@ -279,15 +281,7 @@ def test_a_payment_that_comes_back_is_owed_again_to_an_account_confirmed_anew(to
 def test_what_was_given_up_and_paid_after_all_is_never_paid_twice_untold(town: Town) -> None:
     made = approved(town)
     agreement = town.get(Agreement, made)
-    with town.deed() as session:  # the bank has enough to pay twice
-        books.post(
-            session, "system", town.now, cause=statement_of(session, agreement), key="in",
-            book_id=agreement.id, effective_on=local_date(town.now).isoformat(), memo="来款",
-            lines=[
-                {"account": books.BANK, "credit_fen": 0, "debit_fen": 90_000, "party_id": None},
-                {"account": books.UNDISTRIBUTED, "credit_fen": 90_000, "debit_fen": 0, "party_id": None},
-            ],
-        )  # fmt: skip
+    came_in(town, agreement, 90_000)
     before = stands(town, made)
     late = results(town, made, True)
     town.do("carl", payouts.close, made, "银行电话答复未付")
@@ -555,3 +549,24 @@ def test_whatever_the_bank_answers_nothing_is_paid_twice(
         assert after == {
             "bank": before["bank"] - paid, "held": 0, "owed": before["owed"] - paid,
         }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_file_may_tell_a_payment_and_its_return_and_a_return_of_what_was_not_told(
+    town: Town,
+) -> None:
+    made = approved(town)
+    before = stands(town, made)
+    text = result_file(town, made, True)
+    for n in (0, 1):
+        back = came_back(town, made, n)
+        sum_yuan = yuan(back.amount_fen)
+        text += f"{back.serial},{sum_yuan},退汇,{back.day},{back.reference},{back.reason}\n"
+    rows = read_results(text.encode(), "r.csv")
+    done = town.do("mona", payout_results.confirm, made, rows, name="r.csv", digest="sha256:r")
+    assert (done["paid_count"], done["returned_count"]) == (1, 2)
+    assert [x.state for x in lines(town, made)] == ["came_back", "failed"]
+    assert (now(town, made).state, stands(town, made)) == ("closed", {**before, "held": 0})
+    whole = town.snapshot()
+    done = town.do("mona", payout_results.confirm, made, rows, name="r.csv", digest="sha256:r")
+    assert town.snapshot() == whole

@@ -180,7 +180,7 @@ def test_what_one_side_lacks_is_owed_by_who_knows_and_explains_the_balances(town
     assert mine.owner_id == agreement.operator_id
     assert {login for login in town.actors
             if allowed(town.actors[login], "difference.read", (mine.owner_id,))} == {
-        "mona", "carl", "max", "gwen", "olga", "opal",
+        "mona", "carl", "cora", "max", "gwen", "olga", "opal",
     }  # fmt: skip
     assert [term.name for term, _ in deadlines.running(mine)] == ["difference.answer"]
 
