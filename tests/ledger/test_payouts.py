@@ -247,6 +247,7 @@ def test_what_ran_out_before_its_approval_is_not_approved(town: Town) -> None:
     town.do("mona", payouts.prepare, town.get(Agreement, made))
 
 
+@pytest.mark.slow
 def test_a_payment_that_comes_back_is_owed_again_to_an_account_confirmed_anew(town: Town) -> None:
     made = approved(town)
     agreement, before = town.get(Agreement, made), stands(town, made)
