@@ -67,7 +67,8 @@ class Source:
 
 def of_payment(session: Session, payment: Payment) -> Source:
     """A payment as what is refunded; Conflict where it belongs to no agreement, so to no book."""
-    if payment.agreement_id is None:
+    agreement_id = book_of(session, payment)
+    if agreement_id is None:
         raise Conflict(
             "Payment {reference} is in no agreement's books: it cannot be refunded here.",
             reference=payment.reference,
@@ -75,8 +76,13 @@ def of_payment(session: Session, payment: Payment) -> Source:
     licence = session.get_one(Licence, payment.licence_id)
     buyer = session.get_one(Party, licence.licensee_id).uscc
     return Source(
-        payment, 0, payment.agreement_id, buyer, payment.amount_fen, payment.vat_fen
+        payment, 0, agreement_id, buyer, payment.amount_fen, payment.vat_fen
     )  # fmt: skip
+
+
+def book_of(session: Session, payment: Payment) -> str | None:
+    """The agreement in whose book a payment stands; one of before is found among its settlements."""
+    return payment.agreement_id or settlements.book_of(session, payment.id, payment.received_on)
 
 
 def of_trade(session: Session, confirmation: Confirmation, row: int) -> Source:

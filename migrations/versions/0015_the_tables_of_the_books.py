@@ -74,6 +74,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("agreement_id", sa.String(length=36), nullable=False),
         sa.Column("effective_on", sa.Text(), nullable=False),
         sa.Column("memo", sa.Text(), nullable=False),

@@ -585,6 +585,10 @@ def a_journal(site: Site) -> Request:
     return Request("mona", {"agreement_number": agreed.number}, body, other={"memo": "利息"})
 
 
+def an_opening(site: Site) -> Request:
+    return Request("mona", {"agreement_number": bookings.of_before(site.town).number}, {})
+
+
 def on_journal(login: str, **body: Any) -> Callable[[Site], Request]:
     def make(site: Site) -> Request:
         made = bookings.journal(site.town)
@@ -1132,6 +1136,7 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "period.close": a_closing,
     "period.reopen": a_reopened_period,
     "journal.propose": a_journal,
+    "journal.propose_opening": an_opening,
     "journal.approve": on_journal("carl"),
     "journal.reject": on_journal("carl", reason="无凭据"),
     "journal.withdraw": on_journal("mona", reason="更正"),
