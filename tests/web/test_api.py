@@ -511,11 +511,11 @@ def an_order(site: Site) -> Request:
     return Request(made.login, made.keys, body, other=made.other)
 
 
-def on_order(**body: Any) -> Callable[[Site], Request]:
+def on_order(login: str = "olga", **body: Any) -> Callable[[Site], Request]:
     def make(site: Site) -> Request:
         other = {"reason": "另一理由"} if body else {}
         return Request(
-            "olga", {"order_reference": deals.order(site.town).reference}, body, other=other
+            login, {"order_reference": deals.order(site.town).reference}, body, other=other
         )
 
     return make
@@ -1111,7 +1111,7 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "payment.record": a_payment,
     "remittance.record": a_remittance,
     "order.place": an_order,
-    "order.fulfil": on_order(),
+    "order.fulfil": on_order("opal"),
     "order.cancel": on_order(reason="撤回"),
     "refund.propose": a_refund,
     "refund.propose_trade": a_trade_refund,

@@ -62,7 +62,7 @@ def test_pages_of_orders_refunds_and_remittances_lead_to_each_other(site: Site) 
     order = deals.order(town)
     finance = visit_of(site, "mona")
     assert "are set aside" in plain(finance.get(f"/orders/{order.reference}"))
-    town.do("olga", orders.fulfil, order, ORIGIN)
+    town.do("opal", orders.fulfil, order, ORIGIN)
     refund = deals.refund(town)
     work_of_carl = plain(visit_of(site, "carl").get("/work"))
     assert refund.number in work_of_carl

@@ -14,6 +14,7 @@ from ledger import (
     evaluations,
     inquiries,
     journals,
+    orders,
     refunds,
     registration,
     registration_changes,
@@ -154,6 +155,8 @@ FITS: dict[str, Fits] = {
     "refund.propose": lambda session, _actor, row, _today: refunds.book_of(session, row) is not None,
     "journal.propose_opening": lambda session, _actor, row, _today: journals.lacks_opening(
         session, row),
+    "order.fulfil": lambda _session, actor, row, _today: row.paid_by != orders.PREPAYMENT
+    or row.placed_by != actor.member_id,
     **dict.fromkeys(("motion.confirm", "motion.reject", "peer.admit"), _of_another),
     **dict.fromkeys(("objection.uphold", "objection.dismiss"), _not_reviewed_by_him),
     "bank_account.confirm": _row_of_another("entered_by"),

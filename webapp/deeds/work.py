@@ -36,7 +36,7 @@ from ledger.inquiries import Inquiry
 from ledger.journals import Journal
 from ledger.motions import Motion
 from ledger.objections import Objection
-from ledger.orders import Order
+from ledger.orders import PREPAYMENT, Order
 from ledger.parties import MAY, Actor, Member, roles_of
 from ledger.payouts import Payout
 from ledger.peers import Peer
@@ -190,7 +190,8 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "difference.answer": ("difference", ("open",), _owes_answer),
     "difference.settle": ("difference", ("answered",), _not_mine(Difference.answered_by)),
     "order.fulfil": ("order", ("placed",), lambda actor: Order.voucher_id.in_(
-        select(Voucher.id).where(Voucher.party_id.in_(actor.parties)))),
+        select(Voucher.id).where(Voucher.party_id.in_(actor.parties)))
+        & ((Order.paid_by != PREPAYMENT) | (Order.placed_by != actor.member_id))),
     "refund.approve": ("refund", ("proposed",), _firm(Refund.proposed_by)),
     "demand.assign": ("demand", ("submitted",), _not_mine(Demand.submitted_by)),
     "demand.accept": ("demand", ("assigned",),
