@@ -534,6 +534,20 @@ def a_trade_refund(site: Site) -> Request:
     return Request("mona", keys, body, other={"row": "3"})
 
 
+def on_remittance(**body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        keys = {"remittance_reference": deals.remittance(site.town).reference}
+        other = {"reason": "另一理由"} if "reason" in body else {"amount_yuan": "54.00"}
+        return Request("mona", keys, body, other=other)
+
+    return make
+
+
+def an_undoing(site: Site) -> Request:
+    made = a_refund(site)
+    return Request(made.login, made.keys, {"reason": "误记"}, other={"reason": "另一理由"})
+
+
 def on_refund(**body: Any) -> Callable[[Site], Request]:
     def make(site: Site) -> Request:
         other = {"reason": "另一理由"} if body else {}
@@ -1115,6 +1129,9 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "order.cancel": on_order(reason="撤回"),
     "refund.propose": a_refund,
     "refund.propose_trade": a_trade_refund,
+    "refund.propose_prepayment": on_remittance(amount_yuan="53.00", ground="退货"),
+    "refund.undo_payment": an_undoing,
+    "refund.undo_remittance": on_remittance(reason="误记"),
     "refund.approve": on_refund(),
     "refund.reject": on_refund(reason="无据"),
     "confirmation.record": some_trades,

@@ -152,7 +152,12 @@ FITS: dict[str, Fits] = {
                     _row(_of_registration)),
     **dict.fromkeys(("licence.grant", "order.place"),
                     _row(lambda row: _of_registration(row) and not row.frozen)),
-    "refund.propose": lambda session, _actor, row, _today: refunds.book_of(session, row) is not None,
+    "refund.propose": lambda session, _actor, row, _today: row.undone_by is None
+    and refunds.book_of(session, row) is not None,
+    "refund.undo_payment": _row(lambda row: row.undone_by is None and row.n is not None),
+    "refund.undo_remittance": _row(lambda row: row.undone_by is None),
+    "refund.propose_prepayment": _row(
+        lambda row: row.undone_by is None and row.purpose == "prepayment"),
     "journal.propose_opening": lambda session, _actor, row, _today: journals.lacks_opening(
         session, row),
     "order.fulfil": lambda _session, actor, row, _today: row.paid_by != orders.PREPAYMENT

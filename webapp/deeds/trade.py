@@ -1,5 +1,6 @@
 """The deeds on orders, remittances, refunds, and the trades that an exchange confirms."""
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from ledger.orders import Order
 from ledger.parties import Actor
 from ledger.proof.encoding import canonical
 from ledger.proof.row import TRADE_TYPE
-from ledger.refunds import Refund
+from ledger.refunds import Refund, Source
 from ledger.remittances import Remittance
 from ledger.trading import Payment
 from ledger.vouchers import Voucher
@@ -179,6 +180,40 @@ def propose_trade_refund(
     return _refund(
         refunds.propose(session, actor, desk.now, source, amount_fen=amount_yuan, ground=ground)
     )
+
+
+@deed("refund.propose", "/remittances/<remittance_reference>/refunds", "Propose a refund",
+      "Refund {number} of {amount_yuan} yuan is {state}; another person approves it next.",
+      name="refund.propose_prepayment", body=RefundBody)  # fmt: skip
+def propose_prepayment_refund(
+    desk: Desk, session: Session, actor: Actor, found: Remittance, *, amount_yuan: int, ground: str
+) -> dict[str, Any]:
+    source = refunds.of_remittance(session, found)
+    return _refund(
+        refunds.propose(session, actor, desk.now, source, amount_fen=amount_yuan, ground=ground)
+    )
+
+
+def _undoing(noun: str, path: str, source_of: Callable[[Session, Any], Source]) -> Any:
+    def act(
+        desk: Desk, session: Session, actor: Actor, found: Payment | Remittance, reason: str
+    ) -> dict[str, Any]:
+        source = source_of(session, found)
+        return _refund(refunds.propose(
+            session, actor, desk.now, source, amount_fen=found.amount_fen, ground=reason, undoes=True
+        ))  # fmt: skip
+
+    return deed(
+        "refund.propose", f"{path}/undo", "Undo a wrong receipt",
+        "Refund {number} of {amount_yuan} yuan is {state}; another person approves it next.",
+        name=f"refund.undo_{noun}", body=ReasonBody,
+    )(act)  # fmt: skip
+
+
+undo_payment = _undoing("payment", "/payments/<reference>", refunds.of_payment)
+undo_remittance = _undoing(
+    "remittance", "/remittances/<remittance_reference>", refunds.of_remittance
+)
 
 
 @deed("refund.approve", f"{REFUND}/approve", "Approve the refund",

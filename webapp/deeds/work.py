@@ -183,7 +183,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "inquiry.close": ("inquiry", ("answered",), lambda actor: Inquiry.party_id.in_(actor.parties)),
     "journal.approve": ("journal", ("proposed",), _not_mine(Journal.proposed_by)),
     "payment.record": ("licence", ("granted",), lambda _actor: (Licence.price_fen > 0) & ~exists().where(
-        Payment.licence_id == Licence.id)),
+        Payment.licence_id == Licence.id, Payment.undone_by.is_(None))),
     "bank_account.confirm": ("bank_account", ("entered",), _not_mine(BankAccount.entered_by)),
     "payout.approve": ("payout", ("prepared",), _not_mine(Payout.maker_id)),
     "payout.confirm": ("payout", ("approved", "partly_paid"), lambda _actor: None),
