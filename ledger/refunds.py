@@ -203,7 +203,10 @@ def _undo(
     )  # fmt: skip
     receipt.undone_by = refund.id
     receipt.reference = f"{receipt.reference} ({refund.number})"
-    log.append(session, receipt, f"{receipt.subject_type}.undone", actor.member_id)
+    if isinstance(receipt, Payment):
+        log.append(session, receipt, "payment.undone", actor.member_id)
+    else:
+        log.append(session, receipt, "remittance.undone", actor.member_id)
     session.flush()
 
 

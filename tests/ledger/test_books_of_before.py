@@ -1,6 +1,7 @@
 """A home of before there were books, migrated: its book is opened once, then pays and refunds."""
 
 import json
+from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
 
 import pytest
@@ -11,11 +12,10 @@ from sqlalchemy import select, text
 from ledger import audit_trade, books, journals, payouts, refunds
 from ledger.agreements import Agreement
 from ledger.errors import Invalid, LedgerError, NotAllowed
-from ledger.journals import Journal
 from ledger.statements import Statement
-from ledger.trading import Licence, Payment
+from ledger.trading import Payment
 from tests.conftest import Town
-from tests.ledger import paying
+from tests.ledger import bookings, paying
 from webapp.home import MIGRATIONS, migrate
 
 
@@ -106,6 +106,38 @@ def test_a_book_of_before_is_opened_once_and_pays(of_before: Any) -> None:
     assert payout.amount_fen > 0
 
 
+def test_a_database_with_books_is_not_taken_back_before_them(village: Town) -> None:
+    agreement, licence = village.sold()
+    village.payment(licence, 10_600, "BANK-7")
+    with pytest.raises(RuntimeError, match="entries stand in a book"):
+        down(village, "0014")
+    with village.reading() as session:
+        books.assert_kept(session, agreement.id)
+
+
+def test_accounts_are_filled_in_their_normal_side_and_with_their_floor(town: Town) -> None:
+    agreement, licence = town.sold()
+    town.payment(licence, 10_600)
+    town.do("carl", journals.approve, bookings.journal(town, agreement, debit=books.FEES,
+                                                       credit=books.BANK))  # fmt: skip
+    [path] = MIGRATIONS.glob("versions/0015*.py")
+    spec = spec_from_file_location("migration_0015", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    asked = text("SELECT * FROM book_accounts ORDER BY book, account, party")
+    with town.home.engine.begin() as connection:
+        before = connection.execute(asked).all()
+        connection.execute(text("DELETE FROM book_accounts"))
+        connection.execute(text(module.FILL_ACCOUNTS))
+        assert connection.execute(asked).all() == before
+    kinds = {account for account, kind in books.ACCOUNTS.items() if kind.side == "debit"}
+    assert {one[:1] for one in kinds} == {"1", "6"}, "as the migration takes them"
+    floors = {account[:4] for account, kind in books.ACCOUNTS.items() if kind.floor_fen == 0}
+    assert floors == {"1002", "2205", "2241"}, "as the migration takes them"
+
+
 def test_a_payment_of_before_is_refunded(of_before: Any) -> None:
     town, agreement, paid = of_before
     refund = town.refund(paid, 10_600)
@@ -125,9 +157,6 @@ def test_a_rejected_opening_is_proposed_anew(of_before: Any) -> None:
 
 def test_a_book_that_lacks_nothing_is_not_opened(village: Town) -> None:
     agreement, licence = village.sold()
-    village.payment(licence, 10_600)
+    village.payment(licence, 10_600, "BANK-8")
     told = refused(village, Invalid, "mona", journals.propose_opening, agreement)
     assert agreement.number in told
-    with village.reading() as session:
-        assert session.scalars(select(Journal)).all() == []
-        assert session.scalars(select(Licence)).one()
