@@ -156,7 +156,7 @@ def _refund(made: Refund) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@deed("refund.propose", "/payments/<reference>/refunds", "Propose a refund",
+@deed("refund.propose", "/payments/<path:reference>/refunds", "Propose a refund",
       "Refund {number} of {amount_yuan} yuan is {state}; another person approves it next.",
       body=RefundBody)  # fmt: skip
 def propose_refund(
@@ -182,7 +182,7 @@ def propose_trade_refund(
     )
 
 
-@deed("refund.propose", "/remittances/<remittance_reference>/refunds", "Propose a refund",
+@deed("refund.propose", "/remittances/<path:remittance_reference>/refunds", "Propose a refund",
       "Refund {number} of {amount_yuan} yuan is {state}; another person approves it next.",
       name="refund.propose_prepayment", body=RefundBody)  # fmt: skip
 def propose_prepayment_refund(
@@ -210,9 +210,9 @@ def _undoing(noun: str, path: str, source_of: Callable[[Session, Any], Source]) 
     )(act)  # fmt: skip
 
 
-undo_payment = _undoing("payment", "/payments/<reference>", refunds.of_payment)
+undo_payment = _undoing("payment", "/payments/<path:reference>", refunds.of_payment)
 undo_remittance = _undoing(
-    "remittance", "/remittances/<remittance_reference>", refunds.of_remittance
+    "remittance", "/remittances/<path:remittance_reference>", refunds.of_remittance
 )
 
 
@@ -308,7 +308,7 @@ def proof(desk: Desk, session: Session, _actor: Actor, found: Confirmation, *, r
     return File(canonical(told), JSON, f"{found.number}-{n}.json")
 
 
-show_remittance = shows("remittance", "/remittances/<remittance_reference>", "Remittance")
+show_remittance = shows("remittance", "/remittances/<path:remittance_reference>", "Remittance")
 list_remittances = lists("remittance", "/remittances", "Remittances",
                          "reference party_id purpose amount_fen received_on",
                          (Remittance.reference,))  # fmt: skip
