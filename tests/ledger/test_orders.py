@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from ledger import audit_trade, books, holds, orders, refunds, remittances, trading
+from ledger.bank_files import BankLine
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Invalid, LedgerError, NotAllowed
 from ledger.holds import Hold
@@ -19,6 +20,7 @@ from ledger.settlements import Settlement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from tests.conftest import ORIGIN, PARTIES, Town
+from tests.ledger import paying
 from valuation.money import yuan
 
 BANK = PARTIES["bank"][2]
@@ -318,6 +320,17 @@ def test_a_remittance_that_never_came_is_undone_unless_it_is_used(market: Any) -
     town.do("carl", refunds.approve, made)
     assert stands(town, agreement) == {}
     assert town.remittance(agreement, 10_700).id != wrong.id
+
+
+def test_what_the_bank_s_statement_shows_is_not_undone(market: Any) -> None:
+    town, agreement, _ = market
+    made = town.remittance(agreement, 10_600)
+    day = local_date(town.now)
+    paying.bank_says(town, agreement, BankLine(2, str(day), "BANK-R", 10_600, "", "", None))
+    before = town.snapshot()
+    with pytest.raises(Conflict, match="shows BANK-R"):
+        give_back(town, made, 10_600, undoes=True)
+    assert town.snapshot() == before
 
 
 def test_what_an_order_became_is_not_undone(market: Any) -> None:
