@@ -90,6 +90,16 @@ def count(session: Session, agreement_id: str) -> int:
     return 0 if found is None else found - 1
 
 
+def book_of(session: Session, payment_id: str, day: str) -> str | None:
+    """The agreement under which a payment stands that does not say so itself, as those of before."""
+    return session.scalar(
+        select(Settlement.agreement_id).where(
+            Settlement.agreement_id.in_(select(Agreement.id)), Settlement.day == day,
+            Settlement.source_id == payment_id, Settlement.kind == "payment",
+        )
+    )  # fmt: skip
+
+
 def total(session: Session, agreement_id: str, *conditions: Any) -> int:
     """The net fen of some of its rows."""
     wanted = select(func.coalesce(func.sum(Settlement.net_fen), 0))

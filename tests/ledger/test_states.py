@@ -562,7 +562,7 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("appraisal", "withdraw"): lambda t, row: t.do("anna", appraisals.withdraw, row, "参数有误"),
     ("appraisal", "supersede"): supersede_appraisal,
     ("licence", "revoke"): revoke_licence,
-    ("order", "fulfil"): lambda t, row: t.do("olga", orders.fulfil, row, ORIGIN),
+    ("order", "fulfil"): lambda t, row: t.do("opal", orders.fulfil, row, ORIGIN),
     ("order", "cancel"): lambda t, row: t.do("olga", orders.cancel, row, "买方撤回"),
     ("order", "expire"): deals.expire,
     ("refund", "approve"): lambda t, row: t.do("carl", refunds.approve, row),

@@ -564,7 +564,6 @@ NO_DECISIONS = {
     "bank_account.withdraw": "the party's or finance's own, before it is confirmed",
     "payout.cancel": "lets go of what was set aside; nothing is paid by it",
     "difference.answer": "his whose organisation owes the answer",
-    "order.fulfil": "the seller's own",
     "order.cancel": "the seller's own, or the exchange's",
     "journal.withdraw": "the maker's own",
     "period.reopen": "opens days to be booked to again: each booking has a second person of its own",
@@ -941,6 +940,9 @@ DECISIONS = {
     "payout.close": Decision("treasury", "treasury", _payout("approved"), _reason),
     "difference.settle": Decision("operator", "treasury", _difference, _finding()),
     "difference.reopen": Decision("operator", "treasury", _difference, _reason),
+    "order.fulfil": Decision(
+        "operator", "operator",
+        lambda town, login: {"order_reference": deals.order(town, login).reference}),
     "journal.approve": Decision("treasury", "treasury", _journal),
     "journal.reject": Decision("treasury", "treasury", _journal, _reason),
     "scheme.agree": Decision("operator", "bureau", _scheme),

@@ -90,6 +90,16 @@ def journal_propose(run: Run, login: str, agreement_number: str, **given: str) -
     run.say(answer, deeds.propose_journal.says)
 
 
+@journal.command("open")
+@click.argument("agreement_number")
+@as_member
+@with_home
+def journal_open(run: Run, login: str, agreement_number: str) -> None:
+    """Propose the opening of a book: what was received before there were books (finance maker)."""
+    answer = run.do(deeds.propose_opening, login, {}, agreement_number=agreement_number)
+    run.say(answer, deeds.propose_opening.says)
+
+
 verb(journal, "approve", deeds.approve_journal, "Approve a journal voucher (finance checker).")
 verb(journal, "reject", deeds.reject_journal, "Send a journal voucher back (finance checker).",
      click.option("--reason", required=True))  # fmt: skip

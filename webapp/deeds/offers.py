@@ -13,6 +13,9 @@ from ledger import (
     approvals,
     evaluations,
     inquiries,
+    journals,
+    orders,
+    refunds,
     registration,
     registration_changes,
     reversals,
@@ -149,7 +152,16 @@ FITS: dict[str, Fits] = {
                     _row(_of_registration)),
     **dict.fromkeys(("licence.grant", "order.place"),
                     _row(lambda row: _of_registration(row) and not row.frozen)),
-    "refund.propose": _row(lambda row: row.agreement_id is not None),
+    "refund.propose": lambda session, _actor, row, _today: row.undone_by is None
+    and refunds.book_of(session, row) is not None,
+    "refund.undo_payment": _row(lambda row: row.undone_by is None and row.n is not None),
+    "refund.undo_remittance": _row(lambda row: row.undone_by is None),
+    "refund.propose_prepayment": _row(
+        lambda row: row.undone_by is None and row.purpose == "prepayment"),
+    "journal.propose_opening": lambda session, _actor, row, _today: journals.lacks_opening(
+        session, row),
+    "order.fulfil": lambda _session, actor, row, _today: row.paid_by != orders.PREPAYMENT
+    or row.placed_by != actor.member_id,
     **dict.fromkeys(("motion.confirm", "motion.reject", "peer.admit"), _of_another),
     **dict.fromkeys(("objection.uphold", "objection.dismiss"), _not_reviewed_by_him),
     "bank_account.confirm": _row_of_another("entered_by"),

@@ -36,7 +36,7 @@ from ledger.inquiries import Inquiry
 from ledger.journals import Journal
 from ledger.motions import Motion
 from ledger.objections import Objection
-from ledger.orders import Order
+from ledger.orders import PREPAYMENT, Order
 from ledger.parties import MAY, Actor, Member, roles_of
 from ledger.payouts import Payout
 from ledger.peers import Peer
@@ -183,14 +183,15 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "inquiry.close": ("inquiry", ("answered",), lambda actor: Inquiry.party_id.in_(actor.parties)),
     "journal.approve": ("journal", ("proposed",), _not_mine(Journal.proposed_by)),
     "payment.record": ("licence", ("granted",), lambda _actor: (Licence.price_fen > 0) & ~exists().where(
-        Payment.licence_id == Licence.id)),
+        Payment.licence_id == Licence.id, Payment.undone_by.is_(None))),
     "bank_account.confirm": ("bank_account", ("entered",), _not_mine(BankAccount.entered_by)),
     "payout.approve": ("payout", ("prepared",), _not_mine(Payout.maker_id)),
     "payout.confirm": ("payout", ("approved", "partly_paid"), lambda _actor: None),
     "difference.answer": ("difference", ("open",), _owes_answer),
     "difference.settle": ("difference", ("answered",), _not_mine(Difference.answered_by)),
     "order.fulfil": ("order", ("placed",), lambda actor: Order.voucher_id.in_(
-        select(Voucher.id).where(Voucher.party_id.in_(actor.parties)))),
+        select(Voucher.id).where(Voucher.party_id.in_(actor.parties)))
+        & ((Order.paid_by != PREPAYMENT) | (Order.placed_by != actor.member_id))),
     "refund.approve": ("refund", ("proposed",), _firm(Refund.proposed_by)),
     "demand.assign": ("demand", ("submitted",), _not_mine(Demand.submitted_by)),
     "demand.accept": ("demand", ("assigned",),
