@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import bank_accounts, books, holds, log, payment_files, periods, settings
+from ledger import bank_accounts, books, holds, log, payment_files, periods, reversals, settings
 from ledger.agreements import Agreement, require_ground
 from ledger.bank_accounts import BankAccount
 from ledger.bank_files import Result, refuse, row_fault
@@ -117,6 +117,7 @@ def prepare(
     """
     may(actor, "payout.prepare")
     lock(session, agreement)
+    reversals.require_none_unfinished(session, agreement.id)
     books.begin(session)
     if statement is not None and statement.agreement_id != agreement.id:
         raise Invalid("Statement {number} belongs to another agreement.", number=statement.number)
@@ -305,6 +306,7 @@ def approve(session: Session, actor: Actor, now: datetime, payout: Payout) -> No
     what = f"payout {payout.number}"
     lock(session, payout)
     state = move("payout", "approve", payout.state)
+    reversals.require_none_unfinished(session, payout.agreement_id)
     require_other(actor, [payout.maker_id, *(one["by"] for one in payout.approvals)], what)
     if now >= payout.expires_at:
         raise Conflict(

@@ -117,7 +117,7 @@ def revoke_licence(town: Town, row: Any) -> None:
 
 
 def post(town: Town, row: Any) -> None:
-    """`post_effective` passes over what it cannot post: here that is the refusal."""
+    """What is not `effective` is passed over: here that is the refusal."""
     town.settle(row)
     if row.id not in {statement.id for statement in town.post()}:
         raise Conflict("not posted")
