@@ -255,6 +255,36 @@ def test_a_question_on_a_line_holds_the_last_approval_until_it_is_answered(town:
         assert [one.id for one in inquiries.of_statement(session, made)] == [asked.id, by_side.id]
 
 
+# ---------------------------------------------------------------- under a statement nothing is reopened
+
+
+def test_a_period_is_reopened_by_another_person_and_not_under_a_statement(town: Town) -> None:
+    made = town.statement("proposed")
+    period = town.get(periods.Period, made)
+
+    def reopen() -> None:
+        town.do("carl", periods.reopen, period, "补记")
+
+    said = f"Statement {made.number} distributes the days until {made.until_on}"
+    refused(town, Conflict, reopen, said)
+    town.approve(made)
+    refused(town, Conflict, reopen, said)
+    town.settle(made)
+    town.post()
+    refused(town, Conflict, reopen, said)
+    undoing = town.do("mona", reversals.reverse, made, "有误")
+    refused(town, Conflict, reopen, said)
+    town.book(undoing)
+    with town.deed() as session:  # both roles at one person's: still another must do it
+        both = town.actors["carl"]
+        session.get_one(periods.Period, period.id).closed_by = both.member_id
+    refused(town, NotAllowed, reopen, "another person must decide")
+    town.do("cora", periods.reopen, period, "补记")
+    first, final = date.fromisoformat(made.from_on), date.fromisoformat(made.until_on)
+    again = draft(town, town.get(Agreement, made), first, final)
+    assert again.period_id != period.id
+
+
 # ---------------------------------------------------------------- two checkers
 
 

@@ -538,7 +538,7 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("price", "withdraw"): lambda t, row: t.do("olga", prices.withdraw, row, "更正"),
     ("price", "supersede"): supersede_price,
     ("scheme", "agree"): agree,
-    ("period", "reopen"): lambda t, row: t.do("mona", periods.reopen, row, "补记"),
+    ("period", "reopen"): lambda t, row: t.do("carl", periods.reopen, row, "补记"),
     ("journal", "approve"): lambda t, row: t.do("carl", journals.approve, row),
     ("journal", "reject"): lambda t, row: t.do("carl", journals.reject, row, "无凭据"),
     ("journal", "withdraw"): lambda t, row: t.do("mona", journals.withdraw, row, "更正"),
