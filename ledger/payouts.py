@@ -137,7 +137,7 @@ def prepare(
         )
     days = max(1, int(settings.value(session, "payout_days")))
     year, total = local_date(now).year, sum(one["amount_fen"] for one in paid)
-    over = total > 100 * int(settings.value(session, "third_approval_yuan"))
+    over = total > 100 * settings.lowest(session, "third_approval_yuan", now)
     payout = Payout(
         id=new_id(), number=f"ZF{year}-{next_number(session, f'ZF{year}'):06d}",
         agreement_id=agreement.id, statement_id=statement and statement.id, line_count=len(paid),

@@ -221,7 +221,7 @@ def propose(
     """The maker puts his statement before the checkers; its digest goes to the chain."""
     require_maker(session, actor, statement, "propose")
     statement.state = move("statement", "propose", statement.state)
-    statement.approvals_required = signatures_due(session, statement)
+    statement.approvals_required = signatures_due(session, statement, now)
     statement.chain_version = 1
     log.append(session, statement, "statement.proposed", actor.member_id)
     reversed_key = bytes(32)
@@ -239,9 +239,9 @@ def propose(
     )  # fmt: skip
 
 
-def signatures_due(session: Session, statement: Statement) -> int:
-    """How many checkers must sign: two above the amount that the house has set, else one."""
-    return 1 + (statement.amount_fen > 100 * int(settings.value(session, "third_approval_yuan")))
+def signatures_due(session: Session, statement: Statement, now: datetime) -> int:
+    """How many checkers must sign: two above the lowest amount that the house had set lately, else one."""
+    return 1 + (statement.amount_fen > 100 * settings.lowest(session, "third_approval_yuan", now))
 
 
 def reject(

@@ -21,6 +21,7 @@ from ledger import (
     revenue,
     reversals,
     schemes,
+    settings,
     settlements,
     statement_papers,
     statements,
@@ -321,6 +322,29 @@ def test_above_the_threshold_two_other_persons_sign(town: Town) -> None:
     assert acts[0].arguments[3] == 2
     town.settle(made)
     assert [one.id for one in town.post()] == [made.id]
+
+
+def test_raising_the_threshold_for_a_day_spares_no_second_signature(town: Town) -> None:
+    town.require_two()
+    made = town.statement("drafted")
+    for value in ("1000000", "0"):
+        with town.deed() as session:
+            settings.change(session, town.actors["admin"], "third_approval_yuan", value)
+        if value != "0":
+            town.do("mona", revenue.propose, made, ORIGIN)
+    assert now_of(town, made).approvals_required == 2
+
+
+def test_what_one_has_signed_is_corrected_no_more(town: Town) -> None:
+    town.require_two()
+    made = town.statement("proposed")
+    town.approve(made)
+    facts = {"platform_cost_fen": 2000}
+    refused(
+        town, Conflict, lambda: town.do("mona", revenue.correct, made, facts, "成本有误"),
+        "proposed|drafted",
+    )  # fmt: skip
+    assert len(now_of(town, made).approvals) == 1
 
 
 @pytest.mark.parametrize("refused_at", [1, 2])
