@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import bank_accounts, books, holds, log, payment_files, settings
+from ledger import bank_accounts, books, holds, log, payment_files, reversals, settings
 from ledger.agreements import Agreement, require_ground
 from ledger.bank_accounts import BankAccount
 from ledger.books import BANK, PAYABLE, REFUNDS, TREASURY, BookAccount
@@ -119,6 +119,7 @@ def prepare(
     """
     may(actor, "payout.prepare")
     lock(session, agreement)
+    reversals.require_none_unfinished(session, agreement.id)
     books.begin(session)
     if statement is not None and statement.agreement_id != agreement.id:
         raise Invalid("Statement {number} belongs to another agreement.", number=statement.number)
@@ -138,7 +139,7 @@ def prepare(
         )
     days = max(1, int(settings.value(session, "payout_days")))
     year, total = local_date(now).year, sum(one["amount_fen"] for one in paid)
-    required = _approvals(session, total + _recent_fen(session, now, agreement.id))
+    required = _approvals(session, now, total + _recent_fen(session, now, agreement.id))
     payout = Payout(
         id=new_id(), number=f"ZF{year}-{next_number(session, f'ZF{year}'):06d}",
         agreement_id=agreement.id, statement_id=statement and statement.id, line_count=len(paid),
@@ -161,9 +162,9 @@ def prepare(
     return payout
 
 
-def _approvals(session: Session, fen: int) -> int:
+def _approvals(session: Session, now: datetime, fen: int) -> int:
     """How many must approve what sums to so much."""
-    return 2 if fen > 100 * int(settings.value(session, "third_approval_yuan")) else 1
+    return 2 if fen > 100 * settings.lowest(session, "third_approval_yuan", now) else 1
 
 
 def _recent_fen(session: Session, now: datetime, agreement_id: str, own: str = "") -> int:
@@ -342,6 +343,7 @@ def approve(session: Session, actor: Actor, now: datetime, payout: Payout) -> No
     what = f"payout {payout.number}"
     lock(session, payout)
     state = move("payout", "approve", payout.state)
+    reversals.require_none_unfinished(session, payout.agreement_id)
     require_other(actor, [payout.maker_id, *(one["by"] for one in payout.approvals)], what)
     if now >= payout.expires_at:
         raise Conflict(
@@ -357,7 +359,7 @@ def approve(session: Session, actor: Actor, now: datetime, payout: Payout) -> No
     books.begin(session)  # of two parts approved at once, the later one counts the other
     payout.approvals_required = max(
         payout.approvals_required,
-        _approvals(session, _recent_fen(session, now, payout.agreement_id, payout.id)),
+        _approvals(session, now, _recent_fen(session, now, payout.agreement_id, payout.id)),
     )
     payout.approvals = [*payout.approvals, {"by": actor.member_id}]
     if len(payout.approvals) < payout.approvals_required:

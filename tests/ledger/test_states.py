@@ -117,7 +117,7 @@ def revoke_licence(town: Town, row: Any) -> None:
 
 
 def post(town: Town, row: Any) -> None:
-    """`post_effective` passes over what it cannot post: here that is the refusal."""
+    """What is not `effective` is passed over: here that is the refusal."""
     town.settle(row)
     if row.id not in {statement.id for statement in town.post()}:
         raise Conflict("not posted")
@@ -572,7 +572,7 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("price", "withdraw"): lambda t, row: t.do("olga", prices.withdraw, row, "更正"),
     ("price", "supersede"): supersede_price,
     ("scheme", "agree"): agree,
-    ("period", "reopen"): lambda t, row: t.do("mona", periods.reopen, row, "补记"),
+    ("period", "reopen"): lambda t, row: t.do("carl", periods.reopen, row, "补记"),
     ("journal", "approve"): lambda t, row: t.do("carl", journals.approve, row),
     ("journal", "reject"): lambda t, row: t.do("carl", journals.reject, row, "无凭据"),
     ("journal", "withdraw"): lambda t, row: t.do("mona", journals.withdraw, row, "更正"),

@@ -586,7 +586,7 @@ def a_closing(site: Site) -> Request:
 def a_reopened_period(site: Site) -> Request:
     made = bookings.period(site.town)
     return Request(
-        "mona", {"period_number": made.number}, {"reason": "补记"}, other={"reason": "-"}
+        "carl", {"period_number": made.number}, {"reason": "补记"}, other={"reason": "-"}
     )
 
 

@@ -58,7 +58,7 @@ def period_close(
     run.say(answer, deeds.close.says)
 
 
-verb(period, "reopen", deeds.reopen, "Reopen the last closed period (finance maker).",
+verb(period, "reopen", deeds.reopen, "Reopen the last closed period (finance checker).",
      click.option("--reason", required=True))  # fmt: skip
 
 
