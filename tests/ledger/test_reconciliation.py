@@ -1,6 +1,7 @@
 """Reconciliation: what matches and what does not, who owes the answer, two balances brought together."""
 
 from datetime import timedelta
+from time import process_time
 from typing import Any
 
 import polars as pl
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger import bank_matching, books, deadlines, reconciliation, trade_reports
 from ledger.agreements import Agreement
-from ledger.bank_files import BankLine
+from ledger.bank_files import ROWS_MAX, BankLine
 from ledger.bank_matching import Booked
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Invalid, NotAllowed
@@ -87,6 +88,19 @@ def test_nothing_is_matched_twice_or_lost(theirs: list[Any], ours: list[Any]) ->
             entries += [one.ours["number"]] if one.ours else []
     assert sorted(rows) == list(range(len(theirs)))
     assert sorted(entries) == sorted(f"JZ{n}" for n in range(len(ours)))
+
+
+@pytest.mark.slow
+def test_as_many_rows_as_a_file_may_have_are_matched_in_no_time() -> None:
+    """All under one reference, as a batch has; the days alike, another, or in another order."""
+    days = ("2026-03-02", "2026-03-03")
+    rows = [row(n, n % 25_000 + 1, "A", days[n % 2]) for n in range(ROWS_MAX)]
+    entries = [booked(n, n % 25_000 + 1, "A", days[0]) for n in reversed(range(ROWS_MAX))]
+    began = process_time()
+    found = bank_matching.match(rows, entries)
+    assert process_time() - began < 2
+    assert (len(found.pairs), bank_matching.counts(found.findings)["day"]) == (50_000, 25_000)
+    assert not [*found.rows, *found.booked, *found.twice]
 
 
 # -- with a bank -----------------------------------------------------------------------------------
