@@ -168,6 +168,14 @@ def closing_fen(rows: Sequence[BankLine]) -> int | None:
     return (rows[-1] if _forwards(rows) else rows[0]).balance_fen
 
 
+def opening_fen(rows: Sequence[BankLine]) -> int | None:
+    """The balance before the first movement, None where the file does not tell it."""
+    if not rows or any(one.balance_fen is None for one in rows):
+        return None
+    first = rows[0] if _forwards(rows) else rows[-1]
+    return (first.balance_fen or 0) - first.amount_fen
+
+
 def _forwards(rows: Sequence[BankLine]) -> bool:
     """Whether the oldest movement stands first."""
     return all(

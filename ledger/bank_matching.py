@@ -7,6 +7,7 @@ only those match that are unique on both sides.
     missing_there    the books have it, the bank does not
     amount, day      both have it under one reference, otherwise
     twice            one side has it once more under the same reference, day and amount
+    balance          the file does not begin where the last ended, or no movement explains what is left
 """
 
 import unicodedata
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 
 from ledger.bank_files import BankLine
 
-KINDS = ("missing_here", "missing_there", "amount", "day", "twice")
+KINDS = ("missing_here", "missing_there", "amount", "day", "twice", "balance")
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,17 @@ from collections.abc import Sequence
 from datetime import date
 
 import polars as pl
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from ledger import bank_files
+from ledger.agreements import Agreement
 from ledger.bank_files import refuse, row_fault
 from ledger.bank_matching import Finding
+from ledger.confirmations import Confirmation, Trade
 from ledger.errors import Faults, Invalid
+from ledger.parties import Party
+from ledger.settlements import Settlement
 from ledger.tables import file_kinds, text_tables
 from ledger.tables.file_kinds import LIMITS
 from ledger.tables.tabular_cells import AMOUNT, AMOUNT_FEN_MAX, FULL_WIDTH
@@ -78,6 +84,37 @@ def check_days(report: pl.DataFrame, name: str, from_on: date, until_on: date) -
     """Raise Invalid naming the rows of a report that lie outside its days."""
     inside = pl.col("day").is_between(pl.lit(from_on.isoformat()), pl.lit(until_on.isoformat()))
     _refuse(report.with_columns(outside=~inside), name)
+
+
+def first_day(session: Session, agreement: Agreement, exchange: Party) -> str | None:
+    """The day of the first trade that an exchange confirmed under an agreement."""
+    return session.scalar(
+        select(func.min(Settlement.day))
+        .join(Confirmation, Confirmation.id == Settlement.source_id)
+        .where(
+            Settlement.agreement_id == agreement.id, Settlement.kind == "trade",
+            Confirmation.exchange_id == exchange.id,
+        )
+    )  # fmt: skip
+
+
+def confirmed_trades(
+    session: Session, agreement: Agreement, exchange: Party, from_on: date, until_on: date
+) -> pl.DataFrame:
+    """What an exchange confirmed under an agreement on some days: trade, amount_fen, day."""
+    found = session.execute(
+        select(Trade.trade, Settlement.amount_fen, Settlement.day)
+        .join(Confirmation, Confirmation.id == Settlement.source_id)
+        .join(Trade, (Trade.batch == Confirmation.no) & (Trade.n == Settlement.row))
+        .where(
+            Settlement.agreement_id == agreement.id, Settlement.kind == "trade",
+            Settlement.day.between(from_on.isoformat(), until_on.isoformat()),
+            Confirmation.exchange_id == exchange.id,
+        )
+    ).all()  # fmt: skip
+    shape = {"trade": pl.String, "amount_fen": pl.Int64, "day": pl.String}
+    rows = pl.DataFrame(list(map(tuple, found)), schema=shape, orient="row")
+    return rows.with_columns(pl.col("trade").str.strip_prefix(f"{exchange.uscc} "))
 
 
 def match_trades(here: pl.DataFrame, there: pl.DataFrame, name: str) -> tuple[int, list[Finding]]:

@@ -111,8 +111,10 @@ def confirm(town: Town, payout: Payout, *paid: bool, name: str = "result.csv") -
 def bank_says(
     town: Town, agreement: Agreement, *rows: BankLine, name: str = "s.csv", **days: date
 ) -> Reconciliation:
-    """mona imports what the bank says, up to today."""
+    """mona imports what the bank says up to today, or up to `until_on`, on the day after."""
     facts = {"from_on": date(2026, 3, 1), "until_on": local_date(town.now), **days}
+    if facts["until_on"] == local_date(town.now):
+        town.later(days=1)
     return town.do("mona", reconciliation.import_bank, agreement, list(rows), name=name,
                    digest=f"sha256:{name}", **facts)  # fmt: skip
 

@@ -13,6 +13,7 @@ from ledger import (
     approvals,
     evaluations,
     inquiries,
+    reconciliation,
     registration,
     registration_changes,
     reversals,
@@ -157,7 +158,8 @@ FITS: dict[str, Fits] = {
     "payout.approve": _not_approved_by_him,
     "payout.confirm": _row(lambda row: row.state in MOVES["payout"]["confirm"]),
     "payout.close": _row_of_another("maker_id"),
-    "difference.settle": _row_of_another("answered_by"),
+    "difference.settle": lambda session, actor, row, _today: actor.member_id
+    not in reconciliation.makers(session, row),
     "difference.reopen": _row_of_another("answered_by"),
     "statement.approve": lambda _session, actor, row, _today: actor.member_id not in (
         row.maker_id, *(one["checker_id"] for one in row.approvals or ())),
