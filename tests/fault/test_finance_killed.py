@@ -223,5 +223,5 @@ def test_what_was_set_aside_is_booked_or_still_set_aside(town: Town) -> None:
         town, fulfil, lambda: count_of(town, Hold.state == "posted") == 1, statements_at_least=15
     )
     with town.deed() as session:
-        assert holds.expire(session, town.now, "system") == 0
+        assert holds.expire(session, town.now) == 0
     assert count_of(town, Record.kind == "hold.posted") == 1

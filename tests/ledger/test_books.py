@@ -122,7 +122,8 @@ def test_only_the_books_make_entries_and_only_from_what_they_name() -> None:
                 if called == "books.post":
                     posts.add(name)
     assert makes == {"ledger/books.py"}
-    assert posts == {"ledger/holds.py", "ledger/journals.py", "ledger/revenue.py"}
+    posting = ("confirmations", "holds", "journals", "refunds", "remittances", "revenue", "trading")
+    assert posts == {f"ledger/{name}.py" for name in posting}
     assert "appraisal" not in books.CAUSES
 
 

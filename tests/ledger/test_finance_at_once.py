@@ -257,7 +257,7 @@ def test_holds_posted_voided_and_expired_at_once_end_in_one_way(
 
     def expire() -> int:
         with town.home.deed(town.now) as session:
-            return holds.expire(session, town.now, "system")
+            return holds.expire(session, town.now)
 
     deeds: list[Callable[[], Any]] = []
     for one in placed:

@@ -109,7 +109,7 @@ class Finance(RuleBasedStateMachine):
             return
         self.town.later(days=days)
         with self.town.deed() as session:
-            holds.expire(session, self.town.now, "system")
+            holds.expire(session, self.town.now)
             orders.expire(session, self.town.now)
         today = self.today.isoformat()
         gone = [one for one in self.orders if one[2] < today]

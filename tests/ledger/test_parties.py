@@ -27,11 +27,13 @@ from ledger import (
     feedback,
     freezes,
     handoff,
+    journals,
     log,
     motions,
     objections,
     parties,
     peers,
+    periods,
     prices,
     recognition,
     register,
@@ -75,7 +77,7 @@ from tests.conftest import (
     Town,
     compliance,
 )
-from tests.ledger import neighbours, organisations, registrations
+from tests.ledger import bookings, neighbours, organisations, registrations
 from tests.witness import LittleWitness
 
 pytestmark = pytest.mark.pages
@@ -399,6 +401,14 @@ VERBS: dict[str, Do] = {
     "price.confirm": lambda t, who, on: t.do(who, prices.confirm, on.price),
     "price.reject": lambda t, who, on: t.do(who, prices.reject, on.price, "x"),
     "price.withdraw": lambda t, who, on: t.do(who, prices.withdraw, on.price, "x"),
+    "period.close": lambda t, who, on: t.do(
+        who, periods.close, on.agreement, from_on=local_date(t.now) - timedelta(days=1),
+        until_on=local_date(t.now) - timedelta(days=1)),
+    "period.reopen": lambda t, who, on: t.do(who, periods.reopen, on.period, "x"),
+    "journal.propose": lambda t, who, on: bookings.journal(t, on.agreement, who),
+    "journal.approve": lambda t, who, on: t.do(who, journals.approve, on.journal),
+    "journal.reject": lambda t, who, on: t.do(who, journals.reject, on.journal, "x"),
+    "journal.withdraw": lambda t, who, on: t.do(who, journals.withdraw, on.journal, "x"),
     "licence.grant": lambda t, who, on: t.do(who, trading.grant, **on.licence_facts),
     "licence.revoke": lambda t, who, on: t.do(
         who, trading.revoke, on.licence, on.voucher, "违约", ORIGIN),
@@ -493,6 +503,7 @@ MAKER = {
     **dict.fromkeys(("price.confirm", "price.reject"), "olga"),
     "scheme.agree": "olga",
     **dict.fromkeys(("alarm.close", "alarm.reopen"), "olga"),
+    **{f"journal.{act}": "mona" for act in ("approve", "reject", "withdraw")},
     **{f"statement.{act}": "mona" for act in ("propose", "reopen", "approve", "reject")},
     **{
         verb: "olga"
@@ -511,7 +522,7 @@ MAKER = {
     **dict.fromkeys(("feedback.uphold", "feedback.dismiss"), "paul"),  # who gave the answer
 }
 MAKER |= dict.fromkeys(("motion.confirm", "motion.reject"), "rita")
-ONLY_THE_MAKER = {"statement.propose", "statement.reopen", "appraisal.withdraw"}
+ONLY_THE_MAKER = {"statement.propose", "statement.reopen", "appraisal.withdraw", "journal.withdraw"}
 DECISIONS = sorted(set(MAKER) - ONLY_THE_MAKER)
 # What stands ready is not in the state for these, or not on a chain: who may is told that.
 OUT_OF_STATE = {
@@ -606,7 +617,7 @@ def ready(village: Town) -> Any:
         drafted=drafted, events=read_events(events, events.name), cosigned=cosigned,
         facts=t.application_facts(), licence=licence, witness=witness,
         licence_facts=facts, member=newt, on_notice=on_notice, proposed=proposed, registered=registered,
-        price=t.price(t.agreement()),
+        price=t.price(t.agreement()), journal=bookings.journal(t), period=bookings.period(t),
         scheme=scheme, unsigned=unsigned, voucher=voucher, **applications, **affairs(t),
         **registered_affairs(t), **agreed_affairs(t), **neighbourhood(t),
     )  # fmt: skip

@@ -48,10 +48,11 @@ from tests.ledger.neighbours import Neighbour, admitted, recognise
 
 # The rows of a batch that is gone are nobody's, nor are the lines of an entry, whose sums the accounts
 # are; what a voucher withholds stands in the voucher.
-# A confirmation's signature covers its agreement's number, and a settlement is what its source says.
+# A confirmation's signature covers its agreement's number, and a settlement is what its source says. An entry
+# is its cause's, and a statement covers what its period closed.
 BESIDE = {
-    "usage_rows", "usage_subtrees", "disclosure", "entry_lines", "book_accounts", "confirmations",
-    "trades", "settlements", "numbers",
+    "usage_rows", "usage_subtrees", "disclosure", "entry_lines", "book_accounts", "booking",
+    "confirmations", "trades", "settlements", "numbers", "statements",
 }  # fmt: skip
 KEY = verifier_key(ORIGIN, LOG_KEY.public_key().public_bytes_raw())
 
@@ -88,6 +89,7 @@ def honest(village: Town) -> Town:
     voucher = t.voucher(registered)
     t.change("suspend", voucher)
     t.statement("rejected")
+    t.inquiry()
     t.publish_status()
     t.catalogue_affairs()
     t.alarm("olga")

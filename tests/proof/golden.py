@@ -198,6 +198,7 @@ def _formats(session: Session) -> dict[str, bytes]:
         SimpleNamespace(  # type: ignore[arg-type]
             id="statement-1", number="FP2026-0001", digest=digest_text(b"a statement"), lines=[LINE, LINE],
             line_salts=[line_salt, "1e" * 16], line_root=digests["line_root"], sent_back=None,
+            reverses=None,
         ),
         LINE["party"], ORIGIN, DEPLOYMENT,
     )  # fmt: skip
