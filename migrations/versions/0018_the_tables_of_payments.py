@@ -116,8 +116,13 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["exchange_id"], ["parties.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("number"),
-        sa.UniqueConstraint("agreement_id", "kind", "file_digest"),
+        sa.UniqueConstraint("agreement_id", "exchange_id", "from_on"),
     )
+    bank = sa.text("exchange_id IS NULL")
+    op.create_index(
+        "reconciliations_of_a_bank", "reconciliations", ["agreement_id", "from_on"], unique=True,
+        sqlite_where=bank, postgresql_where=bank,
+    )  # fmt: skip
     op.create_table(
         "differences",
         sa.Column("id", sa.String(length=36), nullable=False),

@@ -144,8 +144,10 @@ def give_back(town: Town, payout: Payout, n: int = 0) -> dict[str, Any]:
 def bank_says(
     town: Town, agreement: Agreement, *rows: BankLine, name: str = "s.csv", **days: date
 ) -> Reconciliation:
-    """mona imports what the bank says, up to today."""
+    """mona imports what the bank says up to today, or up to `until_on`, on the day after."""
     facts = {"from_on": date(2026, 3, 1), "until_on": local_date(town.now), **days}
+    if facts["until_on"] == local_date(town.now):
+        town.later(days=1)
     return town.do("mona", reconciliation.import_bank, agreement, list(rows), name=name,
                    digest=f"sha256:{name}", **facts)  # fmt: skip
 

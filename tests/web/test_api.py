@@ -676,19 +676,19 @@ def a_payment_file(site: Site) -> Request:
 
 
 def a_bank_statement(site: Site) -> Request:
-    today, n = day(site.town), next(serial)
-    file = f"交易日期,流水号,收入,支出,对方户名\n{today},S{n},70.00,,丙公司\n"
+    over, n = day(site.town, days=-1), next(serial)
+    file = f"交易日期,流水号,收入,支出,对方户名\n{over},S{n},70.00,,丙公司\n"
     keys = {"agreement_number": site.town.agreement().number}
-    body = {"from_on": today, "until_on": today}
-    return Request("mona", keys, body, file.encode(), {"from_on": day(site.town, days=-1)})
+    body = {"from_on": over, "until_on": over}
+    return Request("mona", keys, body, file.encode(), {"from_on": day(site.town, days=-2)})
 
 
 def a_report(site: Site) -> Request:
-    today = day(site.town)
-    file = f"交易编号,金额,交易日期\nT{next(serial)},70.00,{today}\n"
+    over = day(site.town, days=-1)
+    file = f"交易编号,金额,交易日期\nT{next(serial)},70.00,{over}\n"
     keys = {"agreement_number": site.town.agreement().number}
-    body = {"from_on": today, "until_on": today, "exchange": PARTIES["exchange"][2]}
-    return Request("mona", keys, body, file.encode(), {"from_on": day(site.town, days=-1)})
+    body = {"from_on": over, "until_on": over, "exchange": PARTIES["exchange"][2]}
+    return Request("mona", keys, body, file.encode(), {"from_on": day(site.town, days=-2)})
 
 
 def on_difference(

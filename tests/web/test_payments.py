@@ -86,3 +86,13 @@ def test_differences_are_filtered_and_a_reconciliation_tells_both_balances(site:
     assert "70.00" in page
     assert one.number in site.visit("olga").get("/work")
     assert one.number not in site.visit("egon").get("/differences")
+    town.do("olga", paying.reconciliation.answer, one, "已登记来款")
+    path, settle = f"/differences/{one.number}", f"/differences/{one.number}/settle"
+    assert settle not in mona.get(path), "she imported the file"
+    carl = site.visit("carl")
+    assert settle in carl.get(path)
+    for visit, waits in ((mona, False), (carl, True)):
+        found = [
+            item["deed"] for item in visit.read("/work")["items"] if item["number"] == one.number
+        ]
+        assert ("difference.settle" in found) == waits

@@ -15,6 +15,7 @@ from ledger import (
     inquiries,
     journals,
     orders,
+    reconciliation,
     refunds,
     registration,
     registration_changes,
@@ -169,7 +170,8 @@ FITS: dict[str, Fits] = {
     "payout.approve": _not_approved_by_him,
     "payout.confirm": _row(lambda row: row.state in GIVEN),
     "payout.close": _row_of_another("maker_id"),
-    "difference.settle": _row_of_another("answered_by"),
+    "difference.settle": lambda session, actor, row, _today: actor.member_id
+    not in reconciliation.makers(session, row),
     "difference.reopen": _row_of_another("answered_by"),
     "statement.approve": lambda _session, actor, row, _today: actor.member_id not in (
         row.maker_id, *(one["checker_id"] for one in row.approvals or ())),
