@@ -24,6 +24,7 @@ from ledger import (
 from ledger import trade_rules as rules
 from ledger.bank_files import BankLine
 from ledger.calendar import local_date
+from ledger.statements import Statement
 from ledger.tables.events import read_rows
 from ledger.vouchers import Voucher
 from tests.conftest import CHECKER_KEYS, ORIGIN, START, Town
@@ -143,7 +144,7 @@ def rows(town: Town) -> SimpleNamespace:
     question = town.inquiry()
     town.do("mona", inquiries.answer, question, "按合同")
     with town.reading() as session:
-        asked = session.get_one(revenue.Statement, question.statement_id)
+        asked = session.get_one(Statement, question.statement_id)
     on.inquiry_answered, on.asked_about = question, town.inquiry(asked)
     on.due = [paying.owing(town)[0] for _ in range(2)]
     on.owing, on.posted = paying.owing(town)
@@ -157,7 +158,7 @@ def rows(town: Town) -> SimpleNamespace:
     return on
 
 
-def soon_over(town: Town, on: Any, voucher: Voucher) -> dict[str, Any]:
+def soon_over(town: Town, on: SimpleNamespace, voucher: Voucher) -> dict[str, Any]:
     """The same with what falls away after some days, an order and two payouts: nothing goes by."""
     for party in ("operator", "bureau"):
         paying.account(town, party)
@@ -170,7 +171,7 @@ def soon_over(town: Town, on: Any, voucher: Voucher) -> dict[str, Any]:
     return vars(on)
 
 
-def checked(town: Town, agreement: Any, voucher: Voucher) -> confirmation_checks.Checked:
+def checked(town: Town, agreement: Any, voucher: Voucher) -> confirmations.Checked:
     """A confirmation of the exchange's, found good and not yet recorded."""
     text = town.trades_file(voucher)
     path = town.home.path.with_name("trades-of-the-rooms.csv")
@@ -181,5 +182,5 @@ def checked(town: Town, agreement: Any, voucher: Voucher) -> confirmation_checks
             path.name, town.signed(agreement, text), origin=ORIGIN,
             chain_id=town.home.config.deployment.chain_id,
         )  # fmt: skip
-    assert isinstance(good, confirmation_checks.Checked)
+    assert isinstance(good, confirmations.Checked)
     return good
