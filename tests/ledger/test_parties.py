@@ -16,7 +16,6 @@ from ledger import (
     agreements,
     alarms,
     appraisals,
-    approvals,
     authorisations,
     catalogue,
     catalogue_imports,
@@ -27,13 +26,11 @@ from ledger import (
     feedback,
     freezes,
     handoff,
-    journals,
     log,
     motions,
     objections,
     parties,
     peers,
-    periods,
     prices,
     recognition,
     register,
@@ -73,11 +70,10 @@ from tests.conftest import (
     HOLDER,
     ORIGIN,
     PARTIES,
-    START,
     Town,
     compliance,
 )
-from tests.ledger import bookings, neighbours, organisations, registrations
+from tests.ledger import finance_rooms, neighbours, organisations, registrations
 from tests.witness import LittleWitness
 
 pytestmark = pytest.mark.pages
@@ -90,8 +86,9 @@ WITHOUT_A_ROOM = {
     "audit.run", "catalogue.export", "draft.drop", "draft.save", "figure.compute", "file.verify",
     "identity.link", "job.start", "log.anchor", "log.seal", "member.reset", "message.deliver",
     "message.mark", "outbox.retry",
-    "password.change", "session.begin", "session.end", "statement.proof", "token.create",
+    "password.change", "session.begin", "session.end", "token.create",
     "statistics.amounts", "token.revoke", "voucher.export", "voucher.verify",
+    *finance_rooms.WITHOUT_A_ROOM,
 }  # fmt: skip
 
 OTHER_KEY = "0x4444444444444444444444444444444444444444"
@@ -118,11 +115,6 @@ def issue(town: Town, who: str, on: Any) -> Any:
         who, vouchers.issue, registration=on.registered, holder=town.party("operator"),
         holder_address=HOLDER, origin=ORIGIN, key=CREDENTIAL_KEY,
     )  # fmt: skip
-
-
-def approve_statement(town: Town, who: str, on: Any) -> Any:
-    approval = town.approval(on.proposed, who if who in CHECKER_KEYS else "carl")
-    town.do(who, approvals.approve, on.proposed, approval, ORIGIN, town.home.config.deployment)
 
 
 def propose_agreement(town: Town, who: str, on: Any) -> Any:
@@ -401,30 +393,13 @@ VERBS: dict[str, Do] = {
     "price.confirm": lambda t, who, on: t.do(who, prices.confirm, on.price),
     "price.reject": lambda t, who, on: t.do(who, prices.reject, on.price, "x"),
     "price.withdraw": lambda t, who, on: t.do(who, prices.withdraw, on.price, "x"),
-    "period.close": lambda t, who, on: t.do(
-        who, periods.close, on.agreement, from_on=local_date(t.now) - timedelta(days=1),
-        until_on=local_date(t.now) - timedelta(days=1)),
-    "period.reopen": lambda t, who, on: t.do(who, periods.reopen, on.period, "x"),
-    "journal.propose": lambda t, who, on: bookings.journal(t, on.agreement, who),
-    "journal.approve": lambda t, who, on: t.do(who, journals.approve, on.journal),
-    "journal.reject": lambda t, who, on: t.do(who, journals.reject, on.journal, "x"),
-    "journal.withdraw": lambda t, who, on: t.do(who, journals.withdraw, on.journal, "x"),
     "licence.grant": lambda t, who, on: t.do(who, trading.grant, **on.licence_facts),
     "licence.revoke": lambda t, who, on: t.do(
         who, trading.revoke, on.licence, on.voucher, "违约", ORIGIN),
-    "payment.record": lambda t, who, on: t.do(
-        who, trading.record_payment, licence=on.licence, amount_fen=1, received_on="2026-03-02",
-        reference=who),
     "scheme.propose": lambda t, who, on: t.do(
         who, schemes.propose, on.agreement, t.scheme_document(),
         date.fromisoformat(on.scheme.effective_from)),
     "scheme.agree": lambda t, who, on: t.do(who, schemes.agree, on.scheme, on.agreement),
-    "statement.draft": lambda t, who, on: t.do(
-        who, revenue.draft, on.agreement, from_on=START.date(), until_on=START.date(), facts={}),
-    "statement.propose": lambda t, who, on: t.do(who, revenue.propose, on.drafted, ORIGIN),
-    "statement.reopen": lambda t, who, on: t.do(who, approvals.reopen, on.proposed),
-    "statement.approve": approve_statement,
-    "statement.reject": lambda t, who, on: t.do(who, revenue.reject, on.proposed, "x", ORIGIN),
     "setting.change": change_setting,
     "usage.import": report_use,
     "witness.add": lambda t, who, on: t.do(
@@ -433,6 +408,7 @@ VERBS: dict[str, Do] = {
     "witness.cosign": lambda t, who, on: t.do(who, witnesses.hand_in, on.cosigned),
     "package.pack": lambda t, who, on: t.do(
         who, handoff.pack, on.voucher, deployment=t.home.config.deployment, sample=b"", pricing={}),
+    **finance_rooms.VERBS,
 }  # fmt: skip
 
 
@@ -458,7 +434,6 @@ OWNER = {
            "alarm", "application", "objection", "registration", "voucher")},
     "objection.withdraw": "firm",
     **dict.fromkeys(("appraisal.approve", "appraisal.reject", "appraisal.withdraw"), "firm"),
-    **{f"statement.{act}": "treasury" for act in ("propose", "reopen", "approve", "reject")},
     **{f"catalogue.{act}": "bureau" for act in ("approve", "reject", "undo")},
     **{f"duty.{act}": "bureau" for act in ("report", "settle", "confirm", "reopen")},
     **{f"exclusion.{act}": "bureau" for act in ("propose", "approve", "reject", "end")},
@@ -474,6 +449,7 @@ OWNER |= {
     **{f"authorisation.{act}": "operator" for act in ("consent", "refuse", "issue", "withdraw")},
     **dict.fromkeys(("authorisation.request", "authorisation.end"), "treasury"),
     "use.count": "firm",
+    **finance_rooms.OWNER,
 }
 # Whose business it is besides: the department decides on no appeal against its own answer.
 ALSO_OWNER = {
@@ -482,6 +458,7 @@ ALSO_OWNER = {
     **dict.fromkeys(("objection.uphold", "objection.dismiss"), "firm"),
     "application.consent": "bureau",  # who asks for the correction
     **dict.fromkeys(("agreement.propose_end", "agreement.end", "agreement.keep"), "bureau"),
+    **finance_rooms.ALSO_OWNER,
 }  # fmt: skip
 # Deeds of either side of an agreement: on each side by its own role.
 OF_EITHER_SIDE = ("agreement.propose_end", "agreement.end", "agreement.keep")
@@ -503,8 +480,6 @@ MAKER = {
     **dict.fromkeys(("price.confirm", "price.reject"), "olga"),
     "scheme.agree": "olga",
     **dict.fromkeys(("alarm.close", "alarm.reopen"), "olga"),
-    **{f"journal.{act}": "mona" for act in ("approve", "reject", "withdraw")},
-    **{f"statement.{act}": "mona" for act in ("propose", "reopen", "approve", "reject")},
     **{
         verb: "olga"
         for verb in VERBS
@@ -521,17 +496,16 @@ MAKER = {
     "feedback.answer": "olga",
     **dict.fromkeys(("feedback.uphold", "feedback.dismiss"), "paul"),  # who gave the answer
 }
-MAKER |= dict.fromkeys(("motion.confirm", "motion.reject"), "rita")
-ONLY_THE_MAKER = {"statement.propose", "statement.reopen", "appraisal.withdraw", "journal.withdraw"}
+MAKER |= {**dict.fromkeys(("motion.confirm", "motion.reject"), "rita"), **finance_rooms.MAKER}
+ONLY_THE_MAKER = {"appraisal.withdraw", *finance_rooms.ONLY_THE_MAKER}
 DECISIONS = sorted(set(MAKER) - ONLY_THE_MAKER)
 # What stands ready is not in the state for these, or not on a chain: who may is told that.
 OUT_OF_STATE = {
     "agreement.consent",  # a registrar of either side is told that nothing waits for him
     "application.consent",  # of who applies himself none is needed
-    "package.pack", "statement.draft", "statement.reopen", "voucher.resume", "voucher.unfreeze",
-    "registration.unfreeze",
+    "package.pack", "registration.unfreeze", "voucher.resume", "voucher.unfreeze",
     "use.count", "voucher.pledge", "voucher.release", "voucher.renew",
-    "voucher.transfer",
+    "voucher.transfer", *finance_rooms.OUT_OF_STATE,
 }  # fmt: skip
 
 
@@ -576,6 +550,7 @@ def person_of(role: str, party: str) -> str:
 def ready(village: Town) -> Any:
     """Subjects in the states that the verbs need: nobody refused changes one of them."""
     t = village
+    finance = finance_rooms.rows(t)
     unsigned = t.do("olga", agreements.propose, **agreement_facts(t))
     applications = {s: t.application(s) for s in ("submitted", "in_review", "reviewed")}
     registered = t.registration()
@@ -586,7 +561,6 @@ def ready(village: Town) -> Any:
     voucher = t.voucher()
     facts = t.licence_facts(voucher)
     appraisal = t.appraisal(registered)
-    drafted, proposed = t.statement(), t.statement("proposed")
     on_notice = t.application("on_notice")
     t.later(days=21)
     populate(t)
@@ -614,12 +588,12 @@ def ready(village: Town) -> Any:
         },
         **allowances(t, t.get(registration.Registration, voucher)), second=t.voucher(),
         motion=t.do("rita", motions.propose, t.voucher(), "split", "拆分"),
-        drafted=drafted, events=read_events(events, events.name), cosigned=cosigned,
+        events=read_events(events, events.name), cosigned=cosigned,
         facts=t.application_facts(), licence=licence, witness=witness,
-        licence_facts=facts, member=newt, on_notice=on_notice, proposed=proposed, registered=registered,
-        price=t.price(t.agreement()), journal=bookings.journal(t), period=bookings.period(t),
-        scheme=scheme, unsigned=unsigned, voucher=voucher, **applications, **affairs(t),
-        **registered_affairs(t), **agreed_affairs(t), **neighbourhood(t),
+        licence_facts=facts, member=newt, on_notice=on_notice, registered=registered,
+        price=t.price(t.agreement()), scheme=scheme, unsigned=unsigned, voucher=voucher,
+        **applications, **affairs(t), **registered_affairs(t), **agreed_affairs(t),
+        **neighbourhood(t), **finance_rooms.soon_over(t, finance, voucher),
     )  # fmt: skip
 
 

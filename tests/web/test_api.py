@@ -499,7 +499,7 @@ def a_payment(site: Site) -> Request:
 def a_remittance(site: Site) -> Request:
     body = {
         "amount_yuan": "1000.00", "party": PARTIES["bank"][2], "purpose": "prepayment",
-        "received_on": day(site.town), "reference": f"R-{next(serial)}",
+        "received_on": day(site.town), "reference": f"LK-{next(serial)}",
     }  # fmt: skip
     keys = {"agreement_number": site.town.agreement().number}
     return Request("mona", keys, body, other={"amount_yuan": "1000.01"})

@@ -232,8 +232,8 @@ class TestSettings:
         visit.api("/settings/confirmations", {"value": "3"})
         found = {one["name"]: one["value"] for one in visit.read("/settings")["items"]}
         assert found == {
-            "confirmations": "3", "log_readers": "public", "registration_profile": "national",
-            "third_approval_yuan": "1000000",
+            "confirmations": "3", "log_readers": "public", "payout_days": "30",
+            "registration_profile": "national", "third_approval_yuan": "1000000",
         }  # fmt: skip
         visit.api("/settings/confirmations", {"value": "many"}, status=400)
         visit_of(site, "gwen").api("/settings/confirmations", {"value": "4"}, status=403)
