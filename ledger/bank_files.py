@@ -1,6 +1,6 @@
 """Tables that banks and exchanges hand out are read: results of payments, account statements, reports.
 
-    result       流水号, 金额, 结果 (成功 | 失败), 交易日期, 银行流水号, 失败原因
+    result       流水号, 金额, 结果 (成功 | 失败 | 退汇), 交易日期, 银行流水号, 失败原因
     statement    交易日期, 银行流水号, 收入, 支出, 对方户名, 摘要, 余额
     report       交易编号, 金额, 交易日期
 
@@ -42,19 +42,20 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 WEAK = (
     "交易时间",
     "凭证号",
-)  # banks print them beside the column that is meant; used where it is lacking
+)  # banks print them beside the one that is meant; read where it is lacking
 TEXTS = ("counterparty", "memo", "reason")  # of several such columns the first is read
 TOTALS, SUBTOTALS = ("合计", "总计", "total"), ("小计", "subtotal")
 RESULTS = {
-    **dict.fromkeys(("成功", "已付款", "交易成功", "success", "paid"), True),
-    **dict.fromkeys(("失败", "交易失败", "退汇", "已退回", "failed", "failure", "returned"), False),
+    **dict.fromkeys(("成功", "已付款", "交易成功", "success", "paid"), "paid"),
+    **dict.fromkeys(("失败", "交易失败", "failed", "failure"), "failed"),
+    **dict.fromkeys(("退汇", "已退汇", "已退回", "returned"), "returned"),
 }
 _REFERENCE = re.compile(r"[\x21-\x7e\u4e00-\u9fff]{1,100}")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a bank says of one of our payments; `day` and `reference` stand where it was paid."""
+    """What a bank says of one of our payments; `day` and `reference` where it was paid or returned."""
 
     row: int
     serial: str
@@ -63,6 +64,7 @@ class Result:
     day: str
     reference: str
     reason: str
+    returned: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,29 +90,30 @@ def read_results(data: bytes, name: str) -> list[Result]:
     places = _places(table, needed=("serial", "amount", "result"),
                      optional=("day", "reference", "reason"))  # fmt: skip
     faults, made = Faults(), []
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, bool], int] = {}  # a payment and its return are two rows
     rows, totals = _parted(table, places, ("serial", "reference"))
     for row, cells in rows:
         amount = amount_fen(cells["amount"])
-        paid = RESULTS.get(cells["result"].lower())
+        result = RESULTS.get(cells["result"].lower())
+        paid, same = result == "paid", (cells["serial"], result == "returned")
         day = day_of(cells["day"])
         if not cells["serial"]:
             row_fault("row {row}: the serial number is missing", faults, row)
-        elif cells["serial"] in seen:
+        elif same in seen:
             row_fault(
                 "row {row}: {serial} stands already in row {first}",
                 faults,
                 row,
                 serial=cells["serial"],
-                first=seen[cells["serial"]],
+                first=seen[same],
             )
         if amount is None or amount <= 0:
             row_fault(
                 "row {row}: {given} is no amount in yuan", faults, row, given=cells["amount"] or "-"
             )
-        if paid is None:
+        if result is None:
             row_fault(
-                "row {row}: the result {given} is neither 成功 nor 失败",
+                "row {row}: the result {given} is none of 成功, 失败, 退汇",
                 faults,
                 row,
                 given=cells["result"] or "-",
@@ -119,13 +122,15 @@ def read_results(data: bytes, name: str) -> list[Result]:
             row_fault("row {row}: {given} is no day", faults, row, given=cells["day"] or "-")
         if paid and not _REFERENCE.fullmatch(cells["reference"]):
             row_fault("row {row}: the bank's reference is missing or no plain text", faults, row)
-        if paid is False and not cells["reason"]:
+        if result in ("failed", "returned") and not cells["reason"]:
             row_fault("row {row}: a payment that failed names its reason", faults, row)
-        seen.setdefault(cells["serial"], row)
-        made.append(Result(row, cells["serial"], amount or 0, bool(paid), day or "",
-                           cells["reference"] if paid else "", cells["reason"]))  # fmt: skip
-    if not faults:
-        _compare(faults, rows, totals, ("amount",))
+        seen.setdefault(same, row)
+        made.append(Result(row, cells["serial"], amount or 0, paid, day or "",
+                           "" if result == "failed" else cells["reference"], cells["reason"],
+                           result == "returned"))  # fmt: skip
+    if not faults:  # what came back stands in the total once, as it was paid
+        paid_rows = [row for row, one in zip(rows, made, strict=True) if not one.returned]
+        _compare(faults, paid_rows or rows, totals, ("amount",))
     refuse(faults, name)
     return made
 

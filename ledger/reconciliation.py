@@ -252,7 +252,8 @@ def _unmatched(
 ) -> list[Booked]:
     """The book's movements on the bank account up to a day that nothing was matched with yet.
 
-    An entry that was reversed before anything was matched with it, and its reversal, moved nothing.
+    An entry that was reversed before anything was matched with it, and its reversal, moved nothing; but
+    a payment that came back did: the bank has it twice.
     """
     matched = {pair[2] for one in before for pair in one.pairs}
     lines = session.execute(
@@ -266,18 +267,34 @@ def _unmatched(
         .order_by(Entry.id, EntryLine.n)
     ).all()  # fmt: skip
     fresh = {one.id: one for one in lines if one.number not in matched}
-    undone = {one.reverses for one in fresh.values()} & fresh.keys()
+    back = _came_back(session, [one.cause_id for one in fresh.values() if one.reverses is not None])
+    undone = {one.reverses for one in fresh.values() if one.cause_id not in back} & fresh.keys()
     left = [one for one in lines if one.id in fresh and not {one.id, one.reverses} & undone]
     causes = _causes(session, sorted({one.cause_id for one in left}))
-    return [_told_of(one, causes.get(one.cause_id)) for one in left]
+    return [
+        _told_of(one, (causes if one.reverses is None else back).get(one.cause_id)) for one in left
+    ]
 
 
 def _told_of(line: Any, cause: tuple[str, str, str, str] | None) -> Booked:
     """A movement as booked; where its cause tells neither day nor reference, the entry does."""
-    if line.reverses is not None:
-        cause = None
     origin, day, reference, counterparty = cause or ("journal", line.effective_on, "", "")
     return Booked(line.id, line.number, day, reference, int(line[5]), counterparty, origin)
+
+
+def _came_back(session: Session, ids: Sequence[str]) -> dict[str, tuple[str, str, str, str]]:
+    """As `_causes`, of the holds whose payments came back, how they came."""
+    found: dict[str, tuple[str, str, str, str]] = {}
+    for start in range(0, len(ids), ASKED_AT_ONCE):
+        for held, day, reference, name in session.execute(
+            select(PayoutLine.hold_id, PayoutLine.returned_on, PayoutLine.return_reference,
+                   BankAccount.holder_name)
+            .join(BankAccount, BankAccount.id == PayoutLine.bank_account_id)
+            .where(PayoutLine.hold_id.in_(ids[start : start + ASKED_AT_ONCE]),
+                   PayoutLine.returned_on.is_not(None))
+        ):  # fmt: skip
+            found[held] = ("payout", day or "", reference or "", name)
+    return found
 
 
 def _causes(session: Session, ids: Sequence[str]) -> dict[str, tuple[str, str, str, str]]:

@@ -40,7 +40,7 @@ class Choice:
                 "{value} cannot be chosen; one of: {choices}.",
                 value=value, choices=", ".join(self.choices),
             )  # fmt: skip
-        is_number = value.isascii() and value.isdigit() and value == str(int(value[:10]))
+        is_number = value.isascii() and value.isdigit() and value == str(int(value[:20]))
         if not self.choices and not (is_number and int(value) <= self.most):
             raise Invalid(
                 "{value} is not a whole number from 0 to {most}.", value=value, most=self.most
@@ -58,7 +58,7 @@ CHOICES: Mapping[str, Choice] = MappingProxyType(
             "Who may read the log", "public", ("public", "member", "supervisor")
         ),
         "payout_days": Choice(
-            "After how many days what a payout set aside is let go", "30", most=365
+            "After how many days a payout that is not approved lets go of what it set aside", "30", most=365
         ),
         "registration_profile": Choice(
             "By whose rules is registered", "national",

@@ -25,7 +25,8 @@ KINDS: Final = ("payment", "trade", "refund")
 
 
 class Settlement(Base):
-    """Money of an agreement: gross, the VAT in it, and what is left to be shared; refunds below nought."""
+    """Money of an agreement: gross, the VAT in it, and what is left to be shared; refunds below
+    nought (operational: derived from what it names)."""
 
     __tablename__ = "settlements"
     agreement_id: Mapped[str] = mapped_column(String(36), primary_key=True)

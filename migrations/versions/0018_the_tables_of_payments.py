@@ -77,6 +77,8 @@ def upgrade() -> None:
         sa.Column("hold_id", sa.String(length=36), nullable=False),
         sa.Column("paid_on", sa.Text(), nullable=True),
         sa.Column("bank_reference", sa.Text(), nullable=True),
+        sa.Column("returned_on", sa.Text(), nullable=True),
+        sa.Column("return_reference", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.CheckConstraint("amount_fen > 0", name="payout_lines_amount"),

@@ -78,16 +78,23 @@ def test_another_table_is_no_payment_file() -> None:
 RESULTS = """流水号,金额(元),处理结果,交易日期,银行流水号,失败原因
 ZF-1,"1,234.50",成功,2026/3/4,BK1,
 ZF-2,￥2.00,失败,,,账号有误
+ZF-1,"1,234.50",退汇,2026/3/5,BK9,户名不符
 合计,1236.50,,,,
 """
 
 
 def test_a_result_file_is_read_whatever_its_encoding_and_spelling() -> None:
     for encoding in ("utf-8-sig", "gb18030"):
-        one, other = bank_files.read_results(RESULTS.encode(encoding), "r.csv")
+        one, other, back = bank_files.read_results(RESULTS.encode(encoding), "r.csv")
         assert (one.serial, one.amount_fen, one.paid, one.day, one.reference) == (
             "ZF-1", 123_450, True, "2026-03-04", "BK1",
         )  # fmt: skip
+        assert (back.returned, back.paid, back.day, back.reference) == (
+            True,
+            False,
+            "2026-03-05",
+            "BK9",
+        )
         assert (other.paid, other.reason, other.amount_fen) == (False, "账号有误", 200)
 
 
@@ -158,8 +165,12 @@ def test_totals_stand_anywhere_and_are_the_sums_of_the_rows() -> None:
         Invalid, match=r"row 5: the total 107\.00 is not the sum of the rows, 7\.00"
     ):
         read(good.replace("7.00,\n,,合计", "107.00,\n,,合计"))
-    with pytest.raises(Invalid, match="row 4: the total 1236"):
+    with pytest.raises(
+        Invalid, match=r"row 5: the total 1236\.49 is not the sum of the rows, 1236\.50"
+    ):
         read(RESULTS.replace("1236.50", "1236.49"), results=True)
+    back = "流水号,金额,结果,交易日期,银行流水号,失败原因\nZF-1,5.00,退汇,2026-03-04,BK2,户名不符\n合计,5.00,,,,\n"
+    assert read(back, results=True) == [500], "only what came back"
 
 
 @pytest.mark.parametrize(

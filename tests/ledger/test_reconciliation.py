@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from ledger import bank_matching, books, deadlines, reconciliation, trade_reports
 from ledger.agreements import Agreement
@@ -16,10 +17,19 @@ from ledger.bank_matching import Booked
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Invalid, NotAllowed
 from ledger.parties import allowed
+from ledger.payouts import Payout
 from ledger.vouchers import Voucher
 from tests.conftest import Town
 from tests.ledger import bookings
-from tests.ledger.paying import approved, bank_says, confirm, lines, now
+from tests.ledger.paying import (
+    approved,
+    bank_says,
+    came_back,
+    confirm,
+    give_back,
+    lines,
+    now,
+)
 
 pytestmark = pytest.mark.pages  # on PostgreSQL slowly
 
@@ -121,6 +131,21 @@ def paid_town(town: Town) -> tuple[Agreement, list[BankLine]]:
         )
     assert len(rows) == 1 + len(lines(town, made))
     return agreement, rows
+
+
+@pytest.mark.slow
+def test_a_payment_that_came_back_is_two_movements_of_the_bank(town: Town) -> None:
+    agreement, rows = paid_town(town)
+    [paid, *_] = [one for one in rows if one.amount_fen < 0]
+    with town.reading() as session:
+        payout = session.scalars(select(Payout)).one()
+    n = next(n for n, one in enumerate(lines(town, payout)) if one.bank_reference == paid.reference)
+    back = came_back(town, payout, n)
+    give_back(town, payout, n)
+    total = sum(one.amount_fen for one in rows) + back.amount_fen
+    last = BankLine(9, back.day, back.reference, back.amount_fen, paid.counterparty, "退汇", total)
+    made = bank_says(town, agreement, *rows, last)
+    assert (made.matched_count, set(made.counts.values())) == (4, {0})
 
 
 def test_a_statement_that_fits_has_no_difference_and_is_taken_once(town: Town) -> None:

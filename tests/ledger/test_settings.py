@@ -23,6 +23,14 @@ def test_a_choice_holds_and_every_change_is_a_record(town: Town) -> None:
     assert kinds == ["setting.changed"] * 2, "the same again changes nothing"
 
 
+def test_the_greatest_that_may_be_chosen_can_be_chosen(village: Town) -> None:
+    for name, choice in settings.CHOICES.items():
+        if choice.most:
+            assert choice.check(str(choice.most)) == str(choice.most), name
+            with pytest.raises(Invalid):
+                choice.check(str(choice.most + 1))
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

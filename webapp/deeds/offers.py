@@ -24,7 +24,7 @@ from ledger.calendar import local_date
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import MAY, Actor
-from ledger.payouts import Payout
+from ledger.payouts import GIVEN, Payout
 from ledger.peers import Peer
 from ledger.registration import Application, Registration
 from ledger.registration_profiles import in_use, profile
@@ -156,7 +156,7 @@ FITS: dict[str, Fits] = {
     "bank_account.confirm": _row_of_another("entered_by"),
     "bank_account.reject": _row_of_another("entered_by"),
     "payout.approve": _not_approved_by_him,
-    "payout.confirm": _row(lambda row: row.state in MOVES["payout"]["confirm"]),
+    "payout.confirm": _row(lambda row: row.state in GIVEN),
     "payout.close": _row_of_another("maker_id"),
     "difference.settle": lambda session, actor, row, _today: actor.member_id
     not in reconciliation.makers(session, row),
