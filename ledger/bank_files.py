@@ -42,7 +42,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 WEAK = (
     "交易时间",
     "凭证号",
-)  # banks print them beside the column that is meant; used where it is lacking
+)  # banks print them beside the one that is meant; read where it is lacking
 TEXTS = ("counterparty", "memo", "reason")  # of several such columns the first is read
 TOTALS, SUBTOTALS = ("合计", "总计", "total"), ("小计", "subtotal")
 RESULTS = {
@@ -128,8 +128,9 @@ def read_results(data: bytes, name: str) -> list[Result]:
         made.append(Result(row, cells["serial"], amount or 0, paid, day or "",
                            "" if result == "failed" else cells["reference"], cells["reason"],
                            result == "returned"))  # fmt: skip
-    if not faults:
-        _compare(faults, rows, totals, ("amount",))
+    if not faults:  # what came back stands in the total once, as it was paid
+        paid_rows = [row for row, one in zip(rows, made, strict=True) if not one.returned]
+        _compare(faults, paid_rows or rows, totals, ("amount",))
     refuse(faults, name)
     return made
 

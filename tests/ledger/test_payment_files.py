@@ -165,8 +165,12 @@ def test_totals_stand_anywhere_and_are_the_sums_of_the_rows() -> None:
         Invalid, match=r"row 5: the total 107\.00 is not the sum of the rows, 7\.00"
     ):
         read(good.replace("7.00,\n,,合计", "107.00,\n,,合计"))
-    with pytest.raises(Invalid, match="row 4: the total 1236"):
+    with pytest.raises(
+        Invalid, match=r"row 5: the total 1236\.49 is not the sum of the rows, 1236\.50"
+    ):
         read(RESULTS.replace("1236.50", "1236.49"), results=True)
+    back = RESULTS.splitlines()[0] + "\nZF-1,5.00,退汇,2026-03-04,BK2,户名不符\n合计,5.00,,,,\n"
+    assert read(back, results=True) == [500], "only what came back"
 
 
 @pytest.mark.parametrize(
