@@ -48,8 +48,8 @@ from tests.ledger.neighbours import Neighbour, admitted, recognise
 
 # The rows of a batch that is gone are nobody's, nor are the lines of an entry, whose sums the accounts
 # are; what a voucher withholds stands in the voucher.
-# A confirmation's signature covers its agreement's number, and a settlement is what its source says. An entry
-# is its cause's, and a statement covers what its period closed.
+# A confirmation's signature covers its agreement's number, and a settlement is what its source says. An
+# entry is its cause's, and a statement covers what its period closed.
 BESIDE = {
     "usage_rows", "usage_subtrees", "disclosure", "entry_lines", "book_accounts", "booking",
     "confirmations", "trades", "settlements", "numbers", "statements",
