@@ -1,6 +1,7 @@
 """What is derived of trade, derived again: rows of confirmations and settlements, as differences."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import polars as pl
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from ledger import salted_rows, settlements
 from ledger import trade_rules as rules
+from ledger.agreements import Agreement
 from ledger.chain import keys
 from ledger.confirmations import ROWS, Confirmation, Trade, header_again, typed_data
 from ledger.errors import Invalid
@@ -66,11 +68,11 @@ def of_rows(session: Session, made: Confirmation, origin: str) -> Differences:
         "rows_digest": rules.digest_of(pl.concat(parts)) if parts else None,
         "subtree_roots": [one.hex() for one in roots], "vat_fen": gross - net,
     }  # fmt: skip
-    try:
-        typed = typed_data(header_again(session, made, origin), made.chain_id)
-        derived["signed_by"] = keys.recover_typed(typed, made.signature)
-    except Invalid:
-        derived["signed_by"] = "a signature by the exchange"
+    derived["signed_by"] = "a signature by the exchange"
+    if party is not None and session.get(Agreement, made.agreement_id or "") is not None:
+        with suppress(Invalid, TypeError, ValueError):
+            typed = typed_data(header_again(session, made, origin), made.chain_id)
+            derived["signed_by"] = keys.recover_typed(typed, made.signature)
     for name, value in derived.items():
         if getattr(made, name) != value:
             yield place, name, getattr(made, name), value

@@ -29,6 +29,7 @@ from ledger.store import Evidence, lock, new_id, next_number
 KINDS = ("account", "card")  # 单位结算账户, 单位结算卡: only a card's number has a check digit
 LENGTHS = {"account": (8, 32), "card": (16, 19)}
 CODE = re.compile(r"[0-9A-Za-z-]{1,30}")
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # the payment file would have to change it
 SHOWN_DIGITS = 4
 _HOLDS = text("state = 'confirmed'")
 FINANCE = frozenset({"finance_maker", "finance_checker"})
@@ -203,6 +204,13 @@ def paid_to(session: Session, uscc: str) -> tuple[Party | None, BankAccount | No
     return party, of(session, party.id) if party.state == "active" else None
 
 
+def holder_differs(session: Session, account: BankAccount) -> bool:
+    """Whether the holder bears another name than the party: whoever confirms it must ask why."""
+    party = session.get_one(Party, account.party_id)
+    names = (unicodedata.normalize("NFKC", one) for one in (account.holder_name, party.name))
+    return len({"".join(name.split()).casefold() for name in names}) > 1
+
+
 def sees_number(actor: Actor, account: BankAccount) -> bool:
     """Whether he is shown the whole number: finance, and the party itself."""
     return bool(actor.roles & FINANCE) or account.party_id in actor.parties
@@ -240,6 +248,12 @@ def _faults(party: Party, facts: dict[str, str | None]) -> Faults:
     for name in ("holder_name", "bank", "branch", "ground"):
         if not facts[name]:
             faults.name_fault("the field {name} is empty", at=name, name=name)
+    for name in ("holder_name", "bank", "branch"):
+        if str(facts[name]).startswith(FORMULA):
+            faults.name_fault(
+                "{name} begins with {sign}, which a spreadsheet program would reckon with", at=name,
+                name=name, sign=str(facts[name])[0],
+            )  # fmt: skip
     kind, digits = str(facts["kind"]), str(facts["account_number"])
     if kind not in KINDS:
         choices = ", ".join(KINDS)

@@ -1,23 +1,26 @@
 """Tables that banks and exchanges hand out are read: results of payments, account statements, reports.
 
-    result       流水号, 金额, 结果 (成功 | 失败), 交易日期, 银行流水号, 失败原因
+    result       流水号, 金额, 结果 (成功 | 失败 | 退汇), 交易日期, 银行流水号, 失败原因
     statement    交易日期, 银行流水号, 收入, 支出, 对方户名, 摘要, 余额
     report       交易编号, 金额, 交易日期
 
 What a column is called is told by `ALIASES`, in Chinese or English; others are passed over. Every row
 that cannot be used is named, with the number the spreadsheet shows for it, before anything is done.
+A line of totals has no day, no reference, and a cell that says so and nothing else; it must be their sum.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from ledger.errors import Faults, Invalid
 from ledger.tables.file_kinds import Limits
 from ledger.tables.tabular_cells import amount_fen, day_of
-from ledger.tabular import Row, Table, read_table
+from ledger.tabular import Table, read_table
+from valuation.money import MAX_FEN, yuan
 
 ROWS_MAX = 50_000  # of a result or an account statement
 FAULTS_MAX = 200  # told one by one; beyond that how many more
@@ -36,16 +39,23 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "serial": ("流水号", "批次流水号", "明细流水号", "客户流水号", "serial"),
     "trade": ("交易编号", "成交编号", "交易流水号", "订单编号", "trade", "trade_no"),
 }  # fmt: skip
+WEAK = (
+    "交易时间",
+    "凭证号",
+)  # banks print them beside the column that is meant; used where it is lacking
+TEXTS = ("counterparty", "memo", "reason")  # of several such columns the first is read
+TOTALS, SUBTOTALS = ("合计", "总计", "total"), ("小计", "subtotal")
 RESULTS = {
-    **dict.fromkeys(("成功", "已付款", "交易成功", "success", "paid"), True),
-    **dict.fromkeys(("失败", "交易失败", "退汇", "已退回", "failed", "failure", "returned"), False),
+    **dict.fromkeys(("成功", "已付款", "交易成功", "success", "paid"), "paid"),
+    **dict.fromkeys(("失败", "交易失败", "failed", "failure"), "failed"),
+    **dict.fromkeys(("退汇", "已退汇", "已退回", "returned"), "returned"),
 }
 _REFERENCE = re.compile(r"[\x21-\x7e\u4e00-\u9fff]{1,100}")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a bank says of one of our payments; `day` and `reference` stand where it was paid."""
+    """What a bank says of one of our payments; `day` and `reference` where it was paid or returned."""
 
     row: int
     serial: str
@@ -54,6 +64,7 @@ class Result:
     day: str
     reference: str
     reason: str
+    returned: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,28 +90,30 @@ def read_results(data: bytes, name: str) -> list[Result]:
     places = _places(table, needed=("serial", "amount", "result"),
                      optional=("day", "reference", "reason"))  # fmt: skip
     faults, made = Faults(), []
-    seen: dict[str, int] = {}
-    for row, cells in _rows(table, places):
+    seen: dict[tuple[str, bool], int] = {}  # a payment and its return are two rows
+    rows, totals = _parted(table, places, ("serial", "reference"))
+    for row, cells in rows:
         amount = amount_fen(cells["amount"])
-        paid = RESULTS.get(cells["result"].lower())
+        result = RESULTS.get(cells["result"].lower())
+        paid, same = result == "paid", (cells["serial"], result == "returned")
         day = day_of(cells["day"])
         if not cells["serial"]:
             row_fault("row {row}: the serial number is missing", faults, row)
-        elif cells["serial"] in seen:
+        elif same in seen:
             row_fault(
                 "row {row}: {serial} stands already in row {first}",
                 faults,
                 row,
                 serial=cells["serial"],
-                first=seen[cells["serial"]],
+                first=seen[same],
             )
         if amount is None or amount <= 0:
             row_fault(
                 "row {row}: {given} is no amount in yuan", faults, row, given=cells["amount"] or "-"
             )
-        if paid is None:
+        if result is None:
             row_fault(
-                "row {row}: the result {given} is neither 成功 nor 失败",
+                "row {row}: the result {given} is none of 成功, 失败, 退汇",
                 faults,
                 row,
                 given=cells["result"] or "-",
@@ -109,11 +122,14 @@ def read_results(data: bytes, name: str) -> list[Result]:
             row_fault("row {row}: {given} is no day", faults, row, given=cells["day"] or "-")
         if paid and not _REFERENCE.fullmatch(cells["reference"]):
             row_fault("row {row}: the bank's reference is missing or no plain text", faults, row)
-        if paid is False and not cells["reason"]:
+        if result in ("failed", "returned") and not cells["reason"]:
             row_fault("row {row}: a payment that failed names its reason", faults, row)
-        seen.setdefault(cells["serial"], row)
-        made.append(Result(row, cells["serial"], amount or 0, bool(paid), day or "",
-                           cells["reference"] if paid else "", cells["reason"]))  # fmt: skip
+        seen.setdefault(same, row)
+        made.append(Result(row, cells["serial"], amount or 0, paid, day or "",
+                           "" if result == "failed" else cells["reference"], cells["reason"],
+                           result == "returned"))  # fmt: skip
+    if not faults:
+        _compare(faults, rows, totals, ("amount",))
     refuse(faults, name)
     return made
 
@@ -127,7 +143,8 @@ def read_statement(data: bytes, name: str) -> list[BankLine]:
     places = _places(table, needed=("day", "reference", "in", "out"),
                      optional=("counterparty", "memo", "balance"))  # fmt: skip
     faults, made = Faults(), []
-    for row, cells in _rows(table, places):
+    rows, totals = _parted(table, places, ("reference",))
+    for row, cells in rows:
         day = day_of(cells["day"])
         if day is None:
             row_fault("row {row}: {given} is no day", faults, row, given=cells["day"] or "-")
@@ -143,6 +160,7 @@ def read_statement(data: bytes, name: str) -> list[BankLine]:
                              cells["counterparty"], cells["memo"], balance))  # fmt: skip
     if not faults:
         _follow(faults, made)
+        _compare(faults, rows, totals, ("in", "out"))
     refuse(faults, name)
     return made
 
@@ -152,6 +170,14 @@ def closing_fen(rows: Sequence[BankLine]) -> int | None:
     if not rows or any(one.balance_fen is None for one in rows):
         return None
     return (rows[-1] if _forwards(rows) else rows[0]).balance_fen
+
+
+def opening_fen(rows: Sequence[BankLine]) -> int | None:
+    """The balance before the first movement, None where the file does not tell it."""
+    if not rows or any(one.balance_fen is None for one in rows):
+        return None
+    first = rows[0] if _forwards(rows) else rows[-1]
+    return (first.balance_fen or 0) - first.amount_fen
 
 
 def _forwards(rows: Sequence[BankLine]) -> bool:
@@ -183,8 +209,17 @@ def _read(data: bytes, name: str) -> Table:
 
 
 def _places(table: Table, needed: Sequence[str], optional: Sequence[str]) -> dict[str, int | None]:
-    """Where each column stands; a heading serves one column only, the first in order that knows it."""
-    titles = [title.strip().lower().replace(" ", "") for title in table.header]
+    return places(table.name, table.header, needed, optional)
+
+
+def places(
+    name: str, header: Sequence[str], needed: Sequence[str], optional: Sequence[str] = ()
+) -> dict[str, int | None]:
+    """Where each column stands; raises Invalid where one is lacking, or two headings mean the same.
+
+    A heading serves one column only, the first in order that knows it.
+    """
+    titles = [title.strip().lower().replace(" ", "") for title in header]
     taken: set[int] = set()
     found: dict[str, int | None] = {}
     for column in (*needed, *optional):
@@ -194,27 +229,100 @@ def _places(table: Table, needed: Sequence[str], optional: Sequence[str]) -> dic
     missing = [ALIASES[column][0] for column in needed if found[column] is None]
     if missing:
         raise Invalid(
-            "{name} lacks the columns {columns}; it has {known}.", name=table.name,
-            columns="、".join(missing), known="、".join(filter(None, table.header)),
+            "{name} lacks the columns {columns}; it has {known}.", name=name,
+            columns="、".join(missing), known="、".join(filter(None, header)),
         )  # fmt: skip
+    faults = Faults()
+    for column, at in found.items():
+        for other, title in enumerate(titles):
+            if at is None or other in taken or not _means_the_same(column, titles[at], title):
+                continue
+            faults.name_fault(
+                "the columns {first} and {second} mean the same: leave out one of them",
+                first=header[at], second=header[other],
+            )  # fmt: skip
+    refuse(faults, name)
     return found
 
 
-def _rows(table: Table, places: Mapping[str, int | None]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Each row with its cells by column; lines of totals at the end are passed over."""
+def _means_the_same(column: str, title: str, other: str) -> bool:
+    if column in TEXTS:
+        return other == title
+    return other == title or (other in ALIASES[column] and other not in WEAK)
+
+
+def _parted(
+    table: Table, at: Mapping[str, int | None], names: Sequence[str]
+) -> tuple[list[tuple[int, dict[str, str]]], list[tuple[int, dict[str, str], bool]]]:
+    """(rows with their cells by column, totals likewise and whether of a part only)."""
+    rows, totals = [], []
+    last = max(n for n, title in enumerate(table.header) if title)
+    faults = Faults()
     for row in table.rows:
-        if not _is_total(row):
-            yield (
-                row.number,
-                {
-                    column: "" if at is None else row.cells[at].removeprefix("'").strip()
-                    for column, at in places.items()
-                },
-            )
+        cells = {
+            column: "" if n is None else row.cells[n].removeprefix("'").strip()
+            for column, n in at.items()
+        }
+        part = of_a_part(row.cells, cells["day"], [cells[one] for one in names])
+        if any(row.cells[last + 1 :]):
+            row_fault(WIDER, faults, row.number)
+        if part is None:
+            rows.append((row.number, cells))
+        else:
+            totals.append((row.number, cells, part))
+    refuse(faults, table.name)
+    return rows, totals
 
 
-def _is_total(row: Row) -> bool:
-    return row.cells[0].startswith(("合计", "总计", "Total"))
+WIDER = "row {row}: it has more cells than there are headings; is a comma outside quotation marks?"
+
+
+def of_a_part(cells: Iterable[str | None], day: str, names: Iterable[str]) -> bool | None:
+    """Whether a total is that of a part; None for a row that is no line of totals."""
+    if day_of(day) is not None or any(one and _word(one) is None for one in names):
+        return None
+    words = {_word(cell) for cell in cells if cell} - {None}
+    return None if not words else words == {True}
+
+
+def _word(cell: str) -> bool | None:
+    plain = re.sub(r"[\s:：]", "", cell).lower()
+    return True if plain in SUBTOTALS else False if plain in TOTALS else None
+
+
+def _compare(
+    faults: Faults, rows: Sequence[tuple[int, dict[str, str]]],
+    totals: Sequence[tuple[int, dict[str, str], bool]], columns: Sequence[str],
+) -> None:  # fmt: skip
+    for column in columns:
+        check_totals(
+            faults, [(row, cells[column], part) for row, cells, part in totals],
+            [row for row, _ in rows], [amount_fen(cells[column] or "0") or 0 for _, cells in rows],
+        )  # fmt: skip
+
+
+def check_totals(
+    faults: Faults,
+    totals: Iterable[tuple[int, str, bool]],
+    rows: Sequence[int],
+    amounts: Iterable[int],
+) -> None:
+    """Name each total (row, what it says, of a part) that is not the sum of the rows, in fen.
+
+    A total is that of all rows, that of a part (小计) of those since the one before.
+    """
+    running = [0, *accumulate(amounts)]
+    if running[-1] > MAX_FEN:
+        faults.name_fault("the amounts come to more than {most} yuan", most=yuan(MAX_FEN))
+        return
+    since = 0
+    for row, given, part in totals:
+        at = bisect_left(rows, row) if part else len(rows)
+        due = running[at] - (running[since] if part else 0)
+        since = at if part else since
+        if given and amount_fen(given, most=MAX_FEN) != due:
+            row_fault("row {row}: the total {given} is not the sum of the rows, {due}", faults, row,
+                      given=given, due=yuan(due))  # fmt: skip
 
 
 def refuse(faults: Faults, name: str) -> None:

@@ -7,6 +7,7 @@ only those match that are unique on both sides.
     missing_there    the books have it, the bank does not
     amount, day      both have it under one reference, otherwise
     twice            one side has it once more under the same reference, day and amount
+    balance          the file does not begin where the last ended, or no movement explains what is left
 """
 
 import unicodedata
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 
 from ledger.bank_files import BankLine
 
-KINDS = ("missing_here", "missing_there", "amount", "day", "twice")
+KINDS = ("missing_here", "missing_there", "amount", "day", "twice", "balance")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ class Outcome:
     booked: list[Booked] = field(default_factory=list)
 
 
+Side = TypeVar("Side", BankLine, Booked)
+
+
 def told(row: BankLine) -> dict[str, Any]:
     """A movement of the bank as a difference keeps it."""
     return {"amount_fen": row.amount_fen, "counterparty": row.counterparty, "day": row.day,
@@ -89,36 +93,37 @@ def match(rows: Sequence[BankLine], booked: Sequence[Booked]) -> Outcome:
 
 def _under_one_reference(made: Outcome, rows: list[BankLine], booked: list[Booked]) -> set[int]:
     """Match what bears one reference; what is used up of either side, by its `id`."""
-    open_rows, open_booked = list(rows), list(booked)
+    used: set[int] = set()
     exact: set[tuple[int, str]] = set()
 
     def pair(row: BankLine, one: Booked, kind: str = "") -> None:
-        open_rows.remove(row)
-        open_booked.remove(one)
+        used.update((id(row), id(one)))
         exact.add(_amount_and_day(row))
         made.pairs.append((row, one, "reference"))
         if kind:
             made.findings.append(Finding(kind, told(row), one.told()))
 
+    def left(side: list[Side]) -> list[Side]:
+        return [one for one in side if id(one) not in used]
+
     for same, kind in ((_amount_and_day, ""), (_amount, "day")):
-        for one in list(open_booked):
-            row = next((row for row in open_rows if same(row) == same(one)), None)
-            if row is not None:
-                pair(row, one, kind)
-    for row in [row for row in open_rows if _amount_and_day(row) in exact]:
-        open_rows.remove(row)
-        made.twice.append(row)
-        made.findings.append(Finding("twice", told(row), None))
-    for one in [one for one in open_booked if _amount_and_day(one) in exact]:
-        open_booked.remove(one)
-        made.findings.append(Finding("twice", None, one.told()))
+        waiting = _by(left(rows)[::-1], same)  # the first of them last, to be taken first
+        for one in left(booked):
+            if alike := waiting.get(same(one)):
+                pair(alike.pop(), one, kind)
+    for row in left(rows):
+        if _amount_and_day(row) in exact:
+            used.add(id(row))
+            made.twice.append(row)
+            made.findings.append(Finding("twice", told(row), None))
+    for one in left(booked):
+        if _amount_and_day(one) in exact:
+            used.add(id(one))
+            made.findings.append(Finding("twice", None, one.told()))
+    open_rows, open_booked = left(rows), left(booked)
     if len(open_rows) == len(open_booked) == 1:
         pair(open_rows[0], open_booked[0], "amount")
-    left = {id(one) for one in (*open_rows, *open_booked)}
-    return {id(one) for one in (*rows, *booked)} - left
-
-
-Side = TypeVar("Side", BankLine, Booked)
+    return used
 
 
 def _by(side: Iterable[Side], key: Callable[[Side], Hashable]) -> dict[Hashable, list[Side]]:

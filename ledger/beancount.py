@@ -94,7 +94,8 @@ def write_book(session: Session, agreement: Agreement) -> Iterator[str]:
         .where(Hold.book_id == agreement.id, Hold.state == "pending")
         .order_by(Hold.number)
     ):
-        yield f"; ! {held.number}, until {instant(held.expires_at)}\n"
+        until = "the bank answers" if held.expires_at is None else instant(held.expires_at)
+        yield f"; ! {held.number}, until {until}\n"
         for line in held.lines:
             yield f"; !   {_posting(line)}\n"
 

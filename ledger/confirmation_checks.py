@@ -84,7 +84,7 @@ def check(
     every row that cannot be used.
     """
     may(actor, "confirmation.record")
-    header = _header(signed, origin)
+    header = _header(signed, origin, local_date(now))
     exchange = party_by_uscc(session, header["exchange"])
     if exchange.id not in actor.parties:
         raise NotAllowed(
@@ -115,7 +115,7 @@ def check(
     )  # fmt: skip
 
 
-def _header(signed: Mapping[str, Any], origin: str) -> dict[str, Any]:
+def _header(signed: Mapping[str, Any], origin: str, today: date) -> dict[str, Any]:
     """The header of a signed confirmation, if it is one of this registry's."""
     header = signed.get("header")
     is_one = (
@@ -137,6 +137,10 @@ def _header(signed: Mapping[str, Any], origin: str) -> dict[str, Any]:
         first, last = (date.fromisoformat(header[one]) for one in ("from_on", "until_on"))
         if not first <= last or (last - first).days > DAYS_MAX:
             raise ValueError
+        if last > today:
+            faults.name_fault(
+                "its period ends after today, on {day}", at="signature", day=str(last)
+            )
     except ValueError:
         faults.name_fault(
             "its period is no period of at most {most} days", at="signature", most=DAYS_MAX

@@ -162,7 +162,7 @@ def record(session: Session, actor: Actor, now: datetime, checked: Checked) -> C
     session.flush()
     books.post(
         session, actor.member_id, now, cause=made, book_id=agreement.id,
-        effective_on=periods.open_day(session, agreement.id, made.until_on),
+        effective_on=periods.open_day(session, agreement.id, max(days)),
         memo=f"成交确认 {made.number}",
         lines=trading.earned(
             books.DUE, str(header["exchange"]), made.amount_fen, made.net_fen

@@ -3,6 +3,8 @@
     pending → posted             the entry is made
             → voided | expired   nothing is booked
 
+What is kept no longer runs out: the payment is with the bank, whose word alone ends it.
+
 Held is what the lines would take from their accounts. What is held cannot be held or paid once more.
 """
 
@@ -25,7 +27,10 @@ EXPIRED_AT_ONCE = 1_000  # holds that one run of the timer lets go
 
 
 class Hold(Evidence):
-    """What is set aside for a cause: lines as an entry's, `amount_fen` their debits, until `expires_at`."""
+    """What is set aside for a cause: lines as an entry's, `amount_fen` their debits.
+
+    It is let go at `expires_at`; None is kept.
+    """
 
     __tablename__ = "holds"
     __table_args__ = (
@@ -41,7 +46,7 @@ class Hold(Evidence):
     amount_fen: Mapped[int] = mapped_column(BigInteger)
     body_digest: Mapped[str]
     held_at: Mapped[datetime]
-    expires_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
     state: Mapped[str]
 
 
@@ -62,16 +67,58 @@ def hold(
     books.check_lines(body)
     if expires_at <= now:
         raise Invalid("A hold ends after it begins.")
-    year = local_date(now).year
-    held = Hold(
-        id=new_id(), number=f"YZ{year}-{next_number(session, f'YZ{year}'):06d}", cause_id=cause.id,
-        cause_key=key, book_id=book_id, lines=body, amount_fen=sum(x["debit_fen"] for x in body),
-        body_digest=digest, held_at=now.replace(microsecond=0),
-        expires_at=expires_at.replace(microsecond=0), state=move("hold", "hold", None),
-    )  # fmt: skip
+    held = _made(session, now, cause, key, book_id, body)
+    held.expires_at = expires_at.replace(microsecond=0)
     books.move_accounts(session, {book_id: books.held(body)}, {})
     log.append(session, held, "hold.held", actor_id)
     session.flush()
+    return held
+
+
+def _made(
+    session: Session, now: datetime, cause: Evidence, key: str, book_id: str, body: list[dict[str, Any]]
+) -> Hold:  # fmt: skip
+    year = local_date(now).year
+    return Hold(
+        id=new_id(), number=f"YZ{year}-{next_number(session, f'YZ{year}'):06d}", cause_id=cause.id,
+        cause_key=key, book_id=book_id, lines=body, amount_fen=sum(x["debit_fen"] for x in body),
+        body_digest=books.digest_of(book_id=book_id, key=key, lines=body),
+        held_at=now.replace(microsecond=0), expires_at=None, state=move("hold", "hold", None),
+    )  # fmt: skip
+
+
+def keep(session: Session, actor_id: str, held: Hold) -> None:
+    """From now on what is held does not run out: it ends by being booked or voided."""
+    held.state = move("hold", "keep", held.state)
+    held.expires_at = None
+    log.append(session, held, "hold.kept", actor_id)
+
+
+def is_on_its_way(session: Session, book_id: str) -> bool:
+    """Whether money of a book is with the bank to be paid, so that its reason must not be taken back."""
+    kept = select(Hold.id).where(
+        Hold.book_id == book_id, Hold.state == "pending", Hold.expires_at.is_(None)
+    )
+    return session.scalar(kept.limit(1)) is not None
+
+
+def book_at_once(
+    session: Session, actor_id: str, now: datetime, *, cause: Evidence, key: str, book_id: str,
+    lines: Sequence[Mapping[str, Any]], effective_on: str, memo: str,
+) -> Hold:  # fmt: skip
+    """Book what happened though nothing was held for it any more: only the entry's own limits bind."""
+    books.check_cause(cause, CAUSES)
+    books.begin(session)
+    body = [dict(line) for line in lines]
+    held = _made(session, now, cause, key, book_id, body)
+    log.append(session, held, "hold.held", actor_id)
+    session.flush()
+    held.state = move("hold", "post", held.state)
+    log.append(session, held, "hold.posted", actor_id)
+    books.post(
+        session, actor_id, now, cause=held, book_id=book_id, effective_on=effective_on, memo=memo,
+        lines=body,
+    )  # fmt: skip
     return held
 
 

@@ -6,7 +6,8 @@
 
 Where the buyer pays out of what he paid in advance, the price is set aside on that (`holds`) when the order
 is placed: no order is placed for more than is there, however many come at once. Fulfilling it books
-what was set aside, as a payment of the licence under the order's reference.
+what was set aside, as a payment of the licence under the order's reference; so another person does it than
+who placed it.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from ledger.agreements import require_ground
 from ledger.calendar import end_of_day, local_date
 from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.holds import Hold
-from ledger.parties import Actor, Party, may
+from ledger.parties import Actor, Party, may, require_other
 from ledger.proof.encoding import canonical, digest_text, instant
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id
@@ -145,6 +146,8 @@ def fulfil(session: Session, actor: Actor, now: datetime, order: Order, origin: 
     """Grant the licence with the frozen terms, and book what was set aside for it."""
     voucher = _decide(session, actor, order, "fulfil")
     state = move("order", "fulfil", order.state)
+    if order.paid_by == PREPAYMENT:  # the buyer's money is not for one person to spend
+        require_other(actor, [order.placed_by], f"order {order.reference}")
     if local_date(now).isoformat() > order.offer_until:
         raise Conflict(
             "The offer of order {order} ended on {day}.",

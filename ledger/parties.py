@@ -272,7 +272,7 @@ MAY: dict[str, dict[str, str]] = {
         "scheme.read": "operator:own provider:own regulator:any finance_maker:any "
         "finance_checker:any",
         "period.close": "finance_maker:any",  # 结账
-        "period.reopen": "finance_maker:any",
+        "period.reopen": "finance_checker:any",
         "period.read": "operator:own provider:own regulator:any finance_maker:any "
         "finance_checker:any",
         "journal.propose": "finance_maker:any",  # 记账凭证

@@ -22,7 +22,7 @@ import xlsxwriter
 from ledger.errors import Faults, Invalid
 from ledger.tables.tabular_cells import amount_fen
 from ledger.tabular import Table
-from valuation.money import yuan
+from valuation.money import MAX_FEN, yuan
 
 HEADINGS = (("序号", 8), ("流水号", 24), ("收款人名称", 36), ("收款账号", 34), ("开户银行", 30),
             ("开户网点", 30), ("金额(元)", 16), ("用途", 40), ("执收单位编码", 16),
@@ -139,7 +139,7 @@ def differences(payments: Sequence[Payment], table: Table) -> Faults:
 
 def _same(at: int, cell: str, given: str) -> bool:
     if at == AMOUNT:
-        return amount_fen(given) == amount_fen(cell)
+        return amount_fen(given, most=MAX_FEN) == amount_fen(cell, most=MAX_FEN)
     return given in (" ".join(cell.split(" ")).strip(), _safe(cell).strip(), cell)
 
 

@@ -2,18 +2,17 @@
 
 prepared    each line holds its amount, so that nothing is paid twice          Dr 2203 | 2204 | 2241 (held)
 approved    by another person, above the threshold by two; now it has its payment file, with a digest
-paid        the bank's result books the line                                   Dr 2203.<party>  Cr 1002
+paid        the bank's result books the line (`payout_results`)                Dr 2203.<party>  Cr 1002
 failed      its hold is let go: it is due again
+came back   退汇: its entry is reversed, it is due again
 
     prepared → approved → partly_paid → paid         each line has been paid
              ↘ cancelled                → closed     some were not, and are due again
 
-A hold that ran out before the bank answered is not due again by that: whether the bank paid is known only
-when its result is imported or the payout closed; until then the payee is left out of the next payout.
+What a payout holds runs out until its approval, and no more from then on: the bank has the file.
 """
 
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -23,14 +22,14 @@ from sqlalchemy import (
     Index,
     String,
     UniqueConstraint,
+    func,
     select,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import bank_accounts, books, holds, log, payment_files, periods, settings
+from ledger import bank_accounts, books, holds, log, payment_files, reversals, settings
 from ledger.agreements import Agreement, require_ground
 from ledger.bank_accounts import BankAccount
-from ledger.bank_files import Result, refuse, row_fault
 from ledger.books import BANK, PAYABLE, REFUNDS, TREASURY, BookAccount
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Faults, Invalid, Missing
@@ -42,12 +41,12 @@ from ledger.statements import Statement
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id, next_number
 from ledger.tabular import Table
-from valuation.money import yuan
 
 OWED = (PAYABLE, TREASURY, REFUNDS)
 PURPOSES = {PAYABLE: "数据收益分配", TREASURY: "政府非税收入", REFUNDS: "退款"}
 GIVEN = ("approved", "partly_paid", "paid", "closed")  # in which a payout has its file
 LINES_MAX = 10_000
+COUNTED_DAYS = 30  # payouts of one book within them are one sum for the threshold
 STATEMENTS_SAID = 3  # in a purpose, which banks cut off
 
 
@@ -72,7 +71,7 @@ class Payout(Evidence):
     digests: Mapped[dict[str, Any] | None]
     """of its payment file as CSV and as XLSX, once approved"""
     results: Mapped[list[Any]]
-    """the bank's result files imported: {"digest", "failed_count", "name", "paid_count", "paid_fen"}"""
+    """the bank's result files imported, as `payout_results.confirm` answered"""
     state: Mapped[str]
 
 
@@ -98,8 +97,11 @@ class PayoutLine(Evidence):
     hold_id: Mapped[str] = mapped_column(String(36), ForeignKey("holds.id"))
     paid_on: Mapped[str | None]
     bank_reference: Mapped[str | None] = mapped_column(unique=True)
+    returned_on: Mapped[str | None]
+    return_reference: Mapped[str | None]
+    """the bank's, of the movement by which a payment came back"""
     reason: Mapped[str | None]
-    """why it was not paid"""
+    """why it was not paid, or came back"""
     state: Mapped[str]
 
 
@@ -117,6 +119,7 @@ def prepare(
     """
     may(actor, "payout.prepare")
     lock(session, agreement)
+    reversals.require_none_unfinished(session, agreement.id)
     books.begin(session)
     if statement is not None and statement.agreement_id != agreement.id:
         raise Invalid("Statement {number} belongs to another agreement.", number=statement.number)
@@ -136,12 +139,12 @@ def prepare(
         )
     days = max(1, int(settings.value(session, "payout_days")))
     year, total = local_date(now).year, sum(one["amount_fen"] for one in paid)
-    over = total > 100 * int(settings.value(session, "third_approval_yuan"))
+    required = _approvals(session, now, total + _recent_fen(session, now, agreement.id))
     payout = Payout(
         id=new_id(), number=f"ZF{year}-{next_number(session, f'ZF{year}'):06d}",
         agreement_id=agreement.id, statement_id=statement and statement.id, line_count=len(paid),
         amount_fen=total, left_out=left_out, expires_at=(now + timedelta(days=days)).replace(microsecond=0),
-        maker_id=actor.member_id, approvals_required=2 if over else 1, approvals=[], digests=None,
+        maker_id=actor.member_id, approvals_required=required, approvals=[], digests=None,
         results=[], state=move("payout", "prepare", None),
     )  # fmt: skip
     log.append(session, payout, "payout.prepared", actor.member_id)
@@ -150,7 +153,8 @@ def prepare(
         held = _hold(session, actor, now, payout, str(n), one)
         line = PayoutLine(
             **one, id=new_id(), payout_id=payout.id, n=n, serial=f"{payout.number}-{n:05d}",
-            hold_id=held.id, paid_on=None, bank_reference=None, reason=None,
+            hold_id=held.id, paid_on=None, bank_reference=None, returned_on=None,
+            return_reference=None, reason=None,
             state=move("payout_line", "prepare", None),
         )  # fmt: skip
         log.append(session, line, "payout_line.prepared", actor.member_id)
@@ -158,15 +162,37 @@ def prepare(
     return payout
 
 
+def _approvals(session: Session, now: datetime, fen: int) -> int:
+    """How many must approve what sums to so much."""
+    return 2 if fen > 100 * settings.lowest(session, "third_approval_yuan", now) else 1
+
+
+def _recent_fen(session: Session, now: datetime, agreement_id: str, own: str = "") -> int:
+    """What of a book was set aside for payment lately, and was paid or may be; a payout of one's own whole.
+
+    It counts for the threshold: what is split into several payouts is one sum all the same.
+    """
+    since = now - timedelta(days=COUNTED_DAYS)
+    found = session.scalar(
+        select(func.sum(PayoutLine.amount_fen))
+        .join(Payout, Payout.id == PayoutLine.payout_id)
+        .join(Hold, Hold.id == PayoutLine.hold_id)
+        .where(
+            Payout.agreement_id == agreement_id, PayoutLine.state.in_(("held", "paid")),
+            (Hold.held_at >= since) | (Payout.id == own),
+        )
+    )  # fmt: skip
+    return int(found or 0)
+
+
 def _hold(
-    session: Session, actor: Actor, now: datetime, payout: Payout, key: str, line: Any,
-    expires_at: datetime | None = None,
-) -> Hold:  # fmt: skip
+    session: Session, actor: Actor, now: datetime, payout: Payout, key: str, line: Any
+) -> Hold:
     """Set a payment's amount aside, on what is owed and on the bank account."""
     amount = line["amount_fen"]
     return holds.hold(
         session, actor.member_id, now, cause=payout, key=key, book_id=payout.agreement_id,
-        expires_at=expires_at or payout.expires_at,
+        expires_at=payout.expires_at,
         lines=[
             {"account": line["account"], "credit_fen": 0, "debit_fen": amount, "party_id": line["party"]},
             {"account": BANK, "credit_fen": amount, "debit_fen": 0, "party_id": None},
@@ -192,6 +218,8 @@ def _due(
             left_out.append({**owed, "why": "unanswered"})
         elif known is None:
             left_out.append({**owed, "why": _why_not(payee)})
+        elif _returned_from(session, known):
+            left_out.append({**owed, "why": "returned"})
         else:
             purpose = _purpose(session, agreement, statement, account, party, amount)
             paid.append({**owed, "bank_account_id": known.id, "purpose": purpose})
@@ -204,6 +232,14 @@ def _why_not(payee: Party | None) -> str:
     if payee.kind == "individual":
         return "individual"
     return "split" if payee.state == "split" else "no_account"
+
+
+def _returned_from(session: Session, account: BankAccount) -> bool:
+    """Whether a payment to this very account came back: it is to be entered and confirmed anew."""
+    return session.scalar(
+        select(PayoutLine.id)
+        .where(PayoutLine.bank_account_id == account.id, PayoutLine.state == "came_back").limit(1)
+    ) is not None  # fmt: skip
 
 
 def _free(session: Session, agreement: Agreement) -> list[tuple[str, str, int]]:
@@ -299,35 +335,41 @@ def _same_waiting(
 def approve(session: Session, actor: Actor, now: datetime, payout: Payout) -> None:
     """A checker approves it; with the last approval it is required to have it gets its payment file.
 
-    Refused when a payee's bank account is another one meanwhile, or what it holds has run out.
+    Refused when a payee is paid elsewhere meanwhile, or what it holds has run out. From then on what it
+    holds runs out no more: only the bank's result or the closing lets it go. Where more has been split off
+    or the threshold lowered since it was prepared, the stricter number of approvals holds.
     """
     may(actor, "payout.approve")
     what = f"payout {payout.number}"
     lock(session, payout)
     state = move("payout", "approve", payout.state)
+    reversals.require_none_unfinished(session, payout.agreement_id)
     require_other(actor, [payout.maker_id, *(one["by"] for one in payout.approvals)], what)
     if now >= payout.expires_at:
         raise Conflict(
             "What payout {number} set aside has run out: cancel it and prepare another.",
             number=payout.number,
         )
-    faults = Faults()
-    for line in lines_of(session, payout):
-        account = session.get_one(BankAccount, line.bank_account_id)
-        if account.state != "confirmed":
-            faults.name_fault(
-                "{serial}: bank account {number} was {state}", serial=line.serial,
-                number=account.number, state=account.state,
-            )  # fmt: skip
+    faults = _gone(session, payout)
     if faults:
         raise Conflict(
             "Payout {number} goes where nobody is paid any more: {faults}; cancel it and prepare another.",
             number=payout.number, faults=faults,
         )  # fmt: skip
+    books.begin(session)  # of two parts approved at once, the later one counts the other
+    payout.approvals_required = max(
+        payout.approvals_required,
+        _approvals(session, now, _recent_fen(session, now, payout.agreement_id, payout.id)),
+    )
     payout.approvals = [*payout.approvals, {"by": actor.member_id}]
     if len(payout.approvals) < payout.approvals_required:
         log.append(session, payout, "payout.seconded", actor.member_id)
         return
+    for held in session.scalars(
+        select(Hold).join(PayoutLine, PayoutLine.hold_id == Hold.id)
+        .where(PayoutLine.payout_id == payout.id).order_by(PayoutLine.n)
+    ):  # fmt: skip
+        holds.keep(session, actor.member_id, held)
     given = _payments(session, payout)
     payout.digests = {
         "csv": digest_text(payment_files.as_csv(given)),
@@ -335,6 +377,24 @@ def approve(session: Session, actor: Actor, now: datetime, payout: Payout) -> No
     }
     payout.state = state
     log.append(session, payout, "payout.approved", actor.member_id)
+
+
+def _gone(session: Session, payout: Payout) -> Faults:
+    """Each payment that is still to be made to an account its payee is paid to no more."""
+    faults = Faults()
+    for line in lines_of(session, payout):
+        if line.state != "held":
+            continue
+        _, known = bank_accounts.paid_to(session, line.party)
+        if known is None or known.id != line.bank_account_id:
+            account = session.get_one(BankAccount, line.bank_account_id)
+            faults.name_fault(
+                "{serial}: {party} is paid to bank account {number} no more, but to {other}"
+                if known else "{serial}: {party} is paid to bank account {number} no more",
+                serial=line.serial, party=line.party, number=account.number,
+                **({"other": known.number} if known else {}),
+            )  # fmt: skip
+    return faults
 
 
 def cancel(session: Session, actor: Actor, now: datetime, payout: Payout, reason: str) -> None:
@@ -363,10 +423,10 @@ def _let_go(
 ) -> None:
     for line in lines_of(session, payout):
         if line.state == "held":
-            _drop(session, actor, now, line, verb, reason)
+            drop(session, actor, now, line, verb, reason)
 
 
-def _drop(
+def drop(
     session: Session, actor: Actor, now: datetime, line: PayoutLine, verb: str, reason: str
 ) -> None:
     """A payment that is not made: what it holds is let go, unless that ran out before."""
@@ -384,13 +444,27 @@ def _drop(
 
 
 def payments(session: Session, payout: Payout) -> list[Payment]:
-    """The lines of the payment file; Conflict until the payout is approved."""
+    """The lines of the payment file; Conflict until the payout is approved.
+
+    Refused, too, while one that the bank has not answered would go where its payee is paid no more.
+    """
+    _require_given(payout)
+    faults = _gone(session, payout)
+    if faults:
+        raise Conflict(
+            "Payout {number} goes where nobody is paid any more: {faults}; do not hand it to the bank (or "
+            "stop it there), let a checker close it, and prepare another.",
+            number=payout.number, faults=faults,
+        )  # fmt: skip
+    return _payments(session, payout)
+
+
+def _require_given(payout: Payout) -> None:
     if payout.state not in GIVEN:
         raise Conflict(
             "Payout {number} is {state}: only an approved one has a payment file.",
             number=payout.number, state=payout.state,
         )  # fmt: skip
-    return _payments(session, payout)
 
 
 def _payments(session: Session, payout: Payout) -> list[Payment]:
@@ -414,177 +488,10 @@ def check_file(session: Session, table: Table, data: bytes) -> tuple[Payout, boo
     )  # fmt: skip
     if found is None:
         raise Missing("No serial number in {name} is of a payout here.", name=table.name)
-    given = payments(session, found)
+    _require_given(found)
+    given = _payments(session, found)
     whole = digest_text(data) in (found.digests or {}).values()
     return found, whole, payment_files.differences(given, table)
-
-
-# ---------------------------------------------------------------- the bank's result
-
-
-def confirm(
-    session: Session, actor: Actor, now: datetime, payout: Payout, results: Sequence[Result], *,
-    name: str, digest: str,
-) -> dict[str, Any]:  # fmt: skip
-    """Book what the bank paid and let go of what it did not; the same file again is the same answer.
-
-    A file may answer some of the lines. Raises Invalid naming every row that does not fit; then nothing is
-    done. Returns the counts and sums of the file.
-    """
-    may(actor, "payout.confirm")
-    lock(session, payout)
-    known = next((one for one in payout.results if one["digest"] == digest), None)
-    if known is not None:
-        return dict(known)
-    move("payout", "confirm", payout.state)
-    books.begin(session)
-    lines = {line.serial: line for line in lines_of(session, payout)}
-    fresh = _fresh(session, now, payout, lines, results, name)
-    for one in fresh:
-        line = lines[one.serial]
-        if one.paid:
-            _pay(session, actor, now, payout, line, one)
-        else:
-            _drop(session, actor, now, line, "fail", one.reason)
-    done = {
-        "digest": digest, "failed_count": sum(not one.paid for one in fresh),
-        "failed_fen": sum(one.amount_fen for one in fresh if not one.paid), "name": name,
-        "paid_count": sum(one.paid for one in fresh),
-        "paid_fen": sum(one.amount_fen for one in fresh if one.paid),
-    }  # fmt: skip
-    payout.results = [*payout.results, done]
-    states = {line.state for line in lines.values()}
-    verb = "confirm" if "held" in states else "pay" if states == {"paid"} else "close"
-    payout.state = move("payout", verb, payout.state)
-    log.append(session, payout, "payout.confirmed", actor.member_id)
-    session.flush()
-    return done
-
-
-def _pay(
-    session: Session, actor: Actor, now: datetime, payout: Payout, line: PayoutLine, result: Result
-) -> None:
-    """Book a payment; what its hold lost by running out is set aside once more, and booked at once."""
-    held = session.get_one(Hold, line.hold_id)
-    if held.state != "pending":
-        again = {"account": line.account, "amount_fen": line.amount_fen, "party": line.party}
-        held = _hold(session, actor, now, payout, f"{line.n} again", again, now + timedelta(days=1))
-        line.hold_id = held.id
-    holds.post_hold(
-        session, actor.member_id, now, held, memo=f"付款 {line.serial} {result.reference}",
-        effective_on=periods.open_day(session, payout.agreement_id, result.day),
-    )  # fmt: skip
-    line.state = move("payout_line", "pay", line.state)
-    line.paid_on, line.bank_reference = result.day, result.reference
-    log.append(session, line, "payout_line.paid", actor.member_id)
-
-
-def _fresh(
-    session: Session, now: datetime, payout: Payout, lines: dict[str, PayoutLine],
-    results: Sequence[Result], name: str,
-) -> list[Result]:  # fmt: skip
-    """The results that are new; those known already are passed over. Raises Invalid with every fault."""
-    faults, fresh = Faults(), []
-    today = local_date(now).isoformat()
-    approved = log.history(session, payout.id)
-    since = next(
-        local_date(one.at).isoformat() for one in approved if one.kind == "payout.approved"
-    )
-    taken = _taken(session, [one.reference for one in results if one.paid])
-    first: dict[str, int] = {}
-    for one in results:
-        line = lines.get(one.serial)
-        if line is None:
-            other = session.scalar(
-                select(Payout.number)
-                .join(PayoutLine, PayoutLine.payout_id == Payout.id)
-                .where(PayoutLine.serial == one.serial)
-            )
-            if other is None:
-                row_fault(
-                    "row {row}: {serial} is no payment of ours", faults, one.row, serial=one.serial
-                )
-            else:
-                row_fault(
-                    "row {row}: {serial} belongs to payout {number}",
-                    faults,
-                    one.row,
-                    serial=one.serial,
-                    number=other,
-                )
-            continue
-        if one.amount_fen != line.amount_fen:
-            row_fault(
-                "row {row}: {serial} is {given} yuan, {known} yuan were to be paid",
-                faults,
-                one.row,
-                serial=one.serial,
-                given=yuan(one.amount_fen),
-                known=yuan(line.amount_fen),
-            )
-        if one.paid and one.day > today:
-            row_fault("row {row}: the day {day} lies in the future", faults, one.row, day=one.day)
-        elif one.paid and one.day < since:
-            row_fault(
-                "row {row}: the day {day} lies before the approval on {since}",
-                faults,
-                one.row,
-                day=one.day,
-                since=since,
-            )
-        if line.state != "held":
-            if not _says_the_same(line, one):
-                row_fault(
-                    "row {row}: {serial} is {state} already, otherwise",
-                    faults,
-                    one.row,
-                    serial=one.serial,
-                    state=line.state,
-                )
-            continue
-        if one.paid:
-            if one.reference in first:
-                row_fault(
-                    "row {row}: the reference {reference} stands already in row {first}",
-                    faults,
-                    one.row,
-                    reference=one.reference,
-                    first=first[one.reference],
-                )
-            elif taken.get(one.reference, line.serial) != line.serial:
-                row_fault(
-                    "row {row}: the reference {reference} was payment {serial}",
-                    faults,
-                    one.row,
-                    reference=one.reference,
-                    serial=taken[one.reference],
-                )
-            first.setdefault(one.reference, one.row)
-        fresh.append(one)
-    if not faults and not results:
-        faults.name_fault("it holds no result")
-    refuse(faults, name)
-    return fresh
-
-
-def _says_the_same(line: PayoutLine, result: Result) -> bool:
-    if result.paid:
-        known = (line.state, line.paid_on, line.bank_reference)
-        return known == ("paid", result.day, result.reference)
-    return (line.state, line.reason) == ("failed", result.reason)
-
-
-def _taken(session: Session, references: Sequence[str]) -> dict[str, str]:
-    """Which payment has each of these references already."""
-    found: dict[str, str] = {}
-    for start in range(0, len(references), 500):
-        rows = session.execute(
-            select(PayoutLine.bank_reference, PayoutLine.serial).where(
-                PayoutLine.bank_reference.in_(references[start : start + 500])
-            )
-        )
-        found |= {str(reference): serial for reference, serial in rows}
-    return found
 
 
 # ---------------------------------------------------------------- looking up
@@ -607,8 +514,3 @@ def by_number(session: Session, number: str) -> Payout:
 def payee(session: Session, line: PayoutLine) -> Party:
     """Whom the bank pays."""
     return session.get_one(Party, session.get_one(BankAccount, line.bank_account_id).party_id)
-
-
-def days_left(payout: Payout, today: date) -> int:
-    """How many days what it set aside is kept."""
-    return (local_date(payout.expires_at) - today).days

@@ -3,7 +3,7 @@
 The periods of an agreement follow each other without a gap. A closing fixes what a statement distributes:
 the settlements up to number `through_n` whose day lies in the period or before it.
 
-    closed → reopened        the last one only; closed again, it is a new closing
+    closed → reopened        the last one only, by another person; closed again, it is a new closing
 """
 
 from datetime import date, datetime, timedelta
@@ -16,9 +16,9 @@ from ledger import agreements, log
 from ledger.agreements import Agreement, require_ground
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Faults, Invalid, Missing
-from ledger.parties import Actor, may
+from ledger.parties import Actor, may, require_other
 from ledger.states import move
-from ledger.store import Evidence, Number, hold, lock, new_id, next_number
+from ledger.store import Base, Evidence, Number, hold, lock, new_id, next_number
 
 BOOKS = "books"  # what is held while something is booked or a period closed: one after the other
 _CLOSED = text("state = 'closed'")
@@ -84,9 +84,13 @@ def close(
 
 
 def reopen(session: Session, actor: Actor, now: datetime, period: Period, reason: str) -> None:
-    """Take the last closing of an agreement back, so that its days can be booked to again."""
+    """Take the last closing of an agreement back, so that its days can be booked to again.
+
+    Another person than he who closed it, and not under a statement that stands.
+    """
     may(actor, "period.reopen")
     require_ground(reason)
+    require_other(actor, [period.closed_by], f"period {period.number}")
     agreement = session.get_one(Agreement, period.agreement_id)
     lock(session, agreement)
     hold(session, BOOKS)
@@ -97,6 +101,13 @@ def reopen(session: Session, actor: Actor, now: datetime, period: Period, reason
         raise Conflict(
             "Only the last closed period can be reopened: {number}, until {day}.",
             number=newest.number, day=newest.until_on,
+        )  # fmt: skip
+    above = _standing_over(session, period)
+    if above is not None:
+        raise Conflict(
+            "Statement {number} distributes the days until {day}: have it rejected or reversed before they "
+            "are booked to again.",
+            number=above.number, day=above.until_on,
         )  # fmt: skip
     period.state = state
     log.append(session, period, "period.reopened", actor.member_id, reason=reason.strip())
@@ -129,6 +140,17 @@ def open_day(session: Session, agreement_id: str, day: str) -> str:
     if closed is None or day > closed:
         return day
     return (date.fromisoformat(closed) + timedelta(days=1)).isoformat()
+
+
+def _standing_over(session: Session, period: Period) -> Any:
+    """A statement that stands and distributes days of the period; by its table, since it knows periods."""
+    of = Base.metadata.tables["statements"].c
+    return session.execute(
+        select(of.number, of.until_on).where(
+            of.agreement_id == period.agreement_id, of.until_on >= period.from_on,
+            of.state.not_in(("rejected", "reversed")), of.reverses.is_(None),
+        )
+    ).first()  # fmt: skip
 
 
 def owners(session: Session, period: Period) -> tuple[str, str]:

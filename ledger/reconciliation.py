@@ -3,9 +3,11 @@
     bank       the movements of the account against the book's entries on 1002 银行存款; balances compared
     exchange   the trades it reports of some days against those it confirmed here
 
+Days are over, follow each other without a gap, and begin with the first movement or trade at the latest.
+
 What an import found is evidence: the file's digest, counts and sums, what matched with what. Each
 difference has somebody who owes its answer within `ANSWER_DAYS` working days, and is settled by another
-person than he who answered. A movement that only one side has is looked
+person than he who answered and he who imported. A movement that only one side has is looked
 for again with the next account statement.
 
     difference   open → answered → settled
@@ -14,26 +16,24 @@ for again with the next account statement.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
-from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, select
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import bank_matching, books, log, trade_reports
+from ledger import bank_balances, bank_matching, books, log, trade_reports
 from ledger.agreements import Agreement, require_ground
 from ledger.bank_accounts import BankAccount
-from ledger.bank_files import BankLine, closing_fen, refuse, row_fault
+from ledger.bank_files import BankLine, closing_fen, opening_fen, refuse, row_fault
 from ledger.bank_matching import Booked, Finding, told
 from ledger.books import BANK, Entry, EntryLine
 from ledger.calendar import clock, local_date
-from ledger.confirmations import Confirmation, Trade
-from ledger.errors import Faults, Invalid, Missing
+from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.parties import Actor, Party, may, require_other
 from ledger.payouts import PayoutLine
 from ledger.remittances import Remittance
-from ledger.settlements import Settlement
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id, next_number
 from ledger.trading import Licence, Payment
@@ -49,7 +49,13 @@ class Reconciliation(Evidence):
     """What a bank's or an exchange's file says of some days, and how it agrees with the book."""
 
     __tablename__ = "reconciliations"
-    __table_args__ = (UniqueConstraint("agreement_id", "kind", "file_digest"),)
+    __table_args__ = (
+        UniqueConstraint("agreement_id", "exchange_id", "from_on"),
+        Index(
+            "reconciliations_of_a_bank", "agreement_id", "from_on", unique=True,
+            sqlite_where=text("exchange_id IS NULL"), postgresql_where=text("exchange_id IS NULL"),
+        ),
+    )  # fmt: skip
     subject_type = "reconciliation"
     number: Mapped[str] = mapped_column(unique=True)
     kind: Mapped[str]
@@ -112,15 +118,26 @@ def import_bank(
 ) -> Reconciliation:  # fmt: skip
     """Reconcile a book with the account statement of some days; the same file again is the same answer.
 
-    The days follow those reconciled before. Raises Invalid naming every row outside them.
+    The days follow those reconciled before. Raises Invalid naming every row outside them, Conflict for
+    the same file of other days.
     """
     may(actor, "reconciliation.import")
     lock(session, agreement)
     before = _of(session, agreement, "bank")
-    known = _same_file(before, digest)
+    known = _same_file(before, name, digest, from_on, until_on)
     if known is not None:
         return known
-    _check_days(now, name, before, rows, from_on, until_on)
+    faults = _wrong_days(now, before, from_on, until_on)
+    first = _first_entry(session, agreement)
+    if not before and first is not None and from_on.isoformat() > first:
+        faults.name_fault(
+            "the book's first movement is of {day}: begin with that day or earlier", at="from_on",
+            day=first,
+        )  # fmt: skip
+    for one in rows:
+        if not from_on.isoformat() <= one.day <= until_on.isoformat():
+            row_fault("row {row}: {day} is outside the days stated", faults, one.row, day=one.day)
+    refuse(faults, name)
     made = Reconciliation(
         id=new_id(), number=_number(session, now, "DZ"), kind="bank", agreement_id=agreement.id,
         exchange_id=None, from_on=from_on.isoformat(), until_on=until_on.isoformat(), file_name=name,
@@ -149,15 +166,22 @@ def import_bank(
             "account and of these days?",
             name=name, count=len(fresh), most=DIFFERENCES_MAX,
         )  # fmt: skip
-    made.counts = bank_matching.counts(fresh)
     matched = {one.number for _, one, _ in found.pairs}
-    made.balances = _balances(
+    made.balances = bank_balances.compared(
         books.balance(session, agreement.id, BANK, on=made.until_on), closing_fen(rows), made.until_on,
         [one["amount_fen"] for one in made.open_rows],
         [one.amount_fen for one in entries if one.number not in matched],
         sum(row.amount_fen - one.amount_fen for row, one, _ in found.pairs)
         + ((before[-1].balances or {})["otherwise_fen"] if before else 0),
     )  # fmt: skip
+    earlier = [
+        bank_balances.Earlier(
+            one.number, one.until_on, one.balances or {}, one.in_fen - one.out_fen
+        )
+        for one in before
+    ]
+    fresh += bank_balances.findings(earlier, made.balances, opening_fen(rows), made.from_on)
+    made.counts = bank_matching.counts(fresh)
     log.append(session, made, "reconciliation.imported", actor.member_id)
     session.flush()
     _answer_matched(session, now, named, made)
@@ -165,29 +189,52 @@ def import_bank(
     return made
 
 
-def _check_days(
-    now: datetime, name: str, before: Sequence[Reconciliation], rows: Iterable[BankLine], from_on: date,
-    until_on: date,
-) -> None:  # fmt: skip
+def _wrong_days(
+    now: datetime, before: Sequence[Reconciliation], from_on: date, until_on: date
+) -> Faults:
+    """What is wrong with the days of a file by themselves and beside those reconciled before."""
     faults = Faults()
-    if not from_on <= until_on <= local_date(now):
+    if not from_on <= until_on < local_date(now):
         faults.name_fault(
-            "the days must run forwards and lie in the past, not {start} to {end}", at="until_on",
+            "the days must run forwards and be over, not {start} to {end}", at="until_on",
             start=from_on.isoformat(), end=until_on.isoformat(),
         )  # fmt: skip
-    if before and from_on.isoformat() <= before[-1].until_on:
-        faults.name_fault(
-            "the days until {day} were reconciled with {number}: begin later", at="from_on",
-            day=before[-1].until_on, number=before[-1].number,
-        )  # fmt: skip
-    for one in rows:
-        if not from_on.isoformat() <= one.day <= until_on.isoformat():
-            row_fault("row {row}: {day} is outside the days stated", faults, one.row, day=one.day)
-    refuse(faults, name)
+    if before:
+        last = before[-1]
+        wanted = date.fromisoformat(last.until_on) + timedelta(days=1)
+        if from_on != wanted:
+            faults.name_fault(
+                "the days until {day} were reconciled with {number}: begin with {wanted}", at="from_on",
+                day=last.until_on, number=last.number, wanted=wanted.isoformat(),
+            )  # fmt: skip
+    return faults
 
 
-def _same_file(before: Iterable[Reconciliation], digest: str) -> Reconciliation | None:
-    return next((one for one in before if one.file_digest == digest), None)
+def _first_entry(session: Session, agreement: Agreement) -> str | None:
+    """The day of the first movement of a book's bank account."""
+    return session.scalar(
+        select(func.min(EntryLine.effective_on)).where(
+            EntryLine.book == agreement.id, EntryLine.account == BANK
+        )
+    )
+
+
+def _same_file(
+    before: Iterable[Reconciliation], name: str, digest: str, from_on: date, until_on: date
+) -> Reconciliation | None:
+    """The reconciliation of the same file; one without rows may come again for other days."""
+    days = from_on.isoformat(), until_on.isoformat()
+    for one in before:
+        if one.file_digest != digest:
+            continue
+        if (one.from_on, one.until_on) == days:
+            return one
+        if one.row_count:
+            raise Conflict(
+                "{name} was reconciled already with {number}, as of {start} to {end}.", name=name,
+                number=one.number, start=one.from_on, end=one.until_on,
+            )  # fmt: skip
+    return None
 
 
 def _carried(before: Sequence[Reconciliation]) -> tuple[list[BankLine], list[BankLine]]:
@@ -205,7 +252,8 @@ def _unmatched(
 ) -> list[Booked]:
     """The book's movements on the bank account up to a day that nothing was matched with yet.
 
-    An entry that was reversed before anything was matched with it, and its reversal, moved nothing.
+    An entry that was reversed before anything was matched with it, and its reversal, moved nothing; but
+    a payment that came back did: the bank has it twice.
     """
     matched = {pair[2] for one in before for pair in one.pairs}
     lines = session.execute(
@@ -219,18 +267,34 @@ def _unmatched(
         .order_by(Entry.id, EntryLine.n)
     ).all()  # fmt: skip
     fresh = {one.id: one for one in lines if one.number not in matched}
-    undone = {one.reverses for one in fresh.values()} & fresh.keys()
+    back = _came_back(session, [one.cause_id for one in fresh.values() if one.reverses is not None])
+    undone = {one.reverses for one in fresh.values() if one.cause_id not in back} & fresh.keys()
     left = [one for one in lines if one.id in fresh and not {one.id, one.reverses} & undone]
     causes = _causes(session, sorted({one.cause_id for one in left}))
-    return [_told_of(one, causes.get(one.cause_id)) for one in left]
+    return [
+        _told_of(one, (causes if one.reverses is None else back).get(one.cause_id)) for one in left
+    ]
 
 
 def _told_of(line: Any, cause: tuple[str, str, str, str] | None) -> Booked:
     """A movement as booked; where its cause tells neither day nor reference, the entry does."""
-    if line.reverses is not None:
-        cause = None
     origin, day, reference, counterparty = cause or ("journal", line.effective_on, "", "")
     return Booked(line.id, line.number, day, reference, int(line[5]), counterparty, origin)
+
+
+def _came_back(session: Session, ids: Sequence[str]) -> dict[str, tuple[str, str, str, str]]:
+    """As `_causes`, of the holds whose payments came back, how they came."""
+    found: dict[str, tuple[str, str, str, str]] = {}
+    for start in range(0, len(ids), ASKED_AT_ONCE):
+        for held, day, reference, name in session.execute(
+            select(PayoutLine.hold_id, PayoutLine.returned_on, PayoutLine.return_reference,
+                   BankAccount.holder_name)
+            .join(BankAccount, BankAccount.id == PayoutLine.bank_account_id)
+            .where(PayoutLine.hold_id.in_(ids[start : start + ASKED_AT_ONCE]),
+                   PayoutLine.returned_on.is_not(None))
+        ):  # fmt: skip
+            found[held] = ("payout", day or "", reference or "", name)
+    return found
 
 
 def _causes(session: Session, ids: Sequence[str]) -> dict[str, tuple[str, str, str, str]]:
@@ -261,30 +325,6 @@ def _causes(session: Session, ids: Sequence[str]) -> dict[str, tuple[str, str, s
     return found
 
 
-def _balances(
-    book: int,
-    bank: int | None,
-    day: str,
-    theirs: Sequence[int],
-    ours: Sequence[int],
-    otherwise: int,
-) -> dict[str, Any]:
-    """Both balances at the end of the last day, each with what the other side has alone, in fen.
-
-        book + what only the bank has + what it has otherwise  =  bank + what only the books have
-
-    Of a bank that was reconciled from its first day on, both sides come to the same.
-    """
-    return {
-        "adjusted_bank_fen": None if bank is None else bank + sum(ours),
-        "adjusted_book_fen": book + sum(theirs) + otherwise, "bank_fen": bank,
-        "bank_in_fen": sum(fen for fen in theirs if fen > 0),
-        "bank_out_fen": -sum(fen for fen in theirs if fen < 0), "book_fen": book,
-        "book_in_fen": sum(fen for fen in ours if fen > 0),
-        "book_out_fen": -sum(fen for fen in ours if fen < 0), "day": day, "otherwise_fen": otherwise,
-    }  # fmt: skip
-
-
 # ---------------------------------------------------------------- with an exchange
 
 
@@ -296,12 +336,19 @@ def import_exchange(
     may(actor, "reconciliation.import")
     lock(session, agreement)
     before = [one for one in _of(session, agreement, "exchange") if one.exchange_id == exchange.id]
-    known = _same_file(before, digest)
+    known = _same_file(before, name, digest, from_on, until_on)
     if known is not None:
         return known
-    _check_days(now, name, before, (), from_on, until_on)
+    faults = _wrong_days(now, before, from_on, until_on)
+    first = trade_reports.first_day(session, agreement, exchange)
+    if not before and first is not None and from_on.isoformat() > first:
+        faults.name_fault(
+            "the first trade that it confirmed is of {day}: begin with that day or earlier", at="from_on",
+            day=first,
+        )  # fmt: skip
+    refuse(faults, name)
     trade_reports.check_days(report, name, from_on, until_on)
-    confirmed = confirmed_trades(session, agreement, exchange, from_on, until_on)
+    confirmed = trade_reports.confirmed_trades(session, agreement, exchange, from_on, until_on)
     matched, findings = trade_reports.match_trades(confirmed, report, name)
     made = Reconciliation(
         id=new_id(), number=_number(session, now, "DZ"), kind="exchange", agreement_id=agreement.id,
@@ -315,25 +362,6 @@ def import_exchange(
     session.flush()
     _find(session, actor, now, agreement, made, findings)
     return made
-
-
-def confirmed_trades(
-    session: Session, agreement: Agreement, exchange: Party, from_on: date, until_on: date
-) -> pl.DataFrame:
-    """What an exchange confirmed under an agreement on some days: trade, amount_fen, day."""
-    found = session.execute(
-        select(Trade.trade, Settlement.amount_fen, Settlement.day)
-        .join(Confirmation, Confirmation.id == Settlement.source_id)
-        .join(Trade, (Trade.batch == Confirmation.no) & (Trade.n == Settlement.row))
-        .where(
-            Settlement.agreement_id == agreement.id, Settlement.kind == "trade",
-            Settlement.day.between(from_on.isoformat(), until_on.isoformat()),
-            Confirmation.exchange_id == exchange.id,
-        )
-    ).all()  # fmt: skip
-    shape = {"trade": pl.String, "amount_fen": pl.Int64, "day": pl.String}
-    rows = pl.DataFrame(list(map(tuple, found)), schema=shape, orient="row")
-    return rows.with_columns(pl.col("trade").str.strip_prefix(f"{exchange.uscc} "))
 
 
 # ---------------------------------------------------------------- differences
@@ -369,7 +397,8 @@ def _find(
 def _owed_by(kind: str, one: Finding) -> str:
     """Who knows the answer.
 
-    Of a trade, the exchange. Of what the bank has and we have not, finance for what went out, the
+    Of a trade, the exchange. Of a balance with which a file begins, the bank; of what no movement explains,
+    finance. Of what the bank has and we have not, finance for what went out, the
     operator, who knows what was sold, for what came in. Of what the books have alone, the bank for what
     we paid, the operator for what he said was received. Of two amounts or days, finance, which wrote down
     one of them. Of what stands twice, who wrote it twice.
@@ -381,6 +410,8 @@ def _owed_by(kind: str, one: Finding) -> str:
     if one.kind == "missing_there":
         received = one.ours and one.ours["origin"] in ("payment", "remittance")
         return "operator" if received else "bank"
+    if one.kind == "balance":
+        return "bank" if one.ours and "number" in one.ours else "finance"
     if one.kind == "twice":
         return "bank" if one.theirs else "finance"
     return "finance"
@@ -426,12 +457,18 @@ def answer(
     log.append(session, difference, "difference.answered", actor.member_id)
 
 
+def makers(session: Session, difference: Difference) -> tuple[str | None, ...]:
+    """Who answered a difference, and who imported the file in which it was found."""
+    found = session.get_one(Reconciliation, difference.reconciliation_id)
+    return difference.answered_by, found.imported_by
+
+
 def settle(
     session: Session, actor: Actor, now: datetime, difference: Difference, finding: str
 ) -> None:
-    """Another person of finance finds the answer sufficient, and says why."""
+    """Another person of finance than who answered and who imported finds the answer sufficient."""
     may(actor, "difference.settle")
-    require_other(actor, [difference.answered_by], f"difference {difference.number}")
+    require_other(actor, makers(session, difference), f"difference {difference.number}")
     require_ground(finding)
     difference.state = move("difference", "settle", difference.state)
     difference.finding, difference.settled_by = finding.strip(), actor.member_id

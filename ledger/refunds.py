@@ -1,9 +1,13 @@
-"""Refunds (退款) of a payment or of a confirmed trade, in whole or in part.
+"""Refunds (退款) of a payment, of a confirmed trade, or of what was paid in advance, in whole or in part.
 
     proposed → approved     by another person: booked, and a settlement below nought on that day
              → rejected
 
     Dr 2202 待分配收入 net   Dr 2221 应交增值税 VAT   Cr 2241.<buyer> 应付退款
+    Dr 2205.<buyer> 预收账款                          Cr 2241.<buyer> 应付退款    in advance: no settlement
+
+A receipt that never was at the bank is undone (撤销): as a whole and in the same two steps, but its entry
+is reversed and nothing is owed to anybody. The bank's reference is free again then.
 
 No more is given back than was paid and not yet given back; what is proposed counts too. The VAT of all that
 was refunded so far is its share of the payment's, half up, and a refund's own is what that grows by: so
@@ -23,6 +27,8 @@ from ledger.calendar import local_date
 from ledger.confirmations import Confirmation
 from ledger.errors import Conflict, Invalid, Missing
 from ledger.parties import Actor, Party, may, party_of, require_other
+from ledger.reconciliation import Reconciliation
+from ledger.remittances import Remittance
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id, next_number
 from ledger.trading import Licence, Payment, check_amount
@@ -30,7 +36,7 @@ from valuation.money import yuan
 
 
 class Refund(Evidence):
-    """Money to be given back to a buyer: of a payment, or of row `row` of a confirmation (else 0)."""
+    """Money to be given back: of a payment, a remittance, or row `row` of a confirmation (else 0)."""
 
     __tablename__ = "refunds"
     subject_type = "refund"
@@ -38,7 +44,10 @@ class Refund(Evidence):
     agreement_id: Mapped[str] = mapped_column(String(36), ForeignKey("agreements.id"))
     payment_id: Mapped[str | None] = mapped_column(String(36), ForeignKey("payments.id"))
     confirmation_id: Mapped[str | None] = mapped_column(String(36), ForeignKey("confirmations.id"))
+    remittance_id: Mapped[str | None] = mapped_column(String(36), ForeignKey("remittances.id"))
     row: Mapped[int] = mapped_column(BigInteger)
+    undoes: Mapped[bool]
+    """the receipt was none: its entry is reversed, and nothing is owed"""
     buyer: Mapped[str]
     """social credit code"""
     amount_fen: Mapped[int] = mapped_column(BigInteger)
@@ -57,7 +66,7 @@ class Refund(Evidence):
 class Source:
     """What is refunded: the row that is held meanwhile, whose, how much was paid, and the VAT in it."""
 
-    held: Payment | Confirmation
+    held: Payment | Confirmation | Remittance
     row: int
     agreement_id: str
     buyer: str
@@ -67,7 +76,8 @@ class Source:
 
 def of_payment(session: Session, payment: Payment) -> Source:
     """A payment as what is refunded; Conflict where it belongs to no agreement, so to no book."""
-    if payment.agreement_id is None:
+    agreement_id = book_of(session, payment)
+    if agreement_id is None:
         raise Conflict(
             "Payment {reference} is in no agreement's books: it cannot be refunded here.",
             reference=payment.reference,
@@ -75,8 +85,13 @@ def of_payment(session: Session, payment: Payment) -> Source:
     licence = session.get_one(Licence, payment.licence_id)
     buyer = session.get_one(Party, licence.licensee_id).uscc
     return Source(
-        payment, 0, payment.agreement_id, buyer, payment.amount_fen, payment.vat_fen
+        payment, 0, agreement_id, buyer, payment.amount_fen, payment.vat_fen
     )  # fmt: skip
+
+
+def book_of(session: Session, payment: Payment) -> str | None:
+    """The agreement in whose book a payment stands; one of before is found among its settlements."""
+    return payment.agreement_id or settlements.book_of(session, payment.id, payment.received_on)
 
 
 def of_trade(session: Session, confirmation: Confirmation, row: int) -> Source:
@@ -88,17 +103,27 @@ def of_trade(session: Session, confirmation: Confirmation, row: int) -> Source:
     )  # fmt: skip
 
 
+def of_remittance(session: Session, remittance: Remittance) -> Source:
+    """A remittance as what is refunded: there is no VAT in it yet."""
+    payer = session.get_one(Party, remittance.party_id).uscc
+    return Source(remittance, 0, remittance.agreement_id, payer, remittance.amount_fen, 0)
+
+
 def propose(
-    session: Session, actor: Actor, now: datetime, source: Source, *, amount_fen: int, ground: str
-) -> Refund:
-    """Put a refund before the checker; the same one proposed again by its maker is the same."""
+    session: Session, actor: Actor, now: datetime, source: Source, *, amount_fen: int, ground: str,
+    undoes: bool = False,
+) -> Refund:  # fmt: skip
+    """Put a refund before the checker; the same one proposed again by its maker is the same.
+
+    `undoes`: the receipt never was at the bank, so that it is undone; then `amount_fen` is the whole.
+    """
     may(actor, "refund.propose")
     require_ground(ground)
     check_amount(amount_fen, "amount")
     lock(session, source.held)  # what was refunded so far holds until this deed is done
     for known in _of(session, source, "proposed"):
-        if (known.amount_fen, known.ground, known.proposed_by) == (
-            amount_fen, ground.strip(), actor.member_id,
+        if (known.amount_fen, known.ground, known.proposed_by, known.undoes) == (
+            amount_fen, ground.strip(), actor.member_id, undoes,
         ):  # fmt: skip
             return known
     taken = _sum(session, source, "proposed", "approved")
@@ -107,6 +132,10 @@ def propose(
             "Refunded or proposed so far {taken} yuan of {paid} yuan: {amount} yuan more does not fit.",
             taken=yuan(taken), paid=yuan(source.amount_fen), amount=yuan(amount_fen),
         )  # fmt: skip
+    if undoes:
+        _undoable(session, source)
+    elif isinstance(source.held, Remittance):
+        _require_unused(session, source.held, source.buyer, amount_fen)
     year = local_date(now).year
     held = source.held
     refund = Refund(
@@ -114,6 +143,7 @@ def propose(
         agreement_id=source.agreement_id, row=source.row, buyer=source.buyer,
         payment_id=held.id if isinstance(held, Payment) else None,
         confirmation_id=held.id if isinstance(held, Confirmation) else None,
+        remittance_id=held.id if isinstance(held, Remittance) else None, undoes=undoes,
         amount_fen=amount_fen, vat_fen=None, net_fen=None, ground=ground.strip(),
         proposed_by=actor.member_id, decided_by=None, decided_on=None, n=None,
         state=move("refund", "propose", None),
@@ -134,18 +164,22 @@ def approve(session: Session, actor: Actor, now: datetime, refund: Refund) -> No
     refund.net_fen = refund.amount_fen - refund.vat_fen
     today = local_date(now).isoformat()
     agreement = session.get_one(Agreement, refund.agreement_id)
-    refund.n = settlements.enter(
-        session, agreement, day=today, kind="refund", amount_fen=-refund.amount_fen,
-        vat_fen=-refund.vat_fen, net_fen=-refund.net_fen, source_id=refund.id,
-    )  # fmt: skip
+    if refund.remittance_id is None:
+        refund.n = settlements.enter(
+            session, agreement, day=today, kind="refund", amount_fen=-refund.amount_fen,
+            vat_fen=-refund.vat_fen, net_fen=-refund.net_fen, source_id=refund.id,
+        )  # fmt: skip
     refund.state, refund.decided_by, refund.decided_on = state, actor.member_id, today
     log.append(session, refund, "refund.approved", actor.member_id)
     session.flush()
-    books.post(
-        session, actor.member_id, now, cause=refund, book_id=agreement.id,
-        effective_on=periods.open_day(session, agreement.id, today), memo=f"退款 {refund.number}",
-        lines=_lines(refund),
-    )  # fmt: skip
+    on = periods.open_day(session, agreement.id, today)
+    if refund.undoes:
+        _undo(session, actor, now, refund, source, on)
+    else:
+        books.post(
+            session, actor.member_id, now, cause=refund, book_id=agreement.id, effective_on=on,
+            memo=f"退款 {refund.number}", lines=_lines(refund),
+        )  # fmt: skip
 
 
 def reject(session: Session, actor: Actor, now: datetime, refund: Refund, reason: str) -> None:
@@ -158,6 +192,55 @@ def reject(session: Session, actor: Actor, now: datetime, refund: Refund, reason
     session.flush()
 
 
+def _undo(
+    session: Session, actor: Actor, now: datetime, refund: Refund, source: Source, on: str
+) -> None:
+    """Reverse the receipt's entry, and give the bank's reference free for the right receipt."""
+    receipt, entry = _undoable(session, source)
+    books.reverse(
+        session, actor.member_id, now, entry, cause=refund, effective_on=on,
+        memo=f"撤销收款 {receipt.reference}",
+    )  # fmt: skip
+    receipt.undone_by = refund.id
+    receipt.reference = f"{receipt.reference} ({refund.number})"
+    if isinstance(receipt, Payment):
+        log.append(session, receipt, "payment.undone", actor.member_id)
+    else:
+        log.append(session, receipt, "remittance.undone", actor.member_id)
+    session.flush()
+
+
+def _undoable(session: Session, source: Source) -> tuple[Payment | Remittance, books.Entry]:
+    """The receipt and its entry; raises what forbids to undo it."""
+    receipt = source.held
+    entry = books.entry_of(session, receipt.id)
+    if entry is None or isinstance(receipt, Confirmation):
+        raise Conflict("Only a receipt that was recorded and booked by itself is undone.")
+    matched = select(Reconciliation.pairs).where(Reconciliation.agreement_id == source.agreement_id)
+    if any(pair[2] == entry.number for pairs in session.scalars(matched) for pair in pairs):
+        raise Conflict(
+            "The bank's statement shows {reference}: it was received, and is refunded instead.",
+            reference=receipt.reference,
+        )
+    if isinstance(receipt, Remittance) and receipt.purpose == "prepayment":
+        _require_unused(session, receipt, source.buyer, source.amount_fen)
+    return receipt, entry
+
+
+def _require_unused(session: Session, held: Remittance, payer: str, amount_fen: int) -> None:
+    if held.purpose != "prepayment":
+        raise Conflict(
+            "What an exchange cleared is not refunded: {reference}.", reference=held.reference
+        )
+    row = session.get(books.BookAccount, (held.agreement_id, books.PREPAID, payer))
+    free = row.posted_fen - row.held_fen if row else 0
+    if amount_fen > free:
+        raise Invalid(
+            "Of what was paid in advance {free} yuan are unused: {amount} yuan cannot be given back.",
+            free=yuan(free), amount=yuan(amount_fen),
+        )  # fmt: skip
+
+
 def vat_share(source: Source, amount_fen: int) -> int:
     """The VAT in part of what was paid: its share of the whole's, half up."""
     return (2 * source.vat_fen * amount_fen + source.amount_fen) // (2 * source.amount_fen)
@@ -167,6 +250,8 @@ def source_of(session: Session, refund: Refund) -> Source:
     """What a refund is of."""
     if refund.payment_id is not None:
         return of_payment(session, session.get_one(Payment, refund.payment_id))
+    if refund.remittance_id is not None:
+        return of_remittance(session, session.get_one(Remittance, refund.remittance_id))
     confirmation = session.get_one(Confirmation, refund.confirmation_id)
     return of_trade(session, confirmation, refund.row)
 
@@ -205,7 +290,8 @@ def _lines(refund: Refund) -> list[dict[str, Any]]:
     return [
         {"account": name, "credit_fen": credit, "debit_fen": debit, "party_id": party}
         for name, party, debit, credit in (
-            (books.UNDISTRIBUTED, None, refund.net_fen or 0, 0),
+            (books.PREPAID, refund.buyer, refund.amount_fen if refund.remittance_id else 0, 0),
+            (books.UNDISTRIBUTED, None, 0 if refund.remittance_id else refund.net_fen or 0, 0),
             (books.VAT, None, refund.vat_fen or 0, 0),
             (books.REFUNDS, refund.buyer, 0, refund.amount_fen),
         )
@@ -214,7 +300,10 @@ def _lines(refund: Refund) -> list[dict[str, Any]]:
 
 
 def _conditions(source: Source, states: tuple[str, ...]) -> list[Any]:
-    column = Refund.payment_id if isinstance(source.held, Payment) else Refund.confirmation_id
+    column = {
+        Payment: Refund.payment_id, Confirmation: Refund.confirmation_id,
+        Remittance: Refund.remittance_id,
+    }[type(source.held)]  # fmt: skip
     return [column == source.held.id, Refund.row == source.row, Refund.state.in_(states)]
 
 

@@ -14,6 +14,7 @@ from ledger.agreements import Agreement
 from ledger.errors import Conflict, Invalid, Missing
 from ledger.parties import Actor, Member, Party, may, require_active
 from ledger.store import Evidence, lock, new_id
+from valuation.money import yuan
 
 PURPOSES = {"prepayment": books.PREPAID, "clearing": books.DUE}
 
@@ -30,6 +31,8 @@ class Remittance(Evidence):
     amount_fen: Mapped[int] = mapped_column(BigInteger)
     received_on: Mapped[str]
     recorded_by: Mapped[str]
+    undone_by: Mapped[str | None] = mapped_column(String(36))
+    """the refund that undid it, where it never was at the bank"""
 
 
 def record(
@@ -67,10 +70,17 @@ def record(
     if amount_fen == 0:
         raise Invalid("An amount above 0 must have been received.")
     lock(session, agreement)  # whoever closes the period takes the same lock
+    if purpose == "clearing":
+        due_fen = books.balance(session, agreement.id, books.DUE, party.uscc)
+        if amount_fen > due_fen:
+            raise Invalid(
+                "From {name} {due} yuan are due: it does not clear {amount} yuan.",
+                name=party.name, due=yuan(due_fen), amount=yuan(amount_fen),
+            )  # fmt: skip
     made = Remittance(
         id=new_id(), reference=reference, agreement_id=agreement.id, party_id=party.id,
         purpose=purpose, amount_fen=amount_fen, received_on=received_on,
-        recorded_by=actor.member_id,
+        recorded_by=actor.member_id, undone_by=None,
     )  # fmt: skip
     log.append(session, made, "remittance.recorded", actor.member_id)
     session.flush()

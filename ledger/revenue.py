@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from ledger import agreements, books, coverage, log, periods, reversals, schemes, settings
@@ -221,7 +221,7 @@ def propose(
     """The maker puts his statement before the checkers; its digest goes to the chain."""
     require_maker(session, actor, statement, "propose")
     statement.state = move("statement", "propose", statement.state)
-    statement.approvals_required = signatures_due(session, statement)
+    statement.approvals_required = signatures_due(session, statement, now)
     statement.chain_version = 1
     log.append(session, statement, "statement.proposed", actor.member_id)
     reversed_key = bytes(32)
@@ -239,9 +239,9 @@ def propose(
     )  # fmt: skip
 
 
-def signatures_due(session: Session, statement: Statement) -> int:
-    """How many checkers must sign: two above the amount that the house has set, else one."""
-    return 1 + (statement.amount_fen > 100 * int(settings.value(session, "third_approval_yuan")))
+def signatures_due(session: Session, statement: Statement, now: datetime) -> int:
+    """How many checkers must sign: two above the lowest amount that the house had set lately, else one."""
+    return 1 + (statement.amount_fen > 100 * settings.lowest(session, "third_approval_yuan", now))
 
 
 def reject(
@@ -264,29 +264,55 @@ def reject(
     )  # fmt: skip
 
 
-def post_effective(session: Session, now: datetime, actor_id: str) -> list[Statement]:
-    """Book every approved statement whose approval is final on chain; returns those booked."""
-    posted = []
-    for statement in session.scalars(select(Statement).where(Statement.state == "approved")):
-        act = outbox.act_of(session, statement.id, statement.version)
-        if act is None or act.state != "effective" or act.confirmed_at is None:
-            continue
-        lock(session, session.get_one(Agreement, statement.agreement_id))
-        today = local_date(now).isoformat()
-        on = periods.open_day(session, statement.agreement_id, today)
-        term = f"{statement.from_on} 至 {statement.until_on}"
-        if statement.reverses is None:
-            books.post(
-                session, actor_id, now, cause=statement, book_id=statement.agreement_id,
-                effective_on=on, memo=f"收益分配 {statement.number}（{term}）",
-                lines=_booked(session, statement),
-            )  # fmt: skip
-        else:
-            reversals.undo(session, now, actor_id, statement, on, term)
-        statement.state = move("statement", "post", statement.state)
-        log.append(session, statement, "statement.posted", actor_id)
-        posted.append(statement)
-    return posted
+def effective(session: Session) -> list[tuple[Statement, outbox.Act]]:
+    """The approved statements whose approval is final on chain, with its act: to be booked."""
+    found = session.execute(
+        select(Statement, outbox.Act)
+        .join(
+            outbox.Act,
+            and_(
+                outbox.Act.subject_id == Statement.id,
+                outbox.Act.subject_version == Statement.version,
+            ),
+        )
+        .where(
+            Statement.state == "approved", outbox.Act.state == "effective",
+            outbox.Act.confirmed_at.is_not(None),
+        )
+        .order_by(Statement.id)
+    )  # fmt: skip
+    return [(statement, act) for statement, act in found]
+
+
+def unbooked(session: Session) -> list[tuple[Statement, outbox.Act]]:
+    """The statements that could not be booked the last time; their acts say why."""
+    return [one for one in effective(session) if one[1].problem is not None]
+
+
+def post(session: Session, now: datetime, actor_id: str, statement: Statement) -> None:
+    """Book one of the `effective` statements, in a transaction of its own: another's refusal is not its.
+
+    The agreement is locked first, then the books.
+    """
+    lock(session, session.get_one(Agreement, statement.agreement_id))
+    session.refresh(statement)
+    state = move("statement", "post", statement.state)
+    act = outbox.act_of(session, statement.id, statement.version)
+    assert act is not None, statement.number
+    if act.problem is not None and act.problem["template"] != outbox.UNDONE:
+        act.problem = None
+    on = periods.open_day(session, statement.agreement_id, local_date(now).isoformat())
+    term = f"{statement.from_on} 至 {statement.until_on}"
+    if statement.reverses is None:
+        books.post(
+            session, actor_id, now, cause=statement, book_id=statement.agreement_id,
+            effective_on=on, memo=f"收益分配 {statement.number}（{term}）",
+            lines=_booked(session, statement),
+        )  # fmt: skip
+    else:
+        reversals.undo(session, now, actor_id, statement, on, term)
+    statement.state = state
+    log.append(session, statement, "statement.posted", actor_id)
 
 
 def _booked(session: Session, statement: Statement) -> list[dict[str, Any]]:

@@ -16,7 +16,14 @@ from ledger.calendar import local_date
 from ledger.errors import Conflict
 from ledger.parties import Actor, may
 from ledger.proof.encoding import canonical, digest_text
-from ledger.statements import Statement, content, line_root, makers_party, previous
+from ledger.statements import (
+    UNFINISHED,
+    Statement,
+    content,
+    line_root,
+    makers_party,
+    previous,
+)
 from ledger.states import move
 from ledger.store import lock, new_id, next_number
 from ledger.trading import Payment
@@ -84,6 +91,29 @@ def is_reversible(session: Session, statement: Statement) -> bool:
         Statement.reverses == statement.id, Statement.state != "rejected"
     )
     return last is not None and last.id == statement.id and session.scalar(taken) is None
+
+
+def unfinished(session: Session, agreement_id: str) -> Statement | None:
+    """The reversal of an agreement's statement that is neither booked nor rejected yet, or None."""
+    return session.scalars(
+        select(Statement)
+        .where(
+            Statement.agreement_id == agreement_id, Statement.reverses.is_not(None),
+            Statement.state.in_(UNFINISHED),
+        )
+        .limit(1)
+    ).first()  # fmt: skip
+
+
+def require_none_unfinished(session: Session, agreement_id: str) -> None:
+    """Raise Conflict while a reversal is under way: what it takes back must not be paid meanwhile."""
+    found = unfinished(session, agreement_id)
+    if found is not None:
+        raise Conflict(
+            "Reversal {number} is {state}: nothing of this agreement is paid until it is booked or "
+            "rejected.",
+            number=found.number, state=found.state,
+        )  # fmt: skip
 
 
 def _require_not_held(session: Session, statement: Statement) -> None:

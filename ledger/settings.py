@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from sqlalchemy import select
@@ -13,6 +14,7 @@ from ledger.parties import Actor, may
 from ledger.store import Evidence, new_id
 
 CONFIRMATIONS_MAX = 1000
+LOWEST_DAYS = 30
 
 
 class Setting(Evidence):
@@ -40,7 +42,7 @@ class Choice:
                 "{value} cannot be chosen; one of: {choices}.",
                 value=value, choices=", ".join(self.choices),
             )  # fmt: skip
-        is_number = value.isascii() and value.isdigit() and value == str(int(value[:10]))
+        is_number = value.isascii() and value.isdigit() and value == str(int(value[:20]))
         if not self.choices and not (is_number and int(value) <= self.most):
             raise Invalid(
                 "{value} is not a whole number from 0 to {most}.", value=value, most=self.most
@@ -58,15 +60,15 @@ CHOICES: Mapping[str, Choice] = MappingProxyType(
             "Who may read the log", "public", ("public", "member", "supervisor")
         ),
         "payout_days": Choice(
-            "After how many days what a payout set aside is let go", "30", most=365
+            "After how many days a payout that is not approved lets go of what it set aside", "30", most=365
         ),
         "registration_profile": Choice(
             "By whose rules is registered", "national",
             ("national", "shenzhen", "guangdong", "guizhou"),
         ),
         "third_approval_yuan": Choice(
-            "Above how many yuan a statement or payout needs two checkers (0: always)", "1000000",
-            most=10**11
+            "Above how many yuan a statement or payout needs two checkers (0: always; a rise counts after "
+            "30 days)", "1000000", most=10**11
         ),
     }
 )  # fmt: skip
@@ -76,6 +78,23 @@ def value(session: Session, name: str) -> str:
     """What holds now: what was chosen, or the default."""
     found = session.scalar(select(Setting.value).where(Setting.name == name))
     return CHOICES[name].default if found is None else found
+
+
+def lowest(session: Session, name: str, now: datetime) -> int:
+    """The lowest number that held for a setting within the last `LOWEST_DAYS` days, by its records.
+
+    So who raises a threshold, acts under it and lowers it again gains nothing.
+    """
+    held, since = int(CHOICES[name].default), now - timedelta(days=LOWEST_DAYS)
+    row_id = session.scalar(select(Setting.id).where(Setting.name == name))
+    later = []
+    for record in log.history(session, row_id) if row_id else ():
+        chosen = int(log.payload_of(record)["body"]["value"])
+        if record.at <= since:
+            held = chosen
+        else:
+            later.append(chosen)
+    return min(held, *later, int(value(session, name)))
 
 
 def change(session: Session, actor: Actor, name: str, given: str) -> Setting:

@@ -25,7 +25,8 @@ KINDS: Final = ("payment", "trade", "refund")
 
 
 class Settlement(Base):
-    """Money of an agreement: gross, the VAT in it, and what is left to be shared; refunds below nought."""
+    """Money of an agreement: gross, the VAT in it, and what is left to be shared; refunds below
+    nought (operational: derived from what it names)."""
 
     __tablename__ = "settlements"
     agreement_id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -87,6 +88,16 @@ def count(session: Session, agreement_id: str) -> int:
     """How many rows the agreement has, so the number of its last one; 0 where it has none."""
     found = session.scalar(select(Number.next).where(Number.prefix == _prefix(agreement_id)))
     return 0 if found is None else found - 1
+
+
+def book_of(session: Session, payment_id: str, day: str) -> str | None:
+    """The agreement under which a payment stands that does not say so itself, as those of before."""
+    return session.scalar(
+        select(Settlement.agreement_id).where(
+            Settlement.agreement_id.in_(select(Agreement.id)), Settlement.day == day,
+            Settlement.source_id == payment_id, Settlement.kind == "payment",
+        )
+    )  # fmt: skip
 
 
 def total(session: Session, agreement_id: str, *conditions: Any) -> int:

@@ -55,6 +55,7 @@ def _face(session: Session, statement: Statement) -> dict[str, Any]:
     scheme = session.get_one(Scheme, statement.scheme_id)
     again = revenue.recompute(statement, scheme)
     period = session.get(Period, statement.period_id or "")
+    at = log.record_of(session, statement.id, statement.version).at
     original = session.get(Statement, statement.reverses or "")
     before = statements.previous(session, agreement, statement.from_on)
     codes = {line["party"] for line in statement.lines} | {*statement.deficits_after}
@@ -93,7 +94,7 @@ def _face(session: Session, statement: Statement) -> dict[str, Any]:
         ],
         "maker": maker(),
         "made_by": named(session, statement.maker_id),
-        "needed": statement.approvals_required or revenue.signatures_due(session, statement),
+        "needed": statement.approvals_required or revenue.signatures_due(session, statement, at),
         "number": statement.number,
         "original": original.number if original else None,
         "period": period.number if period else None,

@@ -241,6 +241,7 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
     },
     "hold": {  # of the books: the first of two phases
         "hold": {None: "pending"},
+        "keep": {"pending": "pending"},  # it runs out no more
         "post": {"pending": "posted"},
         "void": {"pending": "voided"},
         "expire": {"pending": "expired"},  # by the clock
@@ -278,13 +279,19 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
             "approved": "partly_paid",
             "partly_paid": "partly_paid",
         },
-        "pay": {"approved": "paid", "partly_paid": "paid"},  # by the result of its last line
+        "pay": {  # by the result of its last line
+            "approved": "paid",
+            "partly_paid": "paid",
+            "closed": "paid",
+        },
         "close": {"approved": "closed", "partly_paid": "closed"},  # not all of it was paid
+        "amend": {"paid": "closed", "closed": "closed"},  # the bank returned or paid some after all
     },
     "payout_line": {
         "prepare": {None: "held"},
-        "pay": {"held": "paid"},
+        "pay": {"held": "paid", "failed": "paid", "cancelled": "paid"},  # also after all
         "fail": {"held": "failed"},  # due again
+        "return": {"paid": "came_back"},  # 退汇: due again
         "cancel": {"held": "cancelled"},
     },
     "difference": {  # what a reconciliation found

@@ -5,24 +5,32 @@ Both sides are columns: `trade` (the exchange's own number, unique), `amount_fen
 """
 
 import io
+from collections.abc import Sequence
 from datetime import date
 
 import polars as pl
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from ledger import bank_files
-from ledger.bank_files import ALIASES, refuse, row_fault
+from ledger.agreements import Agreement
+from ledger.bank_files import refuse, row_fault
 from ledger.bank_matching import Finding
+from ledger.confirmations import Confirmation, Trade
 from ledger.errors import Faults, Invalid
+from ledger.parties import Party
+from ledger.settlements import Settlement
 from ledger.tables import file_kinds, text_tables
 from ledger.tables.file_kinds import LIMITS
+from ledger.tables.tabular_cells import AMOUNT, AMOUNT_FEN_MAX, FULL_WIDTH
 from ledger.tabular import read_table
 
 ROWS_MAX = 2_000_000
 FINDINGS_MAX = 1_000
 COLUMNS = ("trade", "amount", "day")
-AMOUNT = r"^(0|[1-9][0-9]{0,10})(\.[0-9]{1,2})?$"
 DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 FAULTY = {
+    "wider": bank_files.WIDER,
     "bad_trade": "row {row}: the number of the trade is missing",
     "bad_amount": "row {row}: {given} is no amount in yuan",
     "bad_day": "row {row}: {day} is no day",
@@ -32,40 +40,81 @@ FAULTY = {
 
 def read_report(data: bytes, name: str) -> pl.DataFrame:
     """The trades of a report: row, trade, amount_fen, day; raises Invalid naming the faulty rows."""
-    frame = _cells(data, name)
-    titles = {title.strip().lower().replace(" ", ""): title for title in frame.columns}
-    taken = {
-        column: next((titles[one] for one in ALIASES[column] if one in titles), None)
-        for column in COLUMNS
+    header, frame = _cells(data, name)
+    places = bank_files.places(name, header, COLUMNS)
+    text = {
+        column: pl.col(f"c{at}").fill_null("").str.strip_chars() for column, at in places.items()
     }
-    missing = [ALIASES[column][0] for column, at in taken.items() if at is None]
-    if missing:
-        raise Invalid(
-            "{name} lacks the columns {columns}; it has {known}.", name=name,
-            columns="、".join(missing), known="、".join(frame.columns[1:]),
-        )  # fmt: skip
-    text = {column: pl.col(str(at)).fill_null("").str.strip_chars() for column, at in taken.items()}
-    amount = text["amount"].str.strip_chars_start("￥¥").str.replace_all(",", "")
-    given = frame.select(
-        "row", trade=text["trade"], amount=amount,
+    amount = (
+        text["amount"].str.replace_many(FULL_WIDTH).str.strip_prefix("¥").str.strip_suffix("元")
+    )
+    last = max(at for at, title in enumerate(header) if title.strip())
+    beyond = [pl.col(f"c{at}").fill_null("") != "" for at in range(last + 1, len(header))]
+    given = frame.with_columns(
+        trade=text["trade"], amount=amount.str.strip_chars(),
         day=text["day"].str.slice(0, 10).str.replace_all("/", "-"),
-    ).filter(~((pl.col("trade") == "") & (pl.col("amount") == ""))
-             & ~pl.col("trade").str.contains("^(合计|总计)"))  # fmt: skip
-    whole = amount_parts("amount")
-    checked = given.with_columns(
+        wider=pl.any_horizontal(pl.lit(False), *beyond),
+    )  # fmt: skip
+    given = given.with_columns(
         bad_trade=(pl.col("trade") == "") | (pl.col("trade").str.len_chars() > 100),
-        bad_amount=~pl.col("amount").str.contains(AMOUNT),
+        bad_amount=~(pl.col("amount").str.contains(AMOUNT)
+                     & (amount_parts("amount") <= AMOUNT_FEN_MAX).fill_null(False)),
         bad_day=~pl.col("day").str.contains(DAY)
         | pl.col("day").str.to_date("%Y-%m-%d", strict=False).is_null(),
+    )  # fmt: skip
+    totals = [
+        (int(one["line"]), str(one["amount"]), part)
+        for one in given.filter("bad_day").iter_rows(named=True)
+        if (part := bank_files.of_a_part(
+            [one[f"c{at}"] for at in range(len(header))], one["day"], [one["trade"]]
+        )) is not None
+    ]  # fmt: skip
+    rows = given.filter(~pl.col("line").is_in([line for line, _, _ in totals])).rename(
+        {"line": "row"}
     )
-    _refuse(checked, name)
-    return given.select("row", "trade", whole.alias("amount_fen"), "day")
+    _refuse(rows, name)
+    made = rows.select("row", "trade", amount_parts("amount").alias("amount_fen"), "day")
+    faults = Faults()
+    bank_files.check_totals(faults, totals, made["row"].to_list(), made["amount_fen"].to_list())
+    refuse(faults, name)
+    return made
 
 
 def check_days(report: pl.DataFrame, name: str, from_on: date, until_on: date) -> None:
     """Raise Invalid naming the rows of a report that lie outside its days."""
     inside = pl.col("day").is_between(pl.lit(from_on.isoformat()), pl.lit(until_on.isoformat()))
     _refuse(report.with_columns(outside=~inside), name)
+
+
+def first_day(session: Session, agreement: Agreement, exchange: Party) -> str | None:
+    """The day of the first trade that an exchange confirmed under an agreement."""
+    return session.scalar(
+        select(func.min(Settlement.day))
+        .join(Confirmation, Confirmation.id == Settlement.source_id)
+        .where(
+            Settlement.agreement_id == agreement.id, Settlement.kind == "trade",
+            Confirmation.exchange_id == exchange.id,
+        )
+    )  # fmt: skip
+
+
+def confirmed_trades(
+    session: Session, agreement: Agreement, exchange: Party, from_on: date, until_on: date
+) -> pl.DataFrame:
+    """What an exchange confirmed under an agreement on some days: trade, amount_fen, day."""
+    found = session.execute(
+        select(Trade.trade, Settlement.amount_fen, Settlement.day)
+        .join(Confirmation, Confirmation.id == Settlement.source_id)
+        .join(Trade, (Trade.batch == Confirmation.no) & (Trade.n == Settlement.row))
+        .where(
+            Settlement.agreement_id == agreement.id, Settlement.kind == "trade",
+            Settlement.day.between(from_on.isoformat(), until_on.isoformat()),
+            Confirmation.exchange_id == exchange.id,
+        )
+    ).all()  # fmt: skip
+    shape = {"trade": pl.String, "amount_fen": pl.Int64, "day": pl.String}
+    rows = pl.DataFrame(list(map(tuple, found)), schema=shape, orient="row")
+    return rows.with_columns(pl.col("trade").str.strip_prefix(f"{exchange.uscc} "))
 
 
 def match_trades(here: pl.DataFrame, there: pl.DataFrame, name: str) -> tuple[int, list[Finding]]:
@@ -114,7 +163,7 @@ def match_trades(here: pl.DataFrame, there: pl.DataFrame, name: str) -> tuple[in
 
 def amount_parts(column: str) -> pl.Expr:
     """A column of amounts in yuan as whole fen, without a float between."""
-    parts = pl.col(column).str.splitn(".", 2).struct
+    parts = pl.col(column).str.replace_all(",", "", literal=True).str.splitn(".", 2).struct
     cents = parts.field("field_1").fill_null("").str.pad_end(2, "0")
     whole = parts.field("field_0").cast(pl.Int64, strict=False)
     return whole * 100 + cents.cast(pl.Int64, strict=False)
@@ -138,23 +187,38 @@ def _refuse(checked: pl.DataFrame, name: str) -> None:
     refuse(faults, name)
 
 
-def _cells(data: bytes, name: str) -> pl.DataFrame:
-    """All cells as text with the number of their row; text files by columns, workbooks by rows."""
+def _cells(data: bytes, name: str) -> tuple[Sequence[str], pl.DataFrame]:
+    """(the headings, the rows that are not blank: `line` and a text column `c0`, `c1` … for each heading).
+
+    Text files are read by columns, workbooks by rows. Headings are kept apart, since they may be alike.
+    """
     data, name = file_kinds.load(data, name, LIMITS)
     if file_kinds.sniff(data) != "text":
         table = read_table(data, name)
-        columns = {title: [row.cells[at] for row in table.rows] for at, title in enumerate(table.header)
-                   if title}  # fmt: skip
-        return pl.DataFrame({"row": [row.number for row in table.rows], **columns})
+        columns = {
+            f"c{at}": [row.cells[at] for row in table.rows] for at in range(len(table.header))
+        }
+        shape = {"line": pl.UInt32, **dict.fromkeys(columns, pl.String)}
+        lines = [row.number for row in table.rows]
+        return table.header, pl.DataFrame({"line": lines, **columns}, schema=shape)
     text = text_tables.decode(data, name)[0].removeprefix("\ufeff")
     delimiter = text_tables.guess_delimiter(text[:100_000])
+    first = next((line for line in text[:100_000].splitlines() if line.strip()), "")
+    # one column more than there are headings, for what stands beyond them
+    wide = delimiter * (first.count(delimiter) + 1) + "\n"
     try:
         frame = pl.read_csv(
-            io.BytesIO(text.encode()), separator=delimiter, infer_schema=False, row_index_name="row",
-            row_index_offset=2, n_rows=ROWS_MAX + 1, truncate_ragged_lines=True,
+            io.BytesIO((wide + text).encode()), separator=delimiter, has_header=False, infer_schema=False,
+            row_index_name="line", n_rows=ROWS_MAX + 3, truncate_ragged_lines=True,
         )  # fmt: skip
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         raise Invalid(text_tables.BAD_CSV, name=name, line=1) from None
-    if frame.height > ROWS_MAX:
+    texts = frame.columns[1:]
+    frame = frame.rename({title: f"c{at}" for at, title in enumerate(texts)})
+    frame = frame.filter(
+        pl.any_horizontal(pl.exclude("line").str.strip_chars().fill_null("") != "")
+    )
+    if frame.height > ROWS_MAX + 1:
         raise Invalid("{name} has more than {most} rows; split it.", name=name, most=ROWS_MAX)
-    return frame
+    header = [str(title or "") for title in frame.row(0)[1:]] if frame.height else []
+    return header, frame[1:]

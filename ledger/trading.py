@@ -72,6 +72,8 @@ class Payment(Evidence):
     agreement_id: Mapped[str | None] = mapped_column(String(36))
     n: Mapped[int | None]
     """its number among the settlements of its agreement"""
+    undone_by: Mapped[str | None] = mapped_column(String(36))
+    """the refund that undid it, where it never was at the bank"""
 
 
 def grant(
@@ -299,7 +301,7 @@ def enter_payment(
     lock(session, licence)  # the sum paid so far holds until this deed is done
     paid = session.scalar(
         select(func.coalesce(func.sum(Payment.amount_fen), 0)).where(
-            Payment.licence_id == licence.id
+            Payment.licence_id == licence.id, Payment.undone_by.is_(None)
         )
     )
     if amount_fen == 0 or int(paid or 0) + amount_fen > licence.price_fen:
@@ -317,7 +319,7 @@ def enter_payment(
         id=new_id(), reference=reference, licence_id=licence.id, amount_fen=amount_fen,
         vat_fen=amount_fen - net_fen, net_fen=net_fen, received_on=received_on,
         recorded_by=actor.member_id, statement_id=None,
-        agreement_id=None if agreement is None else agreement.id, n=None,
+        agreement_id=None if agreement is None else agreement.id, n=None, undone_by=None,
     )  # fmt: skip
     if agreement is not None:
         payment.n = settlements.enter(

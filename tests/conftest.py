@@ -625,8 +625,14 @@ class Town:
             session.execute(acts.values(state=state, confirmed_at=final))
 
     def post(self) -> list[statements.Statement]:
-        with self.deed() as session:
-            return revenue.post_effective(session, self.now, "system")
+        """Every statement whose approval is final, booked in one transaction each."""
+        with self.reading() as session:
+            due = [statement for statement, _ in revenue.effective(session)]
+        for statement in due:
+            with self.deed() as session:
+                fresh = session.get_one(statements.Statement, statement.id)
+                revenue.post(session, self.now, "system", fresh)
+        return due
 
     def seal(self) -> log.Checkpoint:
         with self.deed() as session:

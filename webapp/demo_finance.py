@@ -20,7 +20,6 @@ from ledger import (
 from ledger.calendar import local_date
 from ledger.chain import keys
 from ledger.parties import Actor
-from ledger.payment_files import Payment
 from ledger.payouts import Payout
 from ledger.proof import verify as verifier
 from ledger.proof.encoding import canonical
@@ -148,7 +147,7 @@ class FinanceSteps(Telling):
                 "bank-result.csv", answered, payout_deeds.confirm, payout_number=payout.number
             )
         self.line("The bank paid all of them: each hold became an entry, Dr payable, Cr bank.")
-        self.reconciled(lines, today)
+        self.reconciled()
 
     def bank_account(self, key: str, number: str) -> None:
         """Enter where a party is paid, and let another person confirm it, unless that was done."""
@@ -195,25 +194,20 @@ class FinanceSteps(Telling):
         }  # fmt: skip
         return self.run.do(deed, "wu", body, **keyed)
 
-    def reconciled(self, lines: list[Payment], today: str) -> None:
-        """The bank's account statement beside the books; every movement finds its entry."""
-        stands, rows = AMOUNT_PAID, []
-        for one in lines:
-            stands -= one.amount_fen
-            rows.append(
-                (today, f"DEMO-OUT-{one.n:04d}", "", yuan(one.amount_fen), one.payee, yuan(stands))
-            )
-        received = (self.paid_on.isoformat(), "DEMO-BANK-0001", yuan(AMOUNT_PAID), "",
-                    PARTIES["bank"][1], yuan(AMOUNT_PAID))  # fmt: skip
+    def reconciled(self) -> None:
+        """The bank's account statement of the day of the receipt beside the books."""
+        day = self.paid_on.isoformat()
         data = csv_bytes([
-            ("交易日期", "银行流水号", "收入", "支出", "对方户名", "余额"), received, *rows,
+            ("交易日期", "银行流水号", "收入", "支出", "对方户名", "余额"),
+            (day, "DEMO-BANK-0001", yuan(AMOUNT_PAID), "", PARTIES["bank"][1], yuan(AMOUNT_PAID)),
         ])  # fmt: skip
         answer = self.handed_in(
-            "bank-statement.csv", data, reconciliation.import_bank, from_on=self.paid_on.isoformat(),
-            until_on=today, agreement_number=self.agreement_number,
+            "bank-statement.csv", data, reconciliation.import_bank, from_on=day, until_on=day,
+            agreement_number=self.agreement_number,
         )  # fmt: skip
         self.line("The bank's account statement is reconciled ({number}): {matched} of {rows} movements "
                   "match, {count} differences.", **answer)  # fmt: skip
+        self.line("Today's payments are reconciled once the day is over.")
         self.settle(homes.clock())
 
     def line_proof(self, url: str) -> None:

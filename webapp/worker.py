@@ -18,6 +18,7 @@ from ledger.chain import keys, outbox
 from ledger.chain.gateway import Fees, Gateway
 from ledger.errors import ChainUnavailable, Conflict, LedgerError
 from ledger.proof.encoding import digest_bytes
+from ledger.statements import Statement
 from webapp import cosigning, following, indexing, timers
 from webapp.home import STATUS_DAYS, Home, clock
 
@@ -72,8 +73,8 @@ class Worker:
         return True
 
     def carry(self, now: datetime) -> bool:
-        """Judge, sign and send the open acts of all lanes; whether any moved or is still open."""
-        busy = self.post_uses(now)
+        """Judge, sign and send the open acts of all lanes; whether any moved."""
+        busy = False
         for lane, sender in self.senders.items():
             with self.home.reading() as session:
                 moves = sender.plan(session, lane, self.depth(session))
@@ -85,9 +86,7 @@ class Worker:
                     _note_anchor(session, act)
             self._send(to_send, now)
             busy = busy or bool(changed)
-        with self.home.deed(now) as session:
-            posted = revenue.post_effective(session, now, SYSTEM)
-        return busy or bool(posted)
+        return busy
 
     def post_uses(self, now: datetime) -> bool:
         """Sum up the uses counted since the last round, voucher by voucher; whether there were any."""
@@ -120,7 +119,9 @@ class Worker:
         """Work until everything recorded is anchored and every act is confirmed or an alarm."""
         end = time.monotonic() + limit_s
         while time.monotonic() < end:
-            busy = self.carry(now())
+            busy = self.post_uses(now())
+            busy = self.carry(now()) or busy
+            busy = book_statements(self.home, now()) or busy
             busy = self.publish_status(now()) or busy
             busy = self.seal(now()) or busy
             cosigning.begin(self.home, now)
@@ -140,19 +141,65 @@ class Worker:
     def run(self, stop: threading.Event, pause_s: float = 2) -> None:
         """Work until `stop`; a chain that is not there is waited for."""
         while not stop.is_set():
+            self.round()
+            stop.wait(pause_s)
+
+    def round(self) -> None:
+        """Each step once; what goes wrong in one does not keep the others from theirs."""
+        steps: tuple[Callable[[], object], ...] = (
+            lambda: self.post_uses(clock()),
+            lambda: self.carry(clock()),
+            lambda: book_statements(self.home, clock()),
+            lambda: self.publish_status(clock()),
+            lambda: self.seal(clock()),
+            lambda: cosigning.begin(self.home),
+            lambda: following.begin(self.home),
+            lambda: indexing.catch_up(self.home),
+            lambda: timers.ring_in_time(self.home, clock()),
+        )
+        for step in steps:
             try:
-                self.carry(clock())
-                self.publish_status(clock())
-                self.seal(clock())
-                cosigning.begin(self.home)
-                following.begin(self.home)
-                indexing.catch_up(self.home)
-                timers.ring_in_time(self.home, clock())
+                step()
             except (
                 LedgerError
             ) as error:  # a node or database away, another worker faster: next round
                 logger.warning("waiting", cause=error.sentence)
-            stop.wait(pause_s)
+            except Exception:
+                logger.exception("step")
+
+
+def book_statements(home: Home, now: datetime) -> bool:
+    """Book what the checkers approved, statement by statement; whether any was.
+
+    One that cannot be booked stays approved; why is noted at its approval's act, where its page tells it.
+    """
+    with home.reading() as session:
+        due = revenue.effective(session)
+    booked = False
+    for statement, act in due:
+        try:
+            with home.deed(now) as session:
+                revenue.post(session, now, SYSTEM, session.get_one(Statement, statement.id))
+            booked = True
+        except LedgerError as error:
+            _note_unbooked(home, now, statement, act, error)
+        except Exception:
+            logger.exception("not booked", statement=statement.number)
+            fault = Conflict("It is not booked, by a fault of the program: see the worker's log.")
+            _note_unbooked(home, now, statement, act, fault)
+    return booked
+
+
+def _note_unbooked(
+    home: Home, now: datetime, statement: Statement, act: outbox.Act, error: LedgerError
+) -> None:
+    problem = outbox.problem_of(error.template, **error.facts)
+    if act.problem == problem:
+        return
+    logger.warning("not booked", statement=statement.number, cause=error.sentence)
+    with home.deed(now) as session:
+        if session.get_one(Statement, statement.id).state == "approved":  # no other worker's by now
+            session.get_one(outbox.Act, act.id).problem = problem
 
 
 def _reason(session: Session, subject_id: str, subject_version: int) -> bytes:

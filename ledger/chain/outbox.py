@@ -289,7 +289,7 @@ class Sender:
             assert act.block is not None
             if self.chain.block_hash(act.block) == act.block_hash:
                 break
-            problem = _problem(UNDONE, depth=depth)
+            problem = problem_of(UNDONE, depth=depth)
             moves.append(Move(act.id, _seen(act), {"confirmed_at": None, "problem": problem}))
         return moves
 
@@ -475,7 +475,7 @@ class Sender:
         if latest_size and self.resolver.root(session, latest_size) != latest_root:
             return FORK, {"size": latest_size}
         if latest_size > size:
-            return DONE, {"problem": _problem(SUPERSEDED)}
+            return DONE, {"problem": problem_of(SUPERSEDED)}
         return (SEND if latest_size < size else WAIT), {}
 
 
@@ -516,7 +516,7 @@ def note_refusals(session: Session, refusals: Iterable[tuple[str, Conflict]]) ->
         act = session.get_one(Act, act_id)
         if act.state == "sent":
             act.attempts, act.refusal = act.attempts + 1, str(error.facts["reason"])
-            act.problem = _problem(error.template, **error.facts)
+            act.problem = problem_of(error.template, **error.facts)
 
 
 def retry(session: Session) -> int:
@@ -542,7 +542,7 @@ def _seen(act: Act) -> tuple[str, int | None, str | None]:
     return act.state, act.nonce, act.transaction
 
 
-def _problem(template: str, **facts: Any) -> dict[str, Any]:
+def problem_of(template: str, **facts: Any) -> dict[str, Any]:
     """What is wrong, so that it can be told in either language."""
     plain = {
         name: value if isinstance(value, int | str) else str(value) for name, value in facts.items()
@@ -551,7 +551,7 @@ def _problem(template: str, **facts: Any) -> dict[str, Any]:
 
 
 def _alarm(act: Act, template: str, **facts: Any) -> Move:
-    changes = {"problem": _problem(template, **facts), "state": "alarm"}
+    changes = {"problem": problem_of(template, **facts), "state": "alarm"}
     return Move(act.id, _seen(act), changes)
 
 

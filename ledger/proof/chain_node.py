@@ -24,6 +24,7 @@ LATEST = "52bfe789"  # CheckpointAnchor.latest()
 ROOT_OF = "9d7384d9"  # CheckpointAnchor.rootOf(uint64)
 VERIFY_VOUCHER = "5868ac0c"  # VoucherRegistry.verify(bytes32,bytes32,uint40)
 VERIFY_STATEMENT = "3fb82028"  # RevenueBook.verify(bytes32,bytes32,bytes32)
+GET_STATEMENT = "8eaa6ac0"  # RevenueBook.get(bytes32)
 CHAIN_VERDICTS = (
     "unknown", "another digest", "valid", "lapsed", "suspended", "frozen", "revoked", "cancelled",
     "superseded",
@@ -135,3 +136,13 @@ def statement_verdict(node: Node, trust: Trust, key: bytes, digest: bytes, root:
     matches, state = int.from_bytes(answer[:32]), int.from_bytes(answer[32:64])
     word = STATEMENT_STATES[state]
     return word if matches or not state else "another digest or root"
+
+
+def statement_signatures(node: Node, trust: Trust, key: bytes) -> tuple[bool, int, int]:
+    """Whether the contract holds it as one that takes another back, how many signed it, how many must."""
+    answer = node.call(trust.contracts["RevenueBook"], f"{GET_STATEMENT}{key.hex()}")
+    words = [int.from_bytes(answer[i : i + 32]) for i in range(0, len(answer), 32)]
+    if len(answer) != 256 or max(words[3:5]) > 255:
+        raise ValueError("this is no statement")
+    _, _, _, due, signed, is_reversal, _, reverses = words
+    return bool(is_reversal or reverses), signed, due

@@ -11,7 +11,7 @@
 
 A line has at least `party`, its payee's code, and `amount_fen`. Of other lines there are only hashes of
 salted leaves. The registry's signature covers what the chain does not know, such as the statement's
-number; that the statement was approved, the contract alone says.
+number; that the statement was approved, and takes no other one back, the contract alone says.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ledger.errors import Invalid, ProofFailed
 from ledger.proof import credential as credentials
 from ledger.proof.bundle import is_one, row_hash
-from ledger.proof.chain_node import Node, statement_verdict
+from ledger.proof.chain_node import STATEMENT_STATES, Node, statement_signatures, statement_verdict
 from ledger.proof.encoding import canonical, digest_bytes, instant, parse_instant, unhex
 from ledger.proof.merkle import verify_inclusion
 from ledger.proof.receipt import PROOF_KEYS
@@ -202,12 +202,26 @@ def _check_state(document: Any, trust: Trust, node: Node, report: Report) -> Non
     key, root = unhex(document["key"][2:], 32), unhex(document["line_root"], 32)
     try:
         word = statement_verdict(node, trust, key, digest_bytes(document["digest"]), root)
+        held = statement_signatures(node, trust, key) if word in STATEMENT_STATES[1:] else None
     except (OSError, ValueError, IndexError) as error:
         report.add("state", CANNOT_TELL, "The node failed to answer: {why}.", why=str(error))
         return
-    report.add(
-        "state", OUTCOMES.get(word, NOT_VALID), "On chain the statement is {word} now.", word=word
-    )  # fmt: skip
+    outcome = OUTCOMES.get(word, NOT_VALID)
+    if held is None:
+        report.add("state", outcome, "On chain the statement is {word} now.", word=word)
+        return
+    takes_back, signed, due = held
+    if takes_back:
+        report.add(
+            "state", NOT_VALID,
+            "On chain the statement takes another one back: nobody is due anything by it.",
+        )  # fmt: skip
+    else:
+        report.add(
+            "state", outcome,
+            "On chain the statement is {word} now; {signed} of {due} checkers have signed.",
+            word=word, signed=signed, due=due,
+        )  # fmt: skip
 
 
 def _yuan(fen: int) -> str:

@@ -3,33 +3,36 @@
 import re
 from datetime import date
 
-from valuation import ValuationError
-from valuation.money import fen
-
-_SEPARATED = re.compile(r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
+AMOUNT_FEN_MAX = 10**13  # of one row; totals go up to `valuation.money.MAX_FEN`
+AMOUNT = r"^(?:0|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]*)(?:\.[0-9]{1,2})?$"
+"""Yuan without a sign: separators of thousands only between groups of three, no exponent."""
+FULL_WIDTH = dict(zip("０１２３４５６７８９，．－￥", "0123456789,.-¥", strict=True))
+"""What is typed full-width in amounts, and what it means."""
+_AMOUNT = re.compile(AMOUNT)
+_FOLDED = str.maketrans(FULL_WIDTH)
 _DAY = re.compile(
     r"([0-9]{4})(?:-([0-9]{1,2})-([0-9]{1,2})|/([0-9]{1,2})/([0-9]{1,2})|年([0-9]{1,2})月([0-9]{1,2})日"
     r"|([0-9]{2})([0-9]{2}))(?:[ T].*)?"
 )
 
 
-def amount_fen(cell: str, *, negative: bool = False) -> int | None:
-    """An amount in yuan as fen; separators of thousands and signs of currency are passed over.
+def amount_fen(cell: str, *, negative: bool = False, most: int = AMOUNT_FEN_MAX) -> int | None:
+    """An amount in yuan as fen, `most` at most; a sign of currency is passed over.
 
-    >>> amount_fen("1,234.5"), amount_fen("￥12"), amount_fen("1.234"), amount_fen("-1")
-    (123450, 1200, None, None)
+    >>> amount_fen("1,234.5"), amount_fen("￥１２．５０"), amount_fen("1.234"), amount_fen("-1")
+    (123450, 1250, None, None)
+    >>> amount_fen("1,23"), amount_fen("12,50"), amount_fen("1e3")
+    (None, None, None)
     """
-    plain = cell.strip().removeprefix("￥").removeprefix("¥").removesuffix("元").strip()
-    sign, plain = ("-", plain[1:]) if negative and plain.startswith("-") else ("", plain)
-    if _SEPARATED.fullmatch(plain):
-        plain = plain.replace(",", "")
-    try:
-        found = fen(plain, "amount")
-    except ValuationError:
+    plain = cell.translate(_FOLDED).strip().removeprefix("¥").removesuffix("元").strip()
+    sign, plain = (-1, plain[1:]) if negative and plain.startswith("-") else (1, plain)
+    if _AMOUNT.fullmatch(plain) is None:
         return None
-    if found < 0:
+    whole, _, cents = plain.replace(",", "").partition(".")
+    if len(whole) > len(str(most)):
         return None
-    return -found if sign else found
+    found = int(whole) * 100 + int(cents.ljust(2, "0"))
+    return sign * found if found <= most else None
 
 
 def day_of(cell: str) -> str | None:

@@ -13,6 +13,7 @@ def upgrade() -> None:
     # What was recorded before says nothing of the new columns, so they are empty there.
     op.add_column("payments", sa.Column("agreement_id", sa.String(length=36), nullable=True))
     op.add_column("payments", sa.Column("n", sa.BigInteger(), nullable=True))
+    op.add_column("payments", sa.Column("undone_by", sa.String(length=36), nullable=True))
     op.create_table(
         "settlements",
         sa.Column("agreement_id", sa.String(length=36), nullable=False),
@@ -42,6 +43,7 @@ def upgrade() -> None:
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
         sa.Column("received_on", sa.Text(), nullable=False),
         sa.Column("recorded_by", sa.Text(), nullable=False),
+        sa.Column("undone_by", sa.String(length=36), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.ForeignKeyConstraint(["agreement_id"], ["agreements.id"]),
         sa.ForeignKeyConstraint(["party_id"], ["parties.id"]),
@@ -128,7 +130,9 @@ def upgrade() -> None:
         sa.Column("agreement_id", sa.String(length=36), nullable=False),
         sa.Column("payment_id", sa.String(length=36), nullable=True),
         sa.Column("confirmation_id", sa.String(length=36), nullable=True),
+        sa.Column("remittance_id", sa.String(length=36), nullable=True),
         sa.Column("row", sa.BigInteger(), nullable=False),
+        sa.Column("undoes", sa.Boolean(), nullable=False),
         sa.Column("buyer", sa.Text(), nullable=False),
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
         sa.Column("vat_fen", sa.BigInteger(), nullable=True),
@@ -143,6 +147,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["agreement_id"], ["agreements.id"]),
         sa.ForeignKeyConstraint(["payment_id"], ["payments.id"]),
         sa.ForeignKeyConstraint(["confirmation_id"], ["confirmations.id"]),
+        sa.ForeignKeyConstraint(["remittance_id"], ["remittances.id"]),
         sa.UniqueConstraint("number"),
     )
 
@@ -151,6 +156,7 @@ def downgrade() -> None:
     op.execute("DELETE FROM numbers WHERE prefix LIKE 'settlements %'")
     for table in ("refunds", "trades", "confirmations", "orders", "remittances", "settlements"):
         op.drop_table(table)
+    op.drop_column("payments", "undone_by")
     op.drop_column("payments", "n")
     op.drop_column("payments", "agreement_id")
 

@@ -77,6 +77,8 @@ def upgrade() -> None:
         sa.Column("hold_id", sa.String(length=36), nullable=False),
         sa.Column("paid_on", sa.Text(), nullable=True),
         sa.Column("bank_reference", sa.Text(), nullable=True),
+        sa.Column("returned_on", sa.Text(), nullable=True),
+        sa.Column("return_reference", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.CheckConstraint("amount_fen > 0", name="payout_lines_amount"),
@@ -114,8 +116,13 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["exchange_id"], ["parties.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("number"),
-        sa.UniqueConstraint("agreement_id", "kind", "file_digest"),
+        sa.UniqueConstraint("agreement_id", "exchange_id", "from_on"),
     )
+    bank = sa.text("exchange_id IS NULL")
+    op.create_index(
+        "reconciliations_of_a_bank", "reconciliations", ["agreement_id", "from_on"], unique=True,
+        sqlite_where=bank, postgresql_where=bank,
+    )  # fmt: skip
     op.create_table(
         "differences",
         sa.Column("id", sa.String(length=36), nullable=False),

@@ -276,6 +276,14 @@ def test_both_agree_whatever_the_contracts_hold(
         both.chain.statements[STATEMENT_KEY][place] = bytes(32)
         assert steps_of(both.agree(line))["state", 1]
     both.server.chain = cases.world.chain()
+    both.chain.statements[STATEMENT_KEY][5] = b"\x01" * 32
+    for state, code in enumerate((2, 1, 1, 1, 1, 2)):
+        both.chain.statements[STATEMENT_KEY][2] = state
+        assert [found[0] for found in both.agree(line)] == [code]
+    both.server.chain = cases.world.chain()
+    both.chain.statements[STATEMENT_KEY][4] = 256
+    assert [found[0] for found in both.agree(line)] == [2]
+    both.server.chain = cases.world.chain()
     both.chain.vouchers.clear()
     assert steps_of(both.agree(online))["state", 1]
 

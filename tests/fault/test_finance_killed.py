@@ -217,7 +217,7 @@ def test_what_was_set_aside_is_booked_or_still_set_aside(town: Town) -> None:
         with town.deed() as session:
             row = session.get_one(orders.Order, order.id)
             if row.state == "placed":
-                orders.fulfil(session, town.actors["olga"], town.now, row, ORIGIN)
+                orders.fulfil(session, town.actors["opal"], town.now, row, ORIGIN)
 
     killed_everywhere(
         town, fulfil, lambda: count_of(town, Hold.state == "posted") == 1, statements_at_least=15

@@ -252,7 +252,7 @@ def _traded(town: Town, agreement: Agreement, voucher: vouchers.Voucher) -> None
     """Orders paid out of a prepayment, a payment of which part is given back, trades at the exchange."""
     town.remittance(agreement, 21_200)
     order = town.order(voucher, paid_by="prepayment")
-    licence = town.do("olga", orders.fulfil, order, ORIGIN)
+    licence = town.do("opal", orders.fulfil, order, ORIGIN)
     town.order(voucher, paid_by="prepayment")
     with town.reading() as session:
         paid = session.scalars(

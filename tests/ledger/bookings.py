@@ -3,9 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-from ledger import books, holds, journals, periods
+from ledger import books, holds, journals, log, periods, trading
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
+from ledger.store import new_id
 from tests.conftest import Town
 
 
@@ -34,6 +35,19 @@ def approved(town: Town, agreement: Agreement | None = None, **changes: Any) -> 
     town.do("carl", journals.approve, made)
     with town.reading() as session:
         return session.get_one(journals.Journal, made.id)
+
+
+def of_before(town: Town) -> Agreement:
+    """An agreement with a payment of before there were books: settled, and in no entry."""
+    agreement, licence = town.sold()
+    with town.deed() as session:
+        payment = trading.enter_payment(
+            session, town.actors["mona"], town.fresh(session, licence), amount_fen=10_600,
+            received_on=local_date(town.now).isoformat(), reference=f"V-{new_id()}",
+        )  # fmt: skip
+        payment.n = payment.agreement_id = None
+        log.append(session, payment, "payment.recorded", "system")
+    return agreement
 
 
 def hold(

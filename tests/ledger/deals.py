@@ -15,11 +15,13 @@ from tests.conftest import Town
 serial = itertools.count(1)
 
 
-def order(town: Town) -> Order:
+def order(town: Town, login: str = "olga") -> Order:
     """An order that the bank pays out of what it paid in advance."""
     agreement, licence = town.sold()
     town.remittance(agreement, 10_600, f"R-{next(serial)}")
-    return town.order(town.get(Voucher, licence), paid_by="prepayment")
+    facts = town.order_facts(town.get(Voucher, licence), paid_by="prepayment")
+    made: Order = town.do(login, orders.place, **facts)
+    return made
 
 
 def expire(town: Town, row: Any) -> None:

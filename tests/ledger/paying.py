@@ -4,7 +4,9 @@ import itertools
 from datetime import date
 from typing import Any
 
-from ledger import bank_accounts, payouts, reconciliation
+from sqlalchemy import select
+
+from ledger import bank_accounts, books, payout_results, payouts, reconciliation
 from ledger.agreements import Agreement
 from ledger.bank_accounts import BankAccount
 from ledger.bank_files import BankLine, Result
@@ -104,15 +106,48 @@ def confirm(town: Town, payout: Payout, *paid: bool, name: str = "result.csv") -
     """mona imports the bank's answer."""
     rows = results(town, payout, *paid)
     return town.do(
-        "mona", payouts.confirm, payout, rows, name=name, digest=f"sha256:{name}{len(rows)}"
+        "mona", payout_results.confirm, payout, rows, name=name, digest=f"sha256:{name}{len(rows)}"
+    )
+
+
+def came_in(town: Town, agreement: Agreement, fen: int) -> None:
+    """More money in the bank than is owed."""
+    with town.deed() as session:
+        books.post(
+            session, "system", town.now, key="in", book_id=agreement.id, memo="来款",
+            cause=session.scalars(
+                select(Statement).where(Statement.agreement_id == agreement.id).limit(1)
+            ).one(),
+            effective_on=local_date(town.now).isoformat(),
+            lines=[
+                {"account": books.BANK, "credit_fen": 0, "debit_fen": fen, "party_id": None},
+                {"account": books.UNDISTRIBUTED, "credit_fen": fen, "debit_fen": 0, "party_id": None},
+            ],
+        )  # fmt: skip
+
+
+def came_back(town: Town, payout: Payout, n: int = 0) -> Result:
+    """The bank's word that it got a payment back."""
+    line = lines(town, payout)[n]
+    return Result(9, line.serial, line.amount_fen, False, local_date(town.now).isoformat(),
+                  f"TH{line.serial[4:]}", "账户已注销", returned=True)  # fmt: skip
+
+
+def give_back(town: Town, payout: Payout, n: int = 0) -> dict[str, Any]:
+    """mona imports it."""
+    back = came_back(town, payout, n)
+    return town.do(
+        "mona", payout_results.confirm, payout, [back], name="back.csv", digest=f"sha256:back{n}"
     )
 
 
 def bank_says(
     town: Town, agreement: Agreement, *rows: BankLine, name: str = "s.csv", **days: date
 ) -> Reconciliation:
-    """mona imports what the bank says, up to today."""
+    """mona imports what the bank says up to today, or up to `until_on`, on the day after."""
     facts = {"from_on": date(2026, 3, 1), "until_on": local_date(town.now), **days}
+    if facts["until_on"] == local_date(town.now):
+        town.later(days=1)
     return town.do("mona", reconciliation.import_bank, agreement, list(rows), name=name,
                    digest=f"sha256:{name}", **facts)  # fmt: skip
 

@@ -70,6 +70,7 @@ def test_the_new_one_is_shown_beside_the_one_that_holds(town: Town) -> None:
         ("operator", {"holder_name": " ", "bank": ""}, "holder_name is empty; the field bank is"),
         ("operator", CODES, "leave unit_code empty; only a public body"),
         ("bureau", {"unit_code": "", "item_code": "1 2"}, "unit_code is missing; the field item_code"),
+        ("operator", {"holder_name": "=公司"}, "holder_name begins with =, which a spreadsheet"),
         ("operator", {"kind": "purse"}, "one of account, card"),
     ],
 )  # fmt: skip
@@ -109,10 +110,19 @@ def test_the_database_keeps_one_confirmed_account_of_a_party(town: Town) -> None
     assert now(town, first).state == "confirmed"
 
 
+def test_a_holder_of_another_name_than_the_party_s_is_told(town: Town) -> None:
+    other = account(town, confirmed=False)
+    name = town.party("bureau").name
+    same = account(town, "bureau", confirmed=False, holder_name=f" {name[:2]} {name[2:]}")
+    with town.reading() as session:
+        assert bank_accounts.holder_differs(session, other)
+        assert not bank_accounts.holder_differs(session, same)
+
+
 def test_who_reads_the_number(town: Town) -> None:
     made = account(town)
     seers = {
         login for login, actor in town.actors.items() if bank_accounts.sees_number(actor, made)
     }
-    assert seers == {"mona", "carl", "max", "olga", "opal", "otto"}
+    assert seers == {"mona", "carl", "cora", "max", "olga", "opal", "otto"}
     assert made.account_number == DIGITS["operator"] not in made.masked

@@ -167,7 +167,8 @@ def test_vouchers_periods_and_caps_bound_what_was_traded(market: Any) -> None:
         ({"on": (day + timedelta(days=1)).isoformat()}, "outside"),
     ):
         given = town.trades_file(voucher, 1, **changes)
-        error = refused(town, Unusable, town.signed(agreement, given), given)
+        signed = town.signed(agreement, given, from_on=day.isoformat(), until_on=day.isoformat())
+        error = refused(town, Unusable, signed, given)
         assert [one["code"] for one in error.facts["problems"]] == [code]
     unit = "trade,voucher,buyer,on,amount_yuan,unit,quantity\n"
     row = f"T-1,{voucher.number},{PARTIES['bank'][2]},{day}"
@@ -342,3 +343,21 @@ def test_a_million_trades_come_in_within_a_minute(market: Any) -> None:
         )
         assert list(audit_trade.of_settlements(session)) == []
         print(f"audited: {time.monotonic() - began:.1f} s")
+
+
+def test_a_period_that_is_not_over_is_refused_and_booked_is_the_last_trade_s_day(
+    town: Town,
+) -> None:
+    agreement, licence = town.sold()
+    text = town.trades_file(town.get(Voucher, licence))
+    today = local_date(town.now)
+    before = town.snapshot()
+    with pytest.raises(Invalid, match="ends after today"):
+        town.confirm(town.signed(agreement, text, until_on=str(today + timedelta(days=1))), text)
+    assert town.snapshot() == before
+    town.later(days=2)
+    made = town.confirm(town.signed(agreement, text, until_on=str(today + timedelta(days=2))), text)
+    with town.reading() as session:
+        entry = books.entry_of(session, made.id)
+        assert entry is not None
+        assert entry.effective_on == today.isoformat() < made.until_on

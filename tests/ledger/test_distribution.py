@@ -21,6 +21,7 @@ from ledger import (
     revenue,
     reversals,
     schemes,
+    settings,
     settlements,
     statement_papers,
     statements,
@@ -255,6 +256,36 @@ def test_a_question_on_a_line_holds_the_last_approval_until_it_is_answered(town:
         assert [one.id for one in inquiries.of_statement(session, made)] == [asked.id, by_side.id]
 
 
+# ---------------------------------------------------------------- under a statement nothing is reopened
+
+
+def test_a_period_is_reopened_by_another_person_and_not_under_a_statement(town: Town) -> None:
+    made = town.statement("proposed")
+    period = town.get(periods.Period, made)
+
+    def reopen() -> None:
+        town.do("carl", periods.reopen, period, "补记")
+
+    said = f"Statement {made.number} distributes the days until {made.until_on}"
+    refused(town, Conflict, reopen, said)
+    town.approve(made)
+    refused(town, Conflict, reopen, said)
+    town.settle(made)
+    town.post()
+    refused(town, Conflict, reopen, said)
+    undoing = town.do("mona", reversals.reverse, made, "有误")
+    refused(town, Conflict, reopen, said)
+    town.book(undoing)
+    with town.deed() as session:  # both roles at one person's: still another must do it
+        both = town.actors["carl"]
+        session.get_one(periods.Period, period.id).closed_by = both.member_id
+    refused(town, NotAllowed, reopen, "another person must decide")
+    town.do("cora", periods.reopen, period, "补记")
+    first, final = date.fromisoformat(made.from_on), date.fromisoformat(made.until_on)
+    again = draft(town, town.get(Agreement, made), first, final)
+    assert again.period_id != period.id
+
+
 # ---------------------------------------------------------------- two checkers
 
 
@@ -291,6 +322,29 @@ def test_above_the_threshold_two_other_persons_sign(town: Town) -> None:
     assert acts[0].arguments[3] == 2
     town.settle(made)
     assert [one.id for one in town.post()] == [made.id]
+
+
+def test_raising_the_threshold_for_a_day_spares_no_second_signature(town: Town) -> None:
+    town.require_two()
+    made = town.statement("drafted")
+    for value in ("1000000", "0"):
+        with town.deed() as session:
+            settings.change(session, town.actors["admin"], "third_approval_yuan", value)
+        if value != "0":
+            town.do("mona", revenue.propose, made, ORIGIN)
+    assert now_of(town, made).approvals_required == 2
+
+
+def test_what_one_has_signed_is_corrected_no_more(town: Town) -> None:
+    town.require_two()
+    made = town.statement("proposed")
+    town.approve(made)
+    facts = {"platform_cost_fen": 2000}
+    refused(
+        town, Conflict, lambda: town.do("mona", revenue.correct, made, facts, "成本有误"),
+        "proposed|drafted",
+    )  # fmt: skip
+    assert len(now_of(town, made).approvals) == 1
 
 
 @pytest.mark.parametrize("refused_at", [1, 2])

@@ -155,8 +155,8 @@ def test_orders_fulfilments_cancellations_and_money_at_once_add_up(
         for n in range(2)
     ]  # fmt: skip
     told = at_once([
-        *((lambda one=one: town.do("olga", orders.fulfil, one, ORIGIN)) for one in placed[:4]),
-        *((lambda one=one: town.do("olga", orders.fulfil, one, ORIGIN)) for one in placed[2:4]),
+        *((lambda one=one: town.do("opal", orders.fulfil, one, ORIGIN)) for one in placed[:4]),
+        *((lambda one=one: town.do("opal", orders.fulfil, one, ORIGIN)) for one in placed[2:4]),
         *((lambda one=one: town.do("olga", orders.cancel, one, "撤回")) for one in placed[4:6]),
         *((lambda one=one: town.do("mona", remittances.record, agreement, **one)) for one in money),
         *((lambda one=one: town.do("olga", orders.place, **one)) for one in wanted),
@@ -261,7 +261,7 @@ def test_holds_posted_voided_and_expired_at_once_end_in_one_way(
 
     deeds: list[Callable[[], Any]] = []
     for one in placed:
-        deeds.append(lambda one=one: town.do("olga", orders.fulfil, one, ORIGIN) and "fulfilled")
+        deeds.append(lambda one=one: town.do("opal", orders.fulfil, one, ORIGIN) and "fulfilled")
         deeds.append(lambda one=one: town.do("olga", orders.cancel, one, "撤回") or "cancelled")
     ended = Counter(done(at_once([*deeds, expire, expire])))
     assert ended["fulfilled"] + ended["cancelled"] == 5

@@ -174,7 +174,7 @@ class Finance(RuleBasedStateMachine):
         if way == "cancel":
             self.town.do("olga", orders.cancel, order, "买方撤回")
         else:
-            self.town.do("olga", orders.fulfil, order, ORIGIN)
+            self.town.do("opal", orders.fulfil, order, ORIGIN)
             self.model.receive(self.today.isoformat(), fen, books.PREPAID, BUYER)
             with self.town.reading() as session:
                 paid = session.scalars(

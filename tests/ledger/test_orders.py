@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from ledger import audit_trade, books, holds, orders, refunds, remittances, trading
+from ledger.bank_files import BankLine
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Invalid, LedgerError, NotAllowed
 from ledger.holds import Hold
@@ -19,6 +20,8 @@ from ledger.settlements import Settlement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from tests.conftest import ORIGIN, PARTIES, Town
+from tests.ledger import paying
+from valuation.money import yuan
 
 BANK = PARTIES["bank"][2]
 
@@ -78,8 +81,6 @@ def test_a_remittance_is_recorded_once_per_reference(market: Any) -> None:
     made = town.remittance(agreement, 50_000)
     assert town.remittance(agreement, 50_000).id == made.id
     assert stands(town, agreement) == {books.BANK: 50_000, books.PREPAID: 50_000}
-    town.remittance(agreement, 700, "BANK-C", party=town.party("exchange"), purpose="clearing")
-    assert stands(town, agreement)[books.DUE] == -700
     licence = town.licence(voucher)
     facts = {"amount_fen": 106, "received_on": local_date(town.now).isoformat()}
     assert "BANK-R" in refused(
@@ -99,6 +100,24 @@ def test_a_remittance_is_recorded_once_per_reference(market: Any) -> None:
     )
 
 
+def test_no_more_is_cleared_than_is_due(market: Any) -> None:
+    town, agreement, voucher = market
+    confirmed = town.confirmation(agreement, voucher)
+    given_ = {"party": town.party("exchange"), "purpose": "clearing"}
+    day = local_date(town.now).isoformat()
+    told = refused(
+        town, Invalid, "mona", remittances.record, agreement, amount_fen=confirmed.amount_fen + 1,
+        received_on=day, reference="BANK-C", **given_,
+    )  # fmt: skip
+    assert yuan(confirmed.amount_fen) in told
+    town.remittance(agreement, confirmed.amount_fen, "BANK-C", **given_)
+    assert books.DUE not in stands(town, agreement)
+    assert "BANK-D" not in refused(
+        town, Invalid, "mona", remittances.record, agreement, amount_fen=1, received_on=day,
+        reference="BANK-D", **given_,
+    )  # fmt: skip
+
+
 # -- orders ------------------------------------------------------------------------------------
 
 
@@ -114,7 +133,9 @@ def test_an_order_sets_its_price_aside_and_fulfilled_becomes_a_paid_licence(mark
         assert (held.state, held.amount_fen) == ("pending", 10_600)
     refused(town, Invalid, "olga", orders.place, **town.order_facts(voucher, paid_by="prepayment"))
     refused(town, NotAllowed, "egon", orders.fulfil, order, ORIGIN)
-    licence = town.do("olga", orders.fulfil, order, ORIGIN)
+    told = refused(town, NotAllowed, "olga", orders.fulfil, order, ORIGIN)
+    assert "another person" in told
+    licence = town.do("opal", orders.fulfil, order, ORIGIN)
     assert (licence.order_reference, licence.terms, licence.price_fen) == (
         order.reference, order.terms, 10_600,
     )  # fmt: skip
@@ -128,7 +149,7 @@ def test_an_order_sets_its_price_aside_and_fulfilled_becomes_a_paid_licence(mark
         assert session.scalars(select(Payment)).one().reference == order.reference
         assert session.get_one(Order, order.id).state == "fulfilled"
     for verb, more in ((orders.fulfil, (ORIGIN,)), (orders.cancel, ("迟",))):
-        refused(town, Conflict, "olga", verb, order, *more)
+        refused(town, Conflict, "opal", verb, order, *more)
 
 
 def test_an_order_on_invoice_is_paid_later(market: Any) -> None:
@@ -148,7 +169,7 @@ def test_cancelled_and_expired_orders_free_what_they_held(market: Any) -> None:
     town.do("egon", orders.cancel, first, "买方撤回")
     second = town.order(voucher, paid_by="prepayment")
     town.later(days=11)
-    refused(town, Conflict, "olga", orders.fulfil, second, ORIGIN)
+    refused(town, Conflict, "opal", orders.fulfil, second, ORIGIN)
     with town.deed() as session:
         assert orders.expire(session, town.now) == 0, "what is set aside goes first"
         assert holds.expire(session, town.now) == 1
@@ -232,6 +253,94 @@ def test_refunds_give_back_the_vat_to_the_fen(market: Any) -> None:
         made = session.scalars(select(Refund).order_by(Refund.id)).first()
         assert (made.buyer, made.n, made.state) == (BANK, 2, "approved")
         assert books.balance(session, agreement.id, books.REFUNDS, BANK) == 10_007
+
+
+def give_back(town: Town, row: Any, fen: int, login: str = "mona", **more: Any) -> Refund:
+    """A refund of a remittance or a payment, or that it is undone, as proposed."""
+    of = refunds.of_payment if isinstance(row, Payment) else refunds.of_remittance
+    with town.deed() as session:
+        source = of(session, town.fresh(session, row))
+        return refunds.propose(
+            session, town.actors[login], town.now, source, amount_fen=fen, ground="误记", **more
+        )
+
+
+def test_what_of_a_prepayment_is_unused_is_given_back(market: Any) -> None:
+    town, agreement, voucher = market
+    made = town.remittance(agreement, 20_000)
+    town.order(voucher, paid_by="prepayment")
+    before = town.snapshot()
+    with pytest.raises(Invalid, match="unused"):
+        give_back(town, made, 9_401)
+    assert town.snapshot() == before
+    refund = give_back(town, made, 9_400)
+    assert give_back(town, made, 9_400).id == refund.id
+    refused(town, NotAllowed, "mona", refunds.approve, refund)
+    town.do("carl", refunds.approve, refund)
+    assert stands(town, agreement) == {
+        books.BANK: 20_000, books.PREPAID: 10_600, books.REFUNDS: 9_400,
+    }  # fmt: skip
+    assert settled(town) == []
+
+
+def test_a_prepayment_used_meanwhile_is_not_given_back(market: Any) -> None:
+    town, agreement, voucher = market
+    refund = give_back(town, town.remittance(agreement, 10_600), 1)
+    town.order(voucher, paid_by="prepayment")
+    refused(town, Invalid, "carl", refunds.approve, refund)
+
+
+def test_a_payment_that_never_came_is_undone(market: Any) -> None:
+    town, agreement, voucher = market
+    licence = town.licence(voucher)
+    wrong = town.payment(licence, 10_600, "B-1")
+    made = give_back(town, wrong, 10_600, undoes=True)
+    refused(town, NotAllowed, "mona", refunds.approve, made)
+    town.do("carl", refunds.approve, made)
+    assert stands(town, agreement) == {}
+    assert [sum(row[at] for row in settled(town)) for at in (2, 3, 4)] == [0, 0, 0]
+    with pytest.raises(Invalid):
+        give_back(town, wrong, 10_600, undoes=True)
+    right = town.payment(licence, 1_060, "B-1")
+    assert right.id != wrong.id, "the bank's reference is free for what did come"
+    assert stands(town, agreement)[books.BANK] == 1_060
+    with town.reading() as session:
+        entry = books.entry_of(session, wrong.id)
+        assert books.linked(session, entry).cause_id == made.id
+        books.assert_kept(session, agreement.id)
+
+
+def test_a_remittance_that_never_came_is_undone_unless_it_is_used(market: Any) -> None:
+    town, agreement, voucher = market
+    wrong = town.remittance(agreement, 10_600)
+    made = give_back(town, wrong, 10_600, undoes=True)
+    order = town.order(voucher, paid_by="prepayment")
+    assert "unused" in refused(town, Invalid, "carl", refunds.approve, made)
+    town.do("olga", orders.cancel, order, "撤回")
+    town.do("carl", refunds.approve, made)
+    assert stands(town, agreement) == {}
+    assert town.remittance(agreement, 10_700).id != wrong.id
+
+
+def test_what_the_bank_s_statement_shows_is_not_undone(market: Any) -> None:
+    town, agreement, _ = market
+    made = town.remittance(agreement, 10_600)
+    day = local_date(town.now)
+    paying.bank_says(town, agreement, BankLine(2, str(day), "BANK-R", 10_600, "", "", None))
+    before = town.snapshot()
+    with pytest.raises(Conflict, match="shows BANK-R"):
+        give_back(town, made, 10_600, undoes=True)
+    assert town.snapshot() == before
+
+
+def test_what_an_order_became_is_not_undone(market: Any) -> None:
+    town, agreement, voucher = market
+    town.remittance(agreement, 20_000)
+    town.do("opal", orders.fulfil, town.order(voucher, paid_by="prepayment"), ORIGIN)
+    with town.reading() as session:
+        paid = session.scalars(select(Payment)).one()
+    with pytest.raises(Conflict, match="by itself"):
+        give_back(town, paid, 10_600, undoes=True)
 
 
 def test_no_more_is_refunded_than_was_paid(market: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from ledger import bank_files, payment_files
+from ledger import bank_files, payment_files, trade_reports
 from ledger.errors import Invalid
 from ledger.payment_files import Payment
 from ledger.tabular import read_table
@@ -78,16 +78,23 @@ def test_another_table_is_no_payment_file() -> None:
 RESULTS = """流水号,金额(元),处理结果,交易日期,银行流水号,失败原因
 ZF-1,"1,234.50",成功,2026/3/4,BK1,
 ZF-2,￥2.00,失败,,,账号有误
+ZF-1,"1,234.50",退汇,2026/3/5,BK9,户名不符
 合计,1236.50,,,,
 """
 
 
 def test_a_result_file_is_read_whatever_its_encoding_and_spelling() -> None:
     for encoding in ("utf-8-sig", "gb18030"):
-        one, other = bank_files.read_results(RESULTS.encode(encoding), "r.csv")
+        one, other, back = bank_files.read_results(RESULTS.encode(encoding), "r.csv")
         assert (one.serial, one.amount_fen, one.paid, one.day, one.reference) == (
             "ZF-1", 123_450, True, "2026-03-04", "BK1",
         )  # fmt: skip
+        assert (back.returned, back.paid, back.day, back.reference) == (
+            True,
+            False,
+            "2026-03-05",
+            "BK9",
+        )
         assert (other.paid, other.reason, other.amount_fen) == (False, "账号有误", 200)
 
 
@@ -124,3 +131,117 @@ def test_a_statement_is_read_forwards_and_backwards_and_its_balances_must_follow
         bank_files.read_statement(STATEMENT.replace("70.00", "71.00").encode(), "s.csv")
     with pytest.raises(Invalid, match="row 2: a movement either comes in or goes out"):
         bank_files.read_statement(STATEMENT.replace("100.00,,", "100.00,1.00,").encode(), "s.csv")
+
+
+def read(text: str, *, results: bool = False) -> list[int]:
+    """The amounts of an account statement or of results, in fen."""
+    of = bank_files.read_results if results else bank_files.read_statement
+    return [one.amount_fen for one in of(text.encode(), "s.csv")]  # type: ignore[attr-defined]
+
+
+PLAIN = "摘要,交易日期,银行流水号,收入,支出\n"
+R1 = "货款,2026-03-02,R1,100.00,\n"
+
+
+def test_a_movement_is_no_total_because_of_how_a_cell_begins() -> None:
+    assert read(f"{PLAIN}{R1}合计划拨款,2026-03-02,R2,,5000.00\n") == [10_000, -500_000]
+    assert read(f"{PLAIN}{R1}合计,2026-03-02,R2,,5.00\n") == [10_000, -500], "it has a day"
+    with pytest.raises(Invalid, match="row 3: - is no day"):
+        read(f"{PLAIN}{R1}合计,,R2,,5000.00\n")
+    with pytest.raises(Invalid, match="row 3: - is no day"):
+        read(f"{PLAIN}{R1}合计划拨款,,,,5000.00\n")
+
+
+def test_totals_stand_anywhere_and_are_the_sums_of_the_rows() -> None:
+    more = "货款,2026-03-03,R2,7.00,\n"
+    good = f"{PLAIN}{R1}小计,,,100.00,0.00\n{more}小 计：,,,7.00,\n,,合计:,107.00,0\n"
+    assert read(good) == [10_000, 700]
+    assert read(PLAIN + "总计,,,100.00,\n" + R1) == [10_000], "above the rows too"
+    with pytest.raises(
+        Invalid, match=r"row 3: the total 90\.00 is not the sum of the rows, 100\.00"
+    ):
+        read(f"{PLAIN}{R1},,合计,90.00,\n")
+    with pytest.raises(
+        Invalid, match=r"row 5: the total 107\.00 is not the sum of the rows, 7\.00"
+    ):
+        read(good.replace("7.00,\n,,合计", "107.00,\n,,合计"))
+    with pytest.raises(Invalid, match="row 4: the total 1236"):
+        read(RESULTS.replace("1236.50", "1236.49"), results=True)
+
+
+@pytest.mark.parametrize(
+    ("cell", "fen"),
+    [
+        ("1,234.5", 123_450), ("12,345,678", 1_234_567_800), ("￥１２．５０", 1_250), ("¥3元", 300),
+        ("100000000000", 10**13), ("100000000000.01", None), ("1,23", None), ("12,50", None),
+        ("1,23.00", None), ("1234,567", None), ("0,123", None), ("1e3", None), ("1.234", None),
+        ("1.", None), ("-1", None), ("+1", None), ("012", None), ("1²", None), ("٣", None),
+        ("9" * 30, None),
+    ],
+)  # fmt: skip
+def test_amounts_have_one_rule_in_all_files(cell: str, fen: int | None) -> None:
+    statement = f'{PLAIN}x,2026-03-02,R1,"{cell}",\n'
+    report = f'交易编号,交易日期,金额\nT1,2026-03-02,"{cell}"\n'.encode()
+    if fen is not None:
+        assert read(statement) == [fen]
+        assert trade_reports.read_report(report, "r.csv")["amount_fen"].to_list() == [fen]
+        return
+    with pytest.raises(Invalid, match=r"row 2: .* is no amount in yuan"):
+        read(statement)
+    with pytest.raises(Invalid, match=r"row 2: .* is no amount in yuan"):
+        trade_reports.read_report(report, "r.csv")
+
+
+def test_two_columns_for_one_thing_are_a_fault_but_what_banks_print_beside_it_is_not() -> None:
+    with pytest.raises(Invalid, match="the columns 收入 and 贷方发生额 mean the same"):
+        read(PLAIN.replace("摘要", "贷方发生额") + "1,2026-03-02,R1,1,\n")
+    with pytest.raises(Invalid, match="the columns 收入 and 收入 mean the same"):
+        read(PLAIN.replace("摘要", "收入") + "1,2026-03-02,R1,1,\n")
+    beside = "摘要,附言,交易时间,凭证号,交易日期,银行流水号,收入,支出\n"
+    assert read(f"{beside}货款,x,10:00,V9,2026-03-02,R1,1.00,\n") == [100]
+    for header in ("交易编号,金额,成交金额,日期", "交易编号,金额,金额,日期"):
+        with pytest.raises(Invalid, match="mean the same"):
+            trade_reports.read_report(f"{header}\nT1,1,1,2026-03-02\n".encode(), "r.csv")
+
+
+def test_an_amount_cut_in_two_by_its_comma_is_named() -> None:
+    with pytest.raises(Invalid, match="row 2: it has more cells than there are headings"):
+        read(f"{PLAIN}货款,2026-03-02,R1,,1,234.00\n")
+    with pytest.raises(Invalid, match="row 2: it has more cells than there are headings"):
+        trade_reports.read_report("交易编号,日期,金额\nT1,2026-03-02,1,234.00\n".encode(), "r.csv")
+
+
+def workbook(*rows: tuple[str, ...]) -> bytes:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def test_a_report_is_read_alike_from_text_and_workbook_whatever_its_headings() -> None:
+    head, rows = ("row", "交易编号", "金额", "日期"), [
+        ("1", "T1", "1,000.00", "2026-03-02"), ("2", "合计划拨", "2", "2026/03/03"),
+        ("", "合计", "1002.00", ""),
+    ]  # fmt: skip
+    text = "\n".join(",".join(f'"{cell}"' for cell in row) for row in (head, *rows))
+    wrong = (*rows[:2], ("", "合计", "1002.01", ""))
+    bad = workbook(head, *wrong), text.replace("1002.00", "1002.01").encode()
+    for data in (workbook(head, *rows), text.encode(), f"\n\n{text}".encode()):
+        found = trade_reports.read_report(data, "r")
+        assert found.select("trade", "amount_fen", "day").rows() == [
+            ("T1", 100_000, "2026-03-02"), ("合计划拨", 200, "2026-03-03"),
+        ]  # fmt: skip
+        assert found["row"].to_list() in ([2, 3], [4, 5])
+    for data in bad:
+        with pytest.raises(
+            Invalid, match=r"the total 1002\.01 is not the sum of the rows, 1002\.00"
+        ):
+            trade_reports.read_report(data, "r")
+
+
+@pytest.mark.parametrize("row", [",5.00,2026-03-02", "T1,,", ",,2026-03-02", "小计划,5.00,"])
+def test_no_row_of_a_report_is_passed_over_in_silence(row: str) -> None:
+    with pytest.raises(Invalid, match="row 2"):
+        trade_reports.read_report(f"交易编号,金额,日期\n{row}\n".encode(), "r.csv")

@@ -1,5 +1,6 @@
 """Payouts: what is due is held, approved by others, paid once, and booked as the bank says."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -7,18 +8,34 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from ledger import books, holds, payment_files, payouts, periods, successions
+from ledger import books, holds, payment_files, payout_results, payouts, periods, successions
 from ledger import settings as house_settings
 from ledger.agreements import Agreement
-from ledger.bank_files import Result
+from ledger.bank_files import Result, read_results
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.parties import Party
+from ledger.payouts import PayoutLine
 from ledger.revenue import Statement
 from ledger.tabular import read_table
 from tests.conftest import Town
-from tests.ledger.paying import account, approved, confirm, lines, now, owing, prepared, results
+from tests.ledger.paying import (
+    account,
+    approved,
+    came_back,
+    came_in,
+    confirm,
+    give_back,
+    lines,
+    now,
+    owing,
+    prepared,
+    result_file,
+    results,
+)
+from valuation.money import yuan
 
 pytestmark = pytest.mark.pages  # on PostgreSQL slowly
 
@@ -40,6 +57,22 @@ def refused(town: Town, error: type[LedgerError], match: str, *asked: Any, **fac
     with pytest.raises(error, match=match):
         town.do(*asked, **facts)
     assert town.snapshot() == before
+
+
+def threshold(town: Town, given: str) -> None:
+    with town.deed() as session:
+        house_settings.change(session, town.actors["admin"], "third_approval_yuan", given)
+
+
+def line_party(line: PayoutLine) -> str:
+    """Whose payment it is, as the town calls them."""
+    return "bureau" if line.account == books.TREASURY else "operator"
+
+
+def statement_of(session: Session, agreement: Agreement) -> Statement:
+    return session.scalars(
+        select(Statement).where(Statement.agreement_id == agreement.id).limit(1)
+    ).one()
 
 
 def test_a_payout_goes_from_what_is_due_to_what_is_paid(town: Town) -> None:
@@ -87,10 +120,9 @@ def test_nothing_is_prepared_twice_and_the_same_again_is_the_same(town: Town) ->
 
 @pytest.mark.slow
 def test_the_maker_does_not_approve_and_above_the_threshold_two_must(town: Town) -> None:
-    with town.deed() as session:
-        house_settings.change(session, town.actors["admin"], "third_approval_yuan", "0")
     agreement, _ = owing(town)
     account(town)
+    threshold(town, "0")
     made = town.do("max", payouts.prepare, agreement)
     assert made.approvals_required == 2
     refused(town, NotAllowed, "another person", "max", payouts.approve, made)
@@ -105,7 +137,12 @@ def test_whose_account_changed_meanwhile_is_not_approved(town: Town) -> None:
     made = prepared(town)
     account(town, account_number="80009999")
     refused(
-        town, Conflict, "bank account ZH2026-000001 was superseded", "carl", payouts.approve, made
+        town,
+        Conflict,
+        "to bank account ZH2026-000001 no more, but to ZH2026-000003",
+        "carl",
+        payouts.approve,
+        made,
     )
     town.do("mona", payouts.cancel, made, "账户变更")
     again = town.do("mona", payouts.prepare, town.get(Agreement, made))
@@ -116,9 +153,9 @@ def test_whose_account_changed_meanwhile_is_not_approved(town: Town) -> None:
 def test_a_failed_payment_is_due_again_and_a_part_may_be_answered_first(town: Town) -> None:
     made = approved(town)
     first, second = results(town, made, True, False)
-    town.do("mona", payouts.confirm, made, [first], name="1.csv", digest="sha256:1")
+    town.do("mona", payout_results.confirm, made, [first], name="1.csv", digest="sha256:1")
     assert now(town, made).state == "partly_paid"
-    town.do("mona", payouts.confirm, made, [first, second], name="2.csv", digest="sha256:2")
+    town.do("mona", payout_results.confirm, made, [first, second], name="2.csv", digest="sha256:2")
     assert (now(town, made).state, [x.state for x in lines(town, made)]) == (
         "closed",
         ["paid", "failed"],
@@ -138,7 +175,7 @@ def test_every_row_that_does_not_fit_is_named_and_nothing_is_booked(town: Town) 
     ]
     before = town.snapshot()
     with pytest.raises(Invalid) as refusal:
-        town.do("mona", payouts.confirm, made, rows, name="r.csv", digest="sha256:r")
+        town.do("mona", payout_results.confirm, made, rows, name="r.csv", digest="sha256:r")
     told = str(refusal.value)
     for part in ("row 2: ZF2026-000009-00001 is no payment of ours", "row 3: ", "were to be paid",
                  f"row 3: the day {later} lies in the future", "row 4: the day 2026-03-01 lies before",
@@ -152,7 +189,7 @@ def test_every_row_that_does_not_fit_is_named_and_nothing_is_booked(town: Town) 
         Invalid,
         f"{line.serial} is paid already, otherwise",
         "mona",
-        payouts.confirm,
+        payout_results.confirm,
         made,
         [Result(2, line.serial, line.amount_fen, False, "", "", "退汇")],
         name="x",
@@ -163,7 +200,7 @@ def test_every_row_that_does_not_fit_is_named_and_nothing_is_booked(town: Town) 
         Invalid,
         f"the reference {line.bank_reference} was payment {line.serial}",
         "mona",
-        payouts.confirm,
+        payout_results.confirm,
         made,
         [Result(2, two.serial, two.amount_fen, True, two.day, line.bank_reference, "")],
         name="y",
@@ -174,7 +211,7 @@ def test_every_row_that_does_not_fit_is_named_and_nothing_is_booked(town: Town) 
         Invalid,
         "holds no result",
         "mona",
-        payouts.confirm,
+        payout_results.confirm,
         made,
         [],
         name="z",
@@ -182,15 +219,18 @@ def test_every_row_that_does_not_fit_is_named_and_nothing_is_booked(town: Town) 
     )
 
 
-def test_a_hold_that_ran_out_keeps_the_payee_out_until_the_bank_has_answered(town: Town) -> None:
+def test_what_is_with_the_bank_does_not_run_out_before_the_bank_has_answered(town: Town) -> None:
     made = approved(town)
     agreement = town.get(Agreement, made)
-    town.later(days=31)
+    town.later(days=400)
     with town.deed() as session:
-        assert holds.expire(session, town.now) == 2
+        assert holds.is_on_its_way(session, agreement.id)
+        assert holds.expire(session, town.now) == 0
+    assert stands(town, made)["held"] == made.amount_fen, "no reversal or journal can take it"
     refused(town, Conflict, "Nothing can be paid", "max", payouts.prepare, agreement)
     confirm(town, made, True)  # the bank had paid after all
-    assert (lines(town, made)[0].state, stands(town, made)["held"]) == ("paid", 0)
+    one, other = lines(town, made)
+    assert (one.state, stands(town, made)["held"]) == ("paid", other.amount_fen)
     refused(town, NotAllowed, "role", "mona", payouts.close, made, "未付")
     town.do("carl", payouts.close, made, "银行确认未付")
     assert now(town, made).state == "closed"
@@ -205,6 +245,166 @@ def test_what_ran_out_before_its_approval_is_not_approved(town: Town) -> None:
     refused(town, Conflict, "has run out", "carl", payouts.approve, made)
     town.do("carl", payouts.cancel, made, "过期")
     town.do("mona", payouts.prepare, town.get(Agreement, made))
+
+
+@pytest.mark.slow
+def test_a_payment_that_comes_back_is_owed_again_to_an_account_confirmed_anew(town: Town) -> None:
+    made = approved(town)
+    agreement, before = town.get(Agreement, made), stands(town, made)
+    confirm(town, made, True, True)
+    line, back = lines(town, made)[0], came_back(town, made)
+    for changes, said in (({"reference": ""}, "names its day and the bank's reference"),
+                          ({"day": "2026-03-01"}, "lies before the payment on"),
+                          ({"day": "2099-03-01"}, "lies in the future")):  # fmt: skip
+        refused(
+            town, Invalid, said, "mona", payout_results.confirm, made, [replace(back, **changes)],
+            name="b", digest="sha256:b",
+        )  # fmt: skip
+    done = give_back(town, made)
+    assert (done["returned_count"], done["returned_fen"]) == (1, line.amount_fen)
+    assert (now(town, made).state, lines(town, made)[0].state) == ("closed", "came_back")
+    assert stands(town, made) == {
+        **before, "held": 0, "owed": before["owed"] - made.amount_fen + line.amount_fen,
+        "bank": before["bank"] - made.amount_fen + line.amount_fen,
+    }  # fmt: skip
+    with town.reading() as session:
+        entry = books.entry_of(session, line.hold_id)
+        assert books.linked(session, entry).memo == f"退汇 {line.serial} {back.reference}"
+    whole = town.snapshot()
+    town.do("mona", payout_results.confirm, made, [back], name="back.csv", digest="sha256:back0")
+    assert town.snapshot() == whole, "the same file again"
+    refused(town, Conflict, "Nothing can be paid", "mona", payouts.prepare, agreement)
+    account(town, line_party(line), ground="授权书 2 号")
+    again = town.do("mona", payouts.prepare, agreement)
+    assert again.amount_fen == line.amount_fen
+
+
+def test_what_was_given_up_and_paid_after_all_is_never_paid_twice_untold(town: Town) -> None:
+    made = approved(town)
+    agreement = town.get(Agreement, made)
+    came_in(town, agreement, 90_000)
+    before = stands(town, made)
+    late = results(town, made, True)
+    town.do("carl", payouts.close, made, "银行电话答复未付")
+    second = town.do("mona", payouts.prepare, agreement)
+    taken_in = ("mona", payout_results.confirm, made, late)
+    told = f"is set aside for {second.number}-00001 as well"
+    refused(town, Invalid, told, *taken_in, name="l", digest="sha256:l")
+    town.do("carl", payouts.approve, second)
+    refused(town, Invalid, told, *taken_in, name="l", digest="sha256:l")
+    confirm(town, second, True, True)
+    done = town.do(*taken_in, name="l", digest="sha256:l")
+    line = lines(town, made)[0]
+    assert done["twice"] == [{"fen": line.amount_fen, "party": line.party, "serial": line.serial}]
+    assert (now(town, made).state, line.state) == ("closed", "paid")
+    assert stands(town, made) == {
+        "bank": before["bank"] - made.amount_fen - line.amount_fen, "held": 0,
+        "owed": before["owed"] - made.amount_fen - line.amount_fen,
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_what_was_given_up_and_not_prepared_again_is_booked_late(town: Town) -> None:
+    made = approved(town)
+    confirm(town, made, False)  # the bank says failed, and then paid
+    town.do("carl", payouts.close, made, "未付")
+    before = stands(town, made)
+    done = confirm(town, made, True, True, name="late")
+    assert (done["paid_fen"], done["twice"]) == (made.amount_fen, [])
+    assert now(town, made).state == "paid"
+    assert stands(town, made)["bank"] == before["bank"] - made.amount_fen
+
+
+@pytest.mark.slow
+def test_a_late_payment_without_money_in_the_books_says_what_to_enter_first(town: Town) -> None:
+    made = approved(town)
+    agreement = town.get(Agreement, made)
+    town.do("carl", payouts.close, made, "未付")
+    with town.reading() as session:
+        there = books.balance(session, agreement.id, books.BANK)
+    with town.deed() as session:
+        books.post(
+            session, "system", town.now, cause=statement_of(session, agreement), key="fee",
+            book_id=agreement.id, effective_on=local_date(town.now).isoformat(), memo="手续费",
+            lines=[
+                {"account": books.FEES, "credit_fen": 0, "debit_fen": there, "party_id": None},
+                {"account": books.BANK, "credit_fen": there, "debit_fen": 0, "party_id": None},
+            ],
+        )  # fmt: skip
+    rows = results(town, made, True)
+    missing = yuan(rows[0].amount_fen)
+    refused(
+        town, Invalid, f"a journal of {missing} yuan to 1002", "mona", payout_results.confirm, made,
+        rows, name="l", digest="sha256:l",
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_buyer_refunded_twice_owes_what_was_too_much(town: Town) -> None:
+    agreement, statement = owing(town)
+    uscc = account(town, "bank") and town.party("bank").uscc
+    with town.deed() as session:
+        books.post(
+            session, "system", town.now, cause=session.get_one(Statement, statement.id), key="refund",
+            book_id=agreement.id, effective_on=local_date(town.now).isoformat(), memo="退款",
+            lines=[
+                {"account": books.UNDISTRIBUTED, "credit_fen": 0, "debit_fen": 500, "party_id": None},
+                {"account": books.REFUNDS, "credit_fen": 500, "debit_fen": 0, "party_id": uscc},
+            ],
+        )  # fmt: skip
+    made = town.do("mona", payouts.prepare, agreement)
+    town.do("carl", payouts.approve, made)
+    town.do("carl", payouts.close, made, "未付")
+    second = town.do("mona", payouts.prepare, agreement)
+    town.do("carl", payouts.approve, second)
+    confirm(town, second, True)
+    [said] = confirm(town, made, True, name="late")["twice"]
+    assert (said["fen"], said["party"]) == (500, uscc)
+    with town.reading() as session:
+        assert books.balance(session, agreement.id, books.DUE, uscc) == 500
+        assert books.balance(session, agreement.id, books.REFUNDS, uscc) == 0
+        books.assert_kept(session, agreement.id)
+
+
+@pytest.mark.slow
+def test_a_payee_who_moved_or_merged_after_the_approval_stops_the_file(town: Town) -> None:
+    made = approved(town)
+    account(town, account_number="80009999")
+    with town.reading() as session, pytest.raises(Conflict, match="let a checker close it"):
+        payouts.payments(session, now(town, made))
+    confirm(town, made, True, True)  # the bank had it already, and its word stands
+    with town.reading() as session:
+        assert len(payouts.payments(session, now(town, made))) == 2
+
+
+@pytest.mark.slow
+def test_a_payee_who_merged_before_the_approval_stops_it(town: Town) -> None:
+    made = prepared(town)
+    town.do("admin", successions.merge, town.party("operator"), into=town.party("bank"), ground="批复",
+            effective_on=local_date(town.now))  # fmt: skip
+    refused(town, Conflict, "bank account ZH2026-000001 no more", "carl", payouts.approve, made)
+
+
+@pytest.mark.slow
+def test_a_payout_split_in_parts_needs_the_second_checker_too(town: Town) -> None:
+    agreement, _ = owing(town)
+    account(town)
+    first = town.do("mona", payouts.prepare, agreement)
+    account(town, "bureau")
+    both = (first.amount_fen + 100) // 100
+    threshold(town, str(both))
+    second = town.do("mona", payouts.prepare, agreement)
+    assert (first.approvals_required, second.approvals_required) == (1, 2)
+    town.do("carl", payouts.approve, first)
+    assert (now(town, first).state, now(town, first).approvals_required) == ("prepared", 2)
+    town.do("cora", payouts.approve, first)
+    assert now(town, first).state == "approved"
+    town.do("mona", payouts.cancel, second, "不付")
+    threshold(town, "0")
+    third = town.do("mona", payouts.prepare, agreement)
+    threshold(town, "1000000")
+    town.do("carl", payouts.approve, third)
+    assert now(town, third).state == "prepared", "the stricter of both holds"
 
 
 @pytest.mark.slow
@@ -244,7 +444,7 @@ def test_a_payment_of_a_closed_period_is_booked_on_the_first_open_day(town: Town
     day = timedelta(days=1)
     begin = paid_on if before is None else date.fromisoformat(before.until_on) + day
     town.do("mona", periods.close, agreement, from_on=begin, until_on=paid_on)
-    town.do("mona", payouts.confirm, made, rows, name="r", digest="sha256:r")
+    town.do("mona", payout_results.confirm, made, rows, name="r", digest="sha256:r")
     line = lines(town, made)[0]
     with town.reading() as session:
         entry = books.entry_of(session, line.hold_id)
@@ -340,7 +540,9 @@ def test_whatever_the_bank_answers_nothing_is_paid_twice(
             for row, ok in zip(lines(town, made), answer, strict=False) if ok is not None
         ]  # fmt: skip
         if rows:
-            town.do("mona", payouts.confirm, made, rows, name="r", digest=f"sha256:{made.number}")
+            town.do(
+                "mona", payout_results.confirm, made, rows, name="r", digest=f"sha256:{made.number}"
+            )
         if "held" in {row.state for row in lines(town, made)}:
             town.do("carl", payouts.close, made, "未付")
         paid = sum(row.amount_fen for row in lines(town, made) if row.state == "paid")
@@ -348,3 +550,24 @@ def test_whatever_the_bank_answers_nothing_is_paid_twice(
         assert after == {
             "bank": before["bank"] - paid, "held": 0, "owed": before["owed"] - paid,
         }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_file_may_tell_a_payment_and_its_return_and_a_return_of_what_was_not_told(
+    town: Town,
+) -> None:
+    made = approved(town)
+    before = stands(town, made)
+    text = result_file(town, made, True)
+    for n in (0, 1):
+        back = came_back(town, made, n)
+        sum_yuan = yuan(back.amount_fen)
+        text += f"{back.serial},{sum_yuan},退汇,{back.day},{back.reference},{back.reason}\n"
+    rows = read_results(text.encode(), "r.csv")
+    done = town.do("mona", payout_results.confirm, made, rows, name="r.csv", digest="sha256:r")
+    assert (done["paid_count"], done["returned_count"]) == (1, 2)
+    assert [x.state for x in lines(town, made)] == ["came_back", "failed"]
+    assert (now(town, made).state, stands(town, made)) == ("closed", {**before, "held": 0})
+    whole = town.snapshot()
+    done = town.do("mona", payout_results.confirm, made, rows, name="r.csv", digest="sha256:r")
+    assert town.snapshot() == whole

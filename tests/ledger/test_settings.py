@@ -23,6 +23,33 @@ def test_a_choice_holds_and_every_change_is_a_record(town: Town) -> None:
     assert kinds == ["setting.changed"] * 2, "the same again changes nothing"
 
 
+def test_the_greatest_that_may_be_chosen_can_be_chosen(village: Town) -> None:
+    for name, choice in settings.CHOICES.items():
+        if choice.most:
+            assert choice.check(str(choice.most)) == str(choice.most), name
+            with pytest.raises(Invalid):
+                choice.check(str(choice.most + 1))
+
+
+def test_a_threshold_that_was_raised_holds_after_thirty_days(town: Town) -> None:
+    def lowest(*chosen: str) -> int:
+        for value in chosen:
+            with town.deed() as session:
+                settings.change(session, town.actors["admin"], "third_approval_yuan", value)
+        with town.reading() as session:
+            return settings.lowest(session, "third_approval_yuan", town.now)
+
+    assert lowest() == 1_000_000
+    assert lowest("9000000") == 1_000_000, "the default held until now"
+    assert lowest("500") == 500
+    assert lowest("7000", "8000") == 500
+    town.later(days=30)
+    assert lowest() == 8000
+    assert lowest("9000", "8500") == 8000
+    town.later(days=31)
+    assert lowest() == 8500
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

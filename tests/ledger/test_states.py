@@ -117,7 +117,7 @@ def revoke_licence(town: Town, row: Any) -> None:
 
 
 def post(town: Town, row: Any) -> None:
-    """`post_effective` passes over what it cannot post: here that is the refusal."""
+    """What is not `effective` is passed over: here that is the refusal."""
     town.settle(row)
     if row.id not in {statement.id for statement in town.post()}:
         raise Conflict("not posted")
@@ -159,10 +159,16 @@ def void_hold(town: Town, row: Any) -> None:
         holds.void(session, "system", town.now, session.get_one(holds.Hold, row.id), "不付")
 
 
+def keep_hold(town: Town, row: Any) -> None:
+    with town.deed() as session:
+        holds.keep(session, "system", session.get_one(holds.Hold, row.id))
+
+
 def expire_hold(town: Town, row: Any) -> None:
     """The timer passes over what is not pending: here that is the refusal."""
     with town.deed() as session:
-        if not holds.expire(session, row.expires_at):
+        holds.expire(session, row.expires_at)  # others' as well, whose time is over
+        if session.get_one(holds.Hold, row.id).version == row.version:
             raise Conflict("not expired")
 
 
@@ -414,6 +420,34 @@ def answered_by_bank(ok: bool) -> Callable[[Town, Any], None]:
     return answer
 
 
+def answered_payout(verb: str, *paid: bool) -> Callable[[Town, Any], None]:
+    def answer(town: Town, row: Any) -> None:
+        move("payout", verb, row.state)  # a file that says nothing new is passed over
+        paying.confirm(town, row, *paid, name=row.state)
+
+    return answer
+
+
+def amend_payout(town: Town, row: Any) -> None:
+    """The bank returns a payment of a paid one, and has paid one of a closed one after all."""
+    move("payout", "amend", row.state)
+    if row.state == "paid":
+        return_first(town, row)
+    else:
+        paying.confirm(town, row, True, name=f"{row.state} after all")
+
+
+def return_line(town: Town, row: Any) -> None:
+    move("payout_line", "return", row.state)
+    return_first(town, payout_of(town, row))
+
+
+def return_first(town: Town, payout: Any) -> None:
+    """It comes back; the operator's account is confirmed anew, so that the next payout pays to it."""
+    paying.give_back(town, payout)
+    paying.account(town, ground=f"更新 {payout.number}")
+
+
 def close_payout(town: Town, row: Any) -> None:
     move("payout_line", "cancel", row.state)  # its payout may be closed for another line
     town.do("carl", payouts.close, payout_of(town, row), "银行未付")
@@ -528,7 +562,7 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("appraisal", "withdraw"): lambda t, row: t.do("anna", appraisals.withdraw, row, "参数有误"),
     ("appraisal", "supersede"): supersede_appraisal,
     ("licence", "revoke"): revoke_licence,
-    ("order", "fulfil"): lambda t, row: t.do("olga", orders.fulfil, row, ORIGIN),
+    ("order", "fulfil"): lambda t, row: t.do("opal", orders.fulfil, row, ORIGIN),
     ("order", "cancel"): lambda t, row: t.do("olga", orders.cancel, row, "买方撤回"),
     ("order", "expire"): deals.expire,
     ("refund", "approve"): lambda t, row: t.do("carl", refunds.approve, row),
@@ -538,13 +572,14 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("price", "withdraw"): lambda t, row: t.do("olga", prices.withdraw, row, "更正"),
     ("price", "supersede"): supersede_price,
     ("scheme", "agree"): agree,
-    ("period", "reopen"): lambda t, row: t.do("mona", periods.reopen, row, "补记"),
+    ("period", "reopen"): lambda t, row: t.do("carl", periods.reopen, row, "补记"),
     ("journal", "approve"): lambda t, row: t.do("carl", journals.approve, row),
     ("journal", "reject"): lambda t, row: t.do("carl", journals.reject, row, "无凭据"),
     ("journal", "withdraw"): lambda t, row: t.do("mona", journals.withdraw, row, "更正"),
     ("hold", "post"): post_hold,
     ("hold", "void"): void_hold,
     ("hold", "expire"): expire_hold,
+    ("hold", "keep"): keep_hold,
     ("bank_account", "confirm"): lambda t, row: t.do("carl", bank_accounts.confirm, row),
     ("bank_account", "reject"): lambda t, row: t.do("carl", bank_accounts.reject, row, "不符"),
     ("bank_account", "withdraw"): lambda t, row: t.do("mona", bank_accounts.withdraw, row, "写错"),
@@ -552,11 +587,13 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("payout", "approve"): lambda t, row: t.do("carl", payouts.approve, row),
     ("payout", "cancel"): lambda t, row: t.do("mona", payouts.cancel, row, "重做"),
     ("payout", "close"): lambda t, row: t.do("carl", payouts.close, row, "银行未付"),
-    ("payout", "confirm"): lambda t, row: paying.confirm(t, row, True, name=row.state),
-    ("payout", "pay"): lambda t, row: paying.confirm(t, row, True, True, name=row.state),
+    ("payout", "confirm"): answered_payout("confirm", True),
+    ("payout", "pay"): answered_payout("pay", True, True),
+    ("payout", "amend"): amend_payout,
     ("payout_line", "pay"): answered_by_bank(True),
     ("payout_line", "fail"): answered_by_bank(False),
     ("payout_line", "cancel"): close_payout,
+    ("payout_line", "return"): return_line,
     ("difference", "answer"): lambda t, row: t.do("olga", reconciliation.answer, row, "已登记"),
     ("difference", "settle"): lambda t, row: t.do("carl", reconciliation.settle, row, "无误"),
     ("difference", "reopen"): lambda t, row: t.do("carl", reconciliation.reopen, row, "缺凭证"),

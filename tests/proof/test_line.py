@@ -1,6 +1,7 @@
 """A payee's proof of his own lines: approved on chain or not, and nothing of anybody else's lines."""
 
 import copy
+import json
 import random
 import re
 from collections.abc import Callable
@@ -64,7 +65,7 @@ def test_a_payee_shows_what_he_gets_of_an_approved_statement(
     assert "lines of statement FP2026-0001" in said[2]
     assert said[3] == "Line 1 of the 5 of the statement: 12500.00 yuan for 91000000DEM000003F."
     assert said[4] == "Line 4 of the 5 of the statement: -0.05 yuan for 91000000DEM000003F."
-    assert said[5] == "On chain the statement is approved now."
+    assert said[5] == "On chain the statement is approved now; 1 of 1 checkers have signed."
 
 
 def test_on_the_registry_s_own_chain_the_verdict_says_what_that_is_worth(
@@ -80,9 +81,9 @@ def state(number: int, **held: bytes) -> Callable[[Chain], None]:
     """The contract holds the statement in a state, or another digest or root for it."""
 
     def change(chain: Chain) -> None:
-        digest, root, _ = chain.statements[STATEMENT_KEY]
+        digest, root, _, *rest = chain.statements[STATEMENT_KEY]
         chain.statements[STATEMENT_KEY] = [
-            held.get("digest", digest), held.get("root", root), number,
+            held.get("digest", digest), held.get("root", root), number, *rest,
         ]  # fmt: skip
 
     return change
@@ -105,6 +106,44 @@ def test_what_the_contract_says_decides(
 ) -> None:  # fmt: skip
     change(chain)
     assert told(world, proof, node) == (verdict, {"state": verdict})
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_statement_that_takes_another_back_gives_nobody_anything_whoever_signed_for_it(
+    world: World, proof: dict[str, Any], node: Node, chain: Chain, number: int
+) -> None:
+    """A reversal is approved with the lines of what it takes back; a lying registry signs them."""
+    chain.statements[STATEMENT_KEY][2] = number
+    chain.statements[STATEMENT_KEY][5] = b"\x01" + bytes(31)
+    report = check(canonical(proof), world.trust_file, node=node)
+    assert report.exit_code == NOT_VALID
+    assert "takes another one back" in report.steps[-1].sentence()
+
+
+def test_the_verdict_says_how_many_checkers_signed(
+    world: World, proof: dict[str, Any], node: Node, chain: Chain
+) -> None:
+    chain.statements[STATEMENT_KEY][2:5] = 1, 1, 2
+    report = check(canonical(proof), world.trust_file, node=node)
+    assert report.exit_code == CANNOT_TELL
+    assert report.steps[-1].sentence().endswith("is proposed now; 1 of 2 checkers have signed.")
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", bytes(255), bytes(288), bytes(96) + b"\xff" * 32 + bytes(128)]
+)
+def test_a_contract_that_answers_something_else_tells_nothing(
+    world: World, proof: dict[str, Any], node: Node, chain: Chain, answer: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    honest = chain.call
+
+    def call(address: str, data: bytes) -> bytes:
+        asked = data[:4].hex() == chain_node.GET_STATEMENT
+        return answer if asked else honest(address, data)
+
+    monkeypatch.setattr(chain, "call", call)
+    assert told(world, proof, node) == (CANNOT_TELL, {"state": CANNOT_TELL})
 
 
 def test_a_contract_that_is_not_there_tells_nothing(
@@ -322,6 +361,14 @@ def test_a_stranger_checks_it_with_python_alone(
 
 def test_the_contract_is_asked_by_its_own_abi_and_its_states_are_known() -> None:
     assert selector("RevenueBook", "verify") == chain_node.VERIFY_STATEMENT
+    assert selector("RevenueBook", "get") == chain_node.GET_STATEMENT
+    abi = json.loads((ARTIFACTS / "RevenueBook.json").read_text())["abi"]
+    (get,) = (one for one in abi if one.get("name") == "get")
+    assert [(one["name"], one["type"]) for one in get["outputs"][0]["components"]] == [
+        ("proposer", "address"), ("version", "uint24"), ("state", "uint8"),
+        ("approvalsRequired", "uint8"), ("approvals", "uint8"), ("isReversal", "bool"),
+        ("seal", "bytes32"), ("reverses", "bytes32"),
+    ]  # fmt: skip
     source = (CONTRACTS_FOLDER / "src" / "interfaces" / "IRevenueBook.sol").read_text()
     (states,) = re.findall(r"enum State \{(.*?)\}", source, re.DOTALL)
     known = ["None", *(word.title() for word in chain_node.STATEMENT_STATES[1:])]

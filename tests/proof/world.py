@@ -334,7 +334,14 @@ class World:
             {size: self.registry.root(size) for size in (self.size, self.final_size)},
             {key: [digest, 1, 0, int((LAPSES + self.registry.late).timestamp())]},
         )
-        chain.statements[STATEMENT_KEY] = [STATEMENT_DIGEST, merkle.root(LINE_HASHES), 2]
+        chain.statements[STATEMENT_KEY] = [
+            STATEMENT_DIGEST,
+            merkle.root(LINE_HASHES),
+            2,
+            1,
+            1,
+            bytes(32),
+        ]
         return chain
 
     def package_with(self, proof: Any = None, **files: bytes) -> bytes:
@@ -376,12 +383,13 @@ def selector(contract: str, function: str) -> str:
 ROOT_OF = selector("CheckpointAnchor", "rootOf")
 VERIFY = selector("VoucherRegistry", "verify")
 VERIFY_STATEMENT = selector("RevenueBook", "verify")
+GET_STATEMENT = selector("RevenueBook", "get")
 
 
 class Chain:
     """A node's view: `roots` by size, `vouchers` by key: [digest, state, flags, valid until].
 
-    `statements` by key: [digest, line root, state].
+    `statements` by key: [digest, line root, state, how many signed, how many must, which it reverses].
 
     It answers as a node does: an address without code returns nothing, a call that the contract does
     not know or whose words are not of their type reverts.
@@ -436,9 +444,18 @@ class Chain:
         if address == CONTRACTS["RevenueBook"] and chosen == VERIFY_STATEMENT:
             if len(data) != 100:
                 raise LookupError("revert")
-            digest, root, state = self.statements.get(words[0], [b"", b"", 0])
+            digest, root, state, *_ = self.statements.get(words[0], [b"", b"", 0])
             matches = [digest, root] == words[1:]
             return b"".join(n.to_bytes(32) for n in (matches, state, int(state > 0)))
+        if address == CONTRACTS["RevenueBook"] and chosen == GET_STATEMENT:
+            if len(data) != 36:
+                raise LookupError("revert")
+            held = self.statements.get(words[0])
+            if held is None:
+                return bytes(256)
+            digest, root, state, signed, due, reverses = held
+            facts = (int("a1" * 20, 16), 1 + signed, state, due, signed, int(any(reverses)))
+            return b"".join(n.to_bytes(32) for n in facts) + keccak(digest + root) + reverses
         if address in CONTRACTS.values():
             raise LookupError("revert")
         return b""

@@ -511,11 +511,11 @@ def an_order(site: Site) -> Request:
     return Request(made.login, made.keys, body, other=made.other)
 
 
-def on_order(**body: Any) -> Callable[[Site], Request]:
+def on_order(login: str = "olga", **body: Any) -> Callable[[Site], Request]:
     def make(site: Site) -> Request:
         other = {"reason": "另一理由"} if body else {}
         return Request(
-            "olga", {"order_reference": deals.order(site.town).reference}, body, other=other
+            login, {"order_reference": deals.order(site.town).reference}, body, other=other
         )
 
     return make
@@ -532,6 +532,20 @@ def a_trade_refund(site: Site) -> Request:
     keys = {"confirmation_number": deals.confirmation(site.town).number}
     body = {"amount_yuan": "53.00", "ground": "撤销", "row": "2"}
     return Request("mona", keys, body, other={"row": "3"})
+
+
+def on_remittance(**body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        keys = {"remittance_reference": deals.remittance(site.town).reference}
+        other = {"reason": "另一理由"} if "reason" in body else {"amount_yuan": "54.00"}
+        return Request("mona", keys, body, other=other)
+
+    return make
+
+
+def an_undoing(site: Site) -> Request:
+    made = a_refund(site)
+    return Request(made.login, made.keys, {"reason": "误记"}, other={"reason": "另一理由"})
 
 
 def on_refund(**body: Any) -> Callable[[Site], Request]:
@@ -572,7 +586,7 @@ def a_closing(site: Site) -> Request:
 def a_reopened_period(site: Site) -> Request:
     made = bookings.period(site.town)
     return Request(
-        "mona", {"period_number": made.number}, {"reason": "补记"}, other={"reason": "-"}
+        "carl", {"period_number": made.number}, {"reason": "补记"}, other={"reason": "-"}
     )
 
 
@@ -583,6 +597,10 @@ def a_journal(site: Site) -> Request:
     }  # fmt: skip
     agreed = site.town.agreement()
     return Request("mona", {"agreement_number": agreed.number}, body, other={"memo": "利息"})
+
+
+def an_opening(site: Site) -> Request:
+    return Request("mona", {"agreement_number": bookings.of_before(site.town).number}, {})
 
 
 def on_journal(login: str, **body: Any) -> Callable[[Site], Request]:
@@ -658,19 +676,19 @@ def a_payment_file(site: Site) -> Request:
 
 
 def a_bank_statement(site: Site) -> Request:
-    today, n = day(site.town), next(serial)
-    file = f"交易日期,流水号,收入,支出,对方户名\n{today},S{n},70.00,,丙公司\n"
+    over, n = day(site.town, days=-1), next(serial)
+    file = f"交易日期,流水号,收入,支出,对方户名\n{over},S{n},70.00,,丙公司\n"
     keys = {"agreement_number": site.town.agreement().number}
-    body = {"from_on": today, "until_on": today}
-    return Request("mona", keys, body, file.encode(), {"from_on": day(site.town, days=-1)})
+    body = {"from_on": over, "until_on": over}
+    return Request("mona", keys, body, file.encode(), {"from_on": day(site.town, days=-2)})
 
 
 def a_report(site: Site) -> Request:
-    today = day(site.town)
-    file = f"交易编号,金额,交易日期\nT{next(serial)},70.00,{today}\n"
+    over = day(site.town, days=-1)
+    file = f"交易编号,金额,交易日期\nT{next(serial)},70.00,{over}\n"
     keys = {"agreement_number": site.town.agreement().number}
-    body = {"from_on": today, "until_on": today, "exchange": PARTIES["exchange"][2]}
-    return Request("mona", keys, body, file.encode(), {"from_on": day(site.town, days=-1)})
+    body = {"from_on": over, "until_on": over, "exchange": PARTIES["exchange"][2]}
+    return Request("mona", keys, body, file.encode(), {"from_on": day(site.town, days=-2)})
 
 
 def on_difference(
@@ -1107,10 +1125,13 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "payment.record": a_payment,
     "remittance.record": a_remittance,
     "order.place": an_order,
-    "order.fulfil": on_order(),
+    "order.fulfil": on_order("opal"),
     "order.cancel": on_order(reason="撤回"),
     "refund.propose": a_refund,
     "refund.propose_trade": a_trade_refund,
+    "refund.propose_prepayment": on_remittance(amount_yuan="53.00", ground="退货"),
+    "refund.undo_payment": an_undoing,
+    "refund.undo_remittance": on_remittance(reason="误记"),
     "refund.approve": on_refund(),
     "refund.reject": on_refund(reason="无据"),
     "confirmation.record": some_trades,
@@ -1132,6 +1153,7 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "period.close": a_closing,
     "period.reopen": a_reopened_period,
     "journal.propose": a_journal,
+    "journal.propose_opening": an_opening,
     "journal.approve": on_journal("carl"),
     "journal.reject": on_journal("carl", reason="无凭据"),
     "journal.withdraw": on_journal("mona", reason="更正"),

@@ -60,7 +60,8 @@ def test_a_period_is_closed_seen_and_reopened_on_the_site(common_site: Site) -> 
     page = mona.get(made)
     assert f"until_on={yesterday}" in page
     assert yesterday in mona.get(f"/agreements/{agreement.number}/books/balance?until={yesterday}")
-    mona.post(f"{made}/reopen", {"reason": "补记"}, page=f"{made}/reopen")
+    carl = common_site.visit("carl")
+    carl.post(f"{made}/reopen", {"reason": "补记"}, page=f"{made}/reopen")
     assert "已反结账" in mona.get(made)
 
 

@@ -564,10 +564,8 @@ NO_DECISIONS = {
     "bank_account.withdraw": "the party's or finance's own, before it is confirmed",
     "payout.cancel": "lets go of what was set aside; nothing is paid by it",
     "difference.answer": "his whose organisation owes the answer",
-    "order.fulfil": "the seller's own",
     "order.cancel": "the seller's own, or the exchange's",
     "journal.withdraw": "the maker's own",
-    "period.reopen": "opens days to be booked to again: each booking has a second person of its own",
     "catalogue.undo": "the data authority's, also of what it made; a new change set with its reason",
     **{f"demand.{verb}": "the demander's own" for verb in ("close", "appeal", "withdraw")},
     **{f"feedback.{verb}": "his who raised it" for verb in ("close", "appeal", "withdraw")},
@@ -711,6 +709,10 @@ def entry_of(town: Town) -> str:
     made = bookings.approved(town)
     with town.reading() as session:
         return session.get_one(Entry, made.entry_id).number
+
+
+def _period(town: Town, maker: str) -> dict[str, str]:
+    return {"period_number": bookings.period(town, login=maker).number}
 
 
 def _journal(town: Town, login: str) -> dict[str, str]:
@@ -941,6 +943,10 @@ DECISIONS = {
     "payout.close": Decision("treasury", "treasury", _payout("approved"), _reason),
     "difference.settle": Decision("operator", "treasury", _difference, _finding()),
     "difference.reopen": Decision("operator", "treasury", _difference, _reason),
+    "order.fulfil": Decision(
+        "operator", "operator",
+        lambda town, login: {"order_reference": deals.order(town, login).reference}),
+    "period.reopen": Decision("treasury", "treasury", _period, _reason),
     "journal.approve": Decision("treasury", "treasury", _journal),
     "journal.reject": Decision("treasury", "treasury", _journal, _reason),
     "scheme.agree": Decision("operator", "bureau", _scheme),

@@ -2,6 +2,8 @@
 
 import pytest
 
+from ledger import payouts
+from ledger.agreements import Agreement
 from tests.ledger import paying
 from tests.web.conftest import Site
 
@@ -15,6 +17,9 @@ def test_a_new_account_is_confirmed_beside_the_one_it_replaces(site: Site) -> No
     page = site.visit("carl").get(f"/bank-accounts/{second.number}/confirm")
     for digits in (first.account_number, second.account_number):
         assert digits in page
+    assert (
+        f"账户户名“{second.holder_name}”与收款单位名称“{town.party('operator').name}”不一致" in page
+    )
     told = site.visit("gwen").get(f"/bank-accounts/{second.number}")
     assert second.account_number not in told
     assert first.account_number not in told
@@ -46,6 +51,26 @@ def test_a_payout_shows_its_lines_and_gives_its_file_only_when_approved(site: Si
 
 
 @pytest.mark.slow
+def test_what_came_back_and_what_was_paid_twice_is_told_on_the_payout_s_page(site: Site) -> None:
+    town = site.town
+    first = paying.approved(town)
+    paying.came_in(town, town.get(Agreement, first), 90_000)
+    town.do("carl", payouts.close, first, "未付")
+    second = town.do("mona", payouts.prepare, town.get(Agreement, first))
+    town.do("carl", payouts.approve, second)
+    paying.confirm(town, second, True, True)
+    paying.give_back(town, second, 1)
+    mona = site.visit("mona")
+    page = mona.get(f"/payouts/{second.number}")
+    assert "账户已注销" in page
+    assert paying.came_back(town, second, 1).reference in page
+    paying.confirm(town, first, True)
+    page = mona.get(f"/payouts/{first.number}")
+    line = paying.lines(town, first)[0]
+    assert f"{line.serial} 在放弃支付后仍被银行付出" in page
+
+
+@pytest.mark.slow
 def test_differences_are_filtered_and_a_reconciliation_tells_both_balances(site: Site) -> None:
     town = site.town
     one = paying.difference(town)
@@ -61,3 +86,13 @@ def test_differences_are_filtered_and_a_reconciliation_tells_both_balances(site:
     assert "70.00" in page
     assert one.number in site.visit("olga").get("/work")
     assert one.number not in site.visit("egon").get("/differences")
+    town.do("olga", paying.reconciliation.answer, one, "已登记来款")
+    path, settle = f"/differences/{one.number}", f"/differences/{one.number}/settle"
+    assert settle not in mona.get(path), "she imported the file"
+    carl = site.visit("carl")
+    assert settle in carl.get(path)
+    for visit, waits in ((mona, False), (carl, True)):
+        found = [
+            item["deed"] for item in visit.read("/work")["items"] if item["number"] == one.number
+        ]
+        assert ("difference.settle" in found) == waits

@@ -2,6 +2,7 @@
 
 import io
 from functools import partial
+from urllib.parse import quote
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_pages_of_orders_refunds_and_remittances_lead_to_each_other(site: Site) 
     order = deals.order(town)
     finance = visit_of(site, "mona")
     assert "are set aside" in plain(finance.get(f"/orders/{order.reference}"))
-    town.do("olga", orders.fulfil, order, ORIGIN)
+    town.do("opal", orders.fulfil, order, ORIGIN)
     refund = deals.refund(town)
     work_of_carl = plain(visit_of(site, "carl").get("/work"))
     assert refund.number in work_of_carl
@@ -78,3 +79,20 @@ def test_pages_of_orders_refunds_and_remittances_lead_to_each_other(site: Site) 
     remittance = deals.remittance(town)
     assert remittance.reference in finance.get("/remittances")
     assert "106.00" in finance.get(f"/remittances/{remittance.reference}")
+
+
+@pytest.mark.parametrize("reference", ["2026/03-A", "甲/乙 (3)"])
+def test_a_bank_s_reference_with_a_stroke_has_its_pages(site: Site, reference: str) -> None:
+    town = site.town
+    agreement, licence = town.sold()
+    town.payment(licence, 10_600, reference)
+    town.remittance(agreement, 10_600, f"R/{reference}")
+    mona = visit_of(site, "mona")
+    for noun, one in (("payment", reference), ("remittance", f"R/{reference}")):
+        page = f"/{noun}s/{quote(one, safe='/()')}"
+        assert page in mona.get(f"/{noun}s")
+        for place in (page, f"{page}/refunds", f"{page}/undo"):
+            assert one in plain(mona.get(place)), place
+        assert mona.api(page, None, 200, method="GET").json["reference"] == one
+        made = mona.api(f"{page}/refunds", {"amount_yuan": "1.00", "ground": "退货"}, None)
+        assert made.status_code == 201, made.json

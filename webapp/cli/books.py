@@ -58,7 +58,7 @@ def period_close(
     run.say(answer, deeds.close.says)
 
 
-verb(period, "reopen", deeds.reopen, "Reopen the last closed period (finance maker).",
+verb(period, "reopen", deeds.reopen, "Reopen the last closed period (finance checker).",
      click.option("--reason", required=True))  # fmt: skip
 
 
@@ -88,6 +88,16 @@ def journal_propose(run: Run, login: str, agreement_number: str, **given: str) -
     body = {**given, "debit": _account(given["debit"]), "credit": _account(given["credit"])}
     answer = run.do(deeds.propose_journal, login, body, agreement_number=agreement_number)
     run.say(answer, deeds.propose_journal.says)
+
+
+@journal.command("open")
+@click.argument("agreement_number")
+@as_member
+@with_home
+def journal_open(run: Run, login: str, agreement_number: str) -> None:
+    """Propose the opening of a book: what was received before there were books (finance maker)."""
+    answer = run.do(deeds.propose_opening, login, {}, agreement_number=agreement_number)
+    run.say(answer, deeds.propose_opening.says)
 
 
 verb(journal, "approve", deeds.approve_journal, "Approve a journal voucher (finance checker).")

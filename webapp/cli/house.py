@@ -16,7 +16,7 @@ from typing import Any
 import click
 import structlog
 
-from ledger import parties, settings
+from ledger import parties, revenue, settings
 from ledger.chain import keys, node, outbox
 from ledger.chain.gateway import connect
 from ledger.errors import ChainUnavailable, Conflict, LedgerError, Missing
@@ -278,8 +278,15 @@ def worker_command(run: Run, once: bool, retry: bool, parent_pid: int | None) ->
                     f"{outbox.told(act.problem, translate)}",
                     err=True,
                 )
+            unbooked = revenue.unbooked(session)
+            for statement, act in unbooked:
+                click.echo(
+                    tr("Statement {number} is not booked: {why}", number=statement.number,
+                       why=outbox.told(act.problem, translate)),
+                    err=True,
+                )  # fmt: skip
             run.say({"alarms": len(found)}, "Nothing is left to do; {alarms} alarms.")
-        if found:
+        if found or unbooked:
             raise SystemExit(1)
         return
     _heed_signals(stop)

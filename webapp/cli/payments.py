@@ -8,6 +8,7 @@ import click
 from ledger.chain.keys import write_durably
 from ledger.errors import Invalid
 from ledger.proof.verify import read_file
+from valuation.money import yuan
 from webapp.cli import main
 from webapp.cli.run import Run, as_member, print_json, verb, with_home
 from webapp.deeds.all import payouts, reconciliation
@@ -141,7 +142,15 @@ def payout_check(run: Run, login: str, path: Path) -> None:
 def payout_confirm(run: Run, login: str, number: str, path: Path) -> None:
     """Import the bank's result: what it paid is booked, what failed is due again (finance maker)."""
     deed = payouts.confirm
-    run.say(run.do(deed, login, kept(run, path), payout_number=number), deed.says)
+    answer = run.do(deed, login, kept(run, path), payout_number=number)
+    run.say(answer, deed.says)
+    if not run.as_json:
+        for one in answer["twice"]:
+            click.echo(tr(
+                "{serial} was paid after it was given up, and {yuan} yuan more than is owed to {name} have "
+                "left the bank: ask them back.",
+                serial=one["serial"], yuan=yuan(one["fen"]), name=one["party"],
+            ))  # fmt: skip
 
 
 @payout.command("show")

@@ -190,19 +190,40 @@ def show_order(run: Run, reference: str) -> None:
 @refund.command("propose")
 @click.argument("source", metavar="REFERENCE|CONFIRMATION")
 @click.option("--row", help="of a confirmation: which trade")
+@click.option("--remittance", is_flag=True, help="of what was paid in advance under this reference")
 @click.option("--amount", required=True, help="yuan, VAT included, at most two decimals")
 @click.option("--ground", required=True)
 @as_member
 @with_home
-def propose(run: Run, login: str, source: str, row: str | None, amount: str, ground: str) -> None:
+def propose(
+    run: Run, login: str, source: str, row: str | None, amount: str, ground: str, remittance: bool
+) -> None:
     """Propose the refund of a payment, or with --row of a confirmed trade (finance maker)."""
     body: dict[str, Any] = {"amount_yuan": amount, "ground": ground}
-    if row is None:
+    if remittance:
+        done = run.do(deeds.propose_prepayment_refund, login, body, remittance_reference=source)
+    elif row is None:
         done = run.do(deeds.propose_refund, login, body, reference=source)
     else:
         body["row"] = row
         done = run.do(deeds.propose_trade_refund, login, body, confirmation_number=source)
     run.say(done, deeds.propose_refund.says)
+
+
+@refund.command("undo")
+@click.argument("reference")
+@click.option("--remittance", is_flag=True, help="a remittance, not a payment")
+@click.option("--reason", required=True)
+@as_member
+@with_home
+def undo(run: Run, login: str, reference: str, remittance: bool, reason: str) -> None:
+    """Propose to undo a receipt that never was at the bank (finance maker)."""
+    body = {"reason": reason}
+    if remittance:
+        done = run.do(deeds.undo_remittance, login, body, remittance_reference=reference)
+    else:
+        done = run.do(deeds.undo_payment, login, body, reference=reference)
+    run.say(done, deeds.undo_payment.says)
 
 
 verb(refund, "approve", deeds.approve_refund, "Approve a refund (finance checker).")

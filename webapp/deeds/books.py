@@ -152,6 +152,14 @@ def propose_journal(
     )
 
 
+@deed("journal.propose", f"{OF}/opening", "Propose the opening of the book",
+      "Journal voucher {number}: {amount_yuan} yuan from {credit} to {debit}; another person approves it "
+      "next.", name="journal.propose_opening")  # fmt: skip
+def propose_opening(desk: Desk, session: Session, actor: Actor, found: Agreement) -> dict[str, Any]:
+    """What was received before there were books is booked, as computed from the ledger."""
+    return _stands(journals.propose_opening(session, actor, desk.now, found))
+
+
 @deed("journal.approve", "/journals/<journal_number>/approve", "Approve the voucher",
       "Journal voucher {number} is booked as {entry}.", changes=True)  # fmt: skip
 def approve_journal(desk: Desk, session: Session, actor: Actor, found: Journal) -> dict[str, Any]:

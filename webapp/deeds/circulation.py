@@ -191,7 +191,7 @@ show_licence = shows("licence", "/licences/<order>", "Licence")
 list_licences = lists("licence", "/licences", "Licences",
                       "order_reference n right purpose valid_from valid_until price_fen state",
                       (Licence.order_reference,))  # fmt: skip
-show_payment = shows("payment", "/payments/<reference>", "Payment")
+show_payment = shows("payment", "/payments/<path:reference>", "Payment")
 list_payments = lists("payment", "/payments", "Payments",
                       "reference amount_fen vat_fen net_fen received_on statement_id",
                       (Payment.reference,))  # fmt: skip

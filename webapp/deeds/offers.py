@@ -13,6 +13,10 @@ from ledger import (
     approvals,
     evaluations,
     inquiries,
+    journals,
+    orders,
+    reconciliation,
+    refunds,
     registration,
     registration_changes,
     reversals,
@@ -23,7 +27,7 @@ from ledger.calendar import local_date
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import MAY, Actor
-from ledger.payouts import Payout
+from ledger.payouts import GIVEN, Payout
 from ledger.peers import Peer
 from ledger.registration import Application, Registration
 from ledger.registration_profiles import in_use, profile
@@ -149,15 +153,25 @@ FITS: dict[str, Fits] = {
                     _row(_of_registration)),
     **dict.fromkeys(("licence.grant", "order.place"),
                     _row(lambda row: _of_registration(row) and not row.frozen)),
-    "refund.propose": _row(lambda row: row.agreement_id is not None),
+    "refund.propose": lambda session, _actor, row, _today: row.undone_by is None
+    and refunds.book_of(session, row) is not None,
+    "refund.undo_payment": _row(lambda row: row.undone_by is None and row.n is not None),
+    "refund.undo_remittance": _row(lambda row: row.undone_by is None),
+    "refund.propose_prepayment": _row(
+        lambda row: row.undone_by is None and row.purpose == "prepayment"),
+    "journal.propose_opening": lambda session, _actor, row, _today: journals.lacks_opening(
+        session, row),
+    "order.fulfil": lambda _session, actor, row, _today: row.paid_by != orders.PREPAYMENT
+    or row.placed_by != actor.member_id,
     **dict.fromkeys(("motion.confirm", "motion.reject", "peer.admit"), _of_another),
     **dict.fromkeys(("objection.uphold", "objection.dismiss"), _not_reviewed_by_him),
     "bank_account.confirm": _row_of_another("entered_by"),
     "bank_account.reject": _row_of_another("entered_by"),
     "payout.approve": _not_approved_by_him,
-    "payout.confirm": _row(lambda row: row.state in MOVES["payout"]["confirm"]),
+    "payout.confirm": _row(lambda row: row.state in GIVEN),
     "payout.close": _row_of_another("maker_id"),
-    "difference.settle": _row_of_another("answered_by"),
+    "difference.settle": lambda session, actor, row, _today: actor.member_id
+    not in reconciliation.makers(session, row),
     "difference.reopen": _row_of_another("answered_by"),
     "statement.approve": lambda _session, actor, row, _today: actor.member_id not in (
         row.maker_id, *(one["checker_id"] for one in row.approvals or ())),

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
-from ledger import bank_accounts, bank_files, payment_files, payouts, statements
+from ledger import bank_accounts, bank_files, payment_files, payout_results, payouts, statements
 from ledger.agreements import Agreement
 from ledger.bank_accounts import BankAccount
 from ledger.bank_files import Result
@@ -25,6 +25,7 @@ ACCOUNT, PAYOUT = "/bank-accounts/<bank_account>", "/payouts/<payout_number>"
 LEFT_OUT = {
     "individual": "a natural person, whose account is not kept here",
     "no_account": "no confirmed bank account",
+    "returned": "the bank sent a payment to its account back: enter it anew with a new ground",
     "split": "the organisation was split, and who is paid now is not said",
     "unknown": "not registered here",
     "unanswered": "the bank has not answered an earlier payment",
@@ -67,15 +68,18 @@ class PrepareBody(Body):
 # -- bank accounts -----------------------------------------------------------------------------
 
 
-def _account(made: BankAccount) -> dict[str, Any]:
-    return {"account": made.masked, "number": made.number, "state": made.state}
+def _account(session: Session, made: BankAccount) -> dict[str, Any]:
+    return {
+        "account": made.masked, "holder_differs": bank_accounts.holder_differs(session, made),
+        "number": made.number, "state": made.state,
+    }  # fmt: skip
 
 
 @deed("bank_account.enter", "/parties/<uscc>/bank-accounts", "Enter a bank account",
       "Bank account {number} ({account}) is entered; another person of finance confirms it next.",
       body=BankAccountBody)  # fmt: skip
 def enter(desk: Desk, session: Session, actor: Actor, found: Party, **given: Any) -> dict[str, Any]:
-    return _account(bank_accounts.enter(session, actor, desk.now, found, **given))
+    return _account(session, bank_accounts.enter(session, actor, desk.now, found, **given))
 
 
 @deed("bank_account.confirm", f"{ACCOUNT}/confirm", "Confirm the bank account",
@@ -84,7 +88,7 @@ def confirm_account(
     desk: Desk, session: Session, actor: Actor, found: BankAccount
 ) -> dict[str, Any]:
     bank_accounts.confirm(session, actor, desk.now, found)
-    return _account(found)
+    return _account(session, found)
 
 
 def _undo(verb: str, title: str, act: Callable[..., None]) -> Any:
@@ -92,7 +96,7 @@ def _undo(verb: str, title: str, act: Callable[..., None]) -> Any:
         desk: Desk, session: Session, actor: Actor, found: BankAccount, reason: str
     ) -> dict[str, Any]:
         act(session, actor, desk.now, found, reason)
-        return _account(found)
+        return _account(session, found)
 
     return deed(f"bank_account.{verb}", f"{ACCOUNT}/{verb}", title,
                 "Bank account {number} is {state}.", body=ReasonBody, changes=True)(change)  # fmt: skip
@@ -103,6 +107,7 @@ withdraw_account = _undo("withdraw", "Take the bank account back", bank_accounts
 
 BankAccountSeen: type[Schema] = type("BankAccountSeenAnswer", (seen_schema(BankAccount),), {
     "before": fields.Nested(row_schema(BankAccount), required=True, allow_none=True),
+    "holder_differs": fields.Boolean(required=True),
 })  # fmt: skip
 
 
@@ -112,6 +117,7 @@ def show_account(_desk: Desk, session: Session, actor: Actor, found: BankAccount
     before = bank_accounts.before(session, found)
     return {
         **told_account(actor, found), "before": before and told_account(actor, before),
+        "holder_differs": bank_accounts.holder_differs(session, found),
         "hidden": [] if bank_accounts.sees_number(actor, found) else ["account_number"],
         "history": history_of(session, found.id),
     }  # fmt: skip
@@ -183,14 +189,20 @@ def _read_results(
 
 
 @deed("payout.confirm", f"{PAYOUT}/results", "Import the bank's result",
-      "{name}: {paid_count} payments are booked ({paid_yuan} yuan), {failed_count} failed; payout "
-      "{number} is {state}.", body=FileBody, upload=True, prepare=_read_results)  # fmt: skip
+      "{name}: {paid_count} payments are booked ({paid_yuan} yuan), {failed_count} failed, "
+      "{returned_count} came back; payout {number} is {state}.",
+      body=FileBody, upload=True, prepare=_read_results)  # fmt: skip
 def confirm(
     desk: Desk, session: Session, actor: Actor, found: Payout, *, results: list[Result], name: str,
     digest: str, size_bytes: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
-    done = payouts.confirm(session, actor, desk.now, found, results, name=name, digest=digest)
-    yuan = {f"{side}_yuan": money.yuan(done[f"{side}_fen"]) for side in ("paid", "failed")}
+    """What was paid beyond what is owed stands under `twice` in the answer."""
+    done = payout_results.confirm(
+        session, actor, desk.now, found, results, name=name, digest=digest
+    )
+    yuan = {
+        f"{side}_yuan": money.yuan(done[f"{side}_fen"]) for side in ("paid", "failed", "returned")
+    }
     return {**done, **yuan, "number": found.number, "state": found.state}
 
 

@@ -30,8 +30,8 @@ from webapp.deeds.register import FoundBody
 
 ONE, DIFFERENCE = "/reconciliations/<reconciliation_number>", "/differences/<difference_number>"
 KINDS = {
-    "amount": "Other amount", "day": "Other day", "missing_here": "Missing in the books",
-    "missing_there": "Missing in the file", "twice": "Stands twice",
+    "amount": "Other amount", "balance": "Other balance", "day": "Other day",
+    "missing_here": "Missing in the books", "missing_there": "Missing in the file", "twice": "Stands twice",
 }  # fmt: skip
 STATES = ("open", "answered", "settled")
 OWING = {

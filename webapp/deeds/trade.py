@@ -1,5 +1,6 @@
 """The deeds on orders, remittances, refunds, and the trades that an exchange confirms."""
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from ledger.orders import Order
 from ledger.parties import Actor
 from ledger.proof.encoding import canonical
 from ledger.proof.row import TRADE_TYPE
-from ledger.refunds import Refund
+from ledger.refunds import Refund, Source
 from ledger.remittances import Remittance
 from ledger.trading import Payment
 from ledger.vouchers import Voucher
@@ -155,7 +156,7 @@ def _refund(made: Refund) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@deed("refund.propose", "/payments/<reference>/refunds", "Propose a refund",
+@deed("refund.propose", "/payments/<path:reference>/refunds", "Propose a refund",
       "Refund {number} of {amount_yuan} yuan is {state}; another person approves it next.",
       body=RefundBody)  # fmt: skip
 def propose_refund(
@@ -179,6 +180,40 @@ def propose_trade_refund(
     return _refund(
         refunds.propose(session, actor, desk.now, source, amount_fen=amount_yuan, ground=ground)
     )
+
+
+@deed("refund.propose", "/remittances/<path:remittance_reference>/refunds", "Propose a refund",
+      "Refund {number} of {amount_yuan} yuan is {state}; another person approves it next.",
+      name="refund.propose_prepayment", body=RefundBody)  # fmt: skip
+def propose_prepayment_refund(
+    desk: Desk, session: Session, actor: Actor, found: Remittance, *, amount_yuan: int, ground: str
+) -> dict[str, Any]:
+    source = refunds.of_remittance(session, found)
+    return _refund(
+        refunds.propose(session, actor, desk.now, source, amount_fen=amount_yuan, ground=ground)
+    )
+
+
+def _undoing(noun: str, path: str, source_of: Callable[[Session, Any], Source]) -> Any:
+    def act(
+        desk: Desk, session: Session, actor: Actor, found: Payment | Remittance, reason: str
+    ) -> dict[str, Any]:
+        source = source_of(session, found)
+        return _refund(refunds.propose(
+            session, actor, desk.now, source, amount_fen=found.amount_fen, ground=reason, undoes=True
+        ))  # fmt: skip
+
+    return deed(
+        "refund.propose", f"{path}/undo", "Undo a wrong receipt",
+        "Refund {number} of {amount_yuan} yuan is {state}; another person approves it next.",
+        name=f"refund.undo_{noun}", body=ReasonBody,
+    )(act)  # fmt: skip
+
+
+undo_payment = _undoing("payment", "/payments/<path:reference>", refunds.of_payment)
+undo_remittance = _undoing(
+    "remittance", "/remittances/<path:remittance_reference>", refunds.of_remittance
+)
 
 
 @deed("refund.approve", f"{REFUND}/approve", "Approve the refund",
@@ -273,7 +308,7 @@ def proof(desk: Desk, session: Session, _actor: Actor, found: Confirmation, *, r
     return File(canonical(told), JSON, f"{found.number}-{n}.json")
 
 
-show_remittance = shows("remittance", "/remittances/<remittance_reference>", "Remittance")
+show_remittance = shows("remittance", "/remittances/<path:remittance_reference>", "Remittance")
 list_remittances = lists("remittance", "/remittances", "Remittances",
                          "reference party_id purpose amount_fen received_on",
                          (Remittance.reference,))  # fmt: skip

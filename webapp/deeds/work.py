@@ -36,13 +36,13 @@ from ledger.inquiries import Inquiry
 from ledger.journals import Journal
 from ledger.motions import Motion
 from ledger.objections import Objection
-from ledger.orders import Order
+from ledger.orders import PREPAYMENT, Order
 from ledger.parties import MAY, Actor, Member, roles_of
 from ledger.payouts import Payout
 from ledger.peers import Peer
 from ledger.prices import Price
 from ledger.proof.encoding import instant
-from ledger.reconciliation import Difference
+from ledger.reconciliation import Difference, Reconciliation
 from ledger.refunds import Refund
 from ledger.registration import CONSENTED_IN, Application, Registration
 from ledger.schemes import Scheme
@@ -133,6 +133,13 @@ def _owes_answer(actor: Actor) -> Any:
     return or_(own, Difference.owner_id.is_(None)) if "finance_maker" in actor.roles else own
 
 
+def _settles(actor: Actor) -> Any:
+    """An answered difference of a file that somebody else imported, which somebody else answered."""
+    own = select(Reconciliation.id).where(Reconciliation.imported_by == actor.member_id)
+    answered = Difference.answered_by.is_distinct_from(actor.member_id)
+    return and_(answered, Difference.reconciliation_id.not_in(own))
+
+
 def _returned(type_: str) -> Any:
     """One's own application of a type that came back."""
     return lambda actor: and_(Application.type == type_, Application.party_id.in_(actor.parties))
@@ -183,14 +190,15 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "inquiry.close": ("inquiry", ("answered",), lambda actor: Inquiry.party_id.in_(actor.parties)),
     "journal.approve": ("journal", ("proposed",), _not_mine(Journal.proposed_by)),
     "payment.record": ("licence", ("granted",), lambda _actor: (Licence.price_fen > 0) & ~exists().where(
-        Payment.licence_id == Licence.id)),
+        Payment.licence_id == Licence.id, Payment.undone_by.is_(None))),
     "bank_account.confirm": ("bank_account", ("entered",), _not_mine(BankAccount.entered_by)),
     "payout.approve": ("payout", ("prepared",), _not_mine(Payout.maker_id)),
     "payout.confirm": ("payout", ("approved", "partly_paid"), lambda _actor: None),
     "difference.answer": ("difference", ("open",), _owes_answer),
-    "difference.settle": ("difference", ("answered",), _not_mine(Difference.answered_by)),
+    "difference.settle": ("difference", ("answered",), _settles),
     "order.fulfil": ("order", ("placed",), lambda actor: Order.voucher_id.in_(
-        select(Voucher.id).where(Voucher.party_id.in_(actor.parties)))),
+        select(Voucher.id).where(Voucher.party_id.in_(actor.parties)))
+        & ((Order.paid_by != PREPAYMENT) | (Order.placed_by != actor.member_id))),
     "refund.approve": ("refund", ("proposed",), _firm(Refund.proposed_by)),
     "demand.assign": ("demand", ("submitted",), _not_mine(Demand.submitted_by)),
     "demand.accept": ("demand", ("assigned",),

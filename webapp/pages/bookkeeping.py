@@ -13,7 +13,7 @@ from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import books
+from ledger import books, journals
 from ledger.agreements import Agreement
 from ledger.books import Entry
 from ledger.holds import Hold
@@ -118,8 +118,11 @@ def about_hold(session: Session, row: Hold) -> dict[str, Any]:
 
 def about_journal(session: Session, row: Journal) -> dict[str, Any]:
     """The agreement, the entry, and who proposed and decided."""
+    opens = row.kind == "opening" and row.state == "proposed"
+    lines = journals.opening_lines(session, row.agreement_id)[1] if opens else []
     return {
-        "agreement": session.get_one(Agreement, row.agreement_id),
+        **_in_book(session, row.agreement_id, lines),
+        "lines_due": lines,
         "booked": session.get(Entry, row.entry_id or ""),
         "decider": person(session, row.decided_by),
         "maker": person(session, row.proposed_by),

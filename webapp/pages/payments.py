@@ -28,7 +28,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
         "BANK_ACCOUNT_KINDS": payment_deeds.KINDS, "DIFFERENCE_KINDS": deeds.KINDS,
         "DIFFERENCE_OWING": deeds.OWING, "DIFFERENCE_STATES": deeds.STATES,
         "LEFT_OUT": payment_deeds.LEFT_OUT,
-        "account_before": account_before, "payout_lines": payout_lines,
+        "account_before": account_before, "holder_differs": holder_differs, "payout_lines": payout_lines,
         "BOOK_ACCOUNTS": {name: (name, f"{name[:4]} {kind.en}") for name, kind in ACCOUNTS.items()},
     }  # fmt: skip
     nouns.EXTRA |= {
@@ -45,6 +45,12 @@ def account_before(row: BankAccount) -> dict[str, Any] | None:
     session = object_session(row)
     before = bank_accounts.before(session, row) if session is not None else None
     return None if before is None else payment_deeds.told_account(door.actor(), before)
+
+
+def holder_differs(row: BankAccount) -> bool:
+    """Whether the holder bears another name than the party that is paid."""
+    session = object_session(row)
+    return session is not None and bank_accounts.holder_differs(session, row)
 
 
 def payout_lines(row: Payout) -> list[dict[str, Any]]:
@@ -71,7 +77,7 @@ def about_payout(session: Session, row: Payout) -> dict[str, Any]:
         "agreement": session.get_one(Agreement, row.agreement_id),
         "approvers": [person(session, one["by"]) for one in row.approvals],
         "counts": {state: sum(line["state"] == state for line in lines)
-                   for state in ("held", "paid", "failed", "cancelled")},
+                   for state in ("held", "paid", "failed", "came_back", "cancelled")},
         "has_file": row.state in payouts.GIVEN and allowed(door.actor(), "payout.file"),
         "lines": lines, "maker": person(session, row.maker_id),
         "statement": row.statement_id and session.get_one(Statement, row.statement_id),

@@ -93,6 +93,7 @@ def about_licence(session: Session, row: Licence) -> dict[str, Any]:
             select(Payment).where(Payment.licence_id == row.id).order_by(Payment.received_on)
         )
     )
+    paid_fen = sum(one.amount_fen for one in paid if one.undone_by is None)
     voucher = session.get_one(Voucher, row.voucher_id)
     order = session.scalar(select(Order).where(Order.licence_id == row.id))
     return {
@@ -101,8 +102,8 @@ def about_licence(session: Session, row: Licence) -> dict[str, Any]:
         "order": order
         if order and allowed(door.actor(), "order.read", orders.owners(session, order))
         else None,
-        "open_fen": row.price_fen - sum(one.amount_fen for one in paid),
-        "paid_fen": sum(one.amount_fen for one in paid),
+        "open_fen": row.price_fen - paid_fen,
+        "paid_fen": paid_fen,
         "payments": paid,
         "record": row.state == "granted" and allowed(door.actor(), "payment.record"),
         "sees_voucher": allowed(door.actor(), "voucher.read", voucher.party_id),

@@ -100,7 +100,7 @@ def about_statement(session: Session, row: Statement) -> dict[str, Any]:
             (one, person(session, one.raised_by)) for one in inquiries.of_statement(session, row)
             if allowed(actor, "inquiry.read", inquiries.owners_of(session, one))
         ],
-        "needed": row.approvals_required or revenue.signatures_due(session, row),
+        "needed": row.approvals_required or revenue.signatures_due(session, row, door.the_desk().now),
         "original": session.get(Statement, row.reverses or ""),
         "period": session.get(Period, row.period_id or ""),
         "rows": rows_of(session, row) if sees_rows else None,

@@ -15,7 +15,7 @@ from ledger.confirmations import Confirmation
 from ledger.errors import LedgerError, NotAuthenticated
 from ledger.holds import Hold
 from ledger.orders import Order
-from ledger.parties import Party
+from ledger.parties import Party, allowed
 from ledger.proof.encoding import parse
 from ledger.refunds import Refund
 from ledger.remittances import Remittance
@@ -54,6 +54,9 @@ def about_remittance(session: Session, row: Remittance) -> dict[str, Any]:
     """Under which agreement, and who recorded it."""
     return {
         "agreement": session.get_one(Agreement, row.agreement_id),
+        "given_back": refunds.of_source(session, refunds.of_remittance(session, row))
+        if allowed(door.actor(), "refund.read")
+        else [],
         "recorder": person(session, row.recorded_by),
     }
 
@@ -76,6 +79,7 @@ def about_refund(session: Session, row: Refund) -> dict[str, Any]:
         "decider": person(session, row.decided_by),
         "maker": person(session, row.proposed_by),
         "payment": session.get(Payment, row.payment_id or ""),
+        "remittance": session.get(Remittance, row.remittance_id or ""),
         "source": refunds.source_of(session, row),
     }
 
