@@ -12,6 +12,7 @@ from ledger import (
     inquiries,
     journals,
     orders,
+    payout_results,
     payouts,
     periods,
     reconciliation,
@@ -45,10 +46,10 @@ def approve_statement(town: Town, who: str, on: Any) -> Any:
 
 
 def import_bank(town: Town, who: str, on: Any) -> Any:
-    today = local_date(town.now)
-    found = BankLine(2, today.isoformat(), "U-1", 7_000, "丙公司", "", None)
+    day = local_date(town.now) - timedelta(days=1)
+    found = BankLine(2, day.isoformat(), "U-1", 7_000, "丙公司", "", None)
     town.do(
-        who, reconciliation.import_bank, on.agreement, [found], from_on=today, until_on=today,
+        who, reconciliation.import_bank, on.agreement, [found], from_on=day, until_on=day,
         name="s.csv", digest="sha256:s",
     )  # fmt: skip
 
@@ -100,7 +101,7 @@ VERBS: dict[str, Any] = {
     "payout.approve": lambda t, who, on: t.do(who, payouts.approve, on.payout_prepared),
     "payout.cancel": lambda t, who, on: t.do(who, payouts.cancel, on.payout_prepared, "x"),
     "payout.confirm": lambda t, who, on: t.do(
-        who, payouts.confirm, on.payout_approved, on.results, name="r.csv", digest="sha256:r"),
+        who, payout_results.confirm, on.payout_approved, on.results, name="r.csv", digest="sha256:r"),
     "payout.close": lambda t, who, on: t.do(who, payouts.close, on.payout_approved, "x"),
     "reconciliation.import": import_bank,
     "difference.answer": lambda t, who, on: t.do(
@@ -128,7 +129,9 @@ MAKER = {
     **dict.fromkeys(("inquiry.raise", "inquiry.answer"), "mona"),  # on her own statement
     **dict.fromkeys(("bank_account.confirm", "bank_account.reject"), "mona"),
     **dict.fromkeys(("payout.approve", "payout.close"), "mona"),
-    **dict.fromkeys(("difference.settle", "difference.reopen"), "olga"),  # whose answer it is
+    **dict.fromkeys(("difference.settle", "difference.reopen"), "mona"),  # whose answer it is
+    "order.fulfil": "olga",  # out of the buyer's prepayment
+    "period.reopen": "mona",
 }
 ONLY_THE_MAKER = {
     "inquiry.answer", "journal.withdraw", "statement.correct", "statement.propose",
@@ -149,16 +152,21 @@ def rows(town: Town) -> SimpleNamespace:
     on.due = [paying.owing(town)[0] for _ in range(2)]
     on.owing, on.posted = paying.owing(town)
     on.bank_account = paying.another_account(town, town.party("firm"))
-    on.difference_open, on.difference_answered = paying.difference(town), paying.answered(town)
+    on.difference_open, on.difference_answered = (
+        paying.difference(town),
+        paying.answered(town, "mona"),
+    )
     on.refund = deals.refund(town)
     agreement, licence = town.sold()
-    on.paid = town.payment(licence, 10_600, "BANK-R-1")
-    on.good = checked(town, agreement, town.get(Voucher, licence))
+    on.paid = town.payment(licence, 10_600, "BANK-OF-ROOMS")
+    town.remittance(agreement, 10_600, "PREPAID-OF-ROOMS")
+    on.sellable = town.get(Voucher, licence)
+    on.good = checked(town, agreement, on.sellable)
     on.journal, on.period = bookings.journal(town), bookings.period(town)
     return on
 
 
-def soon_over(town: Town, on: SimpleNamespace, voucher: Voucher) -> dict[str, Any]:
+def soon_over(town: Town, on: SimpleNamespace) -> dict[str, Any]:
     """The same with what falls away after some days, an order and two payouts: nothing goes by."""
     for party in ("operator", "bureau"):
         paying.account(town, party)
@@ -167,7 +175,7 @@ def soon_over(town: Town, on: SimpleNamespace, voucher: Voucher) -> dict[str, An
     )
     town.do("carl", payouts.approve, on.payout_approved)
     on.results = paying.results(town, on.payout_approved, True, False)
-    on.order = town.order(voucher)
+    on.order = town.order(on.sellable, paid_by="prepayment")
     return vars(on)
 
 

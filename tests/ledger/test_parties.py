@@ -593,7 +593,7 @@ def ready(village: Town) -> Any:
         licence_facts=facts, member=newt, on_notice=on_notice, registered=registered,
         price=t.price(t.agreement()), scheme=scheme, unsigned=unsigned, voucher=voucher,
         **applications, **affairs(t), **registered_affairs(t), **agreed_affairs(t),
-        **neighbourhood(t), **finance_rooms.soon_over(t, finance, voucher),
+        **neighbourhood(t), **finance_rooms.soon_over(t, finance),
     )  # fmt: skip
 
 
