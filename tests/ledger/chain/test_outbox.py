@@ -198,6 +198,7 @@ def test_what_the_checker_signs_is_what_the_contract_will_check(site: Site) -> N
         id="s", number="FP-1", digest="sha256:" + "ab" * 32, line_root="cd" * 32, line_salts=[],
         lines=[], agreement_id="a", scheme_id="b", from_on="", until_on="", amount_fen=1,
         payment_ids=[], facts={}, deficits_before={}, deficits_after={}, salt="",
+        chain_version=1, approvals_required=1,
     )  # fmt: skip
     origin, deployment = site.home.config.origin, site.home.config.deployment
     key = log.digest_key(origin, "s")
