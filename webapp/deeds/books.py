@@ -203,7 +203,7 @@ def show_entry(_desk: Desk, session: Session, _actor: Actor, found: Entry) -> di
     }  # fmt: skip
 
 
-list_entries = lists("entry", "/entries", "Entries", "number effective_on memo reverses",
+list_entries = lists("entry", "/entries", "Accounting entries", "number effective_on memo reverses",
                      (Entry.number, Entry.memo))  # fmt: skip
 show_hold = shows("hold", "/holds/<hold_number>", "Hold")
 list_holds = lists("hold", "/holds", "Holds", "number amount_fen expires_at state",
