@@ -159,7 +159,8 @@ def line(run: Run, number: str, n: int) -> None:
         return
     _line(f"{found['line']['party']} {found['line'][language()]}", found["line"]["amount_fen"])
     for step in found["steps"]:
-        click.echo(f"  {step['symbol']} = {step['formula'] or step['value']}  {step[language()]}")
+        shown = [step["symbol"], *filter(None, [step["formula"]]), step["value"]]
+        click.echo(f"  {' = '.join(shown)}  {step[language()]}")
 
 
 @finance.command("compare")
