@@ -34,17 +34,23 @@ from ledger import log
 from ledger.agreements import NEVER, OVER, Agreement, runs_on
 from ledger.alarm_rows import Alarm
 from ledger.authorisations import Authorisation
+from ledger.bank_accounts import BankAccount
 from ledger.calendar import local_date
 from ledger.catalogue import Resource
 from ledger.catalogue_imports import CatalogueImport
+from ledger.confirmations import Confirmation
 from ledger.demands import Demand
 from ledger.duties import Duty
 from ledger.errors import Conflict, Faults, Invalid
 from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
+from ledger.inquiries import Inquiry
 from ledger.objections import Objection
+from ledger.orders import Order
 from ledger.parties import ROLES_OF_KIND, Account, Actor, Member, Party, may, require_active
+from ledger.reconciliation import Difference, Reconciliation
 from ledger.registration import Application, Deposit, Registration
+from ledger.remittances import Remittance
 from ledger.schemes import Scheme
 from ledger.states import move
 from ledger.stewards import Steward, in_force
@@ -115,6 +121,8 @@ HOLDINGS = (
     Holding(Feedback, ("party_id", "department_id"), over=("closed", "withdrawn"),
             answers="department_id"),
     Holding(Alarm, ("owner_id",), over=("closed", "resolved")),
+    Holding(Difference, ("owner_id",), over=("settled",)),
+    Holding(Inquiry, over=("closed", "withdrawn")),
     Holding(Duty, over=("confirmed",), answers="party_id"),
     Holding(Member, number="id"),
     Holding(Steward, number="id", over=("relieved",)),
@@ -130,6 +138,10 @@ BY_CODE = (
 )
 CREDENTIAL = "Its signed text keeps the name of its day of issue; the code in it is the same."
 CONSENT = "What a data subject consented to names those it was asked for; a successor asks anew."
+FROZEN = "Its terms were frozen for this buyer; a successor orders anew."
+OWN_ACCOUNT = (
+    "Confirmed for one holder: a successor's account is entered and confirmed by two people."
+)
 STAYS = {
     (Voucher, "party_id"): ON_CHAIN,
     (Voucher, "provider_id"): ON_CHAIN,
@@ -141,6 +153,11 @@ STAYS = {
     (Licence, "licensee_id"): ON_CHAIN,
     (Batch, "party_id"): HISTORY,
     (Succession, "party_id"): HISTORY,
+    (Order, "buyer_id"): FROZEN,
+    (Remittance, "party_id"): HISTORY,
+    (Confirmation, "exchange_id"): HISTORY,
+    (Reconciliation, "exchange_id"): HISTORY,
+    (BankAccount, "party_id"): OWN_ACCOUNT,
 }
 # Who holds nothing of the field cannot succeed one that does.
 HOLDS_NOTHING = ("data_broker", "service_provider")

@@ -46,10 +46,9 @@ def kinds_of(town: Town, row: Any) -> list[tuple[str, str | None]]:
 
 # Columns of ids that name something else than an organisation.
 NO_PARTY = {
-    "about_id", "agreement_id", "application_id", "applicant_id", "cause_id", "checker_id", "id",
-    "import_id", "licence_id", "maker_id", "member_id", "registration_id", "renews_id", "replaces_id",
-    "resource_id", "reviewer_id",
-    "scheme_id", "statement_id", "voucher_id",
+    "about_id", "agreement_id", "application_id", "applicant_id", "book_id", "cause_id", "checker_id",
+    "entry_id", "hold_id", "id", "import_id", "licence_id", "maker_id", "member_id", "registration_id",
+    "renews_id", "replaces_id", "resource_id", "reviewer_id", "scheme_id", "statement_id", "voucher_id",
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ EXPECTED_RECORDS = {
     "application.submitted": 1, "appraisal.approved": 1, "appraisal.drafted": 1,
     "authorisation.consented": 1, "authorisation.issued": 1, "authorisation.requested": 1,
     "authorisation.withdrawn": 1, "bank_account.confirmed": 4, "bank_account.entered": 4,
-    "catalogue.imported": 1, "entry.posted": 6, "evidence.deposited": 2, "hold.held": 4,
+    "catalogue.imported": 1, "entry.posted": 6, "evidence.deposited": 2, "hold.held": 4, "hold.kept": 4,
     "hold.posted": 4, "licence.granted": 1,
     "member.added": 12, "package.packed": 1, "party.added": 7, "payment.recorded": 1,
     "payout.approved": 1, "payout.confirmed": 1, "payout.prepared": 1, "payout_line.paid": 4,

@@ -1606,7 +1606,7 @@ FILLED = {  # lists that may have no row yet: a deed whose example makes one rea
     "price.list": "price.withdraw", "bank_account.list": "bank_account.reject",
     "payout.list": "payout.cancel", "reconciliation.list": "difference.answer",
     "difference.list": "difference.answer", "order.list": "order.cancel", "refund.list": "refund.reject",
-    "remittance.list": "remittance.record", "confirmation.list": "refund.propose_trade",
+    "remittance.list": "refund.propose_prepayment", "confirmation.list": "refund.propose_trade",
     "journal.list": "journal.reject", "inquiry.list": "inquiry.answer",
     "period.list": "period.reopen",
     "recognition.list": "recognition.follow", "statement.list": "statement.propose",
