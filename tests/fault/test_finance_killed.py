@@ -4,11 +4,17 @@ A child process does the deed and is killed at its n-th statement to the databas
 comes through; then once more at moments by the clock. What it leaves is what was before or what is due.
 """
 
+import multiprocessing
 import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +26,7 @@ from ledger import (
     audit_trade,
     holds,
     orders,
+    payout_results,
     revenue,
     reversals,
     supervision,
@@ -29,6 +36,7 @@ from ledger.books import Entry
 from ledger.confirmations import Confirmation
 from ledger.holds import Hold
 from ledger.log import Record
+from ledger.payouts import PayoutLine
 from ledger.proof.checkpoint import verifier_key
 from ledger.proof.encoding import INT_MAX
 from ledger.proof.trust import LogKey
@@ -37,10 +45,12 @@ from ledger.statements import Statement
 from ledger.store import open_engine
 from ledger.supervision import Audit
 from ledger.vouchers import Voucher
-from tests.conftest import LOG_KEY, ORIGIN, Town
+from tests.conftest import LOG_KEY, ORIGIN, Town, found_town
+from tests.ledger import paying
 
 pytestmark = pytest.mark.slow
 MOMENTS = 12
+CHILD_S = 60
 GROUND = supervision.Ground(
     ORIGIN, (LogKey(verifier_key(ORIGIN, LOG_KEY.public_key().public_bytes_raw()), 1, INT_MAX),)
 )
@@ -52,6 +62,7 @@ def dying(town: Town, deed: Callable[[], Any], at: int = 0, after_s: float = 0.0
     town.home.engine.dispose()
     child = os.fork()
     if child == 0:
+        signal.alarm(CHILD_S)
         engine, asked = open_engine(url), 0
         town.home.__dict__["engine"] = engine
 
@@ -71,7 +82,43 @@ def dying(town: Town, deed: Callable[[], Any], at: int = 0, after_s: float = 0.0
         time.sleep(after_s)
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
+    assert not os.WIFSIGNALED(status) or os.WTERMSIG(status) == signal.SIGKILL, "it hung"
     return os.WIFSIGNALED(status)
+
+
+def bear(pipe: Connection, url: str, folder: Path, now: datetime, signed: Any, text: str) -> None:
+    """Bear children that bring in a file of trades and die of it, as often as the pipe asks."""
+    for town in found_town(url, folder):
+        town.now = now
+        while (asked := pipe.recv()) is not None:
+            pipe.send(dying(town, partial(town.confirm, signed, text), **asked))
+
+
+@contextmanager
+def nursery(town: Town, signed: Any, text: str) -> Iterator[Callable[..., bool]]:
+    """`dying`, of an import, by a process that has never counted with polars.
+
+    Polars keeps threads, and a fork loses them: a child of one that used it would wait for ever.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    url = town.home.engine.url.render_as_string(hide_password=False)
+    facts = (theirs, url, town.home.path.parent, town.now, signed, text)
+    process = context.Process(target=bear, args=facts, daemon=True)
+    process.start()
+
+    def die(at: int = 0, after_s: float = 0.0) -> bool:
+        town.home.engine.dispose()
+        ours.send({"at": at, "after_s": after_s})
+        assert ours.poll(2 * CHILD_S), "the nursery is silent"
+        return bool(ours.recv())
+
+    try:
+        yield die
+    finally:
+        ours.send(None)
+        process.join(10)
+        process.kill()
 
 
 def audited(town: Town) -> list[Any]:
@@ -86,14 +133,16 @@ def audited(town: Town) -> list[Any]:
 
 
 def killed_everywhere(
-    town: Town, deed: Callable[[], Any], due: Callable[[], bool], statements_at_least: int
-) -> None:
-    """The deed killed at each statement, then at moments of the clock, then done; done again, it stays.
+    town: Town, deed: Callable[[], Any], due: Callable[[], bool], statements_at_least: int,
+    die: Callable[..., bool] | None = None,
+) -> None:  # fmt: skip
+    """The deed killed at each statement, then done; done again, it stays.
 
-    `due` says whether what the deed is for has come about.
+    `due` says whether what the deed is for has come about, `die` lets a child do it that is killed.
     """
     before, found, at = town.snapshot(), audited(town), 1
-    while dying(town, deed, at):
+    die = die or partial(dying, town, deed)
+    while die(at=at):
         if due():
             raise AssertionError("a child that was killed before it committed left its deed")
         assert town.snapshot() == before, at
@@ -106,12 +155,14 @@ def killed_everywhere(
     assert town.snapshot() == after
 
 
-def killed_by_the_clock(town: Town, deed: Callable[[], Any], due: Callable[[], bool]) -> None:
+def killed_by_the_clock(
+    town: Town, deed: Callable[[], Any], due: Callable[[], bool], die: Callable[..., bool]
+) -> None:
     """The deed killed at random moments until it came through; what it leaves is nothing or all."""
     before, found, dice = town.snapshot(), audited(town), random.Random(9)
     begun = time.monotonic()
     for n in range(MOMENTS):
-        dying(town, deed, after_s=0.005 + dice.random() * 0.02 * n)
+        die(after_s=0.005 + dice.random() * 0.02 * n)
         if due():
             break
         assert town.snapshot() == before
@@ -197,14 +248,31 @@ def test_an_import_of_trades_is_there_whole_or_not_at_all(town: Town, way: str) 
         assert (confirmed, settled) in ((0, 0), (1, rows))
         return confirmed == 1
 
-    if way == "each statement":
-        killed_everywhere(town, bring_in, is_there, statements_at_least=12)
-    else:
-        killed_by_the_clock(town, bring_in, is_there)
+    with nursery(town, signed, text) as die:
+        if way == "each statement":
+            killed_everywhere(town, bring_in, is_there, statements_at_least=12, die=die)
+        else:
+            killed_by_the_clock(town, bring_in, is_there, die)
     with town.reading() as session:
         made = session.scalars(select(Confirmation)).one()
         assert (made.row_count, made.first_n) == (rows, 1)
         assert session.get(Agreement, made.agreement_id) is not None
+
+
+def test_the_bank_s_result_is_booked_whole_or_not_at_all(town: Town) -> None:
+    made = paying.approved(town)
+    rows = paying.results(town, made, True, False)
+
+    def bring_in() -> None:
+        town.do("mona", payout_results.confirm, made, rows, name="r.csv", digest="sha256:r")
+
+    def is_there() -> bool:
+        paid, failed = (count_of(town, PayoutLine.state == state) for state in ("paid", "failed"))
+        assert (paid, failed) in ((0, 0), (1, 1))
+        return paid == 1
+
+    killed_everywhere(town, bring_in, is_there, statements_at_least=12)
+    assert count_of(town, Hold.state == "posted") == count_of(town, Hold.state == "voided") == 1
 
 
 def test_what_was_set_aside_is_booked_or_still_set_aside(town: Town) -> None:
