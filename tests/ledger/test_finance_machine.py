@@ -512,6 +512,6 @@ def test_the_laws_of_finance_hold_over_many_and_long_walks(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     with towns(kind, request, tmp_path) as open_:
-        met = run(open_, examples=25 if kind == "sqlite" else 8, steps=40)
-    if kind == "sqlite":  # few walks do not meet everything
-        assert not MET_BY_ALL - set(+met), met
+        met = run(open_, examples=25, steps=40)
+    lacking = MET_BY_ALL - set(+met)
+    assert not lacking, met
