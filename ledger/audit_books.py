@@ -9,7 +9,7 @@ closings   no entry was recorded on a day that was closed by then
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from typing import Any
@@ -133,19 +133,26 @@ def _accounts(connection: Connection) -> Iterator[Told]:
             for (account, party), fen in held(orjson.loads(text)).items():
                 aside[book, account, party] += fen
     for place, fen in aside.items():
-        due.setdefault(place, [0, 0, ACCOUNTS[place[1]].floor_fen])[1] = fen
+        if (kind := ACCOUNTS.get(place[1])) is None:
+            yield f"holds {named(place)}", "lines", place[1], "an account of the books"
+        else:
+            due.setdefault(place, [0, 0, kind.floor_fen])[1] = fen
     for *key, posted, on_hold, floor in fetch(connection, STANDING):
-        name = " ".join(str(part) for part in key if part != "")
         derived = due.pop(tuple(key), None)
         if derived is None:
-            yield f"book_accounts {name}", "row", "a row", "none"
+            yield f"book_accounts {named(key)}", "row", "a row", "none"
             continue
         stood = (posted, on_hold, floor)
         for field, one, should in zip(FIELDS, stood, derived, strict=True):
             if type(one) is not type(should) or one != should:
-                yield f"book_accounts {name}", field, one, should
+                yield f"book_accounts {named(key)}", field, one, should
     for left in due:
-        yield f"book_accounts {' '.join(part for part in left if part)}", "row", None, "a row"
+        yield f"book_accounts {named(left)}", "row", None, "a row"
+
+
+def named(key: Iterable[Any]) -> str:
+    """An account's book, account and party, whatever type who tampers left there."""
+    return " ".join(str(part) for part in key if part != "")
 
 
 def _reversals(connection: Connection) -> Iterator[Told]:

@@ -472,7 +472,7 @@ class Audit:
         fetch(self.connection, "SAVEPOINT books")
         try:
             self._tell(audit_books(self.connection))
-        except Unread as error:
+        except (Unread, *SPOILED) as error:
             fetch(self.connection, "ROLLBACK TO SAVEPOINT books")
             self.findings.compare("entry_lines", "", "rows", str(error), "readable rows")
         fetch(self.connection, "RELEASE SAVEPOINT books")
@@ -551,7 +551,8 @@ RULES = {
     "sqlite": "SELECT type, name, tbl_name FROM sqlite_master WHERE 1 = 0",
     "postgresql": "SELECT 'rule', rulename, tablename FROM pg_rules WHERE schemaname = current_schema()",
 }
-SPOILED = (ValueError, TypeError, AttributeError, OverflowError)  # by our readers of rows
+# What our readers of rows raise on spoiled ones.
+SPOILED = (ValueError, TypeError, AttributeError, LookupError, OverflowError)
 COSIGNED_NOWHERE = (
     "SELECT c.tree_size, c.witness_id FROM cosignatures c WHERE NOT EXISTS (SELECT 1 FROM checkpoints k "
     "WHERE k.tree_size = c.tree_size) OR NOT EXISTS (SELECT 1 FROM witnesses w WHERE w.id = c.witness_id)"
