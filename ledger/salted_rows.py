@@ -45,6 +45,17 @@ class Rows:
     table: str
     key: str
 
+    @property
+    def mistyped(self) -> str:
+        """The query for batch and n of rows that SQLite holds as another type than was stored.
+
+        Such a row reads, and hashes, like the one that was there.
+        """
+        return (
+            f"SELECT batch, n FROM {self.table} "  # noqa: S608 - our own words only
+            f"WHERE typeof(row) <> 'text' OR typeof({self.key}) <> 'text' OR typeof(salt) <> 'blob'"
+        )
+
     def put(self, session: Session, no: int, place: int, chunk: pl.DataFrame) -> bytes:
         """Store chunk number `place` of batch `no` (columns: the key, `row`), salted; the root over it.
 

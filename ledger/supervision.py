@@ -449,17 +449,18 @@ class Audit:
                 self.on_progress("batches", done, total)
         with self._noting("usage_rows"):
             self._tell(usage.audit_strays(self.session))
-            if self.dialect == "sqlite":
-                for batch, n in fetch(self.connection, MISTYPED):
-                    self.findings.compare(
-                        "usage_rows", f"{batch} {n}", "row", "of another type", "as stored"
-                    )
         with self._noting("confirmations"):
             for made in self.session.scalars(select(confirmations.Confirmation)).all():
                 with self._noting("confirmations"):
                     self._tell(audit_trade.of_rows(self.session, made, self.ground.origin))
         with self._noting("trades"):
             self._tell(audit_trade.strays(self.session))
+        if self.dialect == "sqlite":
+            for rows in (usage.ROWS, confirmations.ROWS):
+                for batch, n in fetch(self.connection, rows.mistyped):
+                    self.findings.compare(
+                        rows.table, f"{batch} {n}", "row", "of another type", "as stored"
+                    )
         with self._noting("settlements"):
             self._tell(audit_trade.of_settlements(self.session))
         with self._noting("disclosure"):
@@ -560,10 +561,6 @@ COSIGNED_NOWHERE = (
 MISTIMED = (
     "SELECT tree_size, witness_id, at FROM cosignatures "
     "WHERE typeof(at) <> 'text' OR at NOT GLOB '????-??-?? ??:??:??.000000'"
-)
-MISTYPED = (
-    "SELECT batch, n FROM usage_rows WHERE typeof(row) <> 'text' OR typeof(event) <> 'text' "
-    "OR typeof(salt) <> 'blob'"
 )
 COUNT = "SELECT COUNT(*) FROM {table}"
 TWICE = "SELECT id, COUNT(*) FROM {table} GROUP BY id HAVING COUNT(*) > 1"

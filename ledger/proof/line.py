@@ -68,7 +68,7 @@ def check_line(document: Any, trust: Trust, node: Node | None, report: Report) -
     Raises Invalid for a wrong form and ProofFailed (step signature, trust or share) for a lie.
     """
     _check_form(document)
-    _check_signature(document, trust)
+    trust.check_issued(document)
     report.add(
         "signature", VALID,
         "The registry's key {did} signed, at {at}, that these are lines of statement {number}.",
@@ -140,24 +140,6 @@ def _check_placed(placed: Any) -> None:
         or type(line.get("amount_fen")) is not int
     ):
         raise Invalid("A line is not of the form inclusion, index, line (party, amount_fen), salt.")
-
-
-def _check_signature(document: Any, trust: Trust) -> None:
-    try:
-        did = credentials.verify_proof(document)
-    except ProofFailed:
-        raise ProofFailed("The line proof's signature is wrong.", step="signature") from None
-    if did != document["issuer"] or not trust.is_issuer(did, parse_instant(document["issued_at"])):
-        raise ProofFailed(
-            "The issuer {did} is not in your trust file.", step="trust", did=document["issuer"]
-        )
-    if document["log"] != trust.origin:
-        raise ProofFailed(
-            "The statement is of the log {found}; your trust file names {due}.",
-            step="trust",
-            found=document["log"],
-            due=trust.origin,
-        )
 
 
 def _compare_claims(document: Any, trust: Trust) -> None:

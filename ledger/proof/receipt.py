@@ -17,7 +17,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ledger.errors import Invalid, ProofFailed
+from ledger.errors import Invalid
 from ledger.proof import credential as credentials
 from ledger.proof.bundle import is_one
 from ledger.proof.encoding import digest_bytes, instant, parse_instant
@@ -54,21 +54,7 @@ def check(receipt: Any, trust: Trust) -> None:
     It is ours when a credential key of the trust file signed it, in that key's time, for that log.
     """
     _check_form(receipt)
-    try:
-        did = credentials.verify_proof(receipt)
-    except ProofFailed:
-        raise ProofFailed("The receipt's signature is wrong.", step="signature") from None
-    if did != receipt["issuer"] or not trust.is_issuer(did, parse_instant(receipt["issued_at"])):
-        raise ProofFailed(
-            "The issuer {did} is not in your trust file.", step="trust", did=receipt["issuer"]
-        )
-    if receipt["log"] != trust.origin:
-        raise ProofFailed(
-            "The receipt is of the log {found}; your trust file names {due}.",
-            step="trust",
-            found=receipt["log"],
-            due=trust.origin,
-        )
+    trust.check_issued(receipt)
 
 
 def _check_form(receipt: Any) -> None:

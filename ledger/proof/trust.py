@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ledger.errors import Invalid
+from ledger.errors import Invalid, ProofFailed
 from ledger.proof import bundle as bundles
 from ledger.proof import credential as credentials
 from ledger.proof.checkpoint import VerifierKey
@@ -72,6 +72,27 @@ class Trust:
             )
             for key in self.issuer_keys
         )
+
+    def check_issued(self, document: Mapping[str, Any]) -> None:
+        """Raise ProofFailed (step signature or trust) unless the registry issued it, for its log.
+
+        It did when the document's `issuer` signed it and is a credential key at its `issued_at`.
+        """
+        try:
+            did = credentials.verify_proof(document)
+        except ProofFailed:
+            raise ProofFailed("The document's signature is wrong.", step="signature") from None
+        if did != document["issuer"] or not self.is_issuer(
+            did, parse_instant(document["issued_at"])
+        ):
+            raise ProofFailed(
+                "The issuer {did} is not in your trust file.", step="trust", did=document["issuer"]
+            )
+        if document["log"] != self.origin:
+            raise ProofFailed(
+                "The document is of the log {found}; your trust file names {due}.",
+                step="trust", found=document["log"], due=self.origin,
+            )  # fmt: skip
 
 
 def parse_trust(data: bytes) -> Trust:

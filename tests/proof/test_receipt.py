@@ -363,7 +363,7 @@ def test_no_field_can_be_replaced_under_the_old_signature(name: str, value: Any)
 def test_a_wrong_signature_is_named_as_such() -> None:
     changed = canonical({**RECEIPT, "log": "shuzheng.local/other"})
     assert verdict(check(changed, TRUST)) == (NOT_VALID, {"signature": NOT_VALID})
-    with pytest.raises(ProofFailed, match="receipt's signature"):
+    with pytest.raises(ProofFailed, match="document's signature"):
         receipt.check(parse(changed), parse_trust(TRUST))
 
 
