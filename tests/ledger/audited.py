@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,6 @@ from webapp.worker import Worker
 WITNESS, WITNESS_KEY = "witness.example/w1", Ed25519PrivateKey.from_private_bytes(b"\x05" * 32)
 PASSPHRASE = "anchored for good"
 RESOURCES = 260  # more than a tile holds
-COMPILED: dict[Any, Any] = {}  # statements, so that each copy of the database need not compile them
 
 
 class Still:
@@ -98,8 +98,7 @@ class Anchored:
 
     def audit(self, engine: Engine) -> list[Difference]:
         """All that a real audit finds in a database."""
-        options = {"compiled_cache": COMPILED, "read_only": True}
-        with engine.execution_options(**options).connect() as connection:
+        with engine.execution_options(read_only=True).connect() as connection:
             return self.audit_connection(connection)
 
     def audit_connection(self, connection: Connection) -> list[Difference]:
@@ -112,11 +111,17 @@ class Anchored:
         return found
 
     def audit_file(self, path: Path) -> list[Difference]:
-        engine = open_engine(f"sqlite:///{path}")
+        engine = engine_of(path)
         try:
             return self.audit(engine)
         finally:
             engine.dispose()
+
+
+@cache
+def engine_of(path: Path) -> Engine:
+    """One engine for all copies that come to lie at a path: it compiles each statement once."""
+    return open_engine(f"sqlite:///{path}")
 
 
 @contextmanager
