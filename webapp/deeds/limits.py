@@ -18,7 +18,7 @@ from webapp.deeds.forms import Body, text, yuan
 LIMIT = "/limits/<limit_number>"
 
 
-class GroundBody(Body):
+class LimitGroundBody(Body):
     """Why a limit is set or lifted, and the document it rests on."""
 
     reason = text("Reason", area=True, most=500)
@@ -28,7 +28,7 @@ class GroundBody(Body):
                            hint="as sha256:…, if the document is kept")  # fmt: skip
 
 
-class LimitBody(GroundBody):
+class LimitBody(LimitGroundBody):
     """How much of which account must stay."""
 
     account = text("Account", choices={name: ACCOUNT_NAMES[name] for name in LIMITED})
@@ -55,7 +55,7 @@ def propose(
 
 @deed("limit.propose", f"{LIMIT}/lift", "Propose to lift it",
       "Limit {number}: nothing must stay on {account} any more; another person decides next.",
-      name="limit.propose_lift", body=GroundBody)  # fmt: skip
+      name="limit.propose_lift", body=LimitGroundBody)  # fmt: skip
 def propose_lift(
     desk: Desk, session: Session, actor: Actor, found: AccountLimit, **given: str
 ) -> dict[str, Any]:
