@@ -21,7 +21,7 @@ LIMIT = "/limits/<limit_number>"
 class LimitGroundBody(Body):
     """Why a limit is set or lifted, and the document it rests on."""
 
-    reason = text("Reason", area=True, most=500)
+    reason = text("Ground", area=True, most=500)
     basis = text("Basis", most=200, hint="the court's notice, the minutes of the dispute")
     document_digest = text("Digest of the document", most=71, required=False, blank=True,
                            pattern=rf"\A\Z|{DIGEST}", example="digest sha256:…",
