@@ -9,11 +9,6 @@ branch_labels = None
 depends_on = None
 
 ONE = ["agreement_id", "account", "party"]
-# As the accounts' kinds have it: bank, prepayments and refunds never fall below nought.
-KINDS_FLOOR = """
-UPDATE book_accounts SET floor_fen = CASE WHEN SUBSTR(account, 1, 4) IN ('1002', '2205', '2241') THEN 0 END
-WHERE limited_by IS NOT NULL
-"""
 
 
 def upgrade() -> None:
@@ -48,6 +43,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute(KINDS_FLOOR)
+    limited = op.get_bind().scalar(
+        sa.text("SELECT COUNT(*) FROM book_accounts WHERE limited_by IS NOT NULL")
+    )
+    if limited:
+        raise RuntimeError(
+            f"{limited} accounts have a limit, which the program of before cannot keep: the database "
+            "stays at 0019. Lift the limits first."
+        )
     op.drop_column("book_accounts", "limited_by")
     op.drop_table("account_limits")

@@ -18,23 +18,27 @@ from webapp.deeds.forms import Body, text, yuan
 LIMIT = "/limits/<limit_number>"
 
 
-class LimitGroundBody(Body):
-    """Why a limit is set or lifted, and the document it rests on."""
-
-    reason = text("Ground", area=True, most=500)
-    basis = text("Basis", most=200, hint="the court's notice, the minutes of the dispute")
-    document_digest = text("Digest of the document", most=71, required=False, blank=True,
-                           pattern=rf"\A\Z|{DIGEST}", example="digest sha256:…",
-                           hint="as sha256:…, if the document is kept")  # fmt: skip
+REASON = text("Ground", area=True, most=500)
+BASIS = text("Basis", most=200, hint="the court's notice, the minutes of the dispute")
+DOCUMENT = text("Digest of the document", most=71, required=False, blank=True,
+                pattern=rf"\A\Z|{DIGEST}", example="digest sha256:…",
+                hint="as sha256:…, if the document is kept")  # fmt: skip
 
 
-class LimitBody(LimitGroundBody):
-    """How much of which account must stay."""
+class LimitBody(Body):
+    """How much of which account must stay, why, and the document it rests on."""
 
     account = text("Account", choices={name: ACCOUNT_NAMES[name] for name in LIMITED})
     party = text("Social credit code", most=18, required=False, blank=True,
                  hint="whose account it is; empty for the bank account")  # fmt: skip
     floor_yuan = yuan("Must stay (yuan)", hint="of what stands there and is not held")
+    reason, basis, document_digest = REASON, BASIS, DOCUMENT
+
+
+class LimitLiftBody(Body):
+    """Why nothing must stay any more, and the document it rests on."""
+
+    reason, basis, document_digest = REASON, BASIS, DOCUMENT
 
 
 def _stands(made: AccountLimit) -> dict[str, Any]:
@@ -55,14 +59,14 @@ def propose(
 
 @deed("limit.propose", f"{LIMIT}/lift", "Propose to lift it",
       "Limit {number}: nothing must stay on {account} any more; another person decides next.",
-      name="limit.propose_lift", body=LimitGroundBody)  # fmt: skip
+      name="limit.propose_lift", body=LimitLiftBody)  # fmt: skip
 def propose_lift(
     desk: Desk, session: Session, actor: Actor, found: AccountLimit, **given: str
 ) -> dict[str, Any]:
     return _stands(limits.propose_lift(session, actor, desk.now, found, **given))
 
 
-@deed("limit.approve", f"{LIMIT}/approve", "Approve the limit",
+@deed("limit.approve", f"{LIMIT}/approve", "Approve",
       "Limit {number} of {account} is {state}.", changes=True)  # fmt: skip
 def approve(desk: Desk, session: Session, actor: Actor, found: AccountLimit) -> dict[str, Any]:
     limits.approve(session, actor, desk.now, found)
