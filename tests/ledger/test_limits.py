@@ -28,8 +28,10 @@ from ledger.vouchers import Voucher
 from tests.conftest import ORIGIN, PARTIES, Town
 from tests.ledger import bookings, paying
 from tests.ledger.bookings import line
+from tests.ledger.test_books_of_before import down
 from tests.ledger.test_finance_at_once import at_once, done
 from tests.ledger.test_payouts import refused
+from webapp.home import migrate
 
 pytestmark = pytest.mark.pages  # on PostgreSQL slowly
 OPERATOR, BANK_CODE = PARTIES["operator"][2], PARTIES["bank"][2]
@@ -242,6 +244,21 @@ def test_the_audit_derives_each_floor_from_the_limits(village: Town) -> None:
             ]
             assert found == said, statement
             connection.rollback()
+
+
+@pytest.mark.slow
+def test_the_database_is_not_taken_down_while_a_limit_holds_and_is_whole_again_after_it(
+    town: Town,
+) -> None:
+    limit = bookings.limit(town)
+    town.do("carl", limits.approve, limit)
+    with pytest.raises(RuntimeError, match=r"1 accounts have a limit.*Lift the limits first"):
+        down(town, "0018")
+    lifted(town, limit)
+    down(town, "0018")
+    migrate(town.home.engine)
+    assert row(town, town.get(Agreement, limit), BANK, "").floor_fen == 0
+    assert told(town) == []
 
 
 # ---------------------------------------------------------------- at once
