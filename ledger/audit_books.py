@@ -3,6 +3,7 @@
 guards     the triggers that keep the books are there, as they were made
 lines      entry_lines are the entries' own, and each entry balances
 accounts   book_accounts are the fold of the lines, and of the pending holds
+limits     the floor of an account is its kind's, or that of the limit which stands
 reversals  each undoes one entry that is no reversal, line by line
 holds      a hold is booked exactly where it is said to be posted
 closings   no entry was recorded on a day that was closed by then
@@ -126,7 +127,7 @@ def _accounts(connection: Connection) -> Iterator[Told]:
             yield f"entry_lines {book} {account}", "account", account, "an account of the books"
         else:
             rise = int(fen) if kind.side == "debit" else -int(fen)
-            due[book, account, party] = [rise, 0, kind.floor_fen]
+            due[book, account, party] = [rise, 0, kind.floor_fen, None]
     aside: dict[tuple[Any, ...], int] = defaultdict(int)
     for book, text in fetch(connection, "SELECT book_id, lines FROM holds WHERE state = 'pending'"):
         with suppress(LookupError, TypeError, ValueError):  # such a row is told already
@@ -136,18 +137,31 @@ def _accounts(connection: Connection) -> Iterator[Told]:
         if (kind := ACCOUNTS.get(place[1])) is None:
             yield f"holds {named(place)}", "lines", place[1], "an account of the books"
         else:
-            due.setdefault(place, [0, 0, kind.floor_fen])[1] = fen
-    for *key, posted, on_hold, floor in fetch(connection, STANDING):
+            due.setdefault(place, [0, 0, kind.floor_fen, None])[1] = fen
+    yield from _limits(connection, due)
+    for *key, posted, on_hold, floor, limit in fetch(connection, STANDING):
         derived = due.pop(tuple(key), None)
         if derived is None:
             yield f"book_accounts {named(key)}", "row", "a row", "none"
             continue
-        stood = (posted, on_hold, floor)
+        stood = (posted, on_hold, floor, limit)
         for field, one, should in zip(FIELDS, stood, derived, strict=True):
             if type(one) is not type(should) or one != should:
                 yield f"book_accounts {named(key)}", field, one, should
     for left in due:
         yield f"book_accounts {named(left)}", "row", None, "a row"
+
+
+def _limits(connection: Connection, due: Mapping[tuple[Any, ...], list[Any]]) -> Iterator[Told]:
+    """Put the floors of the limits that stand into what is due of each account."""
+    for number, *at, floor in fetch(connection, LIMITS):
+        if (stands := due.get(tuple(at))) is None:
+            yield f"limit {number}", "account", named(at), "an account of the books"
+        elif floor is not None:
+            least = stands[2] or 0
+            if not (isinstance(floor, int) and floor >= least):
+                yield f"limit {number}", "floor_fen", floor, f"at least {least}"
+            stands[2:] = floor, number
 
 
 def named(key: Iterable[Any]) -> str:
@@ -169,7 +183,7 @@ def _reversals(connection: Connection) -> Iterator[Told]:
         yield f"booking {reverses}", "reverses", times, 1
 
 
-FIELDS = ("posted_fen", "held_fen", "floor_fen")
+FIELDS = ("posted_fen", "held_fen", "floor_fen", "limited_by")
 # The book of an entry of before is its statement's agreement.
 WRONG_LINES_SQLITE = """
 SELECT e.id, j.key FROM entries e CROSS JOIN json_each(e.lines) j
@@ -216,7 +230,13 @@ FOLDED = (
     "SELECT book, account, party, SUM(debit_fen - credit_fen) FROM entry_lines "
     "GROUP BY book, account, party"
 )
-STANDING = "SELECT book, account, party, posted_fen, held_fen, floor_fen FROM book_accounts"
+STANDING = (
+    "SELECT book, account, party, posted_fen, held_fen, floor_fen, limited_by FROM book_accounts"
+)
+LIMITS = (
+    "SELECT number, agreement_id, account, party, floor_fen FROM account_limits "
+    "WHERE state = 'approved' ORDER BY number"
+)
 REVERSALS = (
     "SELECT r.number, r.lines, e.id, e.lines, e.reverses FROM entries r "
     "LEFT JOIN entries e ON e.id = r.reverses WHERE r.reverses IS NOT NULL"

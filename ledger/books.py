@@ -147,7 +147,10 @@ class EntryLine(Base):
 
 
 class BookAccount(Base):
-    """What stands on an account in its normal side, and what of it is held (operational: derived)."""
+    """What stands on an account in its normal side, and what of it is held (operational: derived).
+
+    Its floor is its kind's, or what the limit `limited_by` keeps there (`ledger.limits`).
+    """
 
     __tablename__ = "book_accounts"
     __table_args__ = (
@@ -161,6 +164,7 @@ class BookAccount(Base):
     posted_fen: Mapped[int] = mapped_column(BigInteger)
     held_fen: Mapped[int] = mapped_column(BigInteger)
     floor_fen: Mapped[int | None] = mapped_column(BigInteger)
+    limited_by: Mapped[str | None]
 
 
 @dataclass(frozen=True)
@@ -403,6 +407,16 @@ def balance(
     return fen if ACCOUNTS[account].side == "debit" else -fen
 
 
+def limited(session: Session, book_id: str) -> list[BookAccount]:
+    """The accounts of a book that a limit keeps something on, in their order."""
+    found = session.scalars(
+        select(BookAccount)
+        .where(BookAccount.book == book_id, BookAccount.limited_by.is_not(None))
+        .order_by(BookAccount.account, BookAccount.party)
+    )
+    return list(found)
+
+
 def assert_balance(
     session: Session, book_id: str, account: str, fen: int, *, party: str | None = None,
     on: str | None = None,
@@ -578,22 +592,24 @@ def move_accounts(
             for (account, party), fen in rises.items():
                 changes[book, account, party][which] += fen
     keys = sorted(changes)
-    stood: dict[tuple[str, str, str], tuple[int, int, int | None]] = {}
+    stood: dict[tuple[str, str, str], tuple[int, int, int | None, str | None]] = {}
     for start in range(0, len(keys), ASKED_AT_ONCE):
         part_of = keys[start : start + ASKED_AT_ONCE]
         wanted = (
             select(_accounts).where(tuple_(*_KEY).in_(part_of)).order_by(*_KEY).with_for_update()
         )
         for row in session.execute(wanted):
-            stood[row.book, row.account, row.party] = row.posted_fen, row.held_fen, row.floor_fen
+            stood[row.book, row.account, row.party] = (
+                row.posted_fen, row.held_fen, row.floor_fen, row.limited_by
+            )  # fmt: skip
     faults, fresh, changed = Faults(), [], []
     for key in keys:
         rise, more = changes[key]
         book, account, party = key
-        posted, aside, floor = stood.get(key, (0, 0, ACCOUNTS[account].floor_fen))
+        posted, aside, floor, limit = stood.get(key, (0, 0, ACCOUNTS[account].floor_fen, None))
         row_now = {"posted_fen": posted + rise, "held_fen": aside + more}
         if rise < 0 or more > 0:
-            _name_limit(faults, key, posted - aside, **row_now, floor_fen=floor)
+            _name_limit(faults, key, posted - aside, **row_now, floor_fen=floor, limit=limit)
         if key in stood:
             changed.append({"of_book": book, "of_account": account, "of_party": party, **row_now})
         else:
@@ -610,16 +626,22 @@ def move_accounts(
 
 def _name_limit(
     faults: Faults, key: tuple[str, str, str], free: int, *, posted_fen: int, held_fen: int,
-    floor_fen: int | None,
+    floor_fen: int | None, limit: str | None,
 ) -> None:  # fmt: skip
     _, account, party = key
     where = f"{account} {party}".strip()
-    if (held_fen and held_fen > posted_fen) or (
-        floor_fen is not None and posted_fen - held_fen < floor_fen
-    ):
+    asked = yuan(free - (posted_fen - held_fen))
+    is_below = floor_fen is not None and posted_fen - held_fen < floor_fen
+    if floor_fen is not None and is_below and limit is not None:
+        faults.name_fault(
+            "on {account} {free} yuan are free, {asked} yuan are asked, and limit {limit} keeps {floor} "
+            "yuan there: ask the finance department, which alone lifts it by two persons", at="lines",
+            account=where, asked=asked, floor=yuan(floor_fen), free=yuan(free), limit=limit,
+        )  # fmt: skip
+    elif is_below or (held_fen and held_fen > posted_fen):
         faults.name_fault(
             "on {account} {free} yuan are free, {asked} yuan are asked", at="lines", account=where,
-            free=yuan(free), asked=yuan(free - (posted_fen - held_fen)),
+            free=yuan(free), asked=asked,
         )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from ledger import (
     holds,
     inquiries,
     journals,
+    limits,
     log,
     messages,
     motions,
@@ -53,8 +54,8 @@ from ledger.store import Evidence
 
 NOUNS = (agreements, alarm_rows, appraisals, authorisations, bank_accounts, books, catalogue,
          catalogue_imports, confirmations, demands, duties, evaluations, exclusions, feedback,
-         handoff, holds, inquiries, journals, log, messages, motions, objections, orders, outbox, parties,
-         payouts, peers, periods, prices, recognition, reconciliation, refunds, registration_rows,
+         handoff, holds, inquiries, journals, limits, log, messages, motions, objections, orders, outbox,
+         parties, payouts, peers, periods, prices, recognition, reconciliation, refunds, registration_rows,
          remittances, schemes, search, settings, settlements, statements, stewards, successions, trading,
          usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 

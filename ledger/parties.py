@@ -281,6 +281,11 @@ MAY: dict[str, dict[str, str]] = {
         "journal.withdraw": "finance_maker:any",  # the maker himself
         "journal.read": "operator:own provider:own regulator:any finance_maker:any "
         "finance_checker:any",
+        "limit.propose": "finance_maker:any",  # 账户限额
+        "limit.approve": "finance_checker:any",
+        "limit.reject": "finance_checker:any",
+        "limit.withdraw": "finance_maker:any",  # the maker himself
+        "limit.read": "operator:own provider:own regulator:any finance_maker:any finance_checker:any",
         "hold.read": "operator:own provider:own regulator:any finance_maker:any finance_checker:any",
         "entry.read": "operator:own provider:own regulator:any finance_maker:any finance_checker:any",
         "finance.read": "operator:own provider:own regulator:any finance_maker:any "

@@ -63,7 +63,7 @@ class Payout(Evidence):
     line_count: Mapped[int] = mapped_column(BigInteger)
     amount_fen: Mapped[int] = mapped_column(BigInteger)
     left_out: Mapped[list[Any]]
-    """who is owed and not paid with it: {"account", "amount_fen", "party", "why"}"""
+    """who is owed and not paid with it: {"account", "amount_fen", "party", "why"}, and by which "limit" """
     expires_at: Mapped[datetime]
     maker_id: Mapped[str]
     approvals_required: Mapped[int] = mapped_column(BigInteger)
@@ -115,7 +115,8 @@ def prepare(
     """Collect and hold what a book owes, or what is left of one statement of it.
 
     Whoever has no confirmed bank account, or an earlier payment that the bank has not answered, is named
-    and left out. Raises Conflict where nothing is due, Invalid where the bank account has too little.
+    and left out, and so is what a limit of his account keeps. Raises Conflict where nothing is due,
+    Invalid where the bank account has too little.
     """
     may(actor, "payout.prepare")
     lock(session, agreement)
@@ -130,7 +131,7 @@ def prepare(
             return waiting
         raise Conflict(
             "Nothing can be paid under agreement {number}: {count} payees are owed, none of them with a "
-            "confirmed bank account and without an open payment.",
+            "confirmed bank account, without an open payment and above a limit.",
             number=agreement.number, count=len(left_out),
         )  # fmt: skip
     if len(paid) > LINES_MAX:
@@ -206,10 +207,16 @@ def _due(
     """What can be paid, as facts of lines, and what is owed but cannot, with why."""
     unanswered = _unanswered(session, now, agreement)
     paid, left_out = list[dict[str, Any]](), list[dict[str, Any]]()
-    for account, party, free_fen in _free(session, agreement):
-        amount = free_fen
+    for account, party, free_fen, kept_fen, limit in _free(session, agreement):
+        due_fen = free_fen
         if statement is not None:
-            amount = min(free_fen, _left_of(session, statement, account, party))
+            due_fen = min(free_fen, _left_of(session, statement, account, party))
+        amount = min(due_fen, free_fen - kept_fen)
+        if due_fen > max(amount, 0):
+            left_out.append({
+                "account": account, "amount_fen": due_fen - max(amount, 0), "limit": limit,
+                "party": party, "why": "limited",
+            })  # fmt: skip
         if amount <= 0:
             continue
         owed = {"account": account, "amount_fen": amount, "party": party}
@@ -242,17 +249,24 @@ def _returned_from(session: Session, account: BankAccount) -> bool:
     ) is not None  # fmt: skip
 
 
-def _free(session: Session, agreement: Agreement) -> list[tuple[str, str, int]]:
-    """What a book owes and holds for nobody yet: account, social credit code, fen above nought."""
+def _free(session: Session, agreement: Agreement) -> list[tuple[str, str, int, int, str | None]]:
+    """What a book owes and holds for nobody yet, in fen above nought, and what of it which limit keeps.
+
+    Each is account, social credit code, free fen, kept fen, the limit's number.
+    """
     found = session.execute(
-        select(BookAccount.account, BookAccount.party, BookAccount.posted_fen - BookAccount.held_fen)
+        select(
+            BookAccount.account, BookAccount.party, BookAccount.posted_fen - BookAccount.held_fen,
+            BookAccount.floor_fen, BookAccount.limited_by,
+        )
         .where(
             BookAccount.book == agreement.id, BookAccount.account.in_(OWED),
             BookAccount.posted_fen > BookAccount.held_fen,
         )
         .order_by(BookAccount.account, BookAccount.party)
     )  # fmt: skip
-    return [(account, party, int(fen)) for account, party, fen in found]
+    return [(account, party, int(fen), int(floor or 0), limit)
+            for account, party, fen, floor, limit in found]  # fmt: skip
 
 
 def _left_of(session: Session, statement: Statement, account: str, party: str) -> int:

@@ -234,6 +234,12 @@ def _require_unused(session: Session, held: Remittance, payer: str, amount_fen: 
         )
     row = session.get(books.BookAccount, (held.agreement_id, books.PREPAID, payer))
     free = row.posted_fen - row.held_fen if row else 0
+    if row is not None and row.limited_by and free - (row.floor_fen or 0) < amount_fen <= free:
+        raise Invalid(
+            "Of what was paid in advance {free} yuan are unused, and limit {limit} keeps {floor} of them: "
+            "ask the finance department, which alone lifts it by two persons.",
+            floor=yuan(row.floor_fen or 0), free=yuan(free), limit=row.limited_by,
+        )  # fmt: skip
     if amount_fen > free:
         raise Invalid(
             "Of what was paid in advance {free} yuan are unused: {amount} yuan cannot be given back.",

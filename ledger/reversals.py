@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ledger import books, log
 from ledger.agreements import Agreement, require_ground
 from ledger.calendar import local_date
-from ledger.errors import Conflict
+from ledger.errors import Conflict, Faults
 from ledger.parties import Actor, may
 from ledger.proof.encoding import canonical, digest_text
 from ledger.statements import (
@@ -27,6 +27,7 @@ from ledger.statements import (
 from ledger.states import move
 from ledger.store import lock, new_id, next_number
 from ledger.trading import Payment
+from valuation.money import yuan
 
 
 def reverse(
@@ -59,6 +60,7 @@ def reverse(
             "Only the last statement of an agreement can be reversed: {number}.", number=last.number
         )
     _require_not_held(session, statement)
+    _require_not_limited(session, statement)
     year = local_date(now).year
     salts = [secrets.token_hex(16) for _ in statement.lines]
     undoing = Statement(
@@ -129,6 +131,28 @@ def _require_not_held(session: Session, statement: Statement) -> None:
             "Money is set aside for payment to {parties}: let the payment be made or cancelled before "
             "statement {number} is reversed.",
             parties=", ".join(sorted(held)), number=statement.number,
+        )  # fmt: skip
+
+
+def _require_not_limited(session: Session, statement: Statement) -> None:
+    """Raise Conflict where a limit of an account keeps what the reversal takes back, naming each."""
+    entry = books.entry_of(session, statement.id)
+    assert entry is not None, statement.number
+    back = books.moved(books.reversed_lines(entry.lines))
+    faults = Faults()
+    for row in books.limited(session, statement.agreement_id):
+        left = row.posted_fen - row.held_fen + back.get((row.account, row.party), 0)
+        if row.floor_fen is not None and left < row.floor_fen:
+            faults.name_fault(
+                "limit {limit} keeps {floor} yuan on {account}, and {left} yuan would be left", at="lines",
+                account=f"{row.account} {row.party}".strip(), floor=yuan(row.floor_fen), left=yuan(left),
+                limit=row.limited_by,
+            )  # fmt: skip
+    if faults:
+        raise Conflict(
+            "Statement {number} cannot be reversed: {faults}; the finance department lifts the limit "
+            "first, by two persons.",
+            number=statement.number, faults=faults,
         )  # fmt: skip
 
 

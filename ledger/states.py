@@ -239,6 +239,13 @@ MOVES: dict[str, dict[str, dict[str | None, str]]] = {
         "reject": {"proposed": "rejected"},
         "withdraw": {"proposed": "withdrawn"},
     },
+    "limit": {  # of an account of the books: how much must stay
+        "propose": {None: "proposed"},
+        "approve": {"proposed": "approved"},
+        "reject": {"proposed": "rejected"},
+        "withdraw": {"proposed": "withdrawn"},
+        "supersede": {"approved": "superseded"},  # by the next one of the same account
+    },
     "hold": {  # of the books: the first of two phases
         "hold": {None: "pending"},
         "keep": {"pending": "pending"},  # it runs out no more

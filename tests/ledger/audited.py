@@ -22,6 +22,7 @@ from ledger import (
     catalogue_imports,
     handoff,
     holds,
+    limits,
     log,
     motions,
     orders,
@@ -271,6 +272,7 @@ def _booked(town: Town, agreement: Agreement, statement: revenue.Statement) -> N
     """A hold, and a hold that was booked and undone again."""
     today = local_date(town.now)
     bookings.approved(town, agreement)
+    town.do("carl", limits.approve, bookings.limit(town, agreement))
     with town.deed() as session:
         entry = books.entry_of(session, statement.id)
         assert entry is not None

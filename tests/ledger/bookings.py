@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from ledger import books, holds, journals, log, periods, trading
+from ledger import books, holds, journals, limits, log, periods, trading
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.store import new_id
@@ -61,6 +61,21 @@ def hold(
             session, "system", town.now, cause=made, key=key, book_id=made.agreement_id, lines=lines,
             expires_at=town.now + timedelta(days=7),
         )  # fmt: skip
+
+
+def limit(
+    town: Town, agreement: Agreement | None = None, login: str = "mona", **changes: Any
+) -> limits.AccountLimit:
+    """Four of the bank's ten yuan must stay, proposed."""
+    booked = approved(town, agreement)
+    facts = {
+        "account": books.BANK, "basis": "协助执行通知书 1 号", "floor_fen": 400, "reason": "法院冻结",
+        **changes,
+    }  # fmt: skip
+    made: limits.AccountLimit = town.do(
+        login, limits.propose, agreement or town.get(Agreement, booked), **facts
+    )
+    return made
 
 
 def period(town: Town, agreement: Agreement | None = None, login: str = "mona") -> periods.Period:

@@ -11,6 +11,7 @@ from ledger import (
     confirmations,
     inquiries,
     journals,
+    limits,
     orders,
     payout_results,
     payouts,
@@ -63,6 +64,11 @@ VERBS: dict[str, Any] = {
     "journal.approve": lambda t, who, on: t.do(who, journals.approve, on.journal),
     "journal.reject": lambda t, who, on: t.do(who, journals.reject, on.journal, "x"),
     "journal.withdraw": lambda t, who, on: t.do(who, journals.withdraw, on.journal, "x"),
+    "limit.propose": lambda t, who, on: t.do(
+        who, limits.propose, on.owing, account="1002 银行存款", floor_fen=1, basis="x", reason="x"),
+    "limit.approve": lambda t, who, on: t.do(who, limits.approve, on.limit),
+    "limit.reject": lambda t, who, on: t.do(who, limits.reject, on.limit, "x"),
+    "limit.withdraw": lambda t, who, on: t.do(who, limits.withdraw, on.limit, "x"),
     "payment.record": lambda t, who, on: t.do(
         who, trading.record_payment, licence=on.licence, amount_fen=1, received_on="2026-03-02",
         reference=who),
@@ -123,7 +129,11 @@ OWNER = {
 }
 ALSO_OWNER = {"inquiry.raise": "bureau"}  # the agreement's other side
 MAKER = {
-    **{f"journal.{act}": "mona" for act in ("approve", "reject", "withdraw")},
+    **{
+        f"{noun}.{act}": "mona"
+        for noun in ("journal", "limit")
+        for act in ("approve", "reject", "withdraw")
+    },
     **{f"statement.{act}": "mona" for act in _DECIDED if act != "reverse"},
     **dict.fromkeys(("refund.approve", "refund.reject"), "mona"),
     **dict.fromkeys(("inquiry.raise", "inquiry.answer"), "mona"),  # on her own statement
@@ -134,7 +144,7 @@ MAKER = {
     "period.reopen": "mona",
 }
 ONLY_THE_MAKER = {
-    "inquiry.answer", "journal.withdraw", "statement.correct", "statement.propose",
+    "inquiry.answer", "journal.withdraw", "limit.withdraw", "statement.correct", "statement.propose",
     "statement.reopen",
 }  # fmt: skip
 OUT_OF_STATE = {"statement.draft", "statement.reopen"}
@@ -162,7 +172,11 @@ def rows(town: Town) -> SimpleNamespace:
     town.remittance(agreement, 10_600, "PREPAID-OF-ROOMS")
     on.sellable = town.get(Voucher, licence)
     on.good = checked(town, agreement, on.sellable)
-    on.journal, on.period = bookings.journal(town), bookings.period(town)
+    on.journal, on.limit, on.period = (
+        bookings.journal(town),
+        bookings.limit(town),
+        bookings.period(town),
+    )
     return on
 
 

@@ -279,6 +279,7 @@ def a_row_of_each_noun(town: Town) -> None:
     deals.refund(town)
     deals.confirmation(town)
     bookings.period(town)
+    bookings.limit(town)
     paying.prepared(town)
     paying.difference(town)
     town.authorisation()

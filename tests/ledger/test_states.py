@@ -30,6 +30,7 @@ from ledger import (
     holds,
     inquiries,
     journals,
+    limits,
     log,
     motions,
     objections,
@@ -412,6 +413,12 @@ def supersede_account(town: Town, row: Any) -> None:
     town.do("carl", bank_accounts.confirm, paying.another_account(town, party))
 
 
+def supersede_limit(town: Town, row: Any) -> None:
+    """By the lifting of it; what does not hold cannot be lifted."""
+    lifting = town.do("mona", limits.propose_lift, row, basis="解除通知书", reason="已解除")
+    town.do("carl", limits.approve, lifting)
+
+
 def answered_by_bank(ok: bool) -> Callable[[Town, Any], None]:
     def answer(town: Town, row: Any) -> None:
         move("payout_line", "pay" if ok else "fail", row.state)  # the file would pass it over
@@ -576,6 +583,10 @@ VERBS: dict[tuple[str, str], Callable[[Town, Any], Any]] = {
     ("journal", "approve"): lambda t, row: t.do("carl", journals.approve, row),
     ("journal", "reject"): lambda t, row: t.do("carl", journals.reject, row, "无凭据"),
     ("journal", "withdraw"): lambda t, row: t.do("mona", journals.withdraw, row, "更正"),
+    ("limit", "approve"): lambda t, row: t.do("carl", limits.approve, row),
+    ("limit", "reject"): lambda t, row: t.do("carl", limits.reject, row, "无据"),
+    ("limit", "withdraw"): lambda t, row: t.do("mona", limits.withdraw, row, "写错"),
+    ("limit", "supersede"): supersede_limit,
     ("hold", "post"): post_hold,
     ("hold", "void"): void_hold,
     ("hold", "expire"): expire_hold,
@@ -663,6 +674,7 @@ MADE: dict[str, Callable[[Town], Any]] = {
     "scheme": propose_scheme,
     "period": bookings.period,
     "journal": bookings.journal,
+    "limit": bookings.limit,
     "hold": bookings.hold,
     "bank_account": lambda t: paying.another_account(t, organisations.party(t, "enterprise")),
     "payout": paying.prepared,

@@ -19,6 +19,7 @@ from ledger import (
     authorisations,
     catalogue_imports,
     handoff,
+    limits,
     log,
     motions,
     refunds,
@@ -85,6 +86,7 @@ def honest(village: Town) -> Town:
     t.do("carl", refunds.approve, deals.refund(t))
     deals.confirmation(t)
     bookings.period(t)
+    t.do("carl", limits.approve, bookings.limit(t))
     paying.approved(t)
     paying.answered(t)
     voucher = t.voucher(registered)

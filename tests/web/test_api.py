@@ -32,6 +32,7 @@ from ledger import (
     duties,
     handoff,
     inquiries,
+    limits,
     log,
     motions,
     parties,
@@ -612,6 +613,31 @@ def on_journal(login: str, **body: Any) -> Callable[[Site], Request]:
     return make
 
 
+def a_limit(site: Site) -> Request:
+    agreed = site.town.get(agreements.Agreement, bookings.approved(site.town))
+    body = {
+        "account": "1002 银行存款", "basis": "协助执行通知书 1 号", "floor_yuan": "4.00",
+        "reason": "法院冻结",
+    }  # fmt: skip
+    return Request("mona", {"agreement_number": agreed.number}, body, other={"reason": "争议"})
+
+
+def a_lifting(site: Site) -> Request:
+    made = bookings.limit(site.town)
+    site.town.do("carl", limits.approve, made)
+    body = {"basis": "解除通知书", "reason": "已解除"}
+    return Request("mona", {"limit_number": made.number}, body, other={"reason": "和解"})
+
+
+def on_limit(login: str, **body: Any) -> Callable[[Site], Request]:
+    def make(site: Site) -> Request:
+        made = bookings.limit(site.town)
+        other = dict.fromkeys(body, "另一理由")
+        return Request(login, {"limit_number": made.number}, body, other=other)
+
+    return make
+
+
 def a_price(site: Site) -> Request:
     agreed = site.town.agreement()
     body = {
@@ -1157,6 +1183,11 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "journal.approve": on_journal("carl"),
     "journal.reject": on_journal("carl", reason="无凭据"),
     "journal.withdraw": on_journal("mona", reason="更正"),
+    "limit.propose": a_limit,
+    "limit.propose_lift": a_lifting,
+    "limit.approve": on_limit("carl"),
+    "limit.reject": on_limit("carl", reason="无据"),
+    "limit.withdraw": on_limit("mona", reason="更正"),
     "price.propose": a_price,
     "price.confirm": on_price(approval="批复"),
     "price.reject": on_price(reason="成本未核"),
@@ -1607,7 +1638,7 @@ FILLED = {  # lists that may have no row yet: a deed whose example makes one rea
     "payout.list": "payout.cancel", "reconciliation.list": "difference.answer",
     "difference.list": "difference.answer", "order.list": "order.cancel", "refund.list": "refund.reject",
     "remittance.list": "refund.propose_prepayment", "confirmation.list": "refund.propose_trade",
-    "journal.list": "journal.reject", "inquiry.list": "inquiry.answer",
+    "journal.list": "journal.reject", "limit.list": "limit.reject", "inquiry.list": "inquiry.answer",
     "period.list": "period.reopen",
     "recognition.list": "recognition.follow", "statement.list": "statement.propose",
 }  # fmt: skip

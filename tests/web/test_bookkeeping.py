@@ -4,11 +4,13 @@ from datetime import timedelta
 from io import BytesIO
 
 import openpyxl
+import pytest
 from beancount import loader
 
-from ledger.books import BANK, FEES
+from ledger.books import BANK, FEES, PAYABLE
 from ledger.calendar import local_date
-from tests.ledger import bookings
+from tests.conftest import PARTIES
+from tests.ledger import bookings, paying
 from tests.web.conftest import Site
 
 
@@ -45,6 +47,43 @@ def test_a_voucher_becomes_an_entry_and_both_lead_to_the_trial_balance(common_si
     assert "10.00" not in gwen.get(f"{base}/books/balance?until_on={today - timedelta(days=1)}")
     common_site.visit("mallory").get(f"{base}/books/balance", status=403)
     common_site.visit("olga").get(f"{base}/books/balance")
+
+
+@pytest.mark.slow
+def test_a_limit_is_proposed_decided_seen_and_left_out_of_a_payout(common_site: Site) -> None:
+    town = common_site.town
+    agreement, _ = paying.owing(town)
+    paying.account(town)
+    mona, carl, olga = (common_site.visit(login) for login in ("mona", "carl", "olga"))
+    base, party = f"/agreements/{agreement.number}", PARTIES["operator"][2]
+    form = {
+        "account": PAYABLE,
+        "basis": "通知书",
+        "floor_yuan": "999999.00",
+        "party": party,
+        "reason": "冻结",
+    }
+    assert "尚差" in mona.post(f"{base}/limits", form, status=400).text
+    made = mona.post(f"{base}/limits", {**form, "floor_yuan": "0.37"}).location
+    number = made.split("/")[-1]
+    assert "提出解除" not in mona.get(made)
+    assert number in carl.get("/work")
+    carl.post(f"{made}/approve", page=f"{made}/approve")
+    assert "提出解除" in mona.get(made)
+    for path in (f"{base}/finance", f"{base}/account?account={PAYABLE}&party={party}"):
+        page = olga.get(path)
+        assert f'href="/limits/{number}"' in page
+        assert "须留存 0.37 元" in page
+    assert number not in olga.get(f"{base}/account?account={BANK}")
+    payout = mona.post(f"{base}/payouts").location
+    told = mona.get(payout)
+    assert f'href="/limits/{number}"' in told
+    assert "0.37" in told
+    lift = mona.post(f"{made}/lift", {"basis": "解除通知书", "reason": "已解除"}).location
+    carl.post(f"{lift}/approve", page=f"{lift}/approve")
+    assert number not in olga.get(f"{base}/finance")
+    assert "已被取代" in carl.get(made)
+    common_site.visit("mallory").get(made, status=403)
 
 
 def test_a_period_is_closed_seen_and_reopened_on_the_site(common_site: Site) -> None:

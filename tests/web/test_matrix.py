@@ -350,6 +350,7 @@ def furnish(site: Site) -> Stage:
         "entry_number": entry_of(town),
         "hold_number": bookings.hold(town).number,
         "journal_number": bookings.journal(town).number,
+        "limit_number": bookings.limit(town).number,
         "period_number": bookings.period(town).number,
         "evaluation_number": evaluation_by(town, "paul")["evaluation_number"],
         "exclusion_number": exclusion_at("proposed")(town, "paul")["exclusion_number"],
@@ -566,6 +567,7 @@ NO_DECISIONS = {
     "difference.answer": "his whose organisation owes the answer",
     "order.cancel": "the seller's own, or the exchange's",
     "journal.withdraw": "the maker's own",
+    "limit.withdraw": "the maker's own",
     "catalogue.undo": "the data authority's, also of what it made; a new change set with its reason",
     **{f"demand.{verb}": "the demander's own" for verb in ("close", "appeal", "withdraw")},
     **{f"feedback.{verb}": "his who raised it" for verb in ("close", "appeal", "withdraw")},
@@ -717,6 +719,10 @@ def _period(town: Town, maker: str) -> dict[str, str]:
 
 def _journal(town: Town, login: str) -> dict[str, str]:
     return {"journal_number": bookings.journal(town, login=login).number}
+
+
+def _limit(town: Town, login: str) -> dict[str, str]:
+    return {"limit_number": bookings.limit(town, login=login).number}
 
 
 def _scheme(town: Town, login: str) -> dict[str, str]:
@@ -949,6 +955,8 @@ DECISIONS = {
     "period.reopen": Decision("treasury", "treasury", _period, _reason),
     "journal.approve": Decision("treasury", "treasury", _journal),
     "journal.reject": Decision("treasury", "treasury", _journal, _reason),
+    "limit.approve": Decision("treasury", "treasury", _limit),
+    "limit.reject": Decision("treasury", "treasury", _limit, _reason),
     "scheme.agree": Decision("operator", "bureau", _scheme),
     "statement.approve": Decision(
         "treasury", "treasury", _statement, lambda: {"approval": {"nonce": 0}}),

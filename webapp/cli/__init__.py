@@ -27,7 +27,7 @@ PLACES = {
     **dict.fromkeys(("licence", "payment"), "webapp.cli.money"),
     **dict.fromkeys(("scheme", "statement", "sign", "inquiry"), "webapp.cli.distribution"),
     "finance": "webapp.cli.finance",
-    **dict.fromkeys(("books", "journal", "period"), "webapp.cli.books"),
+    **dict.fromkeys(("books", "journal", "limit", "period"), "webapp.cli.books"),
     "price": "webapp.cli.prices",
     **dict.fromkeys(("account", "payout", "reconcile", "difference"), "webapp.cli.payments"),
     **dict.fromkeys(("order", "refund", "remittance", "trade"), "webapp.cli.trade"),

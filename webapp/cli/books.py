@@ -1,4 +1,4 @@
-"""The books 账簿: periods 结账, journal vouchers 记账凭证, trial balance 试算平衡, export as beancount."""
+"""The books 账簿: periods 结账, vouchers 记账凭证, limits 账户限额, trial balance 试算平衡, export."""
 
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,18 @@ from valuation import money
 from webapp.cli import main
 from webapp.cli.run import Run, as_member, print_json, verb, with_home
 from webapp.deeds.all import books as deeds
+from webapp.deeds.all import limits as limit_deeds
 from webapp.language import tr
 from webapp.wording import word
 
 OUTPUT = click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False))
 
-
+REASON = click.option("--reason", required=True)
+GROUND = (
+    REASON,
+    click.option("--basis", required=True, help="the document it rests on"),
+    click.option("--document", "document_digest", help="its digest, sha256:…"),
+)
 HEADINGS = (
     "Opening debit", "Opening credit", "Debits", "Credits", "Closing debit", "Closing credit",
 )  # fmt: skip
@@ -31,6 +37,11 @@ def period() -> None:
 @main.group()
 def journal() -> None:
     """Journal vouchers 记账凭证: bank fees, interest, tax."""
+
+
+@main.group()
+def limit() -> None:
+    """Limits of accounts 账户限额: how much of what a book owes must stay."""
 
 
 @main.group()
@@ -58,8 +69,7 @@ def period_close(
     run.say(answer, deeds.close.says)
 
 
-verb(period, "reopen", deeds.reopen, "Reopen the last closed period (finance checker).",
-     click.option("--reason", required=True))  # fmt: skip
+verb(period, "reopen", deeds.reopen, "Reopen the last closed period (finance checker).", REASON)
 
 
 @period.command("list")
@@ -102,14 +112,61 @@ def journal_open(run: Run, login: str, agreement_number: str) -> None:
 
 verb(journal, "approve", deeds.approve_journal, "Approve a journal voucher (finance checker).")
 verb(journal, "reject", deeds.reject_journal, "Send a journal voucher back (finance checker).",
-     click.option("--reason", required=True))  # fmt: skip
+     REASON)  # fmt: skip
 verb(journal, "withdraw", deeds.withdraw_journal, "Take your journal voucher back (finance maker).",
-     click.option("--reason", required=True))  # fmt: skip
+     REASON)  # fmt: skip
 
 
 def _account(code: str) -> str:
     """An account by its code alone."""
     return next((name for name in deeds.ACCOUNT_NAMES if name.split()[0] == code), code)
+
+
+@limit.command("propose")
+@click.argument("agreement_number")
+@click.option("--account", required=True, help="as 2203 or 2203 应付分配款")
+@click.option("--party", help="the social credit code; none for the bank account")
+@click.option("--floor", "floor_yuan", required=True, help="yuan that must stay")
+@REASON
+@GROUND[1]
+@GROUND[2]
+@as_member
+@with_home
+def limit_propose(run: Run, login: str, agreement_number: str, **given: Any) -> None:
+    """Propose a limit of an account (finance maker)."""
+    body = _given(**{**given, "account": _account(given["account"])})
+    answer = run.do(limit_deeds.propose, login, body, agreement_number=agreement_number)
+    run.say(answer, limit_deeds.propose.says)
+
+
+verb(limit, "lift", limit_deeds.propose_lift, "Propose that a limit holds no more (finance maker).",
+     *GROUND)  # fmt: skip
+verb(limit, "approve", limit_deeds.approve, "Approve a limit or its lifting (finance checker).")
+verb(limit, "reject", limit_deeds.reject, "Send a proposal back (finance checker).", REASON)
+verb(limit, "withdraw", limit_deeds.withdraw, "Take your proposal back (finance maker).", REASON)
+
+
+@limit.command("show")
+@click.argument("number")
+@with_home
+def limit_show(run: Run, number: str) -> None:
+    """Show a limit as recorded (JSON)."""
+    print_json(run.ask(limit_deeds.show, limit_number=number))
+
+
+@limit.command("list")
+@with_home
+def limit_list(run: Run) -> None:
+    """List the limits of accounts, newest first."""
+    found = run.ask(limit_deeds.list_limits, None, {"limit": 200})
+    if run.as_json:
+        print_json(found)
+        return
+    for row in found["items"]:
+        floor = tr("lifted") if row["floor_fen"] is None else money.yuan(row["floor_fen"])
+        click.echo(
+            f"{row['number']}  {row['account']}  {row['party']:18}  {floor:>18}  {word(row['state'])}"
+        )
 
 
 @books.command("entry")
@@ -131,7 +188,13 @@ def books_accounts(run: Run, agreement_number: str) -> None:
         return
     for row in found["items"]:
         posted, held = (money.yuan(row[key]) for key in ("posted_fen", "held_fen"))
-        click.echo(f"{row['account']}  {row['party']:18}  {posted:>18}  {held:>18}")
+        kept = "" if row["limited_by"] is None else tr(
+            "limit {number}: {floor} must stay", number=row["limited_by"],
+            floor=money.yuan(row["floor_fen"]),
+        )  # fmt: skip
+        click.echo(
+            f"{row['account']}  {row['party']:18}  {posted:>18}  {held:>18}  {kept}".rstrip()
+        )
 
 
 @books.command("balance")

@@ -98,8 +98,12 @@ def payout_prepare(run: Run, login: str, agreement_number: str, statement: str) 
     run.say(answer, deed.says)
     if not run.as_json:
         for one in answer["left_out"]:
-            why = tr(payouts.LEFT_OUT[one["why"]])
-            click.echo(tr("  left out: {party}, {account}: {why}", **{**one, "why": why}))
+            why = " ".join((tr(payouts.LEFT_OUT[one["why"]]), one.get("limit", ""))).strip()
+            amount = yuan(one["amount_fen"])
+            click.echo(
+                tr("  left out: {party}, {account}, {amount} yuan: {why}",
+                   **{**one, "amount": amount, "why": why})
+            )  # fmt: skip
 
 
 verb(payout, "approve", payouts.approve, "Approve a payout (finance checker, not who prepared it).")

@@ -74,7 +74,7 @@ class BalanceAnswer(Schema):
 
 
 class AccountRow(Schema):
-    """What stands on an account now, in its normal side; what of it is held; below what it never falls."""
+    """What stands on an account now, in its normal side; what of it is held; its floor and limit."""
 
     account = fields.String(required=True)
     party = fields.String(required=True)
@@ -82,6 +82,7 @@ class AccountRow(Schema):
     posted_fen = fields.Integer(required=True)
     held_fen = fields.Integer(required=True)
     floor_fen = fields.Integer(required=True, allow_none=True)
+    limited_by = fields.String(required=True, allow_none=True)
 
 
 class AccountsAnswer(Schema):
@@ -220,7 +221,8 @@ def accounts(_desk: Desk, session: Session, _actor: Actor, found: Agreement) -> 
         "items": [
             {
                 "account": row.account, "floor_fen": row.floor_fen, "held_fen": row.held_fen,
-                "party": row.party, "posted_fen": row.posted_fen, "side": ACCOUNTS[row.account].side,
+                "limited_by": row.limited_by, "party": row.party, "posted_fen": row.posted_fen,
+                "side": ACCOUNTS[row.account].side,
             }
             for row in rows
         ]

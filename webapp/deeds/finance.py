@@ -151,6 +151,8 @@ class FinanceOverviewAnswer(Schema):
     payouts = fields.List(fields.Dict(), required=True)
     """those not cancelled, the newest first: number, state, amount_fen"""
     differences_open = fields.Integer(required=True)
+    limits = fields.List(fields.Dict(), required=True)
+    """what must stay of an account: account, party, floor_fen, number of the limit"""
 
 
 class FinanceAnswer(Schema):
@@ -181,6 +183,7 @@ class FinanceAccountAnswer(Schema):
     from_on = fields.String(required=True)
     until_on = fields.String(required=True)
     stood_fen = fields.Integer(required=True)
+    limits = fields.List(fields.Dict(), required=True)
     items = fields.List(fields.Dict(), required=True)
     next = fields.String(required=True, allow_none=True)
 
@@ -253,7 +256,7 @@ def overview(
     return {
         "accounts": finance.movements(session, found.id, over.from_on, over.until_on),
         "agreement": found.number, "amount_fen": known.of().net_fen, "kinds": _kinds(known),
-        "payees": payees,
+        "limits": _limits(session, found), "payees": payees,
         "differences_open": session.scalar(
             select(func.count()).where(
                 Difference.agreement_id == found.id, Difference.state != "settled"
@@ -325,8 +328,20 @@ def account(
             }
             for one in kept
         ],
+        "limits": [
+            one for one in _limits(session, found)
+            if one["account"] == account and party in ("", one["party"])
+        ],
         "next": kept[-1].cursor if len(lines) > limit else None, "stood_fen": stood, "until_on": end,
     }  # fmt: skip
+
+
+def _limits(session: Session, found: Agreement) -> list[dict[str, Any]]:
+    """What limits keep on the accounts of a book now."""
+    return [
+        {"account": row.account, "floor_fen": row.floor_fen, "number": row.limited_by, "party": row.party}
+        for row in books.limited(session, found.id)
+    ]  # fmt: skip
 
 
 def cause_of(session: Session, cause_id: str) -> dict[str, str | None]:

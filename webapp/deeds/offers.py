@@ -161,6 +161,7 @@ FITS: dict[str, Fits] = {
         lambda row: row.undone_by is None and row.purpose == "prepayment"),
     "journal.propose_opening": lambda session, _actor, row, _today: journals.lacks_opening(
         session, row),
+    "limit.propose_lift": _row(lambda row: row.state == "approved" and row.floor_fen is not None),
     "order.fulfil": lambda _session, actor, row, _today: row.paid_by != orders.PREPAYMENT
     or row.placed_by != actor.member_id,
     **dict.fromkeys(("motion.confirm", "motion.reject", "peer.admit"), _of_another),

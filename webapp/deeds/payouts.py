@@ -23,6 +23,7 @@ from webapp.tables import CSV, XLSX
 
 ACCOUNT, PAYOUT = "/bank-accounts/<bank_account>", "/payouts/<payout_number>"
 LEFT_OUT = {
+    "limited": "a limit of its account keeps it: the finance department lifts it by two persons",
     "individual": "a natural person, whose account is not kept here",
     "no_account": "no confirmed bank account",
     "returned": "the bank sent a payment to its account back: enter it anew with a new ground",

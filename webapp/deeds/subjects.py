@@ -25,6 +25,7 @@ from ledger import (
     holds,
     inquiries,
     journals,
+    limits,
     log,
     motions,
     objections,
@@ -63,6 +64,7 @@ from ledger.feedback import Feedback
 from ledger.holds import Hold
 from ledger.inquiries import Inquiry
 from ledger.journals import Journal
+from ledger.limits import AccountLimit
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.orders import Order
@@ -313,6 +315,9 @@ SUBJECTS = {
         Subject("journal", Journal, journals.by_number, journals.owners,
                 lambda party: _through(Journal.agreement_id, Agreement, _agreement_of(party)),
                 lambda row: row.number, "journal_number"),
+        Subject("limit", AccountLimit, limits.by_number, limits.owners,
+                lambda party: _through(AccountLimit.agreement_id, Agreement, _agreement_of(party)),
+                lambda row: row.number, "limit_number"),
         Subject("entry", Entry, books.by_number, books.owners, _entry_of,
                 lambda row: row.number, "entry_number"),
         Subject("hold", Hold, holds.by_number, holds.owners,

@@ -34,6 +34,7 @@ from ledger.exclusions import Exclusion
 from ledger.feedback import Feedback
 from ledger.inquiries import Inquiry
 from ledger.journals import Journal
+from ledger.limits import AccountLimit
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.orders import PREPAYMENT, Order
@@ -189,6 +190,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
         select(Statement.id).where(Statement.maker_id == actor.member_id))),
     "inquiry.close": ("inquiry", ("answered",), lambda actor: Inquiry.party_id.in_(actor.parties)),
     "journal.approve": ("journal", ("proposed",), _not_mine(Journal.proposed_by)),
+    "limit.approve": ("limit", ("proposed",), _not_mine(AccountLimit.proposed_by)),
     "payment.record": ("licence", ("granted",), lambda _actor: (Licence.price_fen > 0) & ~exists().where(
         Payment.licence_id == Licence.id, Payment.undone_by.is_(None))),
     "bank_account.confirm": ("bank_account", ("entered",), _not_mine(BankAccount.entered_by)),

@@ -13,16 +13,18 @@ from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import books, journals
+from ledger import books, journals, limits
 from ledger.agreements import Agreement
 from ledger.books import Entry
 from ledger.holds import Hold
 from ledger.journals import Journal
+from ledger.limits import AccountLimit
 from ledger.parties import Party, allowed
 from ledger.periods import Period
 from ledger.trial_balance import COLUMNS
 from webapp import door
 from webapp.deeds.all import books as deeds
+from webapp.deeds.all import limits as limit_deeds
 from webapp.language import language
 from webapp.pages import nouns
 from webapp.pages.value import person, sheet
@@ -32,7 +34,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes, and what the pages of the nouns ask for."""
     app.jinja_env.filters["booked_on"] = account_name
     nouns.EXTRA |= {"entry": about_entry, "hold": about_hold, "journal": about_journal,
-                    "period": about_period}  # fmt: skip
+                    "limit": about_limit, "period": about_period}  # fmt: skip
     for question, name, view in (
         (deeds.balance, "trial_balance_read", trial_balance),
         (deeds.balance_xlsx, "trial_balance_xlsx", trial_balance_xlsx),
@@ -78,7 +80,7 @@ def trial_balance(agreement_number: str) -> Any:
             "trial_balance.html", agreement=agreement, asked=asked, found=found,
             columns=COLUMNS,
             offers=[(deed, nouns.address(deed.name.replace(".", "_"), keys))
-                    for deed in (deeds.propose_journal, deeds.close)
+                    for deed in (deeds.propose_journal, limit_deeds.propose, deeds.close)
                     if allowed(door.actor(), deed.verb)],
         )  # fmt: skip
 
@@ -126,6 +128,16 @@ def about_journal(session: Session, row: Journal) -> dict[str, Any]:
         "booked": session.get(Entry, row.entry_id or ""),
         "decider": person(session, row.decided_by),
         "maker": person(session, row.proposed_by),
+    }
+
+
+def about_limit(session: Session, row: AccountLimit) -> dict[str, Any]:
+    """The agreement, what stands on the account now, and who proposed and decided."""
+    return {
+        "agreement": session.get_one(Agreement, row.agreement_id),
+        "decider": person(session, row.decided_by),
+        "maker": person(session, row.proposed_by),
+        "stands": limits.row_of(session, row.agreement_id, row.account, row.party),
     }
 
 

@@ -33,7 +33,7 @@ from webapp.pages import charts, nouns
 from webapp.pages.start import limit
 
 # What a finance department does: the first word of the deeds that wait for it.
-FINANCE = {"bank_account", "confirmation", "difference", "hold", "inquiry", "journal", "payment",
+FINANCE = {"bank_account", "confirmation", "difference", "hold", "inquiry", "journal", "limit", "payment",
            "payout", "period", "reconciliation", "refund", "remittance", "scheme", "statement"}  # fmt: skip
 DAYS_DRAWN = 400
 
@@ -63,7 +63,8 @@ OF_STATEMENT = {"statement_read": "Statement", "statement_comparison": "Comparis
 BESIDE = {"trial_balance_read": "Trial balance"}
 BESIDE_ALL = {
     "period_list": "Closed periods", "payout_list": "Payouts", "reconciliation_list": "Reconciliations",
-    "difference_list": "Differences", "hold_list": "Holds", "entry_list": "Accounting entries",
+    "difference_list": "Differences", "hold_list": "Holds", "limit_list": "Limits of accounts",
+    "entry_list": "Accounting entries",
 }  # fmt: skip
 
 

@@ -66,6 +66,7 @@ GROUPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("journal_list", "journal.read", "Journal vouchers"),
         ("entry_list", "entry.read", "Accounting entries"),
         ("hold_list", "hold.read", "Holds"),
+        ("limit_list", "limit.read", "Limits of accounts"),
     ),
     "Statistics": (
         ("statistics_read", "statistics.read", "Statistical report"),

@@ -75,6 +75,8 @@ COLUMNS: dict[str, dict[str, str]] = {
               "state": "State"},
     "scheme": {"edition": "Edition", "effective_from": "First day it binds", "state": "State"},
     "period": {"number": "Number", "from_on": "First day", "until_on": "Last day", "state": "State"},
+    "limit": {"number": "Number", "account": "Account", "party": "Organisation",
+              "floor_fen": "Must stay (yuan)", "state": "State"},
     "journal": {"number": "Number", "effective_on": "Day", "memo": "Memo", "debit": "Debit",
                 "credit": "Credit", "amount_fen": "Amount (yuan)", "state": "State"},
     "entry": {"number": "Number", "effective_on": "Day", "memo": "Memo", "reverses": "Reverses"},
@@ -160,7 +162,7 @@ def _list_view(question: Question) -> Any:
         desk = door.the_desk()
         found = desk.ask(question, door.who, keys, asked)
         names: dict[str, str] = {}
-        if any(name.endswith("_id") for name in COLUMNS[question.noun]):
+        if any(name.endswith("_id") or name == "party" for name in COLUMNS[question.noun]):
             with desk.home.reading() as session:
                 names = party_names(session)
         return render_template(
