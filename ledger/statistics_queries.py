@@ -216,7 +216,7 @@ class Reader:
         columns = (Payment.amount_fen, Payment.vat_fen, Payment.net_fen)
         self._amounts(found, Payment, TOGETHER, columns, Payment.undone_by.is_(None))
         undoing = aliased(Record)
-        wanted = (
+        wanted: Any = (
             select(self._place(), func.max(undoing.at))
             .select_from(Payment)
             .join(undoing, and_(undoing.subject_id == Payment.id, undoing.kind == "payment.undone"))

@@ -1,6 +1,7 @@
 """Spans of settlements: the rows of all periods together are all rows, each once; pages stay fast."""
 
 from datetime import date, timedelta
+from fractions import Fraction
 from time import perf_counter
 
 import pytest
@@ -10,7 +11,11 @@ from ledger import finance, periods, settlements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.finance import PARTS
-from tests.conftest import Town
+from ledger.registration import Registration
+from ledger.statements import Statement
+from ledger.vouchers import Voucher
+from tests.conftest import PARTIES, Town
+from valuation.differences import Sold
 
 DAY = timedelta(days=1)
 
@@ -68,6 +73,71 @@ def test_every_row_belongs_to_one_period(town: Town) -> None:
     ]
     assert spans == [[1, 3], [2, 5, 4], [6, 9, 7, 8]]
     assert sorted(n for some in spans for n in some) == list(range(1, 10))
+
+
+def confirmed(
+    town: Town, agreement: Agreement, voucher: Voucher, *rows: tuple[str, str, str]
+) -> None:
+    """Trades of today at the exchange: amount in yuan, unit and quantity, which may be left out."""
+    buyer, day = PARTIES["bank"][2], local_date(town.now)
+    lines = [
+        f"{day}-{n},{voucher.number},{buyer},{day},{','.join(row)}" for n, row in enumerate(rows)
+    ]
+    text = "\n".join(["trade,voucher,buyer,on,amount_yuan,unit,quantity", *lines, ""])
+    town.confirm(town.signed(agreement, text, f"CJ-{day}"), text)
+
+
+def test_volume_is_told_by_quantity_where_every_trade_says_how_much(town: Town) -> None:
+    registered = town.registration()
+    agreement = town.get(Agreement, registered)
+    town.scheme(agreement)
+    voucher = town.voucher(registered)
+    terms = {"scene": "风险评估", "unit": "数据调用量", "quantity": 1000}
+    licence = town.licence(voucher, price_fen=100_000, terms=terms)
+    facts = {"platform_cost_fen": 0}
+    confirmed(town, agreement, voucher, ("106.00", "数据调用量", "100"))
+    town.statement_over(agreement, licence, "posted", 50_000, facts)
+    confirmed(town, agreement, voucher, ("200.00", "数据调用量", "300"), ("106.00", "", ""))
+    second = town.statement_over(agreement, licence, "posted", 25_000, facts)
+    unsaid = town.licence(voucher, price_fen=100_000)
+    third = town.statement_over(agreement, unsaid, "posted", 10_000, facts)
+    with town.reading() as session:
+        code = session.get_one(Registration, registered.id).code
+        found, by_number = (
+            finance.compare(session, session.get_one(Statement, one.id)) for one in (second, third)
+        )
+    assert found is not None
+    assert by_number is not None
+    # half of a licence for 1000 calls and 100 calls; a quarter and 300 calls, and one piece that is new
+    assert found.before_takings.sold == (Sold(code, "数据调用量", Fraction(600), 57_170),)
+    assert found.after_takings.sold == (
+        Sold(code, "产品数量", Fraction(1), 10_000), Sold(code, "数据调用量", Fraction(550), 42_453),
+    )  # fmt: skip
+    for takings in (found.before_takings, found.after_takings):
+        assert sum(one.fen for one in takings.sold or ()) == takings.trades_fen
+    amount = found.amount
+    assert (amount.by, amount.volume_fen) == (
+        "quantity",
+        round(Fraction(-50 * 57_170, 600) + 10_000),
+    )
+    assert amount.volume_fen + amount.price_fen == amount.change_fen == 52_453 - 57_170
+    assert (by_number.amount.by, by_number.after_takings.sold) == ("number", None)
+    assert by_number.amount.volume_fen == round(Fraction((1 - 3) * 52_453, 3))
+
+
+@pytest.mark.slow
+def test_quantities_beyond_what_the_database_sums_are_summed(town: Town) -> None:
+    registered = town.registration()
+    agreement = town.get(Agreement, registered)
+    most = 2**53 - 1
+    confirmed(
+        town, agreement, town.voucher(registered), *[("1.06", "数据调用量", str(most))] * 2_000
+    )
+    with town.reading() as session:
+        over = finance.span(session, session.get_one(Agreement, agreement.id), local_date(town.now))
+        [sold] = finance.sold(session, over) or ()
+    assert sold.quantity == 2_000 * most > 2**63
+    assert sold.fen == 200_000
 
 
 @pytest.mark.slow

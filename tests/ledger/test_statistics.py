@@ -399,6 +399,7 @@ def test_a_quarter_of_which_a_payment_is_undone_afterwards_is_told_no_more(town:
     assert values(made(town, "", **year), "M1")[""] == [None]
 
 
+@pytest.mark.slow
 def test_what_one_exchange_confirms_and_what_is_refunded_of_it_is_withheld(town: Town) -> None:
     agreement, licence = town.sold()
     confirmed = town.confirmation(agreement, town.get(Voucher, licence), 4)

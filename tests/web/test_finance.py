@@ -89,14 +89,16 @@ def test_the_comparison_sums_to_the_difference(place: Site) -> None:
     assert last is not None
     found = visit.read(f"/statements/{last.number}/comparison")
     amount = found["amount"]
-    causes = ("number_fen", "price_fen", "refunds_fen", "late_fen")
+    causes = ("volume_fen", "price_fen", "refunds_fen", "late_fen")
     assert sum(amount[one] for one in causes) == amount["change_fen"] == 226_415 - 94_342
     assert sum(one["change_fen"] for one in found["lines"]) == amount["change_fen"]
     assert all(sum(one["by"].values()) == one["change_fen"] for one in found["lines"])
     assert found["takings"][1]["amount_fen"] == last.amount_fen
     assert {one["name"] for one in found["facts"]} == {"platform_cost_fen"}
+    assert (amount["by"], found["sold"]) == ("number", []), "the licence says no quantity"
     page = visit.get(f"/statements/{last.number}/comparison")
     assert "+1,320.73" in page
+    assert "笔数变化" in page
     assert "15.00" in page
 
 

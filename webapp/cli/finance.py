@@ -182,7 +182,11 @@ def compare(run: Run, number: str) -> None:
         amount["after_fen"],
         amount["change_fen"],
     )
-    for key, name in deeds.CAUSES.items():
+    click.echo(f"  {tr(deeds.BY[amount['by']])}")
+    for one in found["sold"]:
+        _line(f"{one['product']} {one['unit']}: {one['before']} → {one['after']}", one["before_fen"],
+              one["after_fen"])  # fmt: skip
+    for key, (name, _) in deeds.CAUSES[amount["by"]].items():
         _line(tr(name), amount[key])
     for one in found["lines"]:
         causes = ", ".join(

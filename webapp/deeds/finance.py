@@ -18,6 +18,7 @@ from ledger.schemes import Scheme
 from ledger.statements import Statement
 from valuation import money
 from valuation import schemes as scheme_language
+from valuation.pricing import UNITS
 from webapp.deeds import Desk, File, question
 from webapp.deeds.answers import PAGE, PAGE_MAX
 from webapp.deeds.forms import MISSHAPEN, Body, day, said, text
@@ -31,9 +32,35 @@ PARTS = {"own": "Of the period", "late": "Entered late"}
 KINDS = {"payment": "Payment", "trade": "Trade at the exchange", "refund": "Refund"}
 assert tuple(PARTS) == finance.PARTS
 assert tuple(KINDS) == settlements.KINDS
+# Why an amount differs, by what volume is told by: how it is called, and how it is found.
+_BESIDE = {
+    "refunds_fen": ("Refunds", "refunds now − refunds then"),
+    "late_fen": ("Entered late", "late entries now − late entries then"),
+}
+_REST = "what the period's own trades brought more, less the line above"
 CAUSES = {
-    "number_fen": "More or fewer trades", "price_fen": "Another value of a trade", "refunds_fen": "Refunds",
-    "late_fen": "Entered late",
+    "number": {
+        "volume_fen": (
+            "More or fewer trades", "(trades now − trades then) × the average value of a trade then",
+        ),
+        "price_fen": ("Another value of a trade", _REST),
+        **_BESIDE,
+    },
+    "quantity": {
+        "volume_fen": (
+            "More or less was sold",
+            "for each product and unit: (quantity now − quantity then) × the average price of a unit then; "
+            "whole, what was not sold then",
+        ),
+        "price_fen": ("Another price", _REST),
+        **_BESIDE,
+    },
+}  # fmt: skip
+BY = {
+    "number":
+        "Volume is told by the number of trades: not every trade of both periods says how much was sold.",
+    "quantity":
+        "Volume is told by quantities: every trade of both periods says how much was sold.",
 }  # fmt: skip
 PAYOUTS_SHOWN = 5
 SHOWN = 100  # agreements on the first page
@@ -130,6 +157,9 @@ class StatementComparisonAnswer(Schema):
     before = fields.String(required=True, allow_none=True)
     takings = fields.List(fields.Dict(), required=True)
     amount = fields.Dict(required=True, allow_none=True)
+    """in fen; `by`: volume is told by ``quantity`` or by ``number`` of trades"""
+    sold = fields.List(fields.Dict(), required=True)
+    """by quantity: each product (registration) and unit with its quantities and net fen, then and now"""
     lines = fields.List(fields.Dict(), required=True)
     editions = fields.List(fields.Integer(), required=True)
     facts = fields.List(fields.Dict(), required=True)
@@ -420,7 +450,7 @@ def comparison(_desk: Desk, session: Session, _actor: Actor, found: Statement) -
     """The difference to the statement before, taken apart into causes that sum to it to the fen."""
     made = finance.compare(session, found)
     if made is None:
-        return {"amount": None, "before": None, "editions": [], "facts": [], "lines": [],
+        return {"amount": None, "before": None, "editions": [], "facts": [], "lines": [], "sold": [],
                 "statement": found.number, "takings": []}  # fmt: skip
     labels = {
         step["fact"]: step["label"]
@@ -441,9 +471,26 @@ def comparison(_desk: Desk, session: Session, _actor: Actor, found: Statement) -
         ],
         "lines": [{**asdict(one), "change_fen": one.change_fen} for one in made.lines],
         "statement": found.number,
-        "takings": [{**asdict(one), "amount_fen": one.amount_fen}
-                    for one in (made.before_takings, made.after_takings)],
+        "sold": _sold(made) if made.amount.by == "quantity" else [],
+        "takings": [
+            {**{key: value for key, value in asdict(one).items() if key != "sold"},
+             "amount_fen": one.amount_fen}
+            for one in (made.before_takings, made.after_takings)
+        ],
     }  # fmt: skip
+
+
+def _sold(made: finance.Comparison) -> list[dict[str, Any]]:
+    """Each product and unit with what was sold of it then and now."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for when, takings in (("before", made.before_takings), ("after", made.after_takings)):
+        for one in takings.sold or ():
+            row = rows.setdefault((one.product, one.unit), {
+                "after": "0", "after_fen": 0, "before": "0", "before_fen": 0, "en": UNITS[one.unit],
+                "product": one.product, "unit": one.unit, "zh": one.unit,
+            })  # fmt: skip
+            row |= {when: money.exact_text(one.quantity), f"{when}_fen": one.fen}
+    return [rows[key] for key in sorted(rows)]
 
 
 def mine(session: Session, actor: Actor) -> list[Agreement]:

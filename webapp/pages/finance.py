@@ -42,7 +42,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes, and what the templates ask for."""
     app.jinja_env.globals |= {
         "AMOUNT_CAUSES": deeds.CAUSES, "TRADE_KINDS": deeds.KINDS, "TRADE_PARTS": deeds.PARTS,
-        "UNDISTRIBUTED": books.UNDISTRIBUTED, "finance_places": places,
+        "UNDISTRIBUTED": books.UNDISTRIBUTED, "VOLUME_BY": deeds.BY, "finance_places": places,
     }  # fmt: skip
     app.jinja_env.filters["account"] = deeds.account_name
     for question, view in (
@@ -341,7 +341,7 @@ def _causes(found: Mapping[str, Any]) -> Markup | None:
     if not found["before"]:
         return None
     amount = found["amount"]
-    parts = [(tr(name), amount[key]) for key, name in deeds.CAUSES.items()]
+    parts = [(tr(name), amount[key]) for key, (name, _) in deeds.CAUSES[amount["by"]].items()]
     return charts.bridge(
         tr("From last time's amount to this one"),
         tr("{before} → {after} yuan", before=_say(amount["before_fen"]), after=_say(amount["after_fen"])),
