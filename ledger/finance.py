@@ -13,35 +13,30 @@ of an index, and a page of them is read from where the last one ended (keyset).
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from fractions import Fraction
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, literal, select, true, tuple_
+from sqlalchemy import ColumnElement, and_, func, literal, select, true, tuple_, union_all
 from sqlalchemy.orm import Session
 
-from ledger import books, prices, statements
+from ledger import books, statements
 from ledger.agreements import Agreement
 from ledger.books import BookAccount, Entry, EntryLine
 from ledger.confirmations import Confirmation, Trade
 from ledger.coverage import Reach
-from ledger.errors import Faults, Invalid, Missing
+from ledger.errors import Invalid, Missing
+from ledger.payouts import Payout, PayoutLine
 from ledger.periods import Period
 from ledger.refunds import Refund
-from ledger.registration import Registration
-from ledger.schemes import Scheme
 from ledger.settlements import Settlement
 from ledger.statements import STANDS, Statement
-from ledger.store import text_in
 from ledger.trading import Licence, Payment
 from ledger.trial_balance import Row as BalanceRow
 from ledger.trial_balance import trial_balance
-from ledger.vouchers import Voucher
-from valuation import differences
-from valuation.differences import AmountChange, Basis, LineChange, Sold, Takings
+from valuation.differences import Takings
 
 PARTS = ("own", "late")
 TRADES = ("payment", "trade")  # the kinds of settlement that are not refunds
-PART_OF_SUM = 10**9  # quantities are summed in two parts: their whole may be beyond 64 bits
+OF_PAYEES = (books.PAYABLE, books.TREASURY)
 
 
 @dataclass(frozen=True)
@@ -123,6 +118,25 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Paid:
+    """What the bank paid to a payee, or what of it came back (below nought), on the bank's day."""
+
+    day: str
+    serial: str
+    came_back: int
+    payout: str
+    party: str
+    account: str
+    amount_fen: int
+    reference: str
+
+    @property
+    def cursor(self) -> str:
+        """Where a page ended."""
+        return f"{self.day}.{self.serial}.{self.came_back}"
+
+
+@dataclass(frozen=True)
 class Posted:
     """A line on an account, with its entry, and what stands on the account after it (its normal side)."""
 
@@ -138,19 +152,6 @@ class Posted:
     def cursor(self) -> str:
         """Where a page ended."""
         return f"{self.on}.{self.entry.id}.{self.n}"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two statements of an agreement, the later one second, and why it is another amount."""
-
-    before: Statement
-    after: Statement
-    before_takings: Takings
-    after_takings: Takings
-    amount: AmountChange
-    lines: tuple[LineChange, ...]
-    editions: tuple[int, int]
 
 
 def marks(session: Session, agreement: Agreement) -> list[tuple[str, str, int]]:
@@ -368,94 +369,62 @@ def ledger_of(
     return stood, made
 
 
-def compare(session: Session, statement: Statement) -> Comparison | None:
-    """Why a statement is another amount than the last one that stood; None where there is none."""
-    agreement = session.get_one(Agreement, statement.agreement_id)
-    before = statements.previous(session, agreement, statement.from_on)
-    if before is None:
-        return None
-    schemes = [session.get_one(Scheme, one.scheme_id) for one in (before, statement)]
-    bases = [
-        Basis(scheme.document, one.amount_fen, one.facts, one.deficits_before)
-        for scheme, one in zip(schemes, (before, statement), strict=True)
-    ]
-    spans = [statement_span(session, one) for one in (before, statement)]
-    taken = [account(session, one).takings() for one in spans]
-    told = [sold(session, one) for one in spans]
-    if None not in told:
-        taken = [replace(one, sold=of) for one, of in zip(taken, told, strict=True)]
-    return Comparison(
-        before, statement, taken[0], taken[1], differences.amount_change(*taken),
-        differences.line_changes(*bases), (schemes[0].edition, schemes[1].edition),
-    )  # fmt: skip
+def paid(
+    session: Session, agreement: Agreement, from_on: str, until_on: str, *, account: str = "",
+    party: str = "", after: str = "", limit: int,
+) -> list[Paid]:  # fmt: skip
+    """What the bank paid to payees on the days of a span, and what came back, by day; after a cursor.
 
-
-def sold(session: Session, over: Span) -> tuple[Sold, ...] | None:
-    """What the span's own trades sold, by registration and unit; None where one says no quantity."""
-    licensed = _licensed(session, over)
-    return None if licensed is None else _sold(session, over, licensed)
-
-
-def _licensed(session: Session, over: Span) -> dict[tuple[str, str], tuple[Fraction, int]] | None:
-    """What the payments of a span were for: (registration, unit) → quantity and net fen.
-
-    A payment of part of a licence's price is for that part of its quantity. None where the terms of one
-    name no quantity.
+    The day is the bank's: an entry stands on a later one where the books of that day were closed.
     """
-    wanted = (
-        select(
-            Registration.code, Licence.terms, Licence.price_fen, func.sum(Settlement.amount_fen),
-            func.sum(Settlement.net_fen),
+    rows = _bank_rows(agreement, from_on, until_on, account, party)
+    place = tuple_(rows.c.day, rows.c.serial, rows.c.came_back)
+    wanted = select(rows).order_by(rows.c.day, rows.c.serial, rows.c.came_back).limit(limit)
+    if after:
+        day, serial, came_back = (*after.split("."), "", "")[:3]
+        if came_back not in ("0", "1"):
+            raise Invalid("The cursor {given} is none that a page gave.", given=after)
+        wanted = wanted.where(
+            place > tuple_(literal(day), literal(serial), literal(int(came_back)))
         )
-        .select_from(Settlement)
-        .join(Payment, Payment.id == Settlement.source_id)
-        .join(Licence, Licence.id == Payment.licence_id)
-        .join(Voucher, Voucher.id == Licence.voucher_id)
-        .join(Registration, Registration.id == Voucher.registration_id)
-        .where(over.part("own"), Settlement.kind == "payment")
-        .group_by(Licence.id, Registration.id)
-    )  # fmt: skip
-    made: dict[tuple[str, str], tuple[Fraction, int]] = {}
-    for code, terms, price_fen, amount_fen, net_fen in session.execute(wanted):
-        faults = Faults()
-        unit, quantity = prices.sold(terms, faults)
-        if "quantity" not in terms or faults:
-            return None
-        stood, fen = made.get((code, unit), (Fraction(0), 0))
-        made[code, unit] = stood + quantity * int(amount_fen) / price_fen, fen + int(net_fen)
-    return made
+    return [Paid(*one) for one in session.execute(wanted)]
 
 
-def _sold(
-    session: Session, over: Span, licensed: dict[tuple[str, str], tuple[Fraction, int]]
-) -> tuple[Sold, ...]:
-    """What payments were for together with what trades at exchanges sold, each of which says how much."""
-    quantity = cast(text_in(session, Trade.row, "quantity"), BigInteger)
-    told = (
-        text_in(session, Trade.row, "voucher").label("told_voucher"),
-        text_in(session, Trade.row, "unit").label("told_unit"),
-    )
-    wanted = (
-        select(
-            *told, func.sum(quantity // PART_OF_SUM), func.sum(quantity % PART_OF_SUM),
-            func.sum(Settlement.net_fen),
-        )
-        .select_from(Settlement)
-        .join(Confirmation, Confirmation.id == Settlement.source_id)
-        .join(Trade, and_(Trade.batch == Confirmation.no, Trade.n == Settlement.row))
-        .where(over.part("own"), Settlement.kind == "trade")
-        .group_by("told_voucher", "told_unit")
-    )  # fmt: skip
-    made = dict(licensed)
-    for number, unit, high, low, net_fen in session.execute(wanted):
-        code = session.scalars(
-            select(Registration.code)
-            .join(Voucher, Voucher.registration_id == Registration.id)
-            .where(Voucher.number == number)
-        ).one()
-        stood, fen = made.get((code, unit), (Fraction(0), 0))
-        made[code, unit] = stood + int(high) * PART_OF_SUM + int(low), fen + int(net_fen)
-    return tuple(Sold(*key, *of) for key, of in sorted(made.items()))
+def paid_sums(
+    session: Session, agreement: Agreement, from_on: str, until_on: str, *, account: str = "",
+    party: str = "",
+) -> dict[tuple[str, str], int]:  # fmt: skip
+    """What was paid on those days, less what came back on them, in fen: (account, party) → sum."""
+    rows = _bank_rows(agreement, from_on, until_on, account, party)
+    wanted = select(rows.c.account, rows.c.party, func.sum(rows.c.amount_fen))
+    return {
+        (name, whose): int(fen)
+        for name, whose, fen in session.execute(wanted.group_by(rows.c.account, rows.c.party))
+    }
+
+
+def _bank_rows(agreement: Agreement, from_on: str, until_on: str, account: str, party: str) -> Any:
+    """Payments and returns as rows of `Paid`."""
+    line = PayoutLine
+    sides = []
+    for came_back, day, sign, reference in (
+        (0, line.paid_on, 1, line.bank_reference), (1, line.returned_on, -1, line.return_reference),
+    ):  # fmt: skip
+        side = (
+            select(
+                day.label("day"), line.serial, literal(came_back).label("came_back"),
+                Payout.number.label("payout"), line.party, line.account,
+                (sign * line.amount_fen).label("amount_fen"),
+                func.coalesce(reference, "").label("reference"),
+            )
+            .join(Payout, Payout.id == line.payout_id)
+            .where(
+                Payout.agreement_id == agreement.id, day >= from_on, day <= until_on,
+                line.account.in_([account] if account else OF_PAYEES),
+            )
+        )  # fmt: skip
+        sides.append(side.where(line.party == party) if party else side)
+    return union_all(*sides).subquery()
 
 
 def _cursor(text: str) -> tuple[str, int]:

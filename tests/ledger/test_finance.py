@@ -7,7 +7,7 @@ from time import perf_counter
 import pytest
 from sqlalchemy import text
 
-from ledger import finance, periods, settlements
+from ledger import comparisons, finance, periods, settlements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.finance import PARTS
@@ -104,7 +104,8 @@ def test_volume_is_told_by_quantity_where_every_trade_says_how_much(town: Town) 
     with town.reading() as session:
         code = session.get_one(Registration, registered.id).code
         found, by_number = (
-            finance.compare(session, session.get_one(Statement, one.id)) for one in (second, third)
+            comparisons.compare(session, session.get_one(Statement, one.id))
+            for one in (second, third)
         )
     assert found is not None
     assert by_number is not None
@@ -135,7 +136,7 @@ def test_quantities_beyond_what_the_database_sums_are_summed(town: Town) -> None
     )
     with town.reading() as session:
         over = finance.span(session, session.get_one(Agreement, agreement.id), local_date(town.now))
-        [sold] = finance.sold(session, over) or ()
+        [sold] = comparisons.sold(session, over) or ()
     assert sold.quantity == 2_000 * most > 2**63
     assert sold.fen == 200_000
 

@@ -1,5 +1,6 @@
 """The finance department's questions: a period at a glance, and what is behind every amount."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -7,7 +8,7 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ledger import agreements, books, finance, log, revenue, settlements, statements
+from ledger import agreements, books, comparisons, finance, log, revenue, settlements, statements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.errors import Missing
@@ -32,29 +33,20 @@ PARTS = {"own": "Of the period", "late": "Entered late"}
 KINDS = {"payment": "Payment", "trade": "Trade at the exchange", "refund": "Refund"}
 assert tuple(PARTS) == finance.PARTS
 assert tuple(KINDS) == settlements.KINDS
-# Why an amount differs, by what volume is told by: how it is called, and how it is found.
-_BESIDE = {
-    "refunds_fen": ("Refunds", "refunds now − refunds then"),
-    "late_fen": ("Entered late", "late entries now − late entries then"),
-}
-_REST = "what the period's own trades brought more, less the line above"
+# Why an amount differs: the cause, and what volume is told by → how it is called, and how it is found.
+PARTS_OF_CHANGE = ("volume_fen", "price_fen", "refunds_fen", "late_fen")
 CAUSES = {
-    "number": {
-        "volume_fen": (
-            "More or fewer trades", "(trades now − trades then) × the average value of a trade then",
-        ),
-        "price_fen": ("Another value of a trade", _REST),
-        **_BESIDE,
-    },
-    "quantity": {
-        "volume_fen": (
-            "More or less was sold",
-            "for each product and unit: (quantity now − quantity then) × the average price of a unit then; "
-            "whole, what was not sold then",
-        ),
-        "price_fen": ("Another price", _REST),
-        **_BESIDE,
-    },
+    "volume_fen number": "More or fewer trades", "volume_fen quantity": "More or less was sold",
+    "price_fen number": "Another value of a trade", "price_fen quantity": "Another price",
+    "refunds_fen": "Refunds", "late_fen": "Entered late",
+}  # fmt: skip
+HOWS = {
+    "volume_fen number": "(trades now − trades then) × the average value of a trade then",
+    "volume_fen quantity":
+        "for each product and unit: (quantity now − quantity then) × the average price of a unit then; "
+        "whole, what was not sold then",
+    "price_fen": "what the period's own trades brought more, less the line above",
+    "refunds_fen": "refunds now − refunds then", "late_fen": "late entries now − late entries then",
 }  # fmt: skip
 BY = {
     "number":
@@ -62,6 +54,8 @@ BY = {
     "quantity":
         "Volume is told by quantities: every trade of both periods says how much was sold.",
 }  # fmt: skip
+OVER = {"period": "Of the period", "all": "Up to now"}
+PAYEES = {account: f"{account[:4]} {books.ACCOUNTS[account].en}" for account in finance.OF_PAYEES}
 PAYOUTS_SHOWN = 5
 SHOWN = 100  # agreements on the first page
 
@@ -176,7 +170,8 @@ class FinanceOverviewAnswer(Schema):
     kinds = fields.List(fields.Dict(), required=True)
     statements = fields.List(fields.Dict(), required=True)
     payees = fields.List(fields.Dict(), required=True)
-    """to each, as of now: share of this statement, due (credit), paid (debit), held, open"""
+    """to each: share of this statement, paid within the period and up to now (by the bank's days), and as
+    of now: due in all (paid or standing), held, open"""
     accounts = fields.List(fields.Dict(), required=True)
     payouts = fields.List(fields.Dict(), required=True)
     """those not cancelled, the newest first: number, state, amount_fen"""
@@ -200,6 +195,34 @@ class AccountQuery(PeriodQuery):
         validate=validate.Range(1, PAGE_MAX, error=said(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
         metadata={"title": "Rows a page", "hint": ""},
     )  # fmt: skip
+
+
+class PaidQuery(PeriodQuery):
+    """Which payments: of the period or up to now, of which account and payee."""
+
+    over = text("Days", required=False, choices=OVER)
+    account = text("Account", most=40, required=False, blank=True, choices={"": "All", **PAYEES})
+    party = text("Party", most=18, required=False, blank=True, hint="its social credit code")
+    after = text("After (cursor)", most=120, required=False, blank=True)
+    limit = fields.Integer(
+        load_default=PAGE,
+        validate=validate.Range(1, PAGE_MAX, error=said(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
+        metadata={"title": "Rows a page", "hint": ""},
+    )  # fmt: skip
+
+
+class FinancePaidAnswer(Schema):
+    """What the bank paid to payees, by its days; what came back is below nought; fen."""
+
+    agreement = fields.String(required=True)
+    account = fields.String(required=True, allow_none=True)
+    party = fields.String(required=True, allow_none=True)
+    from_on = fields.String(required=True)
+    """empty: from the beginning"""
+    until_on = fields.String(required=True)
+    amount_fen = fields.Integer(required=True)
+    items = fields.List(fields.Dict(), required=True)
+    next = fields.String(required=True, allow_none=True)
 
 
 class FinanceAccountAnswer(Schema):
@@ -272,13 +295,20 @@ def overview(
     over = _span(desk, session, found, until)
     known = finance.account(session, over)
     issued = _ending_with(session, found, over)
-    payees = [
-        {**one, "open_fen": one["posted_fen"] - one["held_fen"], "share_fen": sum(
-            line["amount_fen"] for row in issued for line in row.lines if line["party"] == one["party"]
-        )}
-        for one in finance.movements(session, found.id, "", "", by_party=True)
-        if one["account"] in (books.PAYABLE, books.TREASURY)
-    ]  # fmt: skip
+    within = finance.paid_sums(session, found, over.from_on, over.until_on)
+    in_all = finance.paid_sums(session, found, "", local_date(desk.now).isoformat())
+    payees = []
+    for one in finance.movements(session, found.id, "", "", by_party=True):
+        if one["account"] not in finance.OF_PAYEES:
+            continue
+        key = one["account"], one["party"]
+        paid_fen = in_all.get(key, 0)
+        payees.append({
+            **one, "due_fen": one["posted_fen"] + paid_fen, "open_fen": one["posted_fen"] - one["held_fen"],
+            "paid_fen": paid_fen, "paid_within_fen": within.get(key, 0), "share_fen": sum(
+                line["amount_fen"] for row in issued for line in row.lines if line["party"] == one["party"]
+            ),
+        })  # fmt: skip
     treasuries = {one["party"] for one in payees if one["account"] == books.TREASURY}
     return {
         "accounts": finance.movements(session, found.id, over.from_on, over.until_on),
@@ -356,6 +386,28 @@ def account(
             for one in kept
         ],
         "next": kept[-1].cursor if len(lines) > limit else None, "stood_fen": stood, "until_on": end,
+    }  # fmt: skip
+
+
+@question("finance.read", f"{OF}/paid", "Paid out", name="finance.paid", query=PaidQuery,
+          answer=FinancePaidAnswer, owners=_sides)  # fmt: skip
+def paid(
+    desk: Desk, session: Session, _actor: Actor, found: Agreement, *, until: Any = None,
+    over: str = "period", account: str = "", party: str = "", after: str = "", limit: int = PAGE,
+) -> dict[str, Any]:  # fmt: skip
+    """What the bank paid to payees over a period or up to now, by its days, a page at a time."""
+    days = _span(desk, session, found, until)
+    start, end = days.from_on, days.until_on
+    if over == "all":
+        start, end = "", local_date(desk.now).isoformat()
+    whose = {"account": account, "party": party}
+    rows = finance.paid(session, found, start, end, **whose, after=after, limit=limit + 1)
+    kept = rows[:limit]
+    return {
+        "account": account or None, "agreement": found.number, "from_on": start, "party": party or None,
+        "amount_fen": sum(finance.paid_sums(session, found, start, end, **whose).values()),
+        "items": [{**asdict(one), "came_back": bool(one.came_back)} for one in kept],
+        "next": kept[-1].cursor if len(rows) > limit else None, "until_on": end,
     }  # fmt: skip
 
 
@@ -448,7 +500,7 @@ def line(_desk: Desk, session: Session, _actor: Actor, found: Statement, n: int)
           name="statement.comparison", answer=StatementComparisonAnswer)  # fmt: skip
 def comparison(_desk: Desk, session: Session, _actor: Actor, found: Statement) -> dict[str, Any]:
     """The difference to the statement before, taken apart into causes that sum to it to the fen."""
-    made = finance.compare(session, found)
+    made = comparisons.compare(session, found)
     if made is None:
         return {"amount": None, "before": None, "editions": [], "facts": [], "lines": [], "sold": [],
                 "statement": found.number, "takings": []}  # fmt: skip
@@ -480,7 +532,16 @@ def comparison(_desk: Desk, session: Session, _actor: Actor, found: Statement) -
     }  # fmt: skip
 
 
-def _sold(made: finance.Comparison) -> list[dict[str, Any]]:
+def causes(amount: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """Why an amount differs (the answer's `amount`): keys of each cause in CAUSES and HOWS, and its fen."""
+
+    def told(table: Mapping[str, str], key: str) -> str:
+        return key if key in table else f"{key} {amount['by']}"
+
+    return [(told(CAUSES, key), told(HOWS, key), amount[key]) for key in PARTS_OF_CHANGE]
+
+
+def _sold(made: comparisons.Comparison) -> list[dict[str, Any]]:
     """Each product and unit with what was sold of it then and now."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for when, takings in (("before", made.before_takings), ("after", made.after_takings)):
