@@ -7,14 +7,16 @@ from time import perf_counter
 import pytest
 from sqlalchemy import text
 
-from ledger import comparisons, finance, periods, settlements
+from ledger import comparisons, finance, payout_results, periods, settlements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
+from ledger.errors import Invalid
 from ledger.finance import PARTS
 from ledger.registration import Registration
 from ledger.statements import Statement
 from ledger.vouchers import Voucher
 from tests.conftest import PARTIES, Town
+from tests.ledger import paying
 from valuation.differences import Sold
 
 DAY = timedelta(days=1)
@@ -124,6 +126,47 @@ def test_volume_is_told_by_quantity_where_every_trade_says_how_much(town: Town) 
     assert amount.volume_fen + amount.price_fen == amount.change_fen == 52_453 - 57_170
     assert (by_number.amount.by, by_number.after_takings.sold) == ("number", None)
     assert by_number.amount.volume_fen == round(Fraction((1 - 3) * 52_453, 3))
+
+
+def test_what_was_paid_counts_on_the_bank_s_day_and_what_came_back_on_its_own(town: Town) -> None:
+    payout = paying.approved(town)
+    agreement = town.get(Agreement, payout)
+    rows, day = paying.results(town, payout, True, True), local_date(town.now)
+    town.later(days=2)
+    close(town, agreement, day, day)
+    facts = {"name": "result.csv", "digest": "sha256:1"}
+    town.do("mona", payout_results.confirm, payout, rows, **facts)
+    town.later(days=1)
+    paying.give_back(town, payout)
+    first, second = (
+        {(one.account, one.party): one.amount_fen} for one in paying.lines(town, payout)
+    )
+    back = {key: -fen for key, fen in first.items()}
+    today = local_date(town.now)
+    with town.reading() as session:
+        row = session.get_one(Agreement, agreement.id)
+
+        def sums(start: date | str, end: date, **whose: str) -> dict[tuple[str, str], int]:
+            return finance.paid_sums(session, row, str(start), str(end), **whose)
+
+        assert sums(day, day) == first | second, "though its entry stands in the period after"
+        assert sums(day + DAY, today) == back
+        assert {key: fen for key, fen in sums("", today).items() if fen} == second
+        [(account, party)] = first
+        assert sums("", day, account=account, party=party) == first
+        ends = str(day), str(today)
+        whole = finance.paid(session, row, *ends, limit=9)
+        paid = [one.amount_fen for one in whole]
+        assert sorted(paid[:2]) == sorted((first | second).values())
+        assert paid[2:] == [*back.values()]
+        assert [one.came_back for one in whole] == [0, 0, 1]
+        paged = finance.paid(session, row, *ends, limit=1)
+        while page := finance.paid(session, row, *ends, after=paged[-1].cursor, limit=1):
+            paged += page
+        assert paged == whole
+        for wrong in ("x", "2026-03-02.a.2"):
+            with pytest.raises(Invalid, match="cursor"):
+                finance.paid(session, row, *ends, after=wrong, limit=1)
 
 
 @pytest.mark.slow
