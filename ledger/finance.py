@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal, select, true, tuple_
+from sqlalchemy import ColumnElement, and_, func, literal, select, true, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from ledger import books, statements
@@ -24,19 +24,19 @@ from ledger.books import BookAccount, Entry, EntryLine
 from ledger.confirmations import Confirmation, Trade
 from ledger.coverage import Reach
 from ledger.errors import Invalid, Missing
+from ledger.payouts import Payout, PayoutLine
 from ledger.periods import Period
 from ledger.refunds import Refund
-from ledger.schemes import Scheme
 from ledger.settlements import Settlement
 from ledger.statements import STANDS, Statement
 from ledger.trading import Licence, Payment
 from ledger.trial_balance import Row as BalanceRow
 from ledger.trial_balance import trial_balance
-from valuation import differences
-from valuation.differences import AmountChange, Basis, LineChange, Takings
+from valuation.differences import Takings
 
 PARTS = ("own", "late")
 TRADES = ("payment", "trade")  # the kinds of settlement that are not refunds
+OF_PAYEES = (books.PAYABLE, books.TREASURY)
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,25 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Paid:
+    """What the bank paid to a payee, or what of it came back (below nought), on the bank's day."""
+
+    day: str
+    serial: str
+    came_back: int
+    payout: str
+    party: str
+    account: str
+    amount_fen: int
+    reference: str
+
+    @property
+    def cursor(self) -> str:
+        """Where a page ended."""
+        return f"{self.day}.{self.serial}.{self.came_back}"
+
+
+@dataclass(frozen=True)
 class Posted:
     """A line on an account, with its entry, and what stands on the account after it (its normal side)."""
 
@@ -133,19 +152,6 @@ class Posted:
     def cursor(self) -> str:
         """Where a page ended."""
         return f"{self.on}.{self.entry.id}.{self.n}"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two statements of an agreement, the later one second, and why it is another amount."""
-
-    before: Statement
-    after: Statement
-    before_takings: Takings
-    after_takings: Takings
-    amount: AmountChange
-    lines: tuple[LineChange, ...]
-    editions: tuple[int, int]
 
 
 def marks(session: Session, agreement: Agreement) -> list[tuple[str, str, int]]:
@@ -363,24 +369,62 @@ def ledger_of(
     return stood, made
 
 
-def compare(session: Session, statement: Statement) -> Comparison | None:
-    """Why a statement is another amount than the last one that stood; None where there is none."""
-    agreement = session.get_one(Agreement, statement.agreement_id)
-    before = statements.previous(session, agreement, statement.from_on)
-    if before is None:
-        return None
-    schemes = [session.get_one(Scheme, one.scheme_id) for one in (before, statement)]
-    bases = [
-        Basis(scheme.document, one.amount_fen, one.facts, one.deficits_before)
-        for scheme, one in zip(schemes, (before, statement), strict=True)
-    ]
-    taken = [
-        account(session, statement_span(session, one)).takings() for one in (before, statement)
-    ]
-    return Comparison(
-        before, statement, taken[0], taken[1], differences.amount_change(*taken),
-        differences.line_changes(*bases), (schemes[0].edition, schemes[1].edition),
-    )  # fmt: skip
+def paid(
+    session: Session, agreement: Agreement, from_on: str, until_on: str, *, account: str = "",
+    party: str = "", after: str = "", limit: int,
+) -> list[Paid]:  # fmt: skip
+    """What the bank paid to payees on the days of a span, and what came back, by day; after a cursor.
+
+    The day is the bank's: an entry stands on a later one where the books of that day were closed.
+    """
+    rows = _bank_rows(agreement, from_on, until_on, account, party)
+    place = tuple_(rows.c.day, rows.c.serial, rows.c.came_back)
+    wanted = select(rows).order_by(rows.c.day, rows.c.serial, rows.c.came_back).limit(limit)
+    if after:
+        day, serial, came_back = (*after.split("."), "", "")[:3]
+        if came_back not in ("0", "1"):
+            raise Invalid("The cursor {given} is none that a page gave.", given=after)
+        wanted = wanted.where(
+            place > tuple_(literal(day), literal(serial), literal(int(came_back)))
+        )
+    return [Paid(*one) for one in session.execute(wanted)]
+
+
+def paid_sums(
+    session: Session, agreement: Agreement, from_on: str, until_on: str, *, account: str = "",
+    party: str = "",
+) -> dict[tuple[str, str], int]:  # fmt: skip
+    """What was paid on those days, less what came back on them, in fen: (account, party) → sum."""
+    rows = _bank_rows(agreement, from_on, until_on, account, party)
+    wanted = select(rows.c.account, rows.c.party, func.sum(rows.c.amount_fen))
+    return {
+        (name, whose): int(fen)
+        for name, whose, fen in session.execute(wanted.group_by(rows.c.account, rows.c.party))
+    }
+
+
+def _bank_rows(agreement: Agreement, from_on: str, until_on: str, account: str, party: str) -> Any:
+    """Payments and returns as rows of `Paid`."""
+    line = PayoutLine
+    sides = []
+    for came_back, day, sign, reference in (
+        (0, line.paid_on, 1, line.bank_reference), (1, line.returned_on, -1, line.return_reference),
+    ):  # fmt: skip
+        side = (
+            select(
+                day.label("day"), line.serial, literal(came_back).label("came_back"),
+                Payout.number.label("payout"), line.party, line.account,
+                (sign * line.amount_fen).label("amount_fen"),
+                func.coalesce(reference, "").label("reference"),
+            )
+            .join(Payout, Payout.id == line.payout_id)
+            .where(
+                Payout.agreement_id == agreement.id, day >= from_on, day <= until_on,
+                line.account.in_([account] if account else OF_PAYEES),
+            )
+        )  # fmt: skip
+        sides.append(side.where(line.party == party) if party else side)
+    return union_all(*sides).subquery()
 
 
 def _cursor(text: str) -> tuple[str, int]:

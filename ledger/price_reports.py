@@ -130,8 +130,9 @@ def _sales(session: Session, agreement: Agreement, price: Price, year: int) -> l
         if unit not in UNITS:
             unit, quantity = prices.PIECE, Fraction(1)
         paid = select(Payment.amount_fen).where(
-            Payment.licence_id == licence.id, Payment.received_on.startswith(f"{year}-")
-        )
+            Payment.licence_id == licence.id, Payment.received_on.startswith(f"{year}-"),
+            Payment.undone_by.is_(None),
+        )  # fmt: skip
         revenue = sum(session.scalars(paid))
         granted = log.record_of(session, licence.id, 1).at
         is_new = local_date(granted).year == year

@@ -4,14 +4,16 @@
 the checks that must agree. What a public reader may see of amounts `withhold` decides:
 
 - An amount that rests on fewer than `PARTIES_LEAST` parties is withheld: of sellers and licensees (of what
-  was distributed: payees and operators) the fewer count.
+  was distributed: payees and operators; at exchanges: exchanges, operators and buyers) the fewest count.
 - The public is told amounts by whole calendar quarters that are over, or by years of such quarters, and by
-  nothing else. So no two reports ever differ by a part of a quarter, and a quarter that is over never
-  changes, since what is entered late counts on its day.
+  nothing else. So no two reports ever differ by a part of a quarter, and a quarter that is over does not
+  change, since what is entered late counts on its day. Where it does, since a receipt of it was undone
+  afterwards, what is received in it is withheld from then on: else today's report and an earlier one
+  would tell that receipt by their difference.
 - What sums a withheld cell up is withheld too: a year, a total, and, where one row of a quarter is
   withheld, all rows of it. What is left are sums of shown cells: no difference tells what is withheld.
 - Of amounts that accumulate (not distributed) the public is told none: from one end to the next they would
-  tell what came in between.
+  tell what came in between. Nor of what is added to them: its parts are received and refunded, told alone.
 
 The threshold and this way are ours; 统计法 (art. 25 of 2009, art. 28 since 2024; from memory, to be
 verified) asks that nothing be published from which a single respondent can be told.
@@ -28,13 +30,12 @@ from ledger.calendar import SHANGHAI, local_date
 from ledger.errors import Faults, Invalid
 from ledger.parties import Actor, allowed, may
 from ledger.statistics_definitions import CHECKS, INDICATORS, ROWS, Indicator
-from ledger.statistics_queries import ALL, BEFORE, Found, Reader
+from ledger.statistics_queries import ALL, BEFORE, PARTIES_LEAST, Found, Reader
 from valuation import national_table
 
 BY = ("month", "quarter", "year")
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
 PERIODS_MOST = 120
-PARTIES_LEAST = 3
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def report(
     start = start or until.replace(month=1, day=1)
     spans = periods(start, until, by, today)
     is_full = allowed(actor, "statistics.amounts")
-    tables, checks = _tables(session, actor, spans)
+    tables, checks = _tables(session, actor, spans, with_buyers=by == "quarter" and not is_full)
     if not is_full:
         tables = withhold(session, tables, spans, by, today)
     for check in checks if not is_full else ():
@@ -138,9 +139,9 @@ def reader(session: Session, spans: Sequence[Period]) -> Reader:
 
 
 def _tables(
-    session: Session, actor: Actor, spans: Sequence[Period]
+    session: Session, actor: Actor, spans: Sequence[Period], *, with_buyers: bool
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Every table as it is, and the checks."""
+    """Every table as it is, and the checks; `with_buyers`: the buyers at exchanges are counted too."""
     read, count = reader(session, spans), len(spans)
     coded, ended = (
         {by: one(by) for by in ("object", "region")} for one in (read.coded, read.ended)
@@ -150,7 +151,8 @@ def _tables(
     received, vat, net = read.received()
     in_force = {by: _standing(coded[by], ended[by], count) for by in coded}
     vouchers = _standing(issued, voided, count)
-    open_fen = _standing(net, _part(paid, ""), count)
+    added = read.to_share(net)
+    open_fen = _standing(_all_rows(added), _part(paid, ""), count)
     suspended, categories = read.suspended(), read.categories(actor)
     standing = _sum(vouchers, count - 1)
     found = {
@@ -162,20 +164,21 @@ def _tables(
             "valid": {count - 1: standing - suspended}, "suspended": {count - 1: suspended},
         }),
         "V5": read.uses(), "T1": read.licences(), "T2": read.revoked_licences(),
-        "T3": read.traders(), "T4": prices, "M1": received, "M2": vat, "M3": net, "M4": paid,
-        "M5": open_fen,
+        "T3": read.traders(), "T4": prices, "T5": read.confirmed(),
+        "T6": read.confirmed_amounts(with_buyers=with_buyers), "T7": read.refunded(), "M1": received,
+        "M2": vat, "M3": net, "M4": paid, "M5": open_fen, "M6": added,
     }  # fmt: skip
     tables = [_table(INDICATORS[code], one, count) for code, one in found.items()]
     last = count - 1
     opening = {
         "C1": _sum(coded["object"], BEFORE) - _sum(ended["object"], BEFORE),
         "C3": _sum(issued, BEFORE) - _sum(voided, BEFORE),
-        "C6": _sum(net, BEFORE) - _sum(_part(paid, ""), BEFORE),
+        "C6": _sum(added, BEFORE) - _sum(_part(paid, ""), BEFORE),
     }
     flow = {
         "C1": _sum(coded["object"], 0, count) - _sum(found["R4"], 0, count),
         "C3": _sum(issued, 0, count) - _sum(found["V2"], 0, count),
-        "C6": _sum(net, 0, count) - _sum(_part(paid, ""), 0, count),
+        "C6": _sum(added, 0, count) - _sum(_part(paid, ""), 0, count),
     }
     lines = sum(_sum(_part(paid, key), 0, count) for key in paid.numbers if key)
     sides = {
@@ -261,6 +264,15 @@ def _by_region(found: Found) -> Found:
     return made
 
 
+def _all_rows(found: Found) -> Found:
+    """All rows as one."""
+    made = Found()
+    for numbers in found.numbers.values():
+        for place, number in numbers.items():
+            made.put("", place, number)
+    return made
+
+
 def _part(found: Found, key: str) -> Found:
     """One row alone."""
     return Found({"": found.numbers.get(key, {})})
@@ -286,8 +298,10 @@ def withhold(
         quarters = periods(spans[0].start, spans[-1].until, "quarter", today)
         read = reader(session, quarters)
         behind = dict(zip(("M1", "M2", "M3"), read.received(), strict=True))
-        behind |= {"T4": read.prices(), "M4": read.distributed()}
-    behind.pop("M5", None)  # what accumulates is told nobody
+        behind |= {"T4": read.prices(), "M4": read.distributed(), "T7": read.refunded(),
+                   "T6": read.confirmed_amounts(with_buyers=True)}  # fmt: skip
+    for code in ("M5", "M6"):  # what accumulates is told nobody, nor what is added to it
+        behind.pop(code, None)
     made = []
     for table in tables:
         if table["indicator"].unit != "fen":

@@ -2,7 +2,8 @@
 
 A `flow` counts what was recorded within a period, a `stock` what there was at its end, by what had been
 recorded until then. The day of a record is that of its time in the log, in Asia/Shanghai: what is entered
-late counts when it is recorded, so that a period that is over never changes.
+late counts when it is recorded. So a period that is over changes by one thing only: a receipt that never
+was at the bank and is undone (`refunds`) is no receipt, on whatever day that is found out.
 """
 
 from dataclasses import asdict, dataclass
@@ -114,13 +115,37 @@ INDICATORS = {one.code: one for one in (
         "期内售出许可的约定价款(含增值税)，按用途；其后撤销的不扣减。",
         "The price agreed, VAT included, by purpose; later revocations are not taken off.", "licence"),
     Indicator(
-        "M1", "收到的价款", "received, VAT included", "fen", "flow", "", "payment.recorded",
-        "期内入账的收款，含增值税。", "Payments recorded, VAT included.", "payment"),
+        "T5", "场内成交笔数", "trades confirmed by exchanges", "count", "flow", "",
+        "confirmation.recorded (row_count)",
+        "期内入账的成交确认所含的成交笔数，按成交确认入账之日，不按成交日；场内成交不另计许可(T1)。",
+        "The trades in the confirmations recorded, by the day of that record and not of the trade; no "
+        "licence (T1) stands for them.", "confirmation"),
     Indicator(
-        "M2", "其中增值税", "of which VAT", "fen", "flow", "", "payment.recorded",
+        "T6", "场内成交金额", "amount of trades confirmed", "fen", "flow", "",
+        "confirmation.recorded (amount_fen)",
+        "T5各笔的金额，含增值税；是否已与交易机构结清不论；其后退款不扣减(见T7)。",
+        "The amount of the trades in T5, VAT included, whether the exchange has cleared it or not; later "
+        "refunds are not taken off (T7).", "confirmation"),
+    Indicator(
+        "T7", "退款", "refunds", "fen", "flow", "refunded", "refund.approved",
+        "期内经复核的退款，含增值税，按所退的是收款还是场内成交；退还预收款不是退款收入，撤销误记的收款没有退款，均不计。",
+        "Refunds approved, VAT included, by what was refunded. What is given back of a prepayment was no "
+        "revenue, and an undone receipt gives nothing back: neither counts.", "refund"),
+    Indicator(
+        "M1", "收到的价款", "received, VAT included", "fen", "flow", "",
+        "payment.recorded without payment.undone",
+        "期内入账的许可收款，含增值税，以预收款支付的计入；误记而撤销的收款在任何期间都不计；退款不扣减(见T7)，场内成交不在内"
+        "(见T6)。",
+        "Payments for licences recorded, VAT included, those out of a prepayment too. One that was undone "
+        "counts in no period; refunds are not taken off (T7), trades at exchanges are not in it (T6).",
+        "payment"),
+    Indicator(
+        "M2", "其中增值税", "of which VAT", "fen", "flow", "",
+        "payment.recorded without payment.undone",
         "M1所含增值税。", "The VAT within M1.", "payment"),
     Indicator(
-        "M3", "不含税收入", "received, net", "fen", "flow", "", "payment.recorded",
+        "M3", "不含税收入", "received, net", "fen", "flow", "",
+        "payment.recorded without payment.undone",
         "M1减M2。", "M1 less M2.", "payment"),
     Indicator(
         "M4", "已分配", "distributed, by payee", "fen", "flow", "payee", "statement.posted",
@@ -129,9 +154,15 @@ INDICATORS = {one.code: one for one in (
         "the treasury.", "statement"),
     Indicator(
         "M5", "期末未分配", "not distributed", "fen", "stock", "",
-        "payment.recorded - statement.posted",
-        "期末前入账收款的不含税额，减期末前入账分配单的金额。",
-        "The net of all payments recorded by then less the amount of all statements posted by then.",
+        "M6 - statement.posted",
+        "期末前各期M6之和，减期末前入账分配单的金额。",
+        "All of M6 until then less the amount of all statements posted by then.",
+        "payment"),
+    Indicator(
+        "M6", "新增待分配收入", "added to what is to be shared, net", "fen", "flow", "origin",
+        "payment.recorded without payment.undone; confirmation.recorded; refund.approved",
+        "期内收款(M3)与场内成交(T6)的不含税额，减退款(T7)的不含税额。",
+        "The net of payments (M3) and of trades at exchanges (T6), less the net of refunds (T7).",
         "payment"),
 )}  # fmt: skip
 
@@ -171,6 +202,11 @@ ROWS: dict[str, dict[str, tuple[str, str]]] = {
         "industry": ("产业发展", "industry"),
     },
     "side": {"seller": ("卖方", "sellers"), "licensee": ("被许可方", "licensees")},
+    "refunded": {"payment": ("收款", "payments"), "trade": ("场内成交", "trades at exchanges")},
+    "origin": {
+        "payment": ("收款", "payments"), "trade": ("场内成交", "trades at exchanges"),
+        "refund": ("退款", "refunds"),
+    },
     "payee": {
         "public_body": ("党政机关(应缴财政)", "public bodies (treasury)"),
         "public_institution": ("事业单位", "public institutions"),
@@ -189,7 +225,7 @@ CHECKS = {
     "C3": ("期初凭证 + 签发 - 终止 = 期末凭证", "vouchers: opening + issued - ended = closing"),
     "C4": ("收到的价款 = 增值税 + 不含税收入", "received = VAT + net"),
     "C5": ("分配单各行之和 = 分配单金额", "the lines of statements = the amounts of statements"),
-    "C6": ("期初未分配 + 不含税收入 - 已分配 = 期末未分配",
-           "not distributed: opening + net received - distributed = closing"),
+    "C6": ("期初未分配 + 新增待分配收入 - 已分配 = 期末未分配",
+           "not distributed: opening + added - distributed = closing"),
 }  # fmt: skip
 """What must agree, each side read by a query of its own."""

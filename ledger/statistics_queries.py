@@ -19,6 +19,7 @@ from sqlalchemy import (
     cast,
     distinct,
     exists,
+    false,
     func,
     literal,
     or_,
@@ -30,9 +31,12 @@ from sqlalchemy.orm import Session, aliased
 
 from ledger.agreements import Agreement
 from ledger.catalogue import Resource, visible
+from ledger.confirmations import Confirmation, Trade
 from ledger.log import Record
 from ledger.parties import Actor, Member, Party
+from ledger.refunds import Refund
 from ledger.registration import Application, Registration
+from ledger.settlements import Settlement
 from ledger.statements import Statement
 from ledger.trading import Licence, Payment
 from ledger.uses import Use
@@ -40,9 +44,12 @@ from ledger.voucher_rows import Voucher
 
 BEFORE = -1
 ALL = -2
+PARTIES_LEAST = 3
 OUTCOMES = ("registered", "concluded", "refused", "rejected", "terminated", "withdrawn")
 # A statement that was reversed was booked too, and the one that took it back counts against it.
 BOOKED = Statement.state.in_(("posted", "reversed"))
+# Of what was revenue, and was: neither of a prepayment, nor a receipt undone.
+REFUNDS = and_(Refund.remittance_id.is_(None), Refund.undoes.is_(False))
 
 ENDINGS = ("cancelled", "revoked", "lapsed")
 VOUCHER_ENDINGS = ("revoke", "cancel", "supersede", "split")
@@ -59,7 +66,10 @@ def _signed(amount: Any) -> Any:
 
 @dataclass
 class Found:
-    """Numbers by row and period; `parties` are how many parties the number of a cell rests on."""
+    """Numbers by row and period; `parties` are how many parties the number of a cell rests on.
+
+    A cell that has changed since its period was over rests on one: he who knew it before subtracts.
+    """
 
     numbers: dict[str, dict[int, int]] = field(default_factory=dict)
     parties: dict[str, dict[int, int]] = field(default_factory=dict)
@@ -201,11 +211,83 @@ class Reader:
         return found
 
     def received(self) -> tuple[Found, Found, Found]:
-        """The payments recorded: received, the VAT in it, and net."""
+        """The payments recorded and not undone: received, the VAT in it, and net."""
         found = Found(), Found(), Found()
         columns = (Payment.amount_fen, Payment.vat_fen, Payment.net_fen)
-        self._amounts(found, Payment, TOGETHER, columns)
+        self._amounts(found, Payment, TOGETHER, columns, Payment.undone_by.is_(None))
+        undoing = aliased(Record)
+        wanted: Any = (
+            select(self._place(), func.max(undoing.at))
+            .select_from(Payment)
+            .join(undoing, and_(undoing.subject_id == Payment.id, undoing.kind == "payment.undone"))
+        )
+        for place, at in self.session.execute(
+            self._recorded(wanted, Payment).group_by(Payment.id, Record.at)
+        ):
+            if place != BEFORE and at >= self.ends[place]:
+                for one in found:
+                    one.parties.setdefault("", {})[place] = 1
         return found
+
+    def confirmed(self) -> Found:
+        """How many trades exchanges confirmed."""
+        return self._flow(Confirmation, TOGETHER, number=func.sum(Confirmation.row_count))
+
+    def confirmed_amounts(self, *, with_buyers: bool) -> Found:
+        """What they come to; it rests on the exchanges, the operators, and (where asked) the buyers.
+
+        Buyers are read from every row, so only where the others are enough.
+        """
+        found = Found()
+        wanted = self._start(
+            Confirmation, TOGETHER, func.sum(Confirmation.amount_fen),
+            func.count(distinct(Confirmation.exchange_id)), func.count(distinct(Agreement.operator_id)),
+        ).join(Agreement, Agreement.id == Confirmation.agreement_id)  # fmt: skip
+        for key, at, total, exchanges, operators in self.session.execute(
+            self._recorded(wanted, Confirmation)
+        ):
+            found.put(key, at, total, min(exchanges, operators))
+        known = found.parties.get("", {})
+        if with_buyers and any(fewest >= PARTIES_LEAST for fewest in known.values()):
+            buyer = self._entry(type_coerce(Trade.row, String), "buyer")
+            wanted = self._start(Confirmation, TOGETHER, func.count(distinct(buyer))).join(
+                Trade, Trade.batch == Confirmation.no
+            )
+            for _, at, buyers in self.session.execute(self._recorded(wanted, Confirmation)):
+                known[at] = min(known[at], buyers)
+        return found
+
+    def refunded(self) -> Found:
+        """Refunds approved, by what is refunded, and together ("").
+
+        They rest on the buyers, the operators, and who told of it: for a trade its exchange.
+        """
+        found = Found()
+        what = case((Refund.payment_id.is_(None), "trade"), else_="payment")
+        for row in (what, TOGETHER):
+            wanted = self._start(
+                Refund, row, func.sum(Refund.amount_fen), func.count(distinct(Refund.buyer)),
+                func.count(distinct(Agreement.operator_id)),
+                func.count(distinct(func.coalesce(Confirmation.exchange_id, Agreement.operator_id))),
+            )  # fmt: skip
+            wanted = (
+                wanted.join(Record, self._is(Refund, ["refund.approved"]))
+                .join(Agreement, Agreement.id == Refund.agreement_id)
+                .outerjoin(Confirmation, Confirmation.id == Refund.confirmation_id)
+                .where(REFUNDS, Record.at < self.ends[-1])
+            )
+            for key, at, total, *parties in self.session.execute(wanted):
+                found.put(key, at, total, min(parties))
+        return found
+
+    def to_share(self, received: Found) -> Found:
+        """What came to what is to be shared, net, by where from; `received` is the net of payments."""
+        traded = self._flow(Confirmation, TOGETHER, number=func.sum(Confirmation.net_fen))
+        back = self._endings(
+            Refund, ["refund.approved"], REFUNDS, TOGETHER, number=-func.sum(Refund.net_fen)
+        )
+        parts = {"payment": received, "trade": traded, "refund": back}
+        return Found({key: dict(one.numbers.get("", {})) for key, one in parts.items()})
 
     def distributed(self) -> Found:
         """The lines of statements posted, by the kind of payee, and together (""), less what was reversed.
@@ -239,9 +321,10 @@ class Reader:
         )  # fmt: skip
 
     def undistributed(self) -> int:
-        """The net of the payments recorded before the end that no statement booked by then holds.
+        """The net of what was recorded before the end and that no statement booked by then holds.
 
-        A statement that a booked one took back by then holds nothing.
+        A statement that a booked one took back by then holds nothing. A receipt undone is there with the
+        refund that undid it, from its own record on: so it counts only where a statement holds one of them.
         """
         undoing = aliased(Statement)
 
@@ -261,7 +344,37 @@ class Reader:
             or_(in_region, Statement.id == Payment.statement_id), booked(Statement.id), ~taken_back
         )
         wanted = self._recorded(select(func.sum(Payment.net_fen)).select_from(Payment), Payment)
-        return int(self.session.scalar(wanted.where(~held)) or 0)
+        total = int(self.session.scalar(wanted.where(~held)) or 0)
+        standing = select(Statement.agreement_id, Statement.through_n, Statement.until_on).where(
+            Statement.reverses.is_(None), Statement.through_n.is_not(None), booked(Statement.id),
+            ~taken_back,
+        )  # fmt: skip
+        regions: dict[str, list[Any]] = {}
+        for agreement, n, day in self.session.execute(standing.order_by(Statement.id)):
+            regions.setdefault(agreement, []).append(and_(Settlement.n <= n, Settlement.day <= day))
+        for agreement in self.session.scalars(select(Agreement.id)).all():
+            total += self._left_of(agreement, regions.get(agreement, []))
+        return total
+
+    def _left_of(self, agreement_id: str, regions: Sequence[ColumnElement[bool]]) -> int:
+        """The net of an agreement's trades at exchanges and refunds outside what statements hold."""
+        left = select(Settlement.source_id, func.sum(Settlement.net_fen).label("fen")).where(
+            Settlement.agreement_id == agreement_id, Settlement.kind != "payment",
+            ~or_(false(), *regions),
+        ).group_by(Settlement.source_id).subquery()  # fmt: skip
+        # entered by its own record; an undoing by that of the receipt
+        entered = case((Refund.undoes, Refund.payment_id), else_=left.c.source_id)
+        wanted = (
+            select(func.sum(left.c.fen))
+            .select_from(left)
+            .outerjoin(Refund, Refund.id == left.c.source_id)
+            .join(Record, Record.subject_id == entered)
+            .where(
+                Record.at < self.ends[-1],
+                Record.kind.in_(("confirmation.recorded", "payment.recorded", "refund.approved")),
+            )
+        )
+        return int(self.session.scalar(wanted) or 0)
 
     # -- how they are read -------------------------------------------------------------------------
 

@@ -2,9 +2,11 @@
 
 The amount::
 
-    new − old = by number + by price + by refunds + by late entries
+    new − old = by volume + by price + by refunds + by late entries
 
-by number is (trades now − trades then) · value of a trade then, half up; by price is the rest of what the
+Where every trade says how much of what was sold, by volume is the sum over products and units of
+(quantity now − quantity then) · value of a unit then, half up, and the whole of what was not sold then;
+else it is (trades now − trades then) · value of a trade then, half up. By price is the rest of what the
 trades of the period itself brought more. Every payee's line::
 
     new − old = by amount + by facts + by edition + by rounding
@@ -40,13 +42,27 @@ class Basis:
 
 
 @dataclass(frozen=True)
+class Sold:
+    """How many units of a product the trades of a period sold, and what they brought, in fen."""
+
+    product: str
+    unit: str
+    quantity: Fraction
+    fen: int
+
+
+@dataclass(frozen=True)
 class Takings:
-    """What came in, net of VAT: the period's own trades by count and fen, refunds (≤ 0), late entries."""
+    """What came in, net of VAT: the period's own trades by count and fen, refunds (≤ 0), late entries.
+
+    `sold` is what the trades sold, each product and unit once; None where one of them does not say.
+    """
 
     trade_count: int
     trades_fen: int
     refunds_fen: int
     late_fen: int
+    sold: tuple[Sold, ...] | None = None
 
     @property
     def amount_fen(self) -> int:
@@ -55,11 +71,15 @@ class Takings:
 
 @dataclass(frozen=True)
 class AmountChange:
-    """Why the amount differs; all in fen, and the four causes sum to the difference."""
+    """Why the amount differs; all in fen, and the four causes sum to the difference.
 
+    `by` is what volume was told by: ``quantity`` or ``number`` of trades.
+    """
+
+    by: str
     before_fen: int
     after_fen: int
-    number_fen: int
+    volume_fen: int
     price_fen: int
     refunds_fen: int
     late_fen: int
@@ -87,20 +107,37 @@ class LineChange:
 
 
 def amount_change(before: Takings, after: Takings) -> AmountChange:
-    """Return why the amount differs. Where nothing was traded before, all of it is by number.
+    """Return why the amount differs. Where nothing was traded before, all of it is by volume.
 
-    >>> amount_change(Takings(2, 200, 0, 0), Takings(3, 330, -5, 7))
-    AmountChange(before_fen=200, after_fen=332, number_fen=100, price_fen=30, refunds_fen=-5, late_fen=7)
+    >>> change = amount_change(Takings(2, 200, 0, 0), Takings(3, 330, -5, 7))
+    >>> (change.by, change.volume_fen, change.price_fen, change.refunds_fen, change.late_fen)
+    ('number', 100, 30, -5, 7)
+    >>> then, now = (Sold("A", "call", Fraction(n), fen) for n, fen in ((1000, 200), (1100, 330)))
+    >>> change = amount_change(Takings(2, 200, 0, 0, (then,)), Takings(3, 330, 0, 0, (now,)))
+    >>> (change.by, change.volume_fen, change.price_fen)
+    ('quantity', 20, 110)
     """
     traded = after.trades_fen - before.trades_fen
-    number = traded
-    if before.trade_count and after.trade_count:
+    by, volume = "number", traded
+    if before.sold is not None and after.sold is not None:
+        by, volume = "quantity", _by_quantity(before.sold, after.sold)
+    elif before.trade_count and after.trade_count:
         each = Fraction(before.trades_fen, before.trade_count)
-        number = round_half_up((after.trade_count - before.trade_count) * each)
+        volume = round_half_up((after.trade_count - before.trade_count) * each)
     return AmountChange(
-        before.amount_fen, after.amount_fen, number, traded - number,
+        by, before.amount_fen, after.amount_fen, volume, traded - volume,
         after.refunds_fen - before.refunds_fen, after.late_fen - before.late_fen,
     )  # fmt: skip
+
+
+def _by_quantity(before: tuple[Sold, ...], after: tuple[Sold, ...]) -> int:
+    now = {(one.product, one.unit): one for one in after}
+    then = {(one.product, one.unit): one for one in before}
+    volume = Fraction(sum(one.fen for key, one in now.items() if key not in then))
+    for key, one in then.items():
+        more = (now[key].quantity if key in now else 0) - one.quantity
+        volume += more * one.fen / one.quantity
+    return round_half_up(volume)
 
 
 def line_changes(before: Basis, after: Basis) -> tuple[LineChange, ...]:

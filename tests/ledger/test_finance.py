@@ -1,16 +1,23 @@
 """Spans of settlements: the rows of all periods together are all rows, each once; pages stay fast."""
 
 from datetime import date, timedelta
+from fractions import Fraction
 from time import perf_counter
 
 import pytest
 from sqlalchemy import text
 
-from ledger import finance, periods, settlements
+from ledger import comparisons, finance, payout_results, periods, settlements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
+from ledger.errors import Invalid
 from ledger.finance import PARTS
-from tests.conftest import Town
+from ledger.registration import Registration
+from ledger.statements import Statement
+from ledger.vouchers import Voucher
+from tests.conftest import PARTIES, Town
+from tests.ledger import paying
+from valuation.differences import Sold
 
 DAY = timedelta(days=1)
 
@@ -68,6 +75,113 @@ def test_every_row_belongs_to_one_period(town: Town) -> None:
     ]
     assert spans == [[1, 3], [2, 5, 4], [6, 9, 7, 8]]
     assert sorted(n for some in spans for n in some) == list(range(1, 10))
+
+
+def confirmed(
+    town: Town, agreement: Agreement, voucher: Voucher, *rows: tuple[str, str, str]
+) -> None:
+    """Trades of today at the exchange: amount in yuan, unit and quantity, which may be left out."""
+    buyer, day = PARTIES["bank"][2], local_date(town.now)
+    lines = [
+        f"{day}-{n},{voucher.number},{buyer},{day},{','.join(row)}" for n, row in enumerate(rows)
+    ]
+    text = "\n".join(["trade,voucher,buyer,on,amount_yuan,unit,quantity", *lines, ""])
+    town.confirm(town.signed(agreement, text, f"CJ-{day}"), text)
+
+
+def test_volume_is_told_by_quantity_where_every_trade_says_how_much(town: Town) -> None:
+    registered = town.registration()
+    agreement = town.get(Agreement, registered)
+    town.scheme(agreement)
+    voucher = town.voucher(registered)
+    terms = {"scene": "风险评估", "unit": "数据调用量", "quantity": 1000}
+    licence = town.licence(voucher, price_fen=100_000, terms=terms)
+    facts = {"platform_cost_fen": 0}
+    confirmed(town, agreement, voucher, ("106.00", "数据调用量", "100"))
+    town.statement_over(agreement, licence, "posted", 50_000, facts)
+    confirmed(town, agreement, voucher, ("200.00", "数据调用量", "300"), ("106.00", "", ""))
+    second = town.statement_over(agreement, licence, "posted", 25_000, facts)
+    unsaid = town.licence(voucher, price_fen=100_000)
+    third = town.statement_over(agreement, unsaid, "posted", 10_000, facts)
+    with town.reading() as session:
+        code = session.get_one(Registration, registered.id).code
+        found, by_number = (
+            comparisons.compare(session, session.get_one(Statement, one.id))
+            for one in (second, third)
+        )
+    assert found is not None
+    assert by_number is not None
+    # half of a licence for 1000 calls and 100 calls; a quarter and 300 calls, and one piece that is new
+    assert found.before_takings.sold == (Sold(code, "数据调用量", Fraction(600), 57_170),)
+    assert found.after_takings.sold == (
+        Sold(code, "产品数量", Fraction(1), 10_000), Sold(code, "数据调用量", Fraction(550), 42_453),
+    )  # fmt: skip
+    for takings in (found.before_takings, found.after_takings):
+        assert sum(one.fen for one in takings.sold or ()) == takings.trades_fen
+    amount = found.amount
+    assert (amount.by, amount.volume_fen) == (
+        "quantity",
+        round(Fraction(-50 * 57_170, 600) + 10_000),
+    )
+    assert amount.volume_fen + amount.price_fen == amount.change_fen == 52_453 - 57_170
+    assert (by_number.amount.by, by_number.after_takings.sold) == ("number", None)
+    assert by_number.amount.volume_fen == round(Fraction((1 - 3) * 52_453, 3))
+
+
+def test_what_was_paid_counts_on_the_bank_s_day_and_what_came_back_on_its_own(town: Town) -> None:
+    payout = paying.approved(town)
+    agreement = town.get(Agreement, payout)
+    rows, day = paying.results(town, payout, True, True), local_date(town.now)
+    town.later(days=2)
+    close(town, agreement, day, day)
+    facts = {"name": "result.csv", "digest": "sha256:1"}
+    town.do("mona", payout_results.confirm, payout, rows, **facts)
+    town.later(days=1)
+    paying.give_back(town, payout)
+    first, second = (
+        {(one.account, one.party): one.amount_fen} for one in paying.lines(town, payout)
+    )
+    back = {key: -fen for key, fen in first.items()}
+    today = local_date(town.now)
+    with town.reading() as session:
+        row = session.get_one(Agreement, agreement.id)
+
+        def sums(start: date | str, end: date, **whose: str) -> dict[tuple[str, str], int]:
+            return finance.paid_sums(session, row, str(start), str(end), **whose)
+
+        assert sums(day, day) == first | second, "though its entry stands in the period after"
+        assert sums(day + DAY, today) == back
+        assert {key: fen for key, fen in sums("", today).items() if fen} == second
+        [(account, party)] = first
+        assert sums("", day, account=account, party=party) == first
+        ends = str(day), str(today)
+        whole = finance.paid(session, row, *ends, limit=9)
+        paid = [one.amount_fen for one in whole]
+        assert sorted(paid[:2]) == sorted((first | second).values())
+        assert paid[2:] == [*back.values()]
+        assert [one.came_back for one in whole] == [0, 0, 1]
+        paged = finance.paid(session, row, *ends, limit=1)
+        while page := finance.paid(session, row, *ends, after=paged[-1].cursor, limit=1):
+            paged += page
+        assert paged == whole
+        for wrong in ("x", "2026-03-02.a.2"):
+            with pytest.raises(Invalid, match="cursor"):
+                finance.paid(session, row, *ends, after=wrong, limit=1)
+
+
+@pytest.mark.slow
+def test_quantities_beyond_what_the_database_sums_are_summed(town: Town) -> None:
+    registered = town.registration()
+    agreement = town.get(Agreement, registered)
+    most = 2**53 - 1
+    confirmed(
+        town, agreement, town.voucher(registered), *[("1.06", "数据调用量", str(most))] * 2_000
+    )
+    with town.reading() as session:
+        over = finance.span(session, session.get_one(Agreement, agreement.id), local_date(town.now))
+        [sold] = comparisons.sold(session, over) or ()
+    assert sold.quantity == 2_000 * most > 2**63
+    assert sold.fen == 200_000
 
 
 @pytest.mark.slow

@@ -1,11 +1,15 @@
 """A difference between two statements is taken apart into causes that sum to it to the fen."""
 
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.valuation.scheme_cases import schemes, stated
-from valuation.differences import CAUSES, Basis, Takings, amount_change, line_changes
+from valuation.differences import CAUSES, Basis, Sold, Takings, amount_change, line_changes
 from valuation.sharing import share
 
 LABEL = {"zh": "项目", "en": "heading"}
@@ -13,19 +17,44 @@ POOL = {"kind": "pool", "label": {"zh": "收益池", "en": "pool"}, "shares": [
     {"party": "operator", "share": "1/3"}, {"party": "treasury", "share": "2/3"}]}  # fmt: skip
 COST = {"kind": "recover", "party": "operator", "label": LABEL, "fact": "cost_fen"}
 SCHEME = {"v": 1, "name": LABEL, "steps": [COST, POOL]}
-TAKINGS = st.builds(
-    Takings, st.integers(0, 10**6), st.integers(0, 10**13), st.integers(-(10**13), 0),
-    st.integers(-(10**13), 10**13),
+SOLD = st.lists(
+    st.builds(
+        Sold, st.sampled_from("AB"), st.sampled_from(("call", "piece")),
+        st.fractions(min_value=Fraction(1, 1000), max_value=10**12, max_denominator=1000),
+        st.integers(0, 10**12),
+    ), max_size=4, unique_by=lambda one: (one.product, one.unit),
+).map(tuple)  # fmt: skip
+REST = st.integers(-(10**13), 0), st.integers(-(10**13), 10**13)
+TAKINGS = st.builds(Takings, st.integers(0, 10**6), st.integers(0, 10**13), *REST) | st.builds(
+    lambda sold, refunds, late: Takings(len(sold), sum(one.fen for one in sold), refunds, late, sold),
+    SOLD, *REST,
 )  # fmt: skip
 
 
 @given(TAKINGS, TAKINGS)
 def test_the_causes_of_an_amount_sum_to_its_difference(before: Takings, after: Takings) -> None:
     found = amount_change(before, after)
-    causes = found.number_fen + found.price_fen + found.refunds_fen + found.late_fen
+    causes = found.volume_fen + found.price_fen + found.refunds_fen + found.late_fen
     assert causes == found.change_fen == after.amount_fen - before.amount_fen
-    if before.trade_count == after.trade_count:
-        assert not found.number_fen or not before.trade_count
+    by_quantity = before.sold is not None and after.sold is not None
+    assert found.by == ("quantity" if by_quantity else "number")
+    if before.trade_count == after.trade_count and not by_quantity:
+        assert not found.volume_fen or not before.trade_count
+
+
+@given(SOLD, st.integers(2, 5))
+@settings(max_examples=25)
+def test_what_is_sold_at_the_same_price_differs_by_volume_alone(sold: Any, times: int) -> None:
+    def of(some: tuple[Sold, ...]) -> Takings:
+        return Takings(1, sum(one.fen for one in some), 0, 0, some)
+
+    more = tuple(replace(one, quantity=one.quantity * times, fen=one.fen * times) for one in sold)
+    assert amount_change(of(sold), of(more)).price_fen == 0
+    dearer = tuple(replace(one, fen=one.fen * times) for one in sold)
+    assert amount_change(of(sold), of(dearer)).volume_fen == 0
+    assert (
+        amount_change(of(()), of(sold)).price_fen == amount_change(of(sold), of(())).price_fen == 0
+    )
 
 
 def bases(draw: st.DrawFn, carried: dict[str, str]) -> Basis:

@@ -6,10 +6,11 @@ from urllib.parse import quote
 
 import pytest
 
-from ledger import books, finance, statements
+from ledger import books, finance, periods, statements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from tests.conftest import PARTIES
+from tests.ledger import paying
 from tests.web.conftest import Site
 from webapp.tables import csv_bytes
 
@@ -75,7 +76,7 @@ def test_every_link_of_the_pages_leads_to_a_page(place: Site) -> None:
                 continue
             seen.add(address)
             page = visit.get(address)
-            if re.match(r"/finance|/agreements/[^/]+/(finance|takings|trades|account)|"
+            if re.match(r"/finance|/agreements/[^/]+/(finance|takings|trades|paid|account)|"
                         r"/statements/[^/]+/(line|comparison)", address):  # fmt: skip
                 main = page[page.index("<main") : page.index("</main>")]
                 todo += [unescape(one) for one in LINK.findall(main) if one.startswith("/")]
@@ -89,15 +90,58 @@ def test_the_comparison_sums_to_the_difference(place: Site) -> None:
     assert last is not None
     found = visit.read(f"/statements/{last.number}/comparison")
     amount = found["amount"]
-    causes = ("number_fen", "price_fen", "refunds_fen", "late_fen")
+    causes = ("volume_fen", "price_fen", "refunds_fen", "late_fen")
     assert sum(amount[one] for one in causes) == amount["change_fen"] == 226_415 - 94_342
     assert sum(one["change_fen"] for one in found["lines"]) == amount["change_fen"]
     assert all(sum(one["by"].values()) == one["change_fen"] for one in found["lines"])
     assert found["takings"][1]["amount_fen"] == last.amount_fen
     assert {one["name"] for one in found["facts"]} == {"platform_cost_fen"}
+    assert (amount["by"], found["sold"]) == ("number", []), "the licence says no quantity"
     page = visit.get(f"/statements/{last.number}/comparison")
     assert "+1,320.73" in page
+    assert "笔数变化" in page
     assert "15.00" in page
+
+
+@pytest.mark.slow
+def test_from_what_was_paid_to_its_payments_in_one_click(site: Site) -> None:
+    town = site.town
+    payout = paying.approved(town)
+    paying.confirm(town, payout, True, True)
+    first, last = paying.lines(town, payout)
+    agreement, day = town.get(Agreement, payout), local_date(town.now)
+    town.later(days=2)
+    town.do("mona", periods.close, agreement, from_on=day, until_on=day)
+    paying.give_back(town, payout)
+    visit, address = site.visit("mona"), f"/agreements/{agreement.number}"
+    told = {one["party"]: one for one in visit.read(f"{address}/finance?until={day}")["payees"]}
+    assert (told[first.party]["paid_within_fen"], told[first.party]["paid_fen"]) == (
+        first.amount_fen,
+        0,
+    )
+    assert told[first.party]["due_fen"] == first.amount_fen, (
+        "a payment that came back makes nothing due twice"
+    )
+    assert told[last.party]["paid_fen"] == told[last.party]["paid_within_fen"] == last.amount_fen
+    now = {one["party"]: one for one in visit.read(f"{address}/finance")["payees"]}
+    assert (now[first.party]["paid_within_fen"], now[last.party]["paid_within_fen"]) == (
+        -first.amount_fen,
+        0,
+    )
+    page = visit.get(f"{address}/finance?until={day}")
+    links = [unescape(one) for one in LINK.findall(page) if "/paid?" in one and "account" in one]
+    assert len(links) == 3, "nothing is a link that is nought"
+    for link in links:
+        assert visit.get(link).count('<th scope="row"') in (1, 2)
+    assert payout.number in visit.get(links[0])
+    whole = visit.read(f"{address}/paid?over=all")
+    assert [one["came_back"] for one in whole["items"]] == [False, False, True]
+    assert (
+        whole["amount_fen"] == sum(one["amount_fen"] for one in whole["items"]) == last.amount_fen
+    )
+    visit.read(f"{address}/paid?over=some", 400)
+    visit.read(f"{address}/paid?after=x", 400)
+    site.visit("mallory").read(f"{address}/paid", 403)
 
 
 def test_an_account_shows_its_lines_and_what_stands(place: Site) -> None:

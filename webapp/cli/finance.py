@@ -64,9 +64,11 @@ def overview(run: Run, agreement_number: str, until: str | None) -> None:
         click.echo(f"{one['number']}  {yuan(one['amount_fen'])}  {word(one['state'])}")
     for one in found["payees"]:
         click.echo(tr(
-            "{party} {account}: due {due}, paid {paid}, held {held}, stands {stands} yuan",
-            party=one["party"], account=deeds.account_name(one["account"]), due=yuan(one["credit_fen"]),
-            paid=yuan(one["debit_fen"]), held=yuan(one["held_fen"]), stands=yuan(one["closing_fen"]),
+            "{party} {account}: due {due}, paid in the period {within}, up to now {paid}, held {held}, "
+            "stands {stands} yuan",
+            party=one["party"], account=deeds.account_name(one["account"]), due=yuan(one["due_fen"]),
+            within=yuan(one["paid_within_fen"]), paid=yuan(one["paid_fen"]), held=yuan(one["held_fen"]),
+            stands=yuan(one["closing_fen"]),
         ))  # fmt: skip
 
 
@@ -128,6 +130,28 @@ def trades(run: Run, agreement_number: str, output: Path | None, **asked: str | 
         click.echo(f"--after {found['next']}")
 
 
+@finance.command("paid")
+@click.argument("agreement_number")
+@until_option
+@click.option("--over", type=click.Choice(list(deeds.OVER)), default="period", show_default=True)
+@click.option("--account", type=click.Choice(list(deeds.PAYEES)))
+@click.option("--party", help="to whom, by social credit code")
+@click.option("--after", help="the cursor a page ended with (next)")
+@with_home
+def paid(run: Run, agreement_number: str, **asked: str | None) -> None:
+    """What the bank paid to payees, by its days; what came back is below nought."""
+    found = run.ask(deeds.paid, None, _span(asked), agreement_number=agreement_number)
+    if run.as_json:
+        print_json(found)
+        return
+    _line(f"{found['from_on']} – {found['until_on']}", found["amount_fen"])
+    for one in found["items"]:
+        _line(f"{one['day']} {one['payout']} {one['serial']} {one['party']} {one['reference']}",
+              one["amount_fen"])  # fmt: skip
+    if found["next"]:
+        click.echo(f"--after {found['next']}")
+
+
 @finance.command("account")
 @click.argument("agreement_number")
 @click.argument("account")
@@ -182,8 +206,12 @@ def compare(run: Run, number: str) -> None:
         amount["after_fen"],
         amount["change_fen"],
     )
-    for key, name in deeds.CAUSES.items():
-        _line(tr(name), amount[key])
+    click.echo(f"  {tr(deeds.BY[amount['by']])}")
+    for one in found["sold"]:
+        _line(f"{one['product']} {one['unit']}: {one['before']} → {one['after']}", one["before_fen"],
+              one["after_fen"])  # fmt: skip
+    for key, _, fen in deeds.causes(amount):
+        _line(tr(deeds.CAUSES[key]), fen)
     for one in found["lines"]:
         causes = ", ".join(
             f"{cause} {yuan(one['by'][cause])}" for cause in CAUSES if one["by"][cause]

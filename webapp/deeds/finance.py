@@ -1,5 +1,6 @@
 """The finance department's questions: a period at a glance, and what is behind every amount."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -7,7 +8,7 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ledger import agreements, books, finance, log, revenue, settlements, statements
+from ledger import agreements, books, comparisons, finance, log, revenue, settlements, statements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.errors import Missing
@@ -18,6 +19,7 @@ from ledger.schemes import Scheme
 from ledger.statements import Statement
 from valuation import money
 from valuation import schemes as scheme_language
+from valuation.pricing import UNITS
 from webapp.deeds import Desk, File, question
 from webapp.deeds.answers import PAGE, PAGE_MAX
 from webapp.deeds.forms import MISSHAPEN, Body, day, said, text
@@ -31,10 +33,29 @@ PARTS = {"own": "Of the period", "late": "Entered late"}
 KINDS = {"payment": "Payment", "trade": "Trade at the exchange", "refund": "Refund"}
 assert tuple(PARTS) == finance.PARTS
 assert tuple(KINDS) == settlements.KINDS
+# Why an amount differs: the cause, and what volume is told by → how it is called, and how it is found.
+PARTS_OF_CHANGE = ("volume_fen", "price_fen", "refunds_fen", "late_fen")
 CAUSES = {
-    "number_fen": "More or fewer trades", "price_fen": "Another value of a trade", "refunds_fen": "Refunds",
-    "late_fen": "Entered late",
+    "volume_fen number": "More or fewer trades", "volume_fen quantity": "More or less was sold",
+    "price_fen number": "Another value of a trade", "price_fen quantity": "Another price",
+    "refunds_fen": "Refunds", "late_fen": "Entered late",
 }  # fmt: skip
+HOWS = {
+    "volume_fen number": "(trades now − trades then) × the average value of a trade then",
+    "volume_fen quantity":
+        "for each product and unit: (quantity now − quantity then) × the average price of a unit then; "
+        "whole, what was not sold then",
+    "price_fen": "what the period's own trades brought more, less the line above",
+    "refunds_fen": "refunds now − refunds then", "late_fen": "late entries now − late entries then",
+}  # fmt: skip
+BY = {
+    "number":
+        "Volume is told by the number of trades: not every trade of both periods says how much was sold.",
+    "quantity":
+        "Volume is told by quantities: every trade of both periods says how much was sold.",
+}  # fmt: skip
+OVER = {"period": "Of the period", "all": "Up to now"}
+PAYEES = {account: f"{account[:4]} {books.ACCOUNTS[account].en}" for account in finance.OF_PAYEES}
 PAYOUTS_SHOWN = 5
 SHOWN = 100  # agreements on the first page
 
@@ -130,6 +151,9 @@ class StatementComparisonAnswer(Schema):
     before = fields.String(required=True, allow_none=True)
     takings = fields.List(fields.Dict(), required=True)
     amount = fields.Dict(required=True, allow_none=True)
+    """in fen; `by`: volume is told by ``quantity`` or by ``number`` of trades"""
+    sold = fields.List(fields.Dict(), required=True)
+    """by quantity: each product (registration) and unit with its quantities and net fen, then and now"""
     lines = fields.List(fields.Dict(), required=True)
     editions = fields.List(fields.Integer(), required=True)
     facts = fields.List(fields.Dict(), required=True)
@@ -146,7 +170,8 @@ class FinanceOverviewAnswer(Schema):
     kinds = fields.List(fields.Dict(), required=True)
     statements = fields.List(fields.Dict(), required=True)
     payees = fields.List(fields.Dict(), required=True)
-    """to each, as of now: share of this statement, due (credit), paid (debit), held, open"""
+    """to each: share of this statement, paid within the period and up to now (by the bank's days), and as
+    of now: due in all (paid or standing), held, open"""
     accounts = fields.List(fields.Dict(), required=True)
     payouts = fields.List(fields.Dict(), required=True)
     """those not cancelled, the newest first: number, state, amount_fen"""
@@ -172,6 +197,34 @@ class AccountQuery(PeriodQuery):
         validate=validate.Range(1, PAGE_MAX, error=said(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
         metadata={"title": "Rows a page", "hint": ""},
     )  # fmt: skip
+
+
+class PaidQuery(PeriodQuery):
+    """Which payments: of the period or up to now, of which account and payee."""
+
+    over = text("Days", required=False, choices=OVER)
+    account = text("Account", most=40, required=False, blank=True, choices={"": "All", **PAYEES})
+    party = text("Party", most=18, required=False, blank=True, hint="its social credit code")
+    after = text("After (cursor)", most=120, required=False, blank=True)
+    limit = fields.Integer(
+        load_default=PAGE,
+        validate=validate.Range(1, PAGE_MAX, error=said(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
+        metadata={"title": "Rows a page", "hint": ""},
+    )  # fmt: skip
+
+
+class FinancePaidAnswer(Schema):
+    """What the bank paid to payees, by its days; what came back is below nought; fen."""
+
+    agreement = fields.String(required=True)
+    account = fields.String(required=True, allow_none=True)
+    party = fields.String(required=True, allow_none=True)
+    from_on = fields.String(required=True)
+    """empty: from the beginning"""
+    until_on = fields.String(required=True)
+    amount_fen = fields.Integer(required=True)
+    items = fields.List(fields.Dict(), required=True)
+    next = fields.String(required=True, allow_none=True)
 
 
 class FinanceAccountAnswer(Schema):
@@ -245,13 +298,20 @@ def overview(
     over = _span(desk, session, found, until)
     known = finance.account(session, over)
     issued = _ending_with(session, found, over)
-    payees = [
-        {**one, "open_fen": one["posted_fen"] - one["held_fen"], "share_fen": sum(
-            line["amount_fen"] for row in issued for line in row.lines if line["party"] == one["party"]
-        )}
-        for one in finance.movements(session, found.id, "", "", by_party=True)
-        if one["account"] in (books.PAYABLE, books.TREASURY)
-    ]  # fmt: skip
+    within = finance.paid_sums(session, found, over.from_on, over.until_on)
+    in_all = finance.paid_sums(session, found, "", local_date(desk.now).isoformat())
+    payees = []
+    for one in finance.movements(session, found.id, "", "", by_party=True):
+        if one["account"] not in finance.OF_PAYEES:
+            continue
+        key = one["account"], one["party"]
+        paid_fen = in_all.get(key, 0)
+        payees.append({
+            **one, "due_fen": one["posted_fen"] + paid_fen, "open_fen": one["posted_fen"] - one["held_fen"],
+            "paid_fen": paid_fen, "paid_within_fen": within.get(key, 0), "share_fen": sum(
+                line["amount_fen"] for row in issued for line in row.lines if line["party"] == one["party"]
+            ),
+        })  # fmt: skip
     treasuries = {one["party"] for one in payees if one["account"] == books.TREASURY}
     return {
         "accounts": finance.movements(session, found.id, over.from_on, over.until_on),
@@ -344,6 +404,28 @@ def _limits(session: Session, found: Agreement) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+@question("finance.read", f"{OF}/paid", "Paid out", name="finance.paid", query=PaidQuery,
+          answer=FinancePaidAnswer, owners=_sides)  # fmt: skip
+def paid(
+    desk: Desk, session: Session, _actor: Actor, found: Agreement, *, until: Any = None,
+    over: str = "period", account: str = "", party: str = "", after: str = "", limit: int = PAGE,
+) -> dict[str, Any]:  # fmt: skip
+    """What the bank paid to payees over a period or up to now, by its days, a page at a time."""
+    days = _span(desk, session, found, until)
+    start, end = days.from_on, days.until_on
+    if over == "all":
+        start, end = "", local_date(desk.now).isoformat()
+    whose = {"account": account, "party": party}
+    rows = finance.paid(session, found, start, end, **whose, after=after, limit=limit + 1)
+    kept = rows[:limit]
+    return {
+        "account": account or None, "agreement": found.number, "from_on": start, "party": party or None,
+        "amount_fen": sum(finance.paid_sums(session, found, start, end, **whose).values()),
+        "items": [{**asdict(one), "came_back": bool(one.came_back)} for one in kept],
+        "next": kept[-1].cursor if len(rows) > limit else None, "until_on": end,
+    }  # fmt: skip
+
+
 def cause_of(session: Session, cause_id: str) -> dict[str, str | None]:
     """What an entry was booked for: the noun and number of its cause, as paths name it."""
     noun = session.scalar(
@@ -433,9 +515,9 @@ def line(_desk: Desk, session: Session, _actor: Actor, found: Statement, n: int)
           name="statement.comparison", answer=StatementComparisonAnswer)  # fmt: skip
 def comparison(_desk: Desk, session: Session, _actor: Actor, found: Statement) -> dict[str, Any]:
     """The difference to the statement before, taken apart into causes that sum to it to the fen."""
-    made = finance.compare(session, found)
+    made = comparisons.compare(session, found)
     if made is None:
-        return {"amount": None, "before": None, "editions": [], "facts": [], "lines": [],
+        return {"amount": None, "before": None, "editions": [], "facts": [], "lines": [], "sold": [],
                 "statement": found.number, "takings": []}  # fmt: skip
     labels = {
         step["fact"]: step["label"]
@@ -456,9 +538,35 @@ def comparison(_desk: Desk, session: Session, _actor: Actor, found: Statement) -
         ],
         "lines": [{**asdict(one), "change_fen": one.change_fen} for one in made.lines],
         "statement": found.number,
-        "takings": [{**asdict(one), "amount_fen": one.amount_fen}
-                    for one in (made.before_takings, made.after_takings)],
+        "sold": _sold(made) if made.amount.by == "quantity" else [],
+        "takings": [
+            {**{key: value for key, value in asdict(one).items() if key != "sold"},
+             "amount_fen": one.amount_fen}
+            for one in (made.before_takings, made.after_takings)
+        ],
     }  # fmt: skip
+
+
+def causes(amount: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """Why an amount differs (the answer's `amount`): keys of each cause in CAUSES and HOWS, and its fen."""
+
+    def told(table: Mapping[str, str], key: str) -> str:
+        return key if key in table else f"{key} {amount['by']}"
+
+    return [(told(CAUSES, key), told(HOWS, key), amount[key]) for key in PARTS_OF_CHANGE]
+
+
+def _sold(made: comparisons.Comparison) -> list[dict[str, Any]]:
+    """Each product and unit with what was sold of it then and now."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for when, takings in (("before", made.before_takings), ("after", made.after_takings)):
+        for one in takings.sold or ():
+            row = rows.setdefault((one.product, one.unit), {
+                "after": "0", "after_fen": 0, "before": "0", "before_fen": 0, "en": UNITS[one.unit],
+                "product": one.product, "unit": one.unit, "zh": one.unit,
+            })  # fmt: skip
+            row |= {when: money.exact_text(one.quantity), f"{when}_fen": one.fen}
+    return [rows[key] for key in sorted(rows)]
 
 
 def mine(session: Session, actor: Actor) -> list[Agreement]:

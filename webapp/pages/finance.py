@@ -4,6 +4,7 @@ GET  /finance                                     what waits for me, and each ag
 GET  /agreements/XY2026-0001/finance?until=       a period; every amount leads on:
 GET  /agreements/XY2026-0001/takings?until=       what came in, by kind and day
 GET  /agreements/XY2026-0001/trades?until=&part=  the rows behind it, a page at a time
+GET  /agreements/XY2026-0001/paid?until=&over=    what the bank paid, by its days
 GET  /agreements/XY2026-0001/account?account=     the lines on an account, with what stood after each
 GET  /statements/FP2026-0001/line?n=1             a payee's line and its steps
 GET  /statements/FP2026-0001/comparison           why it differs from last time
@@ -41,13 +42,13 @@ DAYS_DRAWN = 400
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes, and what the templates ask for."""
     app.jinja_env.globals |= {
-        "AMOUNT_CAUSES": deeds.CAUSES, "TRADE_KINDS": deeds.KINDS, "TRADE_PARTS": deeds.PARTS,
-        "UNDISTRIBUTED": books.UNDISTRIBUTED, "finance_places": places,
+        "TRADE_KINDS": deeds.KINDS, "TRADE_PARTS": deeds.PARTS,
+        "UNDISTRIBUTED": books.UNDISTRIBUTED, "VOLUME_BY": deeds.BY, "finance_places": places,
     }  # fmt: skip
     app.jinja_env.filters["account"] = deeds.account_name
     for question, view in (
         (deeds.overviews, overviews), (deeds.overview, overview), (deeds.takings, takings),
-        (deeds.trades, trades), (deeds.account, account), (deeds.line, line),
+        (deeds.trades, trades), (deeds.paid, paid), (deeds.account, account), (deeds.line, line),
         (deeds.comparison, comparison),
     ):  # fmt: skip
         app.add_url_rule(question.path, question.name.replace(".", "_"), view)
@@ -58,6 +59,7 @@ OWN = {
     "finance_read": "Period overview",
     "finance_takings": "What came in",
     "finance_trades": "Trades",
+    "finance_paid": "Paid out",
 }
 OF_STATEMENT = {"statement_read": "Statement", "statement_comparison": "Comparison"}
 BESIDE = {"trial_balance_read": "Trial balance"}
@@ -257,6 +259,25 @@ def trades(agreement_number: str) -> str:
         )  # fmt: skip
 
 
+@door.guard(deeds.paid)
+def paid(agreement_number: str) -> str:
+    """What the bank paid to payees, by its days, each with its payout."""
+    keys = {"agreement_number": agreement_number}
+    asked = _asked("until", "over", "account", "party", "after")
+    found = door.the_desk().ask(deeds.paid, door.who, keys, asked)
+    filters = {name: text for name, text in asked.items() if name != "after"}
+    with door.the_desk().home.reading() as session:
+        [agreement] = deeds.paid.subjects(session, keys)
+        return render_template(
+            "finance_paid.html", agreement=agreement, found=found, names=nouns.party_names(session),
+            sees_payouts=allowed(door.actor(), "payout.read"),
+            more=_more("finance_paid", {**keys, **filters}, found["next"]),
+            others=nouns.address("finance_paid", {
+                **keys, **filters, "over": "period" if asked.get("over") == "all" else "all"}),
+            places=places(agreement, asked.get("until", "")),
+        )  # fmt: skip
+
+
 @door.guard(deeds.account)
 def account(agreement_number: str) -> str:
     """The lines on an account, each with its entry and what caused it."""
@@ -324,6 +345,8 @@ def comparison(statement_number: str) -> str:
             one["address"] = _line_address(row, one)
         return render_template(
             "finance_comparison.html", agreement=agreement, found=found, picture=_causes(found),
+            causes=[(deeds.CAUSES[key], deeds.HOWS[how], fen)
+                    for key, how, fen in deeds.causes(found["amount"])] if found["before"] else [],
             names=nouns.party_names(session), places=places(agreement, row.until_on),
         )  # fmt: skip
 
@@ -342,7 +365,7 @@ def _causes(found: Mapping[str, Any]) -> Markup | None:
     if not found["before"]:
         return None
     amount = found["amount"]
-    parts = [(tr(name), amount[key]) for key, name in deeds.CAUSES.items()]
+    parts = [(tr(deeds.CAUSES[key]), fen) for key, _, fen in deeds.causes(amount)]
     return charts.bridge(
         tr("From last time's amount to this one"),
         tr("{before} → {after} yuan", before=_say(amount["before_fen"]), after=_say(amount["after_fen"])),
