@@ -1,5 +1,6 @@
 """The deeds on payments: bank accounts 收款账户, payouts 付款批次, their files, the bank's results."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -253,14 +254,21 @@ def show_payout(_desk: Desk, session: Session, actor: Actor, found: Payout) -> d
 
 
 def lines_told(session: Session, actor: Actor, row: Payout) -> list[dict[str, Any]]:
-    """The payments of a payout, with whom they go to and where, as far as he is told."""
-    made = []
-    for line in payouts.lines_of(session, row):
+    """The payments of a payout, with whom they go to and where, as far as he is told.
+
+    `debit` is the amounts, in fen, of all that the bank paid in one debit with it.
+    """
+    made, lines = [], payouts.lines_of(session, row)
+    debits = defaultdict[str | None, list[int]](list)
+    for line in lines:
+        debits[line.debit_id].append(line.amount_fen)
+    for line in lines:
         account = session.get_one(BankAccount, line.bank_account_id)
         told = told_account(actor, account)
         made.append({
             **line.body(), "account_number": told["account_number"], "bank": account.bank,
             "bank_account": account.number, "holder_name": account.holder_name,
+            "debit": debits[line.debit_id] if line.debit_id else [],
         })  # fmt: skip
     return made
 
