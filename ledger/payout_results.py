@@ -49,17 +49,15 @@ def confirm(
     known = next((one for one in payout.results if one["digest"] == digest), None)
     if known is not None:
         return dict(known)
-    if payout.state not in GIVEN:
-        move("payout", "confirm", payout.state)
     books.begin(session)
     lines = {line.serial: line for line in lines_of(session, payout)}
-    fresh = _fresh(session, now, payout, lines, results, name)
+    new = fresh(session, now, payout, results, name=name, digest=digest)
     debits = {
         line.bank_reference: line.debit_id
         for line in lines.values() if line.bank_reference and line.debit_id
     }  # fmt: skip
     twice = []
-    for one in fresh:
+    for one in new:
         line = lines[one.serial]
         if one.returned and line.state == "paid":
             _give_back(session, actor, now, payout, line, one)
@@ -67,17 +65,18 @@ def confirm(
             drop(session, actor, now, line, "fail", one.reason)
         elif too_much := _pay(session, actor, now, payout, line, one, debits):
             twice.append({"fen": too_much, "party": line.party, "serial": one.serial})
-    done = {"digest": digest, "name": name, "twice": twice, **_sums(fresh)}
+    done = {"digest": digest, "name": name, "twice": twice, **sums(new)}
     payout.results = [*payout.results, done]
     states = {line.state for line in lines.values()}
-    if fresh or payout.state in OPEN:
+    if new or payout.state in OPEN:
         payout.state = move("payout", _verb(payout, states), payout.state)
     log.append(session, payout, "payout.confirmed", actor.member_id)
     session.flush()
     return done
 
 
-def _sums(fresh: Sequence[Result]) -> dict[str, int]:
+def sums(fresh: Sequence[Result]) -> dict[str, int]:
+    """How many results there are of each kind, and what they come to."""
     sides = {
         "failed": [one for one in fresh if not one.paid and not one.returned],
         "paid": [one for one in fresh if one.paid],
@@ -165,15 +164,20 @@ def _stands(session: Session, payout: Payout, account: str, party: str = "") -> 
 # ---------------------------------------------------------------- what does not fit
 
 
-def _fresh(
-    session: Session, now: datetime, payout: Payout, lines: dict[str, PayoutLine],
-    results: Sequence[Result], name: str,
+def fresh(
+    session: Session, now: datetime, payout: Payout, results: Sequence[Result], *, name: str,
+    digest: str,
 ) -> list[Result]:  # fmt: skip
     """The results that are new, payments before returns; those known are passed over.
 
     Raises Invalid with every fault.
     """
-    faults, fresh = Faults(), list[Result]()
+    if any(one["digest"] == digest for one in payout.results):
+        return []
+    if payout.state not in GIVEN:
+        move("payout", "confirm", payout.state)
+    lines = {line.serial: line for line in lines_of(session, payout)}
+    faults, new = Faults(), list[Result]()
     today = local_date(now).isoformat()
     since = next(
         local_date(one.at).isoformat()
@@ -201,23 +205,23 @@ def _fresh(
             )  # fmt: skip
         if comes_back:
             _name_return(faults, one, str(paid_on[one.serial]))
-            fresh.append(one)
+            new.append(one)
         elif line.state == "held" or (one.paid and line.state in ("failed", "cancelled")):
             if one.paid:
                 paid_on[one.serial] = one.day
-            fresh.append(one)
+            new.append(one)
         elif not _says_the_same(line, one):
             row_fault(
                 "row {row}: {serial} is {state} already, otherwise", faults, one.row,
                 serial=one.serial, state=line.state,
             )  # fmt: skip
-    _name_references(session, faults, lines, fresh, results)
+    _name_references(session, faults, lines, new, results)
     if not faults:
-        _name_unheld(session, faults, payout, lines, fresh)
+        _name_unheld(session, faults, payout, lines, new)
     if not faults and not results:
         faults.name_fault("it holds no result")
     refuse(faults, name)
-    return fresh
+    return new
 
 
 def _name_stranger(session: Session, faults: Faults, one: Result) -> None:
@@ -280,8 +284,7 @@ def _name_debit(
 ) -> None:
     """What in the rows of one reference is not one debit, together with the lines it paid before."""
     reference = new[0].reference
-    sums = [one for one in told if one.debit_fen is not None]
-    first = sums[0] if sums else told[0]
+    first = next((one for one in told if one.debit_fen is not None), told[0])
     day = before[0].paid_on if before else first.day
     for one in told:
         if one.debit_fen is None and before and one in new:

@@ -118,7 +118,7 @@ class Deed(Thing):
     what it returns is given to `act` besides the body. `finish(desk, report, answer)` runs after it.
     `once`: facts of the answer that are told once and not kept, such as a new password; `private`: fields
     of the body that are not kept either, not even as a digest. `transient`: the file handed in is read,
-    and not kept.
+    and not kept. `of`: the import of which this is the preview (`webapp.deeds.previews`).
     """
 
     body: type[Schema] = Body
@@ -132,6 +132,7 @@ class Deed(Thing):
     once: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
     records: bool = True
+    of: str = ""
     still: Callable[[Session, dict[str, Any]], bool] = lambda _session, _answer: True
 
     @property
@@ -336,7 +337,7 @@ class Desk:
                 remember(
                     session, _key(actor, key), request, {"answer": kept, "receipt": receipt}, now
                 )
-        if deed.long:  # what it changed of the catalogue is found when it is done
+        if deed.long and deed.records:  # what it changed of the catalogue is found when it is done
             from webapp import indexing  # noqa: PLC0415 - loads what cuts texts by the million
 
             indexing.catch_up(self.home, lambda: now, report)

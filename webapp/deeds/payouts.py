@@ -20,6 +20,7 @@ from webapp.deeds import Desk, File, Report, deed, question
 from webapp.deeds.answers import history_of, lists, row_schema, seen_schema, shown_schema
 from webapp.deeds.field import DIGEST, ReasonBody
 from webapp.deeds.forms import Body, text
+from webapp.deeds.previews import ROWS_TOLD, preview
 from webapp.tables import CSV, XLSX
 
 ACCOUNT, PAYOUT = "/bank-accounts/<bank_account>", "/payouts/<payout_number>"
@@ -205,6 +206,38 @@ def confirm(
         f"{side}_yuan": money.yuan(done[f"{side}_fen"]) for side in ("paid", "failed", "returned")
     }
     return {**done, **yuan, "number": found.number, "state": found.state}
+
+
+def _tell_results(
+    desk: Desk, session: Session, actor: Actor, found: Payout, *, results: list[Result], name: str,
+    digest: str, size_bytes: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    fresh = payout_results.fresh(session, desk.now, found, results, name=name, digest=digest)
+    new = {one.row for one in fresh}
+    done = payout_results.confirm(
+        session, actor, desk.now, found, results, name=name, digest=digest
+    )
+    told, sums = payout_results.sums(fresh), dict[str, Any]()
+    for side in ("paid", "failed", "returned"):
+        if side == "paid" or told[f"{side}_count"]:
+            sums[f"{side}_count"] = told[f"{side}_count"]
+            sums[f"{side}_yuan"] = money.yuan(told[f"{side}_fen"])
+    beyond = sum(one["fen"] for one in done["twice"]) if fresh else 0
+    return {
+        "known": len(results) - len(fresh), "more": max(0, len(results) - ROWS_TOLD), "rows": len(results),
+        "rows_told": [
+            {"row": one.row, "serial": one.serial, "day": one.day, "reference": one.reference,
+             "amount_yuan": money.yuan(one.amount_fen),
+             "result": "came_back" if one.returned else "paid" if one.paid else "failed",
+             "finding": "new" if one.row in new else "known"}
+            for one in results[:ROWS_TOLD]
+        ],
+        "sums": {**sums, "state": found.state,
+                 **({"beyond_yuan": money.yuan(beyond)} if beyond else {})},
+    }  # fmt: skip
+
+
+preview_results = preview(confirm, "Look at the bank's result", _tell_results)
 
 
 @question("payout.file", f"{PAYOUT}/file.csv", "Payment file (CSV)", name="payout.csv",
