@@ -3,15 +3,19 @@
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from ledger.parties import actor_by_login
-from ledger.proof.encoding import canonical
+from ledger.proof.encoding import canonical, digest_text
 from tests.ledger import paying
 from tests.web import test_api
 from tests.web.conftest import Site
+from tests.web.test_messages import environment
+from webapp.cli import main
 from webapp.deeds import DEEDS, Deed
 from webapp.deeds.previews import preview_of
 
@@ -115,3 +119,37 @@ def test_confirmed_trades_are_looked_at_by_a_job_and_then_taken_in(site: Site) -
     test_api.work_off(site)
     assert "CJ2026-000001" in egon.get(done)
     assert len(egon.read("/confirmations")["items"]) == 1
+
+
+@pytest.mark.slow
+def test_the_command_line_tells_first_and_then_takes_no_other_file(
+    site: Site, tmp_path: Path
+) -> None:
+    town = site.town
+    made = paying.approved(town)
+    file = tmp_path / "result.csv"
+    file.write_text(paying.result_file(town, made, True, False))
+    setting = environment(town)
+
+    def run(*more: str) -> Result:
+        words = ["payout", "confirm", made.number, str(file), "--as", "mona", *more]
+        return CliRunner(env=setting).invoke(main, [*words, "--home", str(town.home.path)])
+
+    before = town.snapshot()
+    told = run("--dry-run")
+    assert (told.exit_code, town.snapshot()) == (0, before)
+    assert "result.csv: 2 rows, 0 of them are there already" in told.output
+    digest = digest_text(file.read_bytes())
+    assert digest in told.output
+    right = file.read_text()
+    file.write_text(right.replace("账号有误", "户名不符"))
+    other = run("--digest", digest)
+    assert other.exit_code == 1
+    assert "is not the file that was looked at" in other.output
+    file.write_text(right.replace("失败", "也许"))
+    assert "the result 也许 is none of" in run("--dry-run").output
+    assert town.snapshot() == before
+    file.write_text(right)
+    assert run("--digest", digest).exit_code == 0
+    assert [one.state for one in paying.lines(town, made)] == ["paid", "failed"]
+    assert "2 of them are there already" in run("--dry-run").output

@@ -5,13 +5,15 @@ transaction: who asks, may he, is it what he saw (If-Match), the verb, its recor
 the log, the signed receipt, and the answer remembered under the caller's key.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from marshmallow import Schema
 from sqlalchemy.orm import Session
@@ -30,6 +32,7 @@ from webapp.deeds.forms import Body, load
 from webapp.deeds.subjects import SUBJECTS, Owners
 from webapp.home import Home, clock
 
+PIECE = 256 * 1024
 KEY = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>")
 Who = Callable[[Session], Actor]
 Report = Callable[[str, int, int], None]
@@ -99,7 +102,8 @@ class Thing:
 class Question(Thing):
     """Something that is only read. `query` are its parameters, `answer` the form of its answer.
 
-    `answer` None means that `act` returns a `File` of `media_type`. `listed`: a list with a cursor.
+    `answer` None means that `act` returns a `File` or `LongFile` of `media_type`. `listed`: a list with
+    a cursor.
     """
 
     answer: type[Schema] | None = None
@@ -158,6 +162,44 @@ class File:
     content: bytes
     media_type: str
     name: str
+
+
+@dataclass(frozen=True)
+class LongFile:
+    """An answer that is a file too long for memory: on disk under no name, so it goes when it is closed.
+
+    It is written in the transaction that reads, and sent after it at the pace of whoever fetches it.
+    """
+
+    file: IO[bytes]
+    media_type: str
+    name: str
+
+    @classmethod
+    def write(cls, parts: Iterable[bytes], media_type: str, name: str) -> "LongFile":
+        """Write the parts one after the other."""
+        file = TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
+        try:
+            for part in parts:
+                file.write(part)
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return cls(file, media_type, name)
+
+    @property
+    def size_bytes(self) -> int:
+        return os.fstat(self.file.fileno()).st_size
+
+    def __del__(self) -> None:
+        self.file.close()  # where nobody began to read it, or not to the end
+
+    def pieces(self) -> Iterator[bytes]:
+        """Its bytes piece by piece, once."""
+        with self.file:
+            while piece := self.file.read(PIECE):
+                yield piece
 
 
 @dataclass(frozen=True)
