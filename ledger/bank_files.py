@@ -1,6 +1,6 @@
 """Tables that banks and exchanges hand out are read: results of payments, account statements, reports.
 
-    result       流水号, 金额, 结果 (成功 | 失败 | 退汇), 交易日期, 银行流水号, 失败原因
+    result       流水号, 金额, 结果 (成功 | 失败 | 退汇), 交易日期, 银行流水号, 失败原因, 批次金额
     statement    交易日期, 银行流水号, 收入, 支出, 对方户名, 摘要, 余额
     report       交易编号, 金额, 交易日期
 
@@ -29,6 +29,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
                "amount_yuan"),
     "balance": ("余额", "账户余额", "balance", "balance_yuan"),
     "counterparty": ("对方户名", "对方名称", "对方账户名称", "交易对手", "counterparty"),
+    "debit": ("批次金额", "批次总金额", "扣款金额", "扣款总额", "debit", "debit_yuan"),
     "day": ("交易日期", "日期", "入账日期", "付款日期", "成交日期", "交易时间", "day", "date"),
     "in": ("收入", "收入金额", "贷方发生额", "贷方金额", "存入金额", "in", "in_yuan", "credit"),
     "memo": ("摘要", "用途", "附言", "备注", "memo"),
@@ -55,7 +56,10 @@ _REFERENCE = re.compile(r"[\x21-\x7e\u4e00-\u9fff]{1,100}")
 
 @dataclass(frozen=True)
 class Result:
-    """What a bank says of one of our payments; `day` and `reference` where it was paid or returned."""
+    """What a bank says of one of our payments; `day` and `reference` where it was paid or returned.
+
+    `debit_fen` is what it took in one sum under that reference, where it tells that (批量代付).
+    """
 
     row: int
     serial: str
@@ -65,6 +69,7 @@ class Result:
     reference: str
     reason: str
     returned: bool = False
+    debit_fen: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def read_results(data: bytes, name: str) -> list[Result]:
     """The rows of a bank's result file; raises Invalid naming every row that cannot be used."""
     table = _read(data, name)
     places = _places(table, needed=("serial", "amount", "result"),
-                     optional=("day", "reference", "reason"))  # fmt: skip
+                     optional=("day", "reference", "reason", "debit"))  # fmt: skip
     faults, made = Faults(), []
     seen: dict[tuple[str, bool], int] = {}  # a payment and its return are two rows
     rows, totals = _parted(table, places, ("serial", "reference"))
@@ -111,6 +116,9 @@ def read_results(data: bytes, name: str) -> list[Result]:
             row_fault(
                 "row {row}: {given} is no amount in yuan", faults, row, given=cells["amount"] or "-"
             )
+        debit = amount_fen(cells["debit"], most=MAX_FEN) if cells["debit"] else None
+        if cells["debit"] and not debit:
+            row_fault("row {row}: {given} is no amount in yuan", faults, row, given=cells["debit"])
         if result is None:
             row_fault(
                 "row {row}: the result {given} is none of 成功, 失败, 退汇",
@@ -127,7 +135,7 @@ def read_results(data: bytes, name: str) -> list[Result]:
         seen.setdefault(same, row)
         made.append(Result(row, cells["serial"], amount or 0, paid, day or "",
                            "" if result == "failed" else cells["reference"], cells["reason"],
-                           result == "returned"))  # fmt: skip
+                           result == "returned", debit if paid else None))  # fmt: skip
     if not faults:  # what came back stands in the total once, as it was paid
         paid_rows = [row for row, one in zip(rows, made, strict=True) if not one.returned]
         _compare(faults, paid_rows or rows, totals, ("amount",))

@@ -1,7 +1,8 @@
 """Bank movements and booked ones are matched (对账): by reference, else by amount, day and counterparty.
 
 What is equal in all that is known is never told apart by guessing: of movements without a common reference
-only those match that are unique on both sides.
+only those match that are unique on both sides. One movement of the bank may be several booked ones under
+one reference (批量代付), which come to its amount.
 
     missing_here     the bank has it, the books do not
     missing_there    the books have it, the bank does not
@@ -111,6 +112,13 @@ def _under_one_reference(made: Outcome, rows: list[BankLine], booked: list[Booke
         for one in left(booked):
             if alike := waiting.get(same(one)):
                 pair(alike.pop(), one, kind)
+    parts = _by(left(booked), _comes_in)
+    sums = {side: sum(one.amount_fen for one in of) for side, of in parts.items() if len(of) > 1}
+    for row in left(rows):
+        if sums.get(_comes_in(row)) == row.amount_fen:
+            del sums[_comes_in(row)]
+            for one in parts[_comes_in(row)]:
+                pair(row, one, "" if one.day == row.day else "day")
     for row in left(rows):
         if _amount_and_day(row) in exact:
             used.add(id(row))
@@ -145,6 +153,10 @@ def _booked_reference(one: Booked) -> str | None:
 
 def _amount(one: BankLine | Booked) -> int:
     return one.amount_fen
+
+
+def _comes_in(one: BankLine | Booked) -> bool:
+    return one.amount_fen > 0
 
 
 def _amount_and_day(one: BankLine | Booked) -> tuple[int, str]:

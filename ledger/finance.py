@@ -35,6 +35,7 @@ from ledger.trial_balance import trial_balance
 from valuation.differences import Takings
 
 PARTS = ("own", "late")
+ROWS_AT_ONCE = 2_000
 TRADES = ("payment", "trade")  # the kinds of settlement that are not refunds
 OF_PAYEES = (books.PAYABLE, books.TREASURY)
 
@@ -278,9 +279,10 @@ def rows(
             else [(over, rest_of_day), (replace(over, since_on=max(on, over.since_on)), true())]
         )  # each begins where an index can, not behind what a bound more would leave out
     left = limit
+    if limit is None:  # all of them: the database hands them out some at a time
+        wanted = wanted.execution_options(yield_per=ROWS_AT_ONCE)
     for some, where in ranges:
-        found: Any = session.execute(wanted.where(some.part(part), where).limit(left))
-        for one in found.yield_per(10_000) if left is None else found:
+        for one in session.execute(wanted.where(some.part(part), where).limit(left)):
             left = None if left is None else left - 1
             yield Row(*one)
 

@@ -4,12 +4,16 @@
     失败    its hold is let go            it is due again
     退汇    the entry of it is reversed   it is due again, to an account that is confirmed anew
 
+One debit of the bank may pay several lines of one payout under one reference (批量代付): its file tells
+the debit's sum, and the lines under that reference come to it.
+
 A payment that was given up and was made after all may have been made twice by then: what is paid beyond
 what is owed is told; it stands below nought on the payee's account (a buyer's as receivable) until it is
 asked back.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -45,31 +49,34 @@ def confirm(
     known = next((one for one in payout.results if one["digest"] == digest), None)
     if known is not None:
         return dict(known)
-    if payout.state not in GIVEN:
-        move("payout", "confirm", payout.state)
     books.begin(session)
     lines = {line.serial: line for line in lines_of(session, payout)}
-    fresh = _fresh(session, now, payout, lines, results, name)
+    new = fresh(session, now, payout, results, name=name, digest=digest)
+    debits = {
+        line.bank_reference: line.debit_id
+        for line in lines.values() if line.bank_reference and line.debit_id
+    }  # fmt: skip
     twice = []
-    for one in fresh:
+    for one in new:
         line = lines[one.serial]
         if one.returned and line.state == "paid":
             _give_back(session, actor, now, payout, line, one)
         elif not one.paid:
             drop(session, actor, now, line, "fail", one.reason)
-        elif too_much := _pay(session, actor, now, payout, line, one):
+        elif too_much := _pay(session, actor, now, payout, line, one, debits):
             twice.append({"fen": too_much, "party": line.party, "serial": one.serial})
-    done = {"digest": digest, "name": name, "twice": twice, **_sums(fresh)}
+    done = {"digest": digest, "name": name, "twice": twice, **sums(new)}
     payout.results = [*payout.results, done]
     states = {line.state for line in lines.values()}
-    if fresh or payout.state in OPEN:
+    if new or payout.state in OPEN:
         payout.state = move("payout", _verb(payout, states), payout.state)
     log.append(session, payout, "payout.confirmed", actor.member_id)
     session.flush()
     return done
 
 
-def _sums(fresh: Sequence[Result]) -> dict[str, int]:
+def sums(fresh: Sequence[Result]) -> dict[str, int]:
+    """How many results there are of each kind, and what they come to."""
     sides = {
         "failed": [one for one in fresh if not one.paid and not one.returned],
         "paid": [one for one in fresh if one.paid],
@@ -89,9 +96,13 @@ def _verb(payout: Payout, states: set[str]) -> str:
 
 
 def _pay(
-    session: Session, actor: Actor, now: datetime, payout: Payout, line: PayoutLine, result: Result
-) -> int:
-    """Book a payment; returns what of it is more than is owed, where nothing was held for it any more."""
+    session: Session, actor: Actor, now: datetime, payout: Payout, line: PayoutLine, result: Result,
+    debits: dict[str, str],
+) -> int:  # fmt: skip
+    """Book a payment; returns what of it is more than is owed, where nothing was held for it any more.
+
+    `debits` is which line leads under each of the bank's references, and is added to.
+    """
     held, too_much = session.get_one(Hold, line.hold_id), 0
     how = {
         "effective_on": periods.open_day(session, payout.agreement_id, result.day),
@@ -116,7 +127,9 @@ def _pay(
         line.hold_id = held.id
     line.state, line.reason = move("payout_line", "pay", line.state), None
     line.paid_on, line.bank_reference = result.day, result.reference
+    line.debit_id = debits.setdefault(result.reference, line.id)
     log.append(session, line, "payout_line.paid", actor.member_id)
+    session.flush()  # the line that leads a debit is there before those that refer to it
     return too_much
 
 
@@ -151,23 +164,26 @@ def _stands(session: Session, payout: Payout, account: str, party: str = "") -> 
 # ---------------------------------------------------------------- what does not fit
 
 
-def _fresh(
-    session: Session, now: datetime, payout: Payout, lines: dict[str, PayoutLine],
-    results: Sequence[Result], name: str,
+def fresh(
+    session: Session, now: datetime, payout: Payout, results: Sequence[Result], *, name: str,
+    digest: str,
 ) -> list[Result]:  # fmt: skip
     """The results that are new, payments before returns; those known are passed over.
 
     Raises Invalid with every fault.
     """
-    faults, fresh = Faults(), list[Result]()
+    if any(one["digest"] == digest for one in payout.results):
+        return []
+    if payout.state not in GIVEN:
+        move("payout", "confirm", payout.state)
+    lines = {line.serial: line for line in lines_of(session, payout)}
+    faults, new = Faults(), list[Result]()
     today = local_date(now).isoformat()
     since = next(
         local_date(one.at).isoformat()
         for one in log.history(session, payout.id)
         if one.kind == "payout.approved"
     )
-    taken = _taken(session, [one.reference for one in results if one.paid])
-    first: dict[str, int] = {}
     paid_on = {serial: line.paid_on for serial, line in lines.items() if line.state == "paid"}
     for one in sorted(results, key=lambda one: one.returned):
         line = lines.get(one.serial)
@@ -189,23 +205,23 @@ def _fresh(
             )  # fmt: skip
         if comes_back:
             _name_return(faults, one, str(paid_on[one.serial]))
-            fresh.append(one)
+            new.append(one)
         elif line.state == "held" or (one.paid and line.state in ("failed", "cancelled")):
             if one.paid:
-                _name_reference(faults, one, first, taken)
                 paid_on[one.serial] = one.day
-            fresh.append(one)
+            new.append(one)
         elif not _says_the_same(line, one):
             row_fault(
                 "row {row}: {serial} is {state} already, otherwise", faults, one.row,
                 serial=one.serial, state=line.state,
             )  # fmt: skip
+    _name_references(session, faults, lines, new, results)
     if not faults:
-        _name_unheld(session, faults, payout, lines, fresh)
+        _name_unheld(session, faults, payout, lines, new)
     if not faults and not results:
         faults.name_fault("it holds no result")
     refuse(faults, name)
-    return fresh
+    return new
 
 
 def _name_stranger(session: Session, faults: Faults, one: Result) -> None:
@@ -237,20 +253,70 @@ def _name_return(faults: Faults, one: Result, paid_on: str) -> None:
         )  # fmt: skip
 
 
-def _name_reference(
-    faults: Faults, one: Result, first: dict[str, int], taken: dict[str, str]
+def _name_references(
+    session: Session, faults: Faults, lines: dict[str, PayoutLine], fresh: Iterable[Result],
+    results: Sequence[Result],
+) -> None:  # fmt: skip
+    """Each reference that is new for a payment and another's already, or one debit's of another sum."""
+    sharing = defaultdict[str, list[Result]](list)
+    for one in fresh:
+        if one.paid:
+            sharing[one.reference].append(one)
+    told = defaultdict[str, list[Result]](list)
+    for one in results:
+        if one.paid and one.reference in sharing:
+            told[one.reference].append(one)
+    for reference, before in _taken(session, list(sharing)).items():
+        strangers = [one for one in before if one.serial not in lines]
+        for row in sharing.pop(reference) if strangers else ():
+            row_fault(
+                "row {row}: the reference {reference} was payment {serial}", faults, row.row,
+                reference=reference, serial=strangers[0].serial,
+            )  # fmt: skip
+    for reference, new in sharing.items():
+        _name_debit(faults, told[reference], new, [
+            line for line in lines.values() if line.bank_reference == reference
+        ])  # fmt: skip
+
+
+def _name_debit(
+    faults: Faults, told: list[Result], new: list[Result], before: list[PayoutLine]
 ) -> None:
-    if one.reference in first:
+    """What in the rows of one reference is not one debit, together with the lines it paid before."""
+    reference = new[0].reference
+    first = next((one for one in told if one.debit_fen is not None), told[0])
+    day = before[0].paid_on if before else first.day
+    for one in told:
+        if one.debit_fen is None and before and one in new:
+            row_fault(
+                "row {row}: the reference {reference} was payment {serial}; if one debit paid both, tell "
+                "its sum in each row (批次金额)",
+                faults, one.row, reference=reference, serial=before[0].serial,
+            )  # fmt: skip
+        elif one.debit_fen is None and one is not first:
+            row_fault(
+                "row {row}: the reference {reference} stands already in row {first}; if one debit paid "
+                "both, tell its sum in each row (批次金额)",
+                faults, one.row, reference=reference, first=first.row,
+            )  # fmt: skip
+        elif one.debit_fen != first.debit_fen:
+            row_fault(
+                "row {row}: the debit {reference} is of {given} yuan, in row {first} of {known} yuan",
+                faults, one.row, reference=reference, given=yuan(one.debit_fen or 0), first=first.row,
+                known=yuan(first.debit_fen or 0),
+            )  # fmt: skip
+        if one in new and one.day and one.day != day:
+            row_fault(
+                "row {row}: the debit {reference} is of {given}, before of {known}", faults, one.row,
+                reference=reference, given=one.day, known=day or "",
+            )  # fmt: skip
+    paid = sum(one.amount_fen for one in new) + sum(line.amount_fen for line in before)
+    if first.debit_fen is not None and first.debit_fen != paid:
         row_fault(
-            "row {row}: the reference {reference} stands already in row {first}", faults, one.row,
-            reference=one.reference, first=first[one.reference],
+            "row {row}: the debit {reference} is of {debit} yuan, and the payments under it come to {paid} "
+            "yuan; of those that came back tell both the payment and its return",
+            faults, first.row, reference=reference, debit=yuan(first.debit_fen), paid=yuan(paid),
         )  # fmt: skip
-    elif taken.get(one.reference, one.serial) != one.serial:
-        row_fault(
-            "row {row}: the reference {reference} was payment {serial}", faults, one.row,
-            reference=one.reference, serial=taken[one.reference],
-        )  # fmt: skip
-    first.setdefault(one.reference, one.row)
 
 
 def _name_unheld(
@@ -309,14 +375,13 @@ def _says_the_same(line: PayoutLine, result: Result) -> bool:
     return line.state == "cancelled" or (line.state, line.reason) == ("failed", result.reason)
 
 
-def _taken(session: Session, references: Sequence[str]) -> dict[str, str]:
-    """Which payment has each of these references already."""
-    found: dict[str, str] = {}
+def _taken(session: Session, references: Sequence[str]) -> dict[str, list[PayoutLine]]:
+    """Which payments have each of these references already."""
+    found = defaultdict[str, list[PayoutLine]](list)
     for start in range(0, len(references), 500):
-        rows = session.execute(
-            select(PayoutLine.bank_reference, PayoutLine.serial).where(
-                PayoutLine.bank_reference.in_(references[start : start + 500])
-            )
+        wanted = select(PayoutLine).where(
+            PayoutLine.bank_reference.in_(references[start : start + 500])
         )
-        found |= {str(reference): serial for reference, serial in rows}
+        for line in session.scalars(wanted.order_by(PayoutLine.serial)):
+            found[str(line.bank_reference)].append(line)
     return found

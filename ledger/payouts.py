@@ -19,11 +19,13 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     String,
     UniqueConstraint,
     func,
     select,
+    text,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -82,8 +84,24 @@ class PayoutLine(Evidence):
     __table_args__ = (
         UniqueConstraint("payout_id", "n"),
         CheckConstraint("amount_fen > 0", name="payout_lines_amount"),
+        # One debit of the bank may pay several lines, all of one payout: one of them leads under its
+        # reference, unique over all books, and the others refer to that one.
+        CheckConstraint(
+            "(bank_reference IS NULL) = (debit_id IS NULL)", name="payout_lines_debit_told"
+        ),
+        UniqueConstraint("id", "payout_id", "bank_reference"),
+        ForeignKeyConstraint(
+            ["debit_id", "payout_id", "bank_reference"],
+            ["payout_lines.id", "payout_lines.payout_id", "payout_lines.bank_reference"],
+            name="payout_lines_of_a_debit",
+        ),
+        Index(
+            "payout_lines_debits", "bank_reference", unique=True, sqlite_where=text("debit_id = id"),
+            postgresql_where=text("debit_id = id"),
+        ),
+        Index("payout_lines_referenced", "bank_reference"),
         Index("payout_lines_of_a_hold", "hold_id"),
-    )
+    )  # fmt: skip
     subject_type = "payout_line"
     payout_id: Mapped[str] = mapped_column(String(36), ForeignKey("payouts.id"))
     n: Mapped[int] = mapped_column(BigInteger)
@@ -96,7 +114,9 @@ class PayoutLine(Evidence):
     bank_account_id: Mapped[str] = mapped_column(String(36), ForeignKey("bank_accounts.id"))
     hold_id: Mapped[str] = mapped_column(String(36), ForeignKey("holds.id"))
     paid_on: Mapped[str | None]
-    bank_reference: Mapped[str | None] = mapped_column(unique=True)
+    bank_reference: Mapped[str | None]
+    debit_id: Mapped[str | None] = mapped_column(String(36))
+    """the line that came first under the bank's reference: itself, or another one of its payout"""
     returned_on: Mapped[str | None]
     return_reference: Mapped[str | None]
     """the bank's, of the movement by which a payment came back"""
@@ -154,8 +174,8 @@ def prepare(
         held = _hold(session, actor, now, payout, str(n), one)
         line = PayoutLine(
             **one, id=new_id(), payout_id=payout.id, n=n, serial=f"{payout.number}-{n:05d}",
-            hold_id=held.id, paid_on=None, bank_reference=None, returned_on=None,
-            return_reference=None, reason=None,
+            hold_id=held.id, paid_on=None, bank_reference=None, debit_id=None,
+            returned_on=None, return_reference=None, reason=None,
             state=move("payout_line", "prepare", None),
         )  # fmt: skip
         log.append(session, line, "payout_line.prepared", actor.member_id)

@@ -158,7 +158,8 @@ def import_bank(
         *({**told(row), "twice": False} for row in found.rows),
         *({**told(row), "twice": True} for row in (*twice, *found.twice)),
     ]
-    made.matched_count = sum(row.of == made.number for row, _, _ in found.pairs)
+    once = {(row.of, row.row): row for row, _, _ in found.pairs}  # one row may be several payments
+    made.matched_count = sum(row.of == made.number for row in once.values())
     fresh = [one for one in found.findings if _key(one) not in named]
     if len(fresh) > DIFFERENCES_MAX:
         raise Invalid(
@@ -171,7 +172,8 @@ def import_bank(
         books.balance(session, agreement.id, BANK, on=made.until_on), closing_fen(rows), made.until_on,
         [one["amount_fen"] for one in made.open_rows],
         [one.amount_fen for one in entries if one.number not in matched],
-        sum(row.amount_fen - one.amount_fen for row, one, _ in found.pairs)
+        sum(row.amount_fen for row in once.values())
+        - sum(one.amount_fen for _, one, _ in found.pairs)
         + ((before[-1].balances or {})["otherwise_fen"] if before else 0),
     )  # fmt: skip
     earlier = [

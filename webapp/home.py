@@ -135,6 +135,13 @@ class Home:
             self.record(session, now)
             session.commit()
 
+    @contextmanager
+    def trial(self) -> Iterator[Session]:
+        """A transaction that may write, and is undone."""
+        with self._turn(), self._session() as session:
+            yield session
+            session.rollback()
+
     def record(self, session: Session, now: datetime) -> None:
         """Give the deed's records their places; whom they concern is told, and the search of its part."""
         if log.notes_any(session, Resource.subject_type):

@@ -2,25 +2,36 @@
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from codecs import BOM_UTF8
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO, StringIO
+from itertools import islice
 from typing import Any
 
 import xlsxwriter
 
 CSV = "text/csv; charset=utf-8"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+LINES_AT_ONCE = 1_000
 AMOUNT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so would be reckoned with
 
 
 def csv_bytes(lines: Iterable[Sequence[Any]]) -> bytes:
     """The lines as CSV with a byte order mark, so that a spreadsheet takes it for UTF-8."""
-    written = StringIO()
-    made = csv.writer(written)
-    for line in lines:
-        made.writerow([f"'{cell}" if _reckons(str(cell)) else cell for cell in line])
-    return written.getvalue().encode("utf-8-sig")
+    return b"".join(csv_parts(lines))
+
+
+def csv_parts(lines: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """The same bytes, some lines at a time."""
+    yield BOM_UTF8
+    rest = iter(lines)
+    while some := list(islice(rest, LINES_AT_ONCE)):
+        written = StringIO()
+        csv.writer(written).writerows(
+            [f"'{cell}" if _reckons(str(cell)) else cell for cell in line] for line in some
+        )
+        yield written.getvalue().encode()
 
 
 def _reckons(text: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from ledger import grading
 from ledger.catalogue_fields import FIELDS
 from ledger.catalogue_values import CODED, CYCLES, read_choice
+from webapp.deeds.previews import FINDINGS
 from webapp.deeds.resource import WORDS
 from webapp.language import language, tr
 
@@ -24,6 +25,22 @@ def spoken(zh: str, en: str) -> str:
 def word(value: Any) -> str:
     """A word of ours (state, verb, role, record kind) in the reader's language."""
     return tr(str(value)) if value not in (None, "") else "–"
+
+
+def preview_text(name: str, value: Any) -> str:
+    """A value of a preview as people read it."""
+    if name == "finding":
+        return tr(FINDINGS[value])
+    if name.endswith("_yuan"):
+        return in_groups(str(value))
+    return word(value) if name in ("result", "state") or value in (None, "") else str(value)
+
+
+def in_groups(amount: str) -> str:
+    """An amount in yuan with separators: 1,234.50."""
+    whole, _, cents = amount.partition(".")
+    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
+    return f"{sign}{int(digits):,}.{cents or '00'}"
 
 
 def label_of(name: str) -> str:

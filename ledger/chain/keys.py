@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import get_ident
 from typing import Any
@@ -187,17 +188,20 @@ def recover_typed(typed_data: dict[str, Any], signature: Any) -> str:
 
 
 def write_durably(path: Path, content: Any) -> None:
-    """Write JSON (or bytes) so that after a crash the file is whole or absent; mode 0600."""
-    data = (
-        content
-        if isinstance(content, bytes)
-        else json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
-    )
+    """Write JSON, bytes or pieces of them so that after a crash the file is whole or absent; mode 0600."""
+    if isinstance(content, bytes):
+        pieces: Iterable[bytes] = (content,)
+    elif isinstance(content, Iterator):
+        pieces = content
+    else:
+        pieces = (
+            json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n",
+        )
     part = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}.part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -77,19 +77,34 @@ def upgrade() -> None:
         sa.Column("hold_id", sa.String(length=36), nullable=False),
         sa.Column("paid_on", sa.Text(), nullable=True),
         sa.Column("bank_reference", sa.Text(), nullable=True),
+        sa.Column("debit_id", sa.String(length=36), nullable=True),
         sa.Column("returned_on", sa.Text(), nullable=True),
         sa.Column("return_reference", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.CheckConstraint("amount_fen > 0", name="payout_lines_amount"),
+        sa.CheckConstraint(
+            "(bank_reference IS NULL) = (debit_id IS NULL)", name="payout_lines_debit_told"
+        ),
         sa.ForeignKeyConstraint(["payout_id"], ["payouts.id"]),
         sa.ForeignKeyConstraint(["bank_account_id"], ["bank_accounts.id"]),
         sa.ForeignKeyConstraint(["hold_id"], ["holds.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("payout_id", "n"),
         sa.UniqueConstraint("serial"),
-        sa.UniqueConstraint("bank_reference"),
+        sa.UniqueConstraint("id", "payout_id", "bank_reference"),
+        sa.ForeignKeyConstraint(
+            ["debit_id", "payout_id", "bank_reference"],
+            ["payout_lines.id", "payout_lines.payout_id", "payout_lines.bank_reference"],
+            name="payout_lines_of_a_debit",
+        ),
     )
+    leads = sa.text("debit_id = id")
+    op.create_index(
+        "payout_lines_debits", "payout_lines", ["bank_reference"], unique=True, sqlite_where=leads,
+        postgresql_where=leads,
+    )  # fmt: skip
+    op.create_index("payout_lines_referenced", "payout_lines", ["bank_reference"])
     op.create_index("payout_lines_of_a_hold", "payout_lines", ["hold_id"])
     op.create_table(
         "reconciliations",

@@ -1,6 +1,7 @@
 """A town whose book owes money and has it in the bank, for the tests of payments."""
 
 import itertools
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -108,6 +109,14 @@ def confirm(town: Town, payout: Payout, *paid: bool, name: str = "result.csv") -
     return town.do(
         "mona", payout_results.confirm, payout, rows, name=name, digest=f"sha256:{name}{len(rows)}"
     )
+
+
+def in_one(town: Town, payout: Payout, reference: str = "PL1") -> list[Result]:
+    """The bank's word that it paid all lines in one debit."""
+    return [
+        replace(one, reference=reference, debit_fen=payout.amount_fen)
+        for one in results(town, payout, True, True)
+    ]
 
 
 def came_in(town: Town, agreement: Agreement, fen: int) -> None:

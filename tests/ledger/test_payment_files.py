@@ -98,6 +98,15 @@ def test_a_result_file_is_read_whatever_its_encoding_and_spelling() -> None:
         assert (other.paid, other.reason, other.amount_fen) == (False, "账号有误", 200)
 
 
+def test_a_result_may_tell_the_debit_that_paid_several() -> None:
+    head = "流水号,金额,结果,交易日期,银行流水号,批次金额\n"
+    rows = f"{head}A,1.00,成功,2026-03-04,PL1,3.50\nB,2.50,成功,2026-03-04,PL1,3.50\n"
+    assert [one.debit_fen for one in bank_files.read_results(rows.encode(), "r.csv")] == [350, 350]
+    for given in ("0", "3.505", "x"):
+        with pytest.raises(Invalid, match=f"row 2: {given} is no amount in yuan"):
+            bank_files.read_results(f"{head}A,1.00,成功,2026-03-04,PL1,{given}".encode(), "r.csv")
+
+
 def test_every_faulty_row_of_a_result_is_named_at_once() -> None:
     bad = "流水号,金额,结果,日期,银行流水号\nA,1.234,成功,3.4.2026,\nA,1.00,也许,,\n,0,失败,,\n"
     with pytest.raises(Invalid) as refusal:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from ledger import books, holds, payment_files, payout_results, payouts, periods, successions
@@ -28,6 +28,7 @@ from tests.ledger.paying import (
     came_in,
     confirm,
     give_back,
+    in_one,
     lines,
     now,
     owing,
@@ -217,6 +218,82 @@ def test_every_row_that_does_not_fit_is_named_and_nothing_is_booked(town: Town) 
         name="z",
         digest="sha256:z",
     )
+
+
+def test_one_debit_pays_lines_of_one_payout_and_no_other(town: Town) -> None:
+    made = approved(town)
+    one, two = in_one(town, made)
+
+    def import_(*rows: Result) -> tuple[Any, ...]:
+        return "mona", payout_results.confirm, made, rows
+
+    for rows, said in (
+        (
+            (one, replace(two, debit_fen=None)),
+            "row 3: the reference PL1 stands already in row 2; if one",
+        ),
+        (
+            (replace(one, debit_fen=None), replace(two, debit_fen=None)),
+            "row 3: the reference PL1 stands",
+        ),
+        ((one, replace(two, debit_fen=5)), "row 3: the debit PL1 is of 0.05 yuan, in row 2 of"),
+        (
+            (one,),
+            f"row 2: the debit PL1 is of {yuan(made.amount_fen)} yuan, and the payments under it come",
+        ),
+        ((one, replace(two, day="2026-03-20")), "row 3: the debit PL1 is of 2026-03-20, before of"),
+    ):
+        refused(town, Invalid, said, *import_(*rows), name="x", digest="sha256:x")
+    before = stands(town, made)["bank"]
+    facts = {"name": "r.csv", "digest": "sha256:r"}
+    done = town.do(*import_(one, two), **facts)
+    lead, other = lines(town, made)
+    assert (lead.debit_id, other.debit_id, other.bank_reference) == (lead.id, lead.id, "PL1")
+    assert stands(town, made)["bank"] == before - made.amount_fen == before - done["paid_fen"]
+    whole = town.snapshot()
+    assert town.do(*import_(one, two), **facts) == done
+    assert town.snapshot() == whole, "the same file again books nothing"
+    town.do(*import_(one, two), name="again.csv", digest="sha256:again")
+    assert stands(town, made)["bank"] == before - made.amount_fen, "nor do the same rows in another"
+
+
+@pytest.mark.slow
+def test_the_database_keeps_a_reference_to_one_payout(town: Town) -> None:
+    """Whatever a program may ask: unique over all books, but for what refers to a line beside it."""
+    made = approved(town)
+    one, two = in_one(town, made)
+    town.do("mona", payout_results.confirm, made, [one, two], name="r", digest="sha256:r")
+    give_back(town, made)
+    account(town, account_number="80009998")
+    again = town.do("mona", payouts.prepare, town.get(Agreement, made))
+    lead = lines(town, made)[0]
+    for debit in ("id", f"'{lead.id}'", "NULL"):
+        with pytest.raises(Conflict, match="IntegrityError"), town.deed() as session:
+            session.execute(text(
+                f"UPDATE payout_lines SET bank_reference = 'PL1', debit_id = {debit} "
+                f"WHERE payout_id = '{again.id}'"
+            ))  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_debit_may_be_told_in_parts_and_what_came_back_of_it_is_owed_again(town: Town) -> None:
+    made = approved(town)
+    one, two = in_one(town, made)
+    alone = replace(one, debit_fen=None)
+    town.do("mona", payout_results.confirm, made, [alone], name="1", digest="sha256:1")
+    refused(town, Invalid, f"PL1 was payment {one.serial}; if one debit paid both", "mona",
+            payout_results.confirm, made, [replace(two, debit_fen=None)], name="2",
+            digest="sha256:2")  # fmt: skip
+    back = replace(came_back(town, made, 1), reference="TH9")
+    town.do("mona", payout_results.confirm, made, [two, back], name="2", digest="sha256:2")
+    lead, other = lines(town, made)
+    assert (other.state, other.debit_id, now(town, made).state) == ("came_back", lead.id, "closed")
+    account(town, "bureau", account_number="80009998")
+    again = town.do("mona", payouts.prepare, town.get(Agreement, made))
+    town.do("carl", payouts.approve, again)
+    refused(town, Invalid, f"the reference PL1 was payment {one.serial}", "mona",
+            payout_results.confirm, again, in_one(town, again)[:1], name="3",
+            digest="sha256:3")  # fmt: skip
 
 
 def test_what_is_with_the_bank_does_not_run_out_before_the_bank_has_answered(town: Town) -> None:

@@ -1,5 +1,6 @@
 """Reconciliation: what matches and what does not, who owes the answer, two balances brought together."""
 
+from collections import Counter
 from datetime import date, timedelta
 from time import process_time
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from ledger import bank_matching, books, deadlines, reconciliation, trade_reports
+from ledger import bank_matching, books, deadlines, payout_results, reconciliation, trade_reports
 from ledger.agreements import Agreement
 from ledger.bank_files import ROWS_MAX, BankLine
 from ledger.bank_matching import Booked
@@ -27,6 +28,7 @@ from tests.ledger.paying import (
     came_back,
     confirm,
     give_back,
+    in_one,
     lines,
     now,
 )
@@ -72,6 +74,14 @@ def test_by_reference_then_by_what_is_unique_and_never_by_guessing() -> None:
         ([], [booked(1, 5, "A")], ["missing_there"]),
         ([row(2, 5)], [booked(1, 5)], ["missing_here", "missing_there"]),
         ([row(2, 5, "A"), row(3, -5, "A")], [booked(1, 5, "A"), booked(2, -5, "A")], []),
+        ([row(2, -5, "A")], [booked(1, -2, "A"), booked(2, -3, "A")], []),
+        ([row(2, -5, "A")], [booked(1, -2, "A"), booked(2, -3, "B")], ["amount", "missing_there"]),
+        ([row(2, -5, "A")], [booked(1, -2, "A"), booked(2, -2, "A")],
+         ["missing_here", "missing_there", "missing_there"]),
+        ([row(2, -5, "A"), row(3, -5, "A")], [booked(1, -2, "A"), booked(2, -3, "A")], ["twice"]),
+        ([row(2, -5, "A"), row(3, 2, "A")],
+         [booked(1, -2, "A"), booked(2, -3, "A"), booked(3, 2, "A")], []),
+        ([row(2, -5, "A", "2026-03-03")], [booked(1, -2, "A"), booked(2, -3, "A")], ["day", "day"]),
     ],
 )  # fmt: skip
 def test_each_kind_of_difference(
@@ -90,7 +100,11 @@ def test_nothing_is_matched_twice_or_lost(theirs: list[Any], ours: list[Any]) ->
     found = bank_matching.match(
         [row(n, *one) for n, one in enumerate(theirs)], [booked(n, *one) for n, one in enumerate(ours)]
     )  # fmt: skip
-    rows = [r.row for r, _, _ in found.pairs] + [r.row for r in found.rows]
+    parts = Counter(r.row for r, _, _ in found.pairs)
+    for of, count in parts.items():  # one debit of several payments comes to their sum
+        paid = [b.amount_fen for r, b, _ in found.pairs if r.row == of]
+        assert count == 1 or sum(paid) == theirs[of][0]
+    rows = [*parts, *(r.row for r in found.rows)]
     entries = [b.number for _, b, _ in found.pairs] + [b.number for b in found.booked]
     for one in found.findings:
         if one.kind == "twice":
@@ -146,6 +160,25 @@ def test_a_payment_that_came_back_is_two_movements_of_the_bank(town: Town) -> No
     last = BankLine(9, back.day, back.reference, back.amount_fen, paid.counterparty, "退汇", total)
     made = bank_says(town, agreement, *rows, last)
     assert (made.matched_count, set(made.counts.values())) == (4, {0})
+
+
+@pytest.mark.slow
+def test_one_debit_of_the_bank_is_several_payments(town: Town) -> None:
+    payout = approved(town)
+    paid = in_one(town, payout)
+    town.do("mona", payout_results.confirm, payout, paid, name="r", digest="sha256:r")
+    agreement = town.get(Agreement, payout)
+    with town.reading() as session:
+        received, *_ = reconciliation._unmatched(session, agreement, local_date(town.now), [])
+    first = BankLine(2, received.day, received.reference, received.amount_fen, "", "",
+                     received.amount_fen)  # fmt: skip
+    debit = BankLine(3, paid[0].day, "PL1", -payout.amount_fen, "批量代付", "",
+                     received.amount_fen - payout.amount_fen)  # fmt: skip
+    made = bank_says(town, agreement, first, debit)
+    assert (made.matched_count, set(made.counts.values())) == (2, {0})
+    assert [pair[1:2] for pair in made.pairs] == [[2], [3], [3]]
+    sums = made.balances
+    assert (sums["otherwise_fen"], sums["adjusted_bank_fen"]) == (0, sums["adjusted_book_fen"])
 
 
 def test_a_statement_that_fits_has_no_difference_and_is_taken_once(town: Town) -> None:

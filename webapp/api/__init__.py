@@ -19,7 +19,7 @@ from webapp.api import more
 from webapp.api.problems import PreconditionRequired, UnsupportedMedia, enter_problems, problems_of
 from webapp.api.respond import JSON, MULTIPART, REPLAYED, answer_of, dump, reply, send
 from webapp.api.schemas import KEY_PATTERN, DeedAnswer, JobAnswer, who_may
-from webapp.deeds import DEEDS, QUESTIONS, Deed, File, Question, Thing
+from webapp.deeds import DEEDS, QUESTIONS, Deed, File, LongFile, Question, Thing
 from webapp.deeds.background import begin, facts
 from webapp.intake import keep_upload, read_form
 from webapp.language import language, tr, translate
@@ -275,7 +275,7 @@ def _enter_question(blueprint: Blueprint, question: Question) -> None:
     def view(**keys: str) -> Response:
         asked = read_json() if question.method == "POST" else request.args.to_dict()
         found = door.the_desk().ask(question, door.who, keys, asked)
-        if isinstance(found, File):
+        if isinstance(found, File | LongFile):
             return send(found)
         return reply(found, version=found.get("version"))
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from flask import Response
 
-from webapp.deeds import Done, File
+from webapp.deeds import Done, File, LongFile
 
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
@@ -30,9 +30,13 @@ def reply(value: Any, status: int = 200, version: int | None = None) -> Response
     return answer
 
 
-def send(file: File) -> Response:
-    """A file as an answer, to be stored rather than shown."""
-    answer = Response(file.content, content_type=file.media_type)
+def send(file: File | LongFile) -> Response:
+    """A file as an answer, to be stored rather than shown; a long one piece by piece."""
+    if isinstance(file, File):
+        answer = Response(file.content, content_type=file.media_type)
+    else:
+        answer = Response(file.pieces(), content_type=file.media_type)
+        answer.content_length = file.size_bytes
     answer.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
     answer.headers["Cache-Control"] = "no-store"
     return answer

@@ -237,7 +237,8 @@ def books_export(run: Run, agreement_number: str, output: Path | None) -> None:
     """The book as beancount text, for bean-check or any program that reads it."""
     found = run.ask(deeds.export, agreement_number=agreement_number)
     if output is None:
-        click.echo(found.content.decode(), nl=False)
+        for piece in found.pieces():
+            click.echo(piece, nl=False)
         return
-    write_durably(output, found.content)
+    write_durably(output, found.pieces())
     run.say({"path": str(output)}, "Written: {path}. Check it with: bean-check {path}")

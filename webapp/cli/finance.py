@@ -116,7 +116,7 @@ def trades(run: Run, agreement_number: str, output: Path | None, **asked: str | 
     keys = {"agreement_number": agreement_number}
     if output is not None:
         query.pop("after", None)
-        write_durably(output, run.ask(deeds.trades_csv, None, query, **keys).content)
+        write_durably(output, run.ask(deeds.trades_csv, None, query, **keys).pieces())
         return
     found = run.ask(deeds.trades, None, query, **keys)
     if run.as_json:

@@ -7,10 +7,21 @@ import click
 
 from ledger.chain.keys import write_durably
 from ledger.errors import Invalid
+from ledger.proof.encoding import digest_text
 from ledger.proof.verify import read_file
 from valuation.money import yuan
 from webapp.cli import main
-from webapp.cli.run import Run, as_member, print_json, verb, with_home
+from webapp.cli.run import (
+    Run,
+    as_member,
+    looks_first,
+    print_json,
+    require_wanted,
+    tell_preview,
+    verb,
+    with_home,
+)
+from webapp.deeds import DEEDS, Deed
 from webapp.deeds.all import payouts, reconciliation
 from webapp.intake import UPLOAD_BYTES_MAX
 from webapp.language import tr
@@ -42,11 +53,27 @@ def difference() -> None:
     """Differences found in reconciling 对账差异."""
 
 
-def kept(run: Run, path: Path, transient: bool = False) -> dict[str, Any]:
-    """Keep a file, or hand it in only; what a body says of it."""
+def kept(
+    run: Run, path: Path, transient: bool = False, wanted: str | None = None
+) -> dict[str, Any]:
+    """Keep a file, or hand it in only; what a body says of it. Conflict where another one is wanted."""
     data = read_file(str(path), UPLOAD_BYTES_MAX)
-    digest = (run.home.hand_in if transient else run.home.store_material)(data)
-    return {"digest": digest, "name": path.name, "size_bytes": len(data)}
+    told = {"digest": digest_text(data), "name": path.name, "size_bytes": len(data)}
+    require_wanted(told, wanted)
+    (run.home.hand_in if transient else run.home.store_material)(data)
+    return told
+
+
+def _import(
+    run: Run, deed: Deed, login: str, body: dict[str, Any], dry_run: bool, **keys: Any
+) -> dict[str, Any] | None:
+    """Do an import and say so, or only tell what it would take in."""
+    if dry_run:
+        tell_preview(run, run.do(DEEDS[f"{deed.name}_preview"], login, body, **keys))
+        return None
+    answer = run.do(deed, login, body, **keys)
+    run.say(answer, deed.says)
+    return answer
 
 
 @account.command("enter")
@@ -141,14 +168,16 @@ def payout_check(run: Run, login: str, path: Path) -> None:
 @payout.command("confirm")
 @click.argument("number")
 @FILE
+@looks_first
 @as_member
 @with_home
-def payout_confirm(run: Run, login: str, number: str, path: Path) -> None:
+def payout_confirm(
+    run: Run, login: str, number: str, path: Path, dry_run: bool, wanted: str | None
+) -> None:
     """Import the bank's result: what it paid is booked, what failed is due again (finance maker)."""
-    deed = payouts.confirm
-    answer = run.do(deed, login, kept(run, path), payout_number=number)
-    run.say(answer, deed.says)
-    if not run.as_json:
+    body = kept(run, path, wanted=wanted)
+    answer = _import(run, payouts.confirm, login, body, dry_run, payout_number=number)
+    if answer and not run.as_json:
         for one in answer["twice"]:
             click.echo(tr(
                 "{serial} was paid after it was given up, and {yuan} yuan more than is owed to {name} have "
@@ -176,13 +205,17 @@ def _period(command: Any) -> Any:
 @click.argument("agreement_number")
 @FILE
 @_period
+@looks_first
 @as_member
 @with_home
-def reconcile_bank(run: Run, login: str, agreement_number: str, path: Path, **days: str) -> None:
+def reconcile_bank(
+    run: Run, login: str, agreement_number: str, path: Path, dry_run: bool, wanted: str | None,
+    **days: str,
+) -> None:  # fmt: skip
     """Reconcile a book with its bank's account statement (finance maker)."""
+    body = {**kept(run, path, wanted=wanted), **days}
     deed = reconciliation.import_bank
-    body = {**kept(run, path), **days}
-    run.say(run.do(deed, login, body, agreement_number=agreement_number), deed.says)
+    _import(run, deed, login, body, dry_run, agreement_number=agreement_number)
 
 
 @reconcile.command("exchange")
@@ -190,15 +223,17 @@ def reconcile_bank(run: Run, login: str, agreement_number: str, path: Path, **da
 @FILE
 @click.option("--exchange", required=True, help="its social credit code")
 @_period
+@looks_first
 @as_member
 @with_home
 def reconcile_exchange(
-    run: Run, login: str, agreement_number: str, path: Path, **more: str
-) -> None:
+    run: Run, login: str, agreement_number: str, path: Path, dry_run: bool, wanted: str | None,
+    **more: str,
+) -> None:  # fmt: skip
     """Reconcile confirmed trades with an exchange's report (finance maker)."""
+    body = {**kept(run, path, wanted=wanted), **more}
     deed = reconciliation.import_exchange
-    body = {**kept(run, path), **more}
-    run.say(run.do(deed, login, body, agreement_number=agreement_number), deed.says)
+    _import(run, deed, login, body, dry_run, agreement_number=agreement_number)
 
 
 @reconcile.command("show")

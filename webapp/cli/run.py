@@ -13,16 +13,19 @@ from rich.progress import Progress
 from sqlalchemy.orm import Session
 
 from ledger.calendar import SHANGHAI
-from ledger.errors import Invalid, LedgerError
+from ledger.errors import Conflict, Invalid, LedgerError
 from ledger.parties import ROLES, Actor, actor_by_login, logins_with
 from ledger.proof.encoding import canonical, digest_text
 from ledger.proof.verify import read_file
 from valuation import ValuationError
 from webapp.deeds import Deed, Desk, Question
+from webapp.deeds.previews import COLUMNS, SAYS, SUMS
 from webapp.documents import Unreadable, read_text
 from webapp.home import Home, clock, read_passphrase
 from webapp.language import language, tr, translate
+from webapp.wording import preview_text
 
+PREVIEW_ROWS = 20
 TEXT_BYTES_MAX = 4 * 1024 * 1024
 # Whoever has the home's folder reads its database anyway: at the console he may read everything.
 HOUSE = Actor("system", "", frozenset(ROLES))
@@ -164,6 +167,50 @@ class Run:
             print_json(answer)
         else:
             click.echo(tr(template, **answer))
+
+
+DRY_RUN = (
+    click.option(
+        "--dry-run", is_flag=True, help="only tell what it would take in; nothing is stored"
+    ),
+    click.option(
+        "--digest", "wanted", help="only if the file has this digest, as --dry-run told it"
+    ),
+)
+
+
+def looks_first(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give an import `--dry-run`, and `--digest` as `wanted`."""
+    for option in DRY_RUN:
+        command = option(command)
+    return command
+
+
+def require_wanted(kept: Mapping[str, Any], wanted: str | None) -> None:
+    """Raise Conflict where a file is not the one that was looked at."""
+    if wanted is not None and kept["digest"] != wanted:
+        raise Conflict(
+            "{name} is not the file that was looked at: its digest is {digest}.", name=kept["name"],
+            digest=kept["digest"],
+        )  # fmt: skip
+
+
+def tell_preview(run: "Run", found: Mapping[str, Any]) -> None:
+    """What an import would take in, as JSON or in lines."""
+    if run.as_json:
+        print_json(found)
+        return
+    click.echo(tr(SAYS, **found))
+    click.echo(f"  {tr('Digest')}: {found['digest']}")
+    for name, title in SUMS.items():
+        if name in found["sums"]:
+            click.echo(f"  {tr(title)}: {preview_text(name, found['sums'][name])}")
+    for one in found["rows_told"][:PREVIEW_ROWS]:
+        told = (preview_text(name, one.get(name)) for name in COLUMNS if name in one)
+        click.echo("  " + " | ".join(told))
+    left = found["more"] + max(0, len(found["rows_told"]) - PREVIEW_ROWS)
+    if left:
+        click.echo(tr("  … and {n} more.", n=left))
 
 
 def verb(group: click.Group, name: str, deed: Deed, help_text: str, *options: Any) -> None:

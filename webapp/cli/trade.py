@@ -20,11 +20,14 @@ from webapp.cli.run import (
     TEXT_BYTES_MAX,
     Run,
     as_member,
+    looks_first,
     print_json,
     progress_bar,
     read_document,
     refusals,
     renamed,
+    require_wanted,
+    tell_preview,
     verb,
     with_home,
 )
@@ -113,31 +116,40 @@ def sign(
 @click.argument("path", metavar="FILE", type=FILE)
 @click.option("--signature", required=True, type=FILE, help="what trade sign wrote")
 @click.option("--faults", type=FILE, help="where to write all faulty rows (CSV)")
+@looks_first
 @as_member
 @with_home
-def confirm(run: Run, login: str, path: Path, signature: Path, faults: Path | None) -> None:
+def confirm(
+    run: Run, login: str, path: Path, signature: Path, faults: Path | None, dry_run: bool,
+    wanted: str | None,
+) -> None:  # fmt: skip
     """Hand in a file of trades with its signed header (exchange)."""
     _ = run.home.config
     signed = parse(read_file(str(signature), TEXT_BYTES_MAX), signature.name)
     with path.open("rb") as file:
         kept = keep_stream(run.home, file, FILE_BYTES_MAX)
     body = {"name": path.name, **kept, "signature": signed}
+    require_wanted(body, wanted)
+    deed = deeds.preview_trades if dry_run else deeds.confirm
     with progress_bar() as bar:
-        task = bar.add_task(tr(deeds.confirm.title), total=None)
+        task = bar.add_task(tr(deed.title), total=None)
 
         def report(_stage: str, done: int, total: int) -> None:
             bar.update(task, completed=done, total=total or None)
 
         try:
             done = run.desk.do(
-                deeds.confirm, lambda session: actor_by_login(session, login), {}, body, key=None,
+                deed, lambda session: actor_by_login(session, login), {}, body, key=None,
                 report=report,
             )  # fmt: skip
         except Invalid as error:
             if faults is not None and "fault_file" in error.facts:
                 faults.write_bytes(run.home.material(error.facts["fault_file"]))
             raise
-    run.say(done.answer, deeds.confirm.says)
+    if dry_run:
+        tell_preview(run, done.answer)
+    else:
+        run.say(done.answer, deed.says)
 
 
 @trade.command("show")

@@ -5,13 +5,15 @@ transaction: who asks, may he, is it what he saw (If-Match), the verb, its recor
 the log, the signed receipt, and the answer remembered under the caller's key.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from marshmallow import Schema
 from sqlalchemy.orm import Session
@@ -30,6 +32,7 @@ from webapp.deeds.forms import Body, load
 from webapp.deeds.subjects import SUBJECTS, Owners
 from webapp.home import Home, clock
 
+PIECE = 256 * 1024
 KEY = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>")
 Who = Callable[[Session], Actor]
 Report = Callable[[str, int, int], None]
@@ -99,7 +102,8 @@ class Thing:
 class Question(Thing):
     """Something that is only read. `query` are its parameters, `answer` the form of its answer.
 
-    `answer` None means that `act` returns a `File` of `media_type`. `listed`: a list with a cursor.
+    `answer` None means that `act` returns a `File` or `LongFile` of `media_type`. `listed`: a list with
+    a cursor.
     """
 
     answer: type[Schema] | None = None
@@ -118,7 +122,7 @@ class Deed(Thing):
     what it returns is given to `act` besides the body. `finish(desk, report, answer)` runs after it.
     `once`: facts of the answer that are told once and not kept, such as a new password; `private`: fields
     of the body that are not kept either, not even as a digest. `transient`: the file handed in is read,
-    and not kept.
+    and not kept. `of`: the import of which this is the preview (`webapp.deeds.previews`).
     """
 
     body: type[Schema] = Body
@@ -132,6 +136,7 @@ class Deed(Thing):
     once: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
     records: bool = True
+    of: str = ""
     still: Callable[[Session, dict[str, Any]], bool] = lambda _session, _answer: True
 
     @property
@@ -157,6 +162,44 @@ class File:
     content: bytes
     media_type: str
     name: str
+
+
+@dataclass(frozen=True)
+class LongFile:
+    """An answer that is a file too long for memory: on disk under no name, so it goes when it is closed.
+
+    It is written in the transaction that reads, and sent after it at the pace of whoever fetches it.
+    """
+
+    file: IO[bytes]
+    media_type: str
+    name: str
+
+    @classmethod
+    def write(cls, parts: Iterable[bytes], media_type: str, name: str) -> "LongFile":
+        """Write the parts one after the other."""
+        file = TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
+        try:
+            for part in parts:
+                file.write(part)
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return cls(file, media_type, name)
+
+    @property
+    def size_bytes(self) -> int:
+        return os.fstat(self.file.fileno()).st_size
+
+    def __del__(self) -> None:
+        self.file.close()  # where nobody began to read it, or not to the end
+
+    def pieces(self) -> Iterator[bytes]:
+        """Its bytes piece by piece, once."""
+        with self.file:
+            while piece := self.file.read(PIECE):
+                yield piece
 
 
 @dataclass(frozen=True)
@@ -336,7 +379,7 @@ class Desk:
                 remember(
                     session, _key(actor, key), request, {"answer": kept, "receipt": receipt}, now
                 )
-        if deed.long:  # what it changed of the catalogue is found when it is done
+        if deed.long and deed.records:  # what it changed of the catalogue is found when it is done
             from webapp import indexing  # noqa: PLC0415 - loads what cuts texts by the million
 
             indexing.catch_up(self.home, lambda: now, report)

@@ -16,7 +16,7 @@ from ledger.journals import Journal
 from ledger.parties import Actor
 from ledger.periods import Period
 from valuation import money
-from webapp.deeds import Desk, File, deed, question
+from webapp.deeds import Desk, File, LongFile, deed, question
 from webapp.deeds.answers import history_of, lists, shown_schema, shows
 from webapp.deeds.field import ReasonBody
 from webapp.deeds.forms import Body, day, text, yuan
@@ -259,7 +259,7 @@ def balance_xlsx(
 
 @question("entry.read", f"{OF}/books.beancount", "Export of the books (beancount)",
           name="entry.beancount", media_type="text/plain")  # fmt: skip
-def export(_desk: Desk, session: Session, _actor: Actor, found: Agreement) -> File:
+def export(_desk: Desk, session: Session, _actor: Actor, found: Agreement) -> LongFile:
     """The book as beancount text, which `bean-check` checks."""
-    text_of = "".join(beancount.write_book(session, found))
-    return File(text_of.encode(), "text/plain", f"books-{found.number}.beancount")
+    parts = (line.encode() for line in beancount.write_book(session, found))
+    return LongFile.write(parts, "text/plain", f"books-{found.number}.beancount")

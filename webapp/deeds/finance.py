@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from marshmallow import Schema, fields, validate
@@ -20,11 +21,11 @@ from ledger.statements import Statement
 from valuation import money
 from valuation import schemes as scheme_language
 from valuation.pricing import UNITS
-from webapp.deeds import Desk, File, question
+from webapp.deeds import Desk, LongFile, question
 from webapp.deeds.answers import PAGE, PAGE_MAX
 from webapp.deeds.forms import MISSHAPEN, Body, day, said, text
 from webapp.deeds.subjects import BY_NOUN
-from webapp.tables import CSV, csv_bytes
+from webapp.tables import CSV, csv_parts
 from webapp.wording import spoken
 
 OF = "/agreements/<agreement_number>"
@@ -479,7 +480,7 @@ def trades(
 def trades_csv(
     desk: Desk, session: Session, _actor: Actor, found: Agreement, *, until: Any = None, since: Any = None,
     part: str = "own", kind: str = "", day: Any = None,
-) -> File:  # fmt: skip
+) -> LongFile:  # fmt: skip
     """All of them as a table, amounts in yuan."""
     over = _span(desk, session, found, until, since)
     head = ("序号 No.", "日期 day", "类型 kind", "金额(元) amount", "增值税(元) VAT", "不含税(元) net",
@@ -493,7 +494,7 @@ def trades_csv(
         for one in rows
     )  # fmt: skip
     name = f"trades-{found.number}-{over.until_on}-{part}.csv"
-    return File(csv_bytes([head, *lines]), CSV, name)
+    return LongFile.write(csv_parts(chain([head], lines)), CSV, name)
 
 
 @question("statement.read", f"{ONE}/line", "How a line follows", name="statement.line", query=LineQuery,

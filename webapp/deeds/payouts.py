@@ -1,5 +1,6 @@
 """The deeds on payments: bank accounts 收款账户, payouts 付款批次, their files, the bank's results."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from webapp.deeds import Desk, File, Report, deed, question
 from webapp.deeds.answers import history_of, lists, row_schema, seen_schema, shown_schema
 from webapp.deeds.field import DIGEST, ReasonBody
 from webapp.deeds.forms import Body, text
+from webapp.deeds.previews import ROWS_TOLD, preview
 from webapp.tables import CSV, XLSX
 
 ACCOUNT, PAYOUT = "/bank-accounts/<bank_account>", "/payouts/<payout_number>"
@@ -207,6 +209,38 @@ def confirm(
     return {**done, **yuan, "number": found.number, "state": found.state}
 
 
+def _tell_results(
+    desk: Desk, session: Session, actor: Actor, found: Payout, *, results: list[Result], name: str,
+    digest: str, size_bytes: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    fresh = payout_results.fresh(session, desk.now, found, results, name=name, digest=digest)
+    new = {one.row for one in fresh}
+    done = payout_results.confirm(
+        session, actor, desk.now, found, results, name=name, digest=digest
+    )
+    told, sums = payout_results.sums(fresh), dict[str, Any]()
+    for side in ("paid", "failed", "returned"):
+        if side == "paid" or told[f"{side}_count"]:
+            sums[f"{side}_count"] = told[f"{side}_count"]
+            sums[f"{side}_yuan"] = money.yuan(told[f"{side}_fen"])
+    beyond = sum(one["fen"] for one in done["twice"]) if fresh else 0
+    return {
+        "known": len(results) - len(fresh), "more": max(0, len(results) - ROWS_TOLD), "rows": len(results),
+        "rows_told": [
+            {"row": one.row, "serial": one.serial, "day": one.day, "reference": one.reference,
+             "amount_yuan": money.yuan(one.amount_fen),
+             "result": "came_back" if one.returned else "paid" if one.paid else "failed",
+             "finding": "new" if one.row in new else "known"}
+            for one in results[:ROWS_TOLD]
+        ],
+        "sums": {**sums, "state": found.state,
+                 **({"beyond_yuan": money.yuan(beyond)} if beyond else {})},
+    }  # fmt: skip
+
+
+preview_results = preview(confirm, "Look at the bank's result", _tell_results)
+
+
 @question("payout.file", f"{PAYOUT}/file.csv", "Payment file (CSV)", name="payout.csv",
           media_type=CSV)  # fmt: skip
 def csv_file(_desk: Desk, session: Session, _actor: Actor, found: Payout) -> File:
@@ -254,14 +288,21 @@ def show_payout(_desk: Desk, session: Session, actor: Actor, found: Payout) -> d
 
 
 def lines_told(session: Session, actor: Actor, row: Payout) -> list[dict[str, Any]]:
-    """The payments of a payout, with whom they go to and where, as far as he is told."""
-    made = []
-    for line in payouts.lines_of(session, row):
+    """The payments of a payout, with whom they go to and where, as far as he is told.
+
+    `debit` is the amounts, in fen, of all that the bank paid in one debit with it.
+    """
+    made, lines = [], payouts.lines_of(session, row)
+    debits = defaultdict[str | None, list[int]](list)
+    for line in lines:
+        debits[line.debit_id].append(line.amount_fen)
+    for line in lines:
         account = session.get_one(BankAccount, line.bank_account_id)
         told = told_account(actor, account)
         made.append({
             **line.body(), "account_number": told["account_number"], "bank": account.bank,
             "bank_account": account.number, "holder_name": account.holder_name,
+            "debit": debits[line.debit_id] if line.debit_id else [],
         })  # fmt: skip
     return made
 

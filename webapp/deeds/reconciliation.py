@@ -7,11 +7,12 @@ from marshmallow import Schema, fields
 from sqlalchemy import and_, true
 from sqlalchemy.orm import Session
 
-from ledger import bank_files, reconciliation
+from ledger import bank_files, bank_matching, reconciliation
 from ledger.agreements import Agreement
 from ledger.bank_files import BankLine
 from ledger.parties import Actor, party_by_uscc
 from ledger.reconciliation import Difference, Reconciliation
+from valuation import money
 from webapp.deeds import Desk, Report, deed, question
 from webapp.deeds.answers import (
     PAGE,
@@ -26,13 +27,11 @@ from webapp.deeds.answers import (
 from webapp.deeds.field import ReasonBody
 from webapp.deeds.forms import Body, day, text
 from webapp.deeds.payouts import FileBody
+from webapp.deeds.previews import FINDINGS, ROWS_TOLD, preview
 from webapp.deeds.register import FoundBody
 
 ONE, DIFFERENCE = "/reconciliations/<reconciliation_number>", "/differences/<difference_number>"
-KINDS = {
-    "amount": "Other amount", "balance": "Other balance", "day": "Other day",
-    "missing_here": "Missing in the books", "missing_there": "Missing in the file", "twice": "Stands twice",
-}  # fmt: skip
+KINDS = {kind: FINDINGS[kind] for kind in sorted(bank_matching.KINDS)}
 STATES = ("open", "answered", "settled")
 OWING = {
     "bank": "The bank, asked by finance", "exchange": "The exchange", "finance": "Finance",
@@ -87,6 +86,54 @@ def import_bank(
     ))  # fmt: skip
 
 
+def _told_side(one: Difference) -> dict[str, Any]:
+    """A difference as a row: the file's side of it, or else the books'."""
+    side, name = one.theirs or one.ours or {}, "trade" if one.owed_by == "exchange" else "reference"
+    return {"row": side.get("row"), "day": side["day"], name: side.get("reference"),
+            "amount_yuan": money.yuan(side["amount_fen"]), "counterparty": side.get("counterparty"),
+            "finding": one.kind}  # fmt: skip
+
+
+def _told_as(
+    session: Session, made: Reconciliation, known: bool, matched: list[dict[str, Any]],
+    **sums: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    """A reconciliation that would be made: its differences first."""
+    found = [_told_side(one) for one in reconciliation.differences(session, made)]
+    return {
+        "known": made.row_count if known else 0,
+        "more": max(0, len(found) + len(matched) - ROWS_TOLD), "rows": made.row_count,
+        "rows_told": [*found, *matched][:ROWS_TOLD],
+        "sums": {
+            **({"number": made.number} if known else {}), "from_on": made.from_on,
+            "until_on": made.until_on, **{name: value for name, value in sums.items() if value},
+            "differences": sum(made.counts.values()), "matched": made.matched_count,
+        },
+    }  # fmt: skip
+
+
+def _tell_statement(
+    desk: Desk, session: Session, actor: Actor, found: Agreement, *, rows: list[BankLine],
+    size_bytes: int = 0, **of: Any,
+) -> dict[str, Any]:  # fmt: skip
+    before = {one.id for one in reconciliation.of(session, found)}
+    made = reconciliation.import_bank(session, actor, desk.now, found, rows, **of)
+    paired = {row for number, row, _, _ in made.pairs if number == made.number}
+    matched = [
+        {"row": one.row, "day": one.day, "reference": one.reference,
+         "amount_yuan": money.yuan(one.amount_fen), "counterparty": one.counterparty, "finding": "matched"}
+        for one in rows if one.row in paired
+    ]  # fmt: skip
+    balance = bank_files.closing_fen(rows)
+    return _told_as(
+        session, made, made.id in before, matched, in_yuan=money.yuan(made.in_fen),
+        out_yuan=money.yuan(made.out_fen), bank_yuan=None if balance is None else money.yuan(balance),
+    )  # fmt: skip
+
+
+preview_bank = preview(import_bank, "Look at the account statement", _tell_statement)
+
+
 def _read_report(
     desk: Desk, report: Report, _actor: Actor, _found: Agreement, *, name: str, digest: str, **_: Any
 ) -> dict[str, Any]:  # fmt: skip
@@ -108,6 +155,20 @@ def import_exchange(
         session, actor, desk.now, found, party_by_uscc(session, exchange), report, from_on=from_on,
         until_on=until_on, name=name, digest=digest,
     ))  # fmt: skip
+
+
+def _tell_report(
+    desk: Desk, session: Session, actor: Actor, found: Agreement, *, report: Any, exchange: str,
+    size_bytes: int = 0, **of: Any,
+) -> dict[str, Any]:  # fmt: skip
+    before = {one.id for one in reconciliation.of(session, found)}
+    made = reconciliation.import_exchange(
+        session, actor, desk.now, found, party_by_uscc(session, exchange), report, **of
+    )
+    return _told_as(session, made, made.id in before, [], amount_yuan=money.yuan(made.in_fen))
+
+
+preview_exchange = preview(import_exchange, "Look at the exchange's report", _tell_report)
 
 
 # -- differences -------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The deeds on orders, remittances, refunds, and the trades that an exchange confirms."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ledger import (
     refunds,
     remittances,
     row_faults,
+    salted_rows,
     trade_rules,
 )
 from ledger.agreements import Agreement
@@ -38,6 +39,7 @@ from webapp.deeds.answers import lists, shows
 from webapp.deeds.circulation import LicenceBody
 from webapp.deeds.field import DIGEST, ReasonBody
 from webapp.deeds.forms import MISSHAPEN, Body, day, document, said, text, yuan
+from webapp.deeds.previews import ROWS_TOLD, preview
 from webapp.deeds.usage import JSON, RowQuery, RowsQuery, UsageRowsAnswer
 
 PURPOSES = {"prepayment": "Paid in advance by a buyer", "clearing": "Cleared by an exchange"}
@@ -281,6 +283,43 @@ def confirm(
         "amount_yuan": money.yuan(made.amount_fen), "batch_root": made.batch_root, "id": made.id,
         "number": made.number, "rows": made.row_count,
     }  # fmt: skip
+
+
+def _told_trade(n: int, row: Mapping[str, Any], finding: str) -> dict[str, Any]:
+    return {"row": n, "trade": row["trade"], "voucher": row["voucher"], "buyer": row["buyer"],
+            "day": row["on"], "amount_yuan": money.yuan(row["amount_fen"]), "finding": finding}  # fmt: skip
+
+
+def _tell_trades(
+    _desk: Desk, session: Session, _actor: Actor, *, checked: Checked | None = None, known: str = "",
+    **_file: Any,
+) -> dict[str, Any]:  # fmt: skip
+    if checked is None:
+        made = session.get_one(Confirmation, known)
+        header = confirmations.header_again(session, made, "")
+        net_fen, first = made.net_fen, confirmations.rows_of(session, made, 0, ROWS_TOLD)
+        rows_told = [_told_trade(one["n"], one["row"], "known") for one in first]
+    else:
+        header, net_fen = checked.header, int(checked.frame["net"].sum())
+        texts = checked.frame["row"].head(ROWS_TOLD)
+        rows_told = [
+            _told_trade(n, salted_rows.parsed(one), "new") for n, one in enumerate(texts, start=1)
+        ]
+    amount_fen, count = header["amount_fen"], header["row_count"]
+    return {
+        "known": count if checked is None else 0, "more": max(0, count - ROWS_TOLD), "rows": count,
+        "rows_told": rows_told,
+        "sums": {
+            **({"number": made.number} if checked is None else {}),
+            "exchange_number": header["number"], "agreement": header["agreement"],
+            "from_on": header["from_on"], "until_on": header["until_on"],
+            "amount_yuan": money.yuan(amount_fen), "net_yuan": money.yuan(net_fen),
+            "vat_yuan": money.yuan(amount_fen - net_fen),
+        },
+    }  # fmt: skip
+
+
+preview_trades = preview(confirm, "Look at confirmed trades", _tell_trades)
 
 
 @question("confirmation.read", f"{CONFIRMATION}/rows", "Trades of a confirmation",

@@ -37,6 +37,7 @@ from webapp.pages import (
     organisations,
     payments,
     people,
+    previews,
     prices,
     public,
     recognition,
@@ -62,7 +63,7 @@ PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_expor
                            statements, usage, house, identity, witnesses, lists, resource, duties,
                            supervision, catalogue, agreements, space, messages, recognition, prices,
                            finance, payments, books, statistics, bookkeeping, contribution,
-                           trade)  # fmt: skip
+                           trade, previews)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

@@ -8,7 +8,7 @@ GET  /agreements/XY2026-0001/books.beancount       the book as text for another 
 from io import BytesIO
 from typing import Any
 
-from flask import Flask, render_template, request, send_file
+from flask import Flask, render_template, request
 from flask_limiter import Limiter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ from ledger.parties import Party, allowed
 from ledger.periods import Period
 from ledger.trial_balance import COLUMNS
 from webapp import door
+from webapp.api.respond import send
 from webapp.deeds.all import books as deeds
 from webapp.deeds.all import limits as limit_deeds
 from webapp.language import language
@@ -97,9 +98,7 @@ def trial_balance_xlsx(agreement_number: str) -> Any:
 def export(agreement_number: str) -> Any:
     """The book as beancount text."""
     made = door.the_desk().ask(deeds.export, door.who, {"agreement_number": agreement_number}, {})
-    return send_file(
-        BytesIO(made.content), made.media_type, as_attachment=True, download_name=made.name
-    )
+    return send(made)
 
 
 def about_entry(session: Session, row: Entry) -> dict[str, Any]:

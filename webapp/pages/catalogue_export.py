@@ -10,7 +10,7 @@ again.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ from ledger.parties import Party
 from ledger.proof.encoding import canonical, digest_text
 from ledger.search_index import values_of
 from webapp import door
+from webapp.api.respond import send
+from webapp.deeds import LongFile
 from webapp.deeds.forms import Body, load, text
 from webapp.deeds.search import FILTERS, WORDS_MAX
 from webapp.tables import XLSX
@@ -42,7 +44,6 @@ from webapp.tables import XLSX
 RATE = "10 per minute"  # a whole catalogue takes seconds to write
 MEDIA = {"xlsx": XLSX, "jsonld": "application/ld+json", "ckan.json": "application/json"}
 PACKAGES_MOST = 1_000
-PIECE = 256 * 1024
 EVERYTHING = 1_000_000_000
 
 ExportQuery = type("ExportQuery", (Body,), {
@@ -75,11 +76,9 @@ def _whole(kind: str) -> Any:
             tag = etag(session, seen, kind, base, asked)
             if tag in request.if_none_match:
                 return _tagged(Response(status=304), tag)
-            path = _written(session, seen, kind, base, asked)
-        answer = Response(_sent(path), mimetype=MEDIA[kind])
-        answer.content_length = path.stat().st_size
-        if kind != "jsonld":
-            answer.headers["Content-Disposition"] = f"attachment; filename=catalogue.{kind}"
+            answer = send(_written(session, seen, kind, base, asked))
+        if kind == "jsonld":  # it is read where it is
+            del answer.headers["Content-Disposition"]
         return _tagged(answer, tag)
 
     return whole
@@ -87,26 +86,12 @@ def _whole(kind: str) -> Any:
 
 def _written(
     session: Session, seen: Audience, kind: str, base: str, asked: Mapping[str, str]
-) -> Path:
-    with tempfile.NamedTemporaryFile(prefix="shuzheng-catalogue-", delete=False) as file:
-        path = Path(file.name)
-    try:
-        where, fits = narrowed(session, seen, asked)
-        write(kind, str(path), entries(session, seen, where, fits), base=base, title=TITLE)
-    except BaseException:
-        path.unlink()
-        raise
-    return path
-
-
-def _sent(path: Path) -> Iterator[bytes]:
-    """The bytes of a file piece by piece; it goes with the last one, or when the reader goes away."""
-    try:
-        with path.open("rb") as file:
-            while piece := file.read(PIECE):
-                yield piece
-    finally:
-        path.unlink()
+) -> LongFile:
+    where, fits = narrowed(session, seen, asked)
+    with tempfile.NamedTemporaryFile(prefix="shuzheng-catalogue-") as file:
+        write(kind, file.name, entries(session, seen, where, fits), base=base, title=TITLE)
+        written = Path(file.name).open("rb")  # noqa: SIM115 - it is closed when it was sent
+    return LongFile(written, MEDIA[kind], f"catalogue.{kind}")
 
 
 def narrowed(

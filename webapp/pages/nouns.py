@@ -21,9 +21,11 @@ from webapp.deeds import DEEDS, QUESTIONS, Deed, Question
 from webapp.deeds.background import start
 from webapp.deeds.forms import faults_by_place
 from webapp.deeds.offers import fits
+from webapp.deeds.previews import preview_of
 from webapp.deeds.subjects import BY_NOUN, SUBJECTS
 from webapp.intake import keep_upload, read_form
 from webapp.language import tr, translate
+from webapp.pages import previews
 from webapp.pages.forms import choices_for, fields_of, title_at
 from webapp.pages.show import redirect
 
@@ -263,6 +265,8 @@ def offers(
         moves = MOVES.get(deed.machine, {}).get(deed.move)
         if deed.changes and moves is not None and getattr(row, "state", None) not in moves:
             continue
+        if deed.of:
+            continue  # it starts from the form of what it is the preview of
         if not fits(deed.name, session, actor, row, local_date(door.the_desk().now)):
             continue
         made.append((deed, address(_name(deed), {k: keys[k] for k in deed.keys})))
@@ -286,7 +290,8 @@ def _list_of(noun: str) -> dict[str, str]:
 def _deed_view(deed: Deed) -> Any:
     def view(**keys: str) -> Any:
         if request.method == "GET":
-            return deed_page(deed, keys, request.args.to_dict(), {}, None)
+            form = DEEDS[deed.of] if deed.of else deed
+            return deed_page(form, keys, request.args.to_dict(), {}, None)
         return submit(deed, keys)
 
     return view
@@ -298,7 +303,7 @@ def deed_page(
     report: Report | None = None, more: Mapping[str, Any] | None = None,
 ) -> str:  # fmt: skip
     """The form of a deed, with what was filled in and what is wrong with it; `more` is for its template."""
-    desk = door.the_desk()
+    desk, look = door.the_desk(), preview_of(deed)
     with desk.home.reading() as session:
         found = deed.subjects(session, keys)
         row = found[-1] if found and isinstance(found[-1], Evidence) else None
@@ -307,7 +312,7 @@ def deed_page(
             [f"deed_{_name(deed)}.html", "deed.html"], deed=deed, keys=keys, row=row,
             fields=[one for one in form if not _from_upload(deed, one.at)], errors=errors,
             refusal=refusal, key=key or uuid4().hex, back=back_to(deed, keys),
-            **_list_behind(deed), **(more or {}),
+            look=look and address(_name(look), keys), **_list_behind(deed), **(more or {}),
             report=report and report.as_dict(translate), names=party_names(session),
             seen=seen if seen is not None else (row.version if row is not None else ""),
         )  # fmt: skip
@@ -318,30 +323,38 @@ def _from_upload(deed: Deed, at: str) -> bool:
 
 
 def submit(deed: Deed, keys: Mapping[str, str]) -> Any:
-    """Do what a form asks; a refusal shows the form again with everything that was filled in."""
-    desk = door.the_desk()
+    """Do what a form asks; a refusal shows the form again with everything that was filled in.
+
+    A preview is shown, and leads to doing just that.
+    """
+    desk, form = door.the_desk(), DEEDS[deed.of] if deed.of else deed
     key = request.form.get("idempotency") or uuid4().hex
     try:
         values = read_form(deed.body, request.form)
     except Invalid as error:
-        return _unreadable(deed, keys, error, key)
+        return _unreadable(form, keys, error, key)
     seen = request.form.get("seen", "")
     version = int(seen) if seen.isdecimal() and deed.changes else None
     try:
-        if deed.upload:
+        if deed.upload and not previews.looked_at(deed, values):
             stored = keep_upload(desk.home, request.files.get("file"), transient=deed.transient)
             values |= {n: v for n, v in stored.items() if n in deed.body().fields}
         if deed.long:
             job = start(desk, deed, door.who, keys, values, key)
             return redirect(url_for("job_page", job_id=job.id))
+        if deed.of:
+            found = desk.do(deed, door.who, keys, values).answer
+            return previews.page(
+                form, found, address(_name(form), keys), values, back_to(form, keys)
+            )
         done = desk.do(deed, door.who, keys, values, key=key, seen=version)
     except NotAuthenticated:
         raise
     except LedgerError as error:
-        call_by_title(deed, error)
+        call_by_title(form, error)
         fresh = None if error.code == "stale" else version
         page = deed_page(
-            deed, keys, values, faults_by_place(error, translate), error.localized(plainly),
+            form, keys, values, faults_by_place(error, translate), error.localized(plainly),
             key=None if error.code in ("stale", "conflict") else key, seen=fresh,
             report=getattr(error, "report", None),
         )  # fmt: skip

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from ledger.calendar import SHANGHAI
 from ledger.proof.encoding import parse_instant
 from valuation.money import yuan
-from webapp.wording import word
+from webapp.wording import in_groups, word
 
 BADGES = {
     **dict.fromkeys(("valid", "registered", "in_force", "approved", "posted", "agreed", "granted",
@@ -36,9 +36,7 @@ def day(value: Any) -> str:
 
 def money(fen: int) -> str:
     """Fen as yuan with separators: 1,234.50."""
-    whole, _, cents = yuan(fen).partition(".")
-    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
-    return f"{sign}{int(digits):,}.{cents or '00'}"
+    return in_groups(yuan(fen))
 
 
 def short(digest: str) -> str:

@@ -144,6 +144,8 @@ def job_page(job_id: str) -> Any:
         notices = _notices(session, told)
     if job.verb == "catalogue.check" and job.state == "done":
         return redirect(url_for("check_page", job_id=job_id))
+    if deed.of and job.state == "done":
+        return redirect(url_for("preview_page", job_id=job_id))
     refusal, answer = told["refusal"], told["answer"] or {}
     keys = job.request["keys"]
     again = _address(deed.name.replace(".", "_"), keys)

@@ -24,6 +24,7 @@ from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
 from webapp import door
 from webapp.api.respond import send
+from webapp.deeds import Deed
 from webapp.deeds.all import trade as deeds
 from webapp.deeds.background import start
 from webapp.deeds.forms import faults_by_place
@@ -45,6 +46,9 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     }  # fmt: skip
     app.add_url_rule(
         f"{deeds.confirm.path}/new", "confirmation_record", confirm, methods=["GET", "POST"]
+    )
+    app.add_url_rule(
+        deeds.preview_trades.path, "confirmation_record_preview", look, methods=["GET", "POST"]
     )
     app.add_url_rule(deeds.rows.path, "confirmation_rows", rows)
     app.add_url_rule(deeds.proof.path, "confirmation_proof", proof)
@@ -102,7 +106,17 @@ def about_confirmation(session: Session, row: Confirmation) -> dict[str, Any]:
 @door.guard(deeds.confirm)
 def confirm() -> Any:
     """The form of a confirmation: the file of trades, and the signed header, as files both."""
-    desk, deed = door.the_desk(), deeds.confirm
+    return _hand_in(deeds.confirm)
+
+
+@door.guard(deeds.preview_trades)
+def look() -> Any:
+    """The same form, to see first what would be taken in."""
+    return _hand_in(deeds.preview_trades)
+
+
+def _hand_in(deed: Deed) -> Any:
+    desk = door.the_desk()
     key = request.form.get("idempotency") or uuid4().hex
     if request.method == "GET":
         return _form(key)
@@ -113,7 +127,7 @@ def confirm() -> Any:
         values = {
             **keep_upload(desk.home, request.files.get("file")), "signature": parse(data, name),
         }  # fmt: skip
-        job = start(desk, deed, door.who, {}, values, key)
+        job = start(desk, deed, door.who, {}, values, f"{key}-{deed.name}"[:128])
     except NotAuthenticated:
         raise
     except LedgerError as error:
