@@ -23,7 +23,7 @@ SHARES = {
 }  # fmt: skip
 PUBLIC = {TREASURY, BUREAU}
 LICENCE_FEN = 400_000
-THIRD_YUAN = 800  # above which two must sign
+THIRD_YUAN = 300  # above which two must sign
 PAYOUT_DAYS = 2  # after which a payout not approved lets go of what it holds
 Account = tuple[str, str]
 Bars = dict[str, bool]  # what forbids a deed: whether it does, by what it is called in the tally

@@ -1,11 +1,10 @@
 """Payouts made up at random for the finance machine, what the bank answers, and what is booked by hand."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
 from sqlalchemy import select
 
 from ledger import bank_accounts, books, journals, payout_results, payouts
@@ -14,9 +13,9 @@ from ledger.bank_files import Result
 from ledger.payouts import Payout
 from tests.conftest import PARTIES
 from tests.ledger import bookings, paying
-from tests.ledger.finance_model import PAYOUT_DAYS, Batch, Pay, Payments
+from tests.ledger.finance_model import PAYOUT_DAYS, Batch, Pay, Payments, Told
 from tests.ledger.finance_statements import Distribution
-from tests.ledger.finance_walk import DAY, amounts, likely, serial
+from tests.ledger.finance_walk import DAY, amounts, chance, likely, serial
 
 PAYEES = ("operator", "registry", "bureau", "treasury", "bank")
 BY_HAND = {
@@ -48,13 +47,12 @@ class Paying(Distribution):
         })  # fmt: skip
         self.journals: list[tuple[journals.Journal, str]] = []  # proposed, with their makers
 
-    def days_pass(self, days: int) -> None:
-        super().days_pass(days)
+    def run_out(self) -> None:
         self.payments.expire(self.town.now)
 
     # ------------------------------------------------------------ bank accounts
 
-    @rule(key=st.sampled_from(PAYEES))
+    @chance(key=st.sampled_from(PAYEES))
     def move_account(self, key: str) -> None:
         """A payee is paid elsewhere from now on."""
         facts = paying.account_facts(
@@ -62,8 +60,8 @@ class Paying(Distribution):
             **(paying.CODES if PARTIES[key][0] == "public_body" else {}),
         )  # fmt: skip
         made = self.town.do("max", bank_accounts.enter, self.town.party(key), **facts)
-        self.attempt(
-            {"confirmed by who entered it": True},
+        self.never(
+            "confirmed by who entered it",
             lambda: self.town.do("max", bank_accounts.confirm, made),
         )
         self.town.do("carl", bank_accounts.confirm, made)
@@ -71,7 +69,7 @@ class Paying(Distribution):
 
     # ------------------------------------------------------------ payouts
 
-    @rule(
+    @chance(
         data=st.data(), login=st.sampled_from(["mona", "mona", "max"]), ready=likely, goes_on=likely
     )
     def prepare(self, data: st.DataObject, login: str, ready: bool, goes_on: bool) -> None:
@@ -79,13 +77,22 @@ class Paying(Distribution):
         model, payments = self.model, self.payments
         if ready:
             if not payments.due(None)[0]:
-                self.draft(False, 1, True, 0)
+                self.share()
                 self.finish()
             short = sum(payments.due(None)[0].values()) - model.free(books.BANK)
             if short > 0:
                 self.remit(short, False)
         posted = [one for one in model.statements if one.state == "posted" and not one.undoes]
-        statement = data.draw(st.sampled_from([None, None, *posted]))
+        batch = self.prepare_of(login, data.draw(st.sampled_from([None, None, *posted])))
+        if batch and goes_on:
+            self.approve_all(batch)
+
+    def approve_all(self, batch: Batch) -> None:
+        while batch.state == "prepared" and not self.approve(batch):
+            pass
+
+    def prepare_of(self, login: str, statement: Told | None) -> Batch | None:
+        model, payments = self.model, self.payments
         due, left_out = payments.due(statement)
         waiting = [one for one in payments.batches
                    if (one.maker, one.of, one.state) == (login, statement, "prepared")]  # fmt: skip
@@ -97,7 +104,7 @@ class Paying(Distribution):
 
         if not due and waiting and not payments.reversing():
             assert self.same(deed).id == waiting[-1].id
-            return
+            return None
         bars = {
             "a reversal is under way": payments.reversing(),
             "nothing to pay": not due,
@@ -105,7 +112,7 @@ class Paying(Distribution):
         }
         made = self.attempt(bars, deed)
         if made is None:
-            return
+            return None
         told = {(one["account"], one["party"]): one["why"] for one in made.left_out}
         assert told == left_out
         self.met.update(f"left out: {why}" for why in left_out.values())
@@ -120,9 +127,7 @@ class Paying(Distribution):
                  held=True, held_at=self.town.now) for line in lines],
         )  # fmt: skip
         payments.prepare(batch)
-        if goes_on:
-            while batch.state == "prepared" and not self.approve(batch):
-                pass
+        return batch
 
     def payout(self, batch: Batch) -> Payout:
         with self.town.reading() as session:
@@ -139,11 +144,23 @@ class Paying(Distribution):
             st.sampled_from(fit if fit and data.draw(likely) else self.payments.batches)
         )
 
-    @rule(data=st.data())
-    def approve_payout(self, data: st.DataObject) -> None:
-        batch = self.drawn(data, "prepared")
-        if batch:
+    @chance(
+        data=st.data(), way=st.sampled_from(["approve", "cancel", "close", "file"]),
+        login=st.sampled_from(["carl", "carl", "max"]),
+    )  # fmt: skip
+    def decide_payout(self, data: st.DataObject, way: str, login: str) -> None:
+        in_turn = ("prepared",) if way in ("approve", "cancel") else ("approved", "partly_paid")
+        batch = self.drawn(data, *in_turn)
+        if batch is None:
+            return
+        if way == "approve":
             self.approve(batch)
+        elif way == "cancel":
+            self.cancel(batch)
+        elif way == "close":
+            self.close_payout(batch, login)
+        else:
+            self.file(batch)
 
     def approve(self, batch: Batch) -> bool:
         """The next one approves; whether it was refused."""
@@ -153,7 +170,7 @@ class Paying(Distribution):
             self.town.do(login, payouts.approve, row)
 
         for took_part in batch.approvals + ["max"] * (batch.maker == "max"):
-            self.attempt({"by who took part": True}, lambda who=took_part: deed(who))
+            self.never("by who took part", lambda who=took_part: deed(who))
         bars = {
             "not prepared": batch.state != "prepared",
             "a reversal is under way": payments.reversing(),
@@ -172,22 +189,14 @@ class Paying(Distribution):
         self.met["approved by two"] += len(batch.approvals) == 2
         return False
 
-    @rule(data=st.data())
-    def cancel_payout(self, data: st.DataObject) -> None:
-        batch = self.drawn(data, "prepared")
-        if batch is None:
-            return
+    def cancel(self, batch: Batch) -> None:
         row = self.payout(batch)
         bars = {"not prepared": batch.state != "prepared"}
         self.attempt(bars, lambda: self.town.do("mona", payouts.cancel, row, "重做"))
         if not any(bars.values()):
             self.payments.drop(batch, "cancelled")
 
-    @rule(data=st.data(), login=st.sampled_from(["carl", "carl", "max"]))
-    def close_payout(self, data: st.DataObject, login: str) -> None:
-        batch = self.drawn(data, "approved", "partly_paid")
-        if batch is None:
-            return
+    def close_payout(self, batch: Batch, login: str = "carl") -> None:
         row = self.payout(batch)
         bars = {
             "not with the bank": batch.state not in ("approved", "partly_paid"),
@@ -197,12 +206,17 @@ class Paying(Distribution):
         if not any(bars.values()):
             self.payments.drop(batch, "closed")
 
-    @rule(data=st.data())
-    def file(self, data: st.DataObject) -> None:
+    def clear(self) -> None:
+        for batch in self.payments.batches:
+            if batch.state == "prepared":
+                self.cancel(batch)
+            elif any(line.held for line in batch.lines):
+                self.answer(batch, {
+                    line.serial: "paid" for line in batch.lines if line.state == "held"
+                })  # fmt: skip
+
+    def file(self, batch: Batch) -> None:
         """The payment file can be had, byte for byte as approved, or not."""
-        batch = self.drawn(data, "approved", "partly_paid")
-        if batch is None:
-            return
         moved = self.payments.moved(batch)
         bars = {"not approved": not batch.approved_on, "paid elsewhere": bool(moved)}
 
@@ -218,22 +232,46 @@ class Paying(Distribution):
 
     # ------------------------------------------------------------ what the bank says
 
-    @rule(data=st.data(), wrong=st.sampled_from(["", "", "", *WRONG]), again=st.booleans())
+    @chance(data=st.data(), wrong=st.sampled_from(["", "", "", *WRONG]), again=st.booleans())
     def bank_answers(self, data: st.DataObject, wrong: str, again: bool) -> None:
         """On some lines of a payout, each by what can become of it; and perhaps what cannot be."""
-        batch = self.drawn(data, "approved", "partly_paid", *["paid", "closed"] * again)
-        if batch is None:
+        for _ in range(1 + again):
+            batch = self.drawn(data, "approved", "partly_paid", *["paid", "closed"] * again)
+            if batch is None:
+                return
+            ways = {}
+            for line in batch.lines:
+                ways[line.serial] = data.draw(st.sampled_from({
+                    "held": ["paid", "paid", "failed", ""], "failed": ["paid", "", "same"],
+                    "cancelled": ["paid", "", "same"], "paid": ["returned", "", "", "same"],
+                    "came_back": ["", "same"],
+                }[line.state]))  # fmt: skip
+            self.answer(batch, ways, wrong)
+
+    @chance(data=st.data(), again=likely)
+    def paid_after_all(self, data: st.DataObject, again: bool) -> None:
+        """What was given up is paid; mostly when it was paid once more meanwhile."""
+        batch = self.drawn(data, "approved", "partly_paid", "closed")
+        if batch is None or batch.state not in ("approved", "partly_paid", "closed"):
             return
+        if batch.state != "closed":
+            self.close_payout(batch)
+        given_up = {
+            line.serial: "paid" for line in batch.lines if line.state in ("failed", "cancelled")
+        }
+        if again:
+            self.prepare(data, "mona", True, True)
+            newest = self.payments.batches[-1]
+            if newest.state == "approved":
+                self.answer(newest, {line.serial: "paid" for line in newest.lines})
+        self.answer(batch, given_up)
+
+    def answer(self, batch: Batch, ways: Mapping[str, str], wrong: str = "") -> None:
         row, today = self.payout(batch), self.today.isoformat()
         news: list[tuple[Pay, str]] = []
         rows: list[Result] = []
         for line in batch.lines:
-            ways = {
-                "held": ["paid", "paid", "failed", ""], "failed": ["paid", "", "same"],
-                "cancelled": ["paid", "", "same"], "paid": ["returned", "", "", "same"],
-                "came_back": ["", "same"],
-            }[line.state]  # fmt: skip
-            way = data.draw(st.sampled_from(ways))
+            way = ways.get(line.serial)
             if way == "same":
                 rows.append(self.said(line, len(rows) + 2))
             elif way:
@@ -340,7 +378,7 @@ class Paying(Distribution):
 
     # ------------------------------------------------------------ by hand
 
-    @rule(
+    @chance(
         data=st.data(), fen=amounts, back=st.sampled_from([0, 0, 1, 3]),
         login=st.sampled_from(["mona", "max"]), goes_on=likely,
     )  # fmt: skip
@@ -350,7 +388,13 @@ class Paying(Distribution):
             debit, credit = data.draw(st.sampled_from(sorted(BY_HAND)))
         else:
             debit, credit = data.draw(st.permutations(sorted(books.ACCOUNTS)))[:2]
-        day = self.today - back * DAY
+        one = self.put(debit, credit, self.today - back * DAY, fen, login)
+        if one and goes_on:
+            self.decide_journal_of(one, login, "approve")
+
+    def put(
+        self, debit: str, credit: str, day: date, fen: int, login: str = "mona"
+    ) -> journals.Journal | None:
         facts = {"amount_fen": fen, "credit": credit, "debit": debit, "effective_on": day,
                  "memo": f"凭证 {next(serial)}"}  # fmt: skip
 
@@ -361,15 +405,13 @@ class Paying(Distribution):
             "not between these accounts": (debit, credit) not in BY_HAND,
             "closed": day.isoformat() <= self.model.closed_until(),
         }
-        made = self.attempt(bars, deed)
-        if made is None:
-            return
-        assert self.same(deed).id == made.id
-        self.journals.append((made, login))
-        if goes_on:
-            self.decide_journal_of(made, login, "approve")
+        made: journals.Journal | None = self.attempt(bars, deed)
+        if made is not None:
+            assert self.same(deed).id == made.id
+            self.journals.append((made, login))
+        return made
 
-    @rule(data=st.data(), way=st.sampled_from(["approve", "reject", "withdraw"]))
+    @chance(data=st.data(), way=st.sampled_from(["approve", "reject", "withdraw"]))
     def decide_journal(self, data: st.DataObject, way: str) -> None:
         if not self.journals:
             self.journal(data, 700, 0, "mona", False)
@@ -382,13 +424,11 @@ class Paying(Distribution):
         }  # fmt: skip
         ground = () if way == "approve" else ("重做",)
         if way != "withdraw":
-            self.attempt(
-                {"by who proposed it": True}, lambda: self.town.do(maker, verbs[way], one, *ground)
-            )
+            self.never("by who proposed it", lambda: self.town.do(maker, verbs[way], one, *ground))
         else:
             other = "max" if maker == "mona" else "mona"
-            self.attempt(
-                {"withdrawn by another": True},
+            self.never(
+                "withdrawn by another",
                 lambda: self.town.do(other, verbs[way], one, *ground),
             )
         books_it = way == "approve"
@@ -407,4 +447,4 @@ class Paying(Distribution):
             for account, fen in ((one.debit, one.amount_fen), (one.credit, -one.amount_fen)):
                 falls = account == books.VAT
                 self.model.accounts[account, ""] += -fen if falls else fen
-        self.attempt({"decided": True}, lambda: self.town.do(login, verbs[way], one, *ground))
+        self.never("decided", lambda: self.town.do(login, verbs[way], one, *ground))
