@@ -32,7 +32,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ledger import bank_accounts, books, holds, log, payment_files, reversals, settings
 from ledger.agreements import Agreement, require_ground
 from ledger.bank_accounts import BankAccount
-from ledger.books import BANK, PAYABLE, REFUNDS, TREASURY, BookAccount
+from ledger.books import BANK, PAYABLE, REFUNDS, TREASURY, BookAccount, Entry, EntryLine
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.holds import Hold
@@ -290,21 +290,43 @@ def _free(session: Session, agreement: Agreement) -> list[tuple[str, str, int, i
 
 
 def _left_of(session: Session, statement: Statement, account: str, party: str) -> int:
-    """What of a posted statement no payout has paid or holds for a payee."""
+    """What of a posted statement no payout has paid or holds for a payee.
+
+    What was paid of all that was due was paid of the oldest statements that were not paid by name.
+    """
     if statement.state != "posted" or account not in (PAYABLE, TREASURY):
         return 0
-    entry = books.entry_of(session, statement.id)
-    booked = sum(
-        line["credit_fen"] for line in (entry.lines if entry else ())
-        if (line["account"], line["party_id"]) == (account, party)
+    by_name = dict(
+        session.execute(
+            select(Payout.statement_id, func.sum(PayoutLine.amount_fen))
+            .join(PayoutLine, Payout.id == PayoutLine.payout_id)
+            .where(
+                Payout.agreement_id == statement.agreement_id, PayoutLine.account == account,
+                PayoutLine.party == party, PayoutLine.state.in_(("held", "paid")),
+            )
+            .group_by(Payout.statement_id)
+        ).tuples().all()
     )  # fmt: skip
-    lines = session.scalars(
-        select(PayoutLine).join(Payout, Payout.id == PayoutLine.payout_id).where(
-            Payout.statement_id == statement.id, PayoutLine.account == account,
-            PayoutLine.party == party, PayoutLine.state.in_(("held", "paid")),
+    unnamed = int(by_name.get(None, 0))
+    booked = session.execute(
+        select(Statement.id, func.sum(EntryLine.credit_fen))
+        .join(Entry, Entry.cause_id == Statement.id)
+        .join(EntryLine, EntryLine.entry == Entry.id)
+        .where(
+            Statement.agreement_id == statement.agreement_id, Statement.state == "posted",
+            Statement.until_on <= statement.until_on, Entry.reverses.is_(None),
+            EntryLine.account == account, EntryLine.party == party,
         )
+        .group_by(Statement.id, Statement.until_on)
+        .order_by(Statement.until_on, Statement.id)
     )  # fmt: skip
-    return int(booked) - sum(line.amount_fen for line in lines)
+    for known, fen in booked:
+        left = int(fen) - int(by_name.get(known, 0))
+        covered = max(0, min(left, unnamed))
+        left, unnamed = left - covered, unnamed - covered
+        if known == statement.id:
+            return left
+    return 0
 
 
 def _unanswered(session: Session, now: datetime, agreement: Agreement) -> set[tuple[str, str]]:

@@ -131,7 +131,9 @@ def correct(
         )  # fmt: skip
     first, final = (date.fromisoformat(day) for day in (statement.from_on, statement.until_on))
     scheme = schemes.one_for(session, agreement, first, final)
-    period = periods.close(session, actor, now, agreement, from_on=first, until_on=final)
+    period = session.get_one(Period, statement.period_id)
+    if period.state != "closed":  # reopened meanwhile; else later ones may be closed by now
+        period = periods.close(session, actor, now, agreement, from_on=first, until_on=final)
     computed = _computed(session, agreement, scheme, period, before, facts)
     for name, value in computed.items():
         setattr(statement, name, value)

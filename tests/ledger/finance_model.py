@@ -6,6 +6,7 @@ Money is int, shares are Fraction, an account is a number in a dict. It knows no
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any
@@ -21,7 +22,11 @@ SHARES = {
     BUREAU: Fraction(9, 10) * Fraction(3, 10), REGISTRY: Fraction(9, 10) * Fraction(1, 10),
 }  # fmt: skip
 PUBLIC = {TREASURY, BUREAU}
+LICENCE_FEN = 400_000
+THIRD_YUAN = 300  # above which two must sign
+PAYOUT_DAYS = 2  # after which a payout not approved lets go of what it holds
 Account = tuple[str, str]
+Bars = dict[str, bool]  # what forbids a deed: whether it does, by what it is called in the tally
 Row = tuple[str, str, int]  # day, kind, net fen
 Lines = dict[str, int]
 
@@ -36,11 +41,13 @@ def without_vat(amount_fen: int) -> int:
 
 
 def scheme_document() -> dict[str, Any]:
+    """The operator's costs first, exactly; of what is left fixed shares."""
     text = {"zh": "分配", "en": "share"}
     shares = [(OPERATOR, "3/5"), (BUREAU, "3/10"), (REGISTRY, "1/10")]
     return {
         "v": 1, "name": text,
         "steps": [
+            {"kind": "recover", "party": OPERATOR, "label": text, "fact": "cost_fen"},
             {"kind": "share", "party": TREASURY, "label": text, "ratio": "1/10"},
             {"kind": "pool", "label": text,
              "shares": [{"party": party, "share": share} for party, share in shares]},
@@ -48,22 +55,39 @@ def scheme_document() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def share_out(total: int, deficits: dict[str, Fraction]) -> tuple[Lines, dict[str, Fraction]]:
+def share_out(
+    total: int, cost_fen: int, deficits: dict[str, Fraction]
+) -> tuple[Lines, dict[str, Fraction]]:
     """Each party's whole fen, and what each is short of since; nobody gets less than its claim's floor.
 
     What is left goes fen by fen to whoever is nearest to the next whole fen, as he would be were the amount
     larger; the first named where two are as near.
     """
+    cost = min(cost_fen, total)
+    rest = total - cost
     due = {
-        party: deficits.get(party, Fraction(0)) + total * share for party, share in SHARES.items()
+        party: deficits.get(party, Fraction(0)) + rest * share for party, share in SHARES.items()
     }
     paid = {party: max(0, floor(claim)) for party, claim in due.items()}
-    while sum(paid.values()) < total:
+    while sum(paid.values()) < rest:
         below = [party for party in due if paid[party] < ceil(due[party])]
         nearest = min(below, key=lambda party: ceil((paid[party] + 1 - due[party]) / SHARES[party]))
         paid[nearest] += 1
+    after = {party: due[party] - paid[party] for party in due}
+    paid[OPERATOR] += cost
     assert sum(paid.values()) == total
-    return paid, {party: due[party] - paid[party] for party in due}
+    return paid, after
+
+
+@dataclass
+class Closing:
+    """A closed period: its days, how far the numbers had come, and who closed it."""
+
+    id: str
+    from_on: str
+    until_on: str
+    through_n: int
+    by: str
 
 
 @dataclass
@@ -71,30 +95,57 @@ class Told:
     """A statement as the model knows it; `undoes` is the one it takes back."""
 
     id: str
+    from_on: str
     until_on: str
     through_n: int
+    cost_fen: int
     amount_fen: int
     lines: Lines
     deficits: dict[str, Fraction]
+    closing: Closing
     state: str = "drafted"
     undoes: "Told | None" = None
+    signed: int = 0
 
     @property
     def stands(self) -> bool:
         return self.state not in ("rejected", "reversed") and self.undoes is None
 
+    @property
+    def required(self) -> int:
+        return 1 + (self.amount_fen > 100 * THIRD_YUAN)
+
 
 @dataclass
-class Sale:
-    """Money received that can be given back: of a payment, or nothing of it any more."""
+class Asked:
+    """A question on a statement."""
 
     id: str
+    of: Told
+    state: str = "raised"
+
+
+@dataclass
+class Receipt:
+    """Money received: of a licence, or (`account`) a buyer's prepayment or an exchange's clearing.
+
+    One out of a prepayment was no receipt of the bank's.
+    """
+
+    id: str
+    reference: str
     amount_fen: int
+    account: str = ""
+    by_itself: bool = True
     refunded_fen: int = 0
     proposed_fen: int = 0
 
+    @property
+    def left_fen(self) -> int:
+        return self.amount_fen - self.refunded_fen - self.proposed_fen
+
     def vat_of(self, part_fen: int) -> int:
-        vat = self.amount_fen - without_vat(self.amount_fen)
+        vat = 0 if self.account else self.amount_fen - without_vat(self.amount_fen)
         return half_up(Fraction(vat * part_fen, self.amount_fen))
 
 
@@ -107,10 +158,24 @@ class Model:
     accounts: Counter[Account] = field(default_factory=Counter)
     held: Counter[Account] = field(default_factory=Counter)
     statements: list[Told] = field(default_factory=list)
-    closings: list[tuple[str, str, int]] = field(
-        default_factory=list
-    )  # first day, last day, numbers
+    asked: list[Asked] = field(default_factory=list)
+    closings: list[Closing] = field(default_factory=list)
+    credited: Counter[Account] = field(default_factory=Counter)
+    """what payees were credited, less what was taken back"""
+    peak: Counter[Account] = field(default_factory=Counter)
+    """the most that `credited` ever was"""
     paid_fen: int = 0  # of the one licence that is paid in parts
+
+    def free(self, account: str, party: str = "") -> int:
+        """What stands on an account and is held for nothing."""
+        return self.accounts[account, party] - self.held[account, party]
+
+    def credit(self, account: str, party: str, fen: int) -> None:
+        """Owe somebody more, or less."""
+        place = (account, party)
+        self.accounts[place] += fen
+        self.credited[place] += fen
+        self.peak[place] = max(self.peak[place], self.credited[place])
 
     # ------------------------------------------------------------ what comes in and goes out
 
@@ -124,14 +189,28 @@ class Model:
         self.accounts[books.UNDISTRIBUTED, ""] += net
         self.accounts[books.VAT, ""] += amount_fen - net
 
-    def give_back(self, day: str, sale: Sale, amount_fen: int) -> None:
-        vat = sale.vat_of(sale.refunded_fen + amount_fen) - sale.vat_of(sale.refunded_fen)
-        sale.refunded_fen += amount_fen
-        sale.proposed_fen -= amount_fen
-        self.rows.append((day, "refund", vat - amount_fen))
-        self.accounts[books.UNDISTRIBUTED, ""] -= amount_fen - vat
-        self.accounts[books.VAT, ""] -= vat
-        self.accounts[books.REFUNDS, BUYER] += amount_fen
+    def give_back(self, day: str, receipt: Receipt, amount_fen: int) -> None:
+        """A refund: it is owed to the buyer."""
+        self._take_back(day, receipt, amount_fen)
+        self.credit(books.REFUNDS, BUYER, amount_fen)
+
+    def undo(self, day: str, receipt: Receipt) -> None:
+        """What was received was not: it is not in the bank, and owed to nobody."""
+        self._take_back(day, receipt, receipt.amount_fen)
+        self.accounts[books.BANK, ""] -= receipt.amount_fen
+
+    def _take_back(self, day: str, receipt: Receipt, amount_fen: int) -> None:
+        before, receipt.refunded_fen = receipt.refunded_fen, receipt.refunded_fen + amount_fen
+        receipt.proposed_fen -= amount_fen
+        if receipt.account == books.PREPAID:
+            self.accounts[books.PREPAID, BUYER] -= amount_fen
+        elif receipt.account == books.DUE:
+            self.accounts[books.DUE, EXCHANGE] += amount_fen
+        else:
+            vat = receipt.vat_of(receipt.refunded_fen) - receipt.vat_of(before)
+            self.rows.append((day, "refund", vat - amount_fen))
+            self.accounts[books.UNDISTRIBUTED, ""] -= amount_fen - vat
+            self.accounts[books.VAT, ""] -= vat
 
     # ------------------------------------------------------------ statements
 
@@ -166,5 +245,187 @@ class Model:
     def book(self, statement: Told, sign: int = 1) -> None:
         self.accounts[books.UNDISTRIBUTED, ""] -= sign * statement.amount_fen
         for party, fen in statement.lines.items():
-            account = books.TREASURY if party in PUBLIC else books.PAYABLE
-            self.accounts[account, party] += sign * fen
+            self.credit(owed_on(party), party, sign * fen)
+
+    # ------------------------------------------------------------ closings
+
+    def closed_until(self) -> str:
+        return self.closings[-1].until_on if self.closings else ""
+
+    def standing_over(self, closing: Closing) -> bool:
+        return any(one.until_on >= closing.from_on for one in self.standing())
+
+
+def owed_on(party: str) -> str:
+    """The account of what a party is shared: what public bodies get is the treasury's."""
+    return books.TREASURY if party in PUBLIC else books.PAYABLE
+
+
+# ---------------------------------------------------------------- payouts
+
+
+@dataclass
+class Pay:
+    """One payment of a payout; `held` is what it sets aside now, `entry` what its payment moved."""
+
+    serial: str
+    account: str
+    party: str
+    fen: int
+    bank_account: str
+    held: bool
+    held_at: datetime
+    state: str = "held"
+    day: str = ""
+    reference: str = ""
+    back: tuple[str, str] = ("", "")
+    reason: str = ""
+    entry: dict[Account, int] = field(default_factory=dict)
+    twice_fen: int = 0
+
+
+@dataclass
+class Batch:
+    """A payout, of one statement or of all that is due."""
+
+    id: str
+    of: Told | None
+    maker: str
+    expires_at: datetime
+    required: int
+    lines: list[Pay]
+    state: str = "prepared"
+    approvals: list[str] = field(default_factory=list)
+    approved_on: str = ""
+
+
+@dataclass
+class Payments:
+    """What of a model's book is paid, and where."""
+
+    of: Model
+    banked: dict[str, str]  # bank account by party
+    batches: list[Batch] = field(default_factory=list)
+
+    def lines(self) -> Iterator[tuple[Batch, Pay]]:
+        return ((batch, line) for batch in self.batches for line in batch.lines)
+
+    def given(self) -> list[Batch]:
+        """Those that the bank has, or had."""
+        return [one for one in self.batches if one.approved_on]
+
+    def reversing(self) -> bool:
+        under_way = self.of.unfinished()
+        return under_way is not None and under_way.undoes is not None
+
+    def due(self, statement: Told | None) -> tuple[dict[Account, int], dict[Account, str]]:
+        """What can be paid now, of a statement or of all; and who is left out, with why."""
+        paid: dict[Account, int] = {}
+        left_out: dict[Account, str] = {}
+        for account, party in sorted(self.of.accounts):
+            if account not in (books.PAYABLE, books.TREASURY, books.REFUNDS):
+                continue
+            place = (account, party)
+            fen = self.of.free(*place)
+            if statement is not None:
+                fen = min(fen, self.left_of(statement, place))
+            if fen <= 0:
+                continue
+            lapsed = any(
+                (line.account, line.party) == place and line.state == "held" and not line.held
+                for _, line in self.lines()
+            )
+            if lapsed:
+                left_out[place] = "unanswered"
+            elif party not in self.banked:
+                left_out[place] = "no_account"
+            elif any(
+                line.state == "came_back" and line.bank_account == self.banked[party]
+                for _, line in self.lines()
+            ):
+                left_out[place] = "returned"
+            else:
+                paid[place] = fen
+        return paid, left_out
+
+    def left_of(self, statement: Told, place: Account) -> int:
+        """What a payee is still owed of one posted statement.
+
+        What was paid without naming a statement was paid of the oldest that were not paid by name.
+        """
+        if statement.state != "posted" or place[0] != owed_on(place[1]):
+            return 0
+        by_name: Counter[str] = Counter()
+        for batch, line in self.lines():
+            if (line.account, line.party) == place and line.state in ("held", "paid"):
+                by_name[batch.of.id if batch.of else ""] += line.fen
+        for one in self.of.standing():
+            if one.state != "posted":
+                continue
+            left = one.lines[place[1]] - by_name[one.id]
+            covered = max(0, min(left, by_name[""]))
+            by_name[""] -= covered
+            if one is statement:
+                return left - covered
+        return 0
+
+    def required(self, fen: int, now: datetime, own: Batch | None = None) -> int:
+        """How many must approve: what was set aside within thirty days counts along."""
+        recent = sum(
+            line.fen for batch, line in self.lines()
+            if line.state in ("held", "paid")
+            and (batch is own or line.held_at >= now - timedelta(days=30))
+        )  # fmt: skip
+        return 1 + (fen + recent > 100 * THIRD_YUAN)
+
+    def prepare(self, batch: Batch) -> None:
+        self.batches.append(batch)
+        for line in batch.lines:
+            self.of.held[line.account, line.party] += line.fen
+            self.of.held[books.BANK, ""] += line.fen
+
+    def moved(self, batch: Batch) -> list[Pay]:
+        """What goes where its payee is paid no more."""
+        return [
+            line for line in batch.lines
+            if line.state == "held" and self.banked.get(line.party) != line.bank_account
+        ]  # fmt: skip
+
+    def let_go(self, line: Pay) -> None:
+        if line.held:
+            line.held = False
+            self.of.held[line.account, line.party] -= line.fen
+            self.of.held[books.BANK, ""] -= line.fen
+
+    def pay(self, line: Pay, now: datetime, day: str, reference: str) -> None:
+        """Book a payment; of one that was given up before, what is more than is owed is told."""
+        if line.held:
+            self.let_go(line)
+            line.twice_fen = 0
+        else:
+            owed = max(0, self.of.accounts[line.account, line.party])
+            line.twice_fen, line.held_at = max(0, line.fen - owed), now
+        elsewhere = line.twice_fen if line.account == books.REFUNDS else 0
+        line.entry = {
+            (line.account, line.party): elsewhere - line.fen, (books.DUE, line.party): elsewhere,
+            (books.BANK, ""): -line.fen,
+        }  # fmt: skip
+        self.of.accounts.update(line.entry)
+        line.state, line.day, line.reference, line.reason = "paid", day, reference, ""
+
+    def come_back(self, line: Pay, day: str, reference: str) -> None:
+        self.of.accounts.subtract(line.entry)
+        line.state, line.back, line.twice_fen = "came_back", (day, reference), 0
+
+    def expire(self, now: datetime) -> None:
+        for batch, line in self.lines():
+            if batch.state == "prepared" and now >= batch.expires_at:
+                self.let_go(line)
+
+    def drop(self, batch: Batch, state: str) -> None:
+        """It is given up, or closed: what was not answered is due again."""
+        for line in batch.lines:
+            if line.state == "held":
+                self.let_go(line)
+                line.state = "cancelled"
+        batch.state = state

@@ -221,6 +221,21 @@ def test_a_draft_is_corrected_and_a_rejected_statement_comes_back_under_its_numb
     refused(town, Conflict, lambda: town.do("mona", revenue.correct, made, COSTS, "x"))
 
 
+def test_a_draft_is_corrected_though_the_next_period_is_closed(town: Town) -> None:
+    made = town.statement()
+    town.later(days=1)
+    day = date.fromisoformat(made.until_on) + timedelta(days=1)
+    town.do("mona", periods.close, town.get(Agreement, made), from_on=day, until_on=day)
+    town.do("mona", revenue.correct, made, {"platform_cost_fen": 2000}, "成本有误")
+    fixed = now_of(town, made)
+    assert (fixed.facts, fixed.period_id, fixed.through_n) == (
+        {"platform_cost_fen": 2000}, made.period_id, made.through_n,
+    )  # fmt: skip
+    assert fixed.state == "drafted"
+    town.book(made)
+    assert now_of(town, made).state == "posted"
+
+
 def test_a_question_on_a_line_holds_the_last_approval_until_it_is_answered(town: Town) -> None:
     made = town.statement("proposed")
     mine = [line["party"] for line in made.lines].index(REGISTRY) + 1

@@ -494,6 +494,21 @@ def test_one_statement_is_paid_once(town: Town) -> None:
 
 
 @pytest.mark.slow
+def test_what_was_paid_with_all_that_was_due_is_not_paid_under_its_statement_again(
+    town: Town,
+) -> None:
+    agreement, licence = town.sold()
+    account(town)
+    facts = {"platform_cost_fen": 0}
+    older = town.statement_over(agreement, licence, "posted", facts=facts)
+    town.do("carl", payouts.approve, town.do("mona", payouts.prepare, agreement))
+    newer = town.statement_over(agreement, licence, "posted", facts=facts)
+    refused(town, Conflict, "Nothing can be paid", "mona", payouts.prepare, agreement, older)
+    paid = town.do("mona", payouts.prepare, agreement, newer)
+    assert {x.purpose for x in lines(town, paid)} == {f"数据收益分配 {newer.number}"}
+
+
+@pytest.mark.slow
 def test_a_book_without_the_money_pays_nobody(town: Town) -> None:
     agreement, statement = owing(town)
     account(town)
