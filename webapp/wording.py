@@ -26,6 +26,17 @@ def word(value: Any) -> str:
     return tr(str(value)) if value not in (None, "") else "–"
 
 
+def state_of(value: Any, noun: str = "") -> str:
+    """A state in the reader's language, as it is said of the noun: 结账, 作废, 取消."""
+    if (noun, value) == ("period", "closed"):
+        return tr("books closed")
+    if (noun, value) == ("payout", "cancelled"):
+        return tr("cancelled before approval")
+    if (noun, value) == ("order", "cancelled"):
+        return tr("called off")
+    return word(value)
+
+
 def label_of(name: str) -> str:
     """What an element is called."""
     if name in COLUMNS:
