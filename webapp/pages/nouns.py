@@ -185,7 +185,7 @@ def _reversed(session: Session, items: Sequence[Mapping[str, Any]]) -> dict[str,
     """The numbers of the entries that those listed reverse, by their ids."""
     ids = [item["reverses"] for item in items if item["reverses"]]
     found = session.execute(select(Entry.id, Entry.number).where(Entry.id.in_(ids)))
-    return {entry_id: number for entry_id, number in found}
+    return {one.id: one.number for one in found}
 
 
 class Told:
@@ -329,7 +329,7 @@ def deed_page(
 def _columns_told(deed: Deed) -> dict[str, str]:
     """What the form of a deed repeats of its subject, so that nobody decides on a number alone."""
     noun = SUBJECTS[deed.keys[-1]].noun if deed.keys and deed.keys[-1] in SUBJECTS else ""
-    return COLUMNS[noun] if noun in TOLD_AGAIN and deed.changes else {}
+    return COLUMNS[noun] if noun in TOLD_AGAIN else {}
 
 
 def _from_upload(deed: Deed, at: str) -> bool:

@@ -230,7 +230,8 @@ def draft(agreement_number: str) -> Any:
             raise
         except LedgerError as error:
             with desk.home.reading() as session:
-                costs = _costs(session, *deed.subjects(session, keys), values["from_on"])
+                [about] = deed.subjects(session, keys)
+                costs = _costs(session, about, values["from_on"])
             nouns.call_by_title(deed, error)
             _call_by_label(error, costs)
             errors, refusal = faults_by_place(error, translate), error.localized(translate)
@@ -310,7 +311,7 @@ def _costs(session: Session, agreement: Agreement, due: str) -> list[dict[str, A
     except Missing:
         return []
     steps = scheme_language.every_step(scheme.document["steps"])
-    return [step for step in steps if "fact" in step]
+    return [dict(step) for step in steps if "fact" in step]
 
 
 def _call_by_label(error: LedgerError, costs: list[dict[str, Any]]) -> None:
