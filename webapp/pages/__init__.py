@@ -7,7 +7,7 @@ GET  /applications/SQ2026-000001/accept   the form of a deed; POST does it
 
 from typing import Any
 
-from flask import Flask, flash, render_template, request, session, url_for
+from flask import Flask, current_app, flash, render_template, request, session, url_for
 from flask_bootstrap import Bootstrap5
 from flask_limiter import Limiter
 from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
@@ -116,7 +116,7 @@ def http_refused(error: HTTPException) -> Any:
     }
     if error.code is not None and error.code < 400:
         return error.get_response()
-    if isinstance(error, CSRFError) and door.visitor() is None and request.endpoint != "sign_in":
+    if isinstance(error, CSRFError) and _must_sign_in():
         session["next"] = request.path  # most often: signed in long ago, and the session ran out
         flash(
             tr(
@@ -126,6 +126,12 @@ def http_refused(error: HTTPException) -> Any:
         )
         return show.redirect(url_for("sign_in"))
     return _page(status, tr(texts.get(status, "This cannot be done.")))
+
+
+def _must_sign_in() -> bool:
+    """Whether this form is for members, and nobody is signed in."""
+    guard = current_app.extensions["guards"].get(request.endpoint)
+    return guard is not None and door.visitor() is None and not allowed(door.actor(), guard.verb)
 
 
 def fault() -> tuple[str, int]:
