@@ -289,6 +289,16 @@ def check_receipt(
         raise Conflict("The reference {reference} was another payment.", reference=reference)
 
 
+def unpaid_fen(session: Session, licence: Licence) -> int:
+    """What of a licence's price was not received yet."""
+    paid = session.scalar(
+        select(func.coalesce(func.sum(Payment.amount_fen), 0)).where(
+            Payment.licence_id == licence.id, Payment.undone_by.is_(None)
+        )
+    )
+    return licence.price_fen - int(paid or 0)
+
+
 def enter_payment(
     session: Session, actor: Actor, licence: Licence, *, amount_fen: int, received_on: str,
     reference: str, agreement_id: str | None = None,
@@ -299,15 +309,11 @@ def enter_payment(
     licence still costs.
     """
     lock(session, licence)  # the sum paid so far holds until this deed is done
-    paid = session.scalar(
-        select(func.coalesce(func.sum(Payment.amount_fen), 0)).where(
-            Payment.licence_id == licence.id, Payment.undone_by.is_(None)
-        )
-    )
-    if amount_fen == 0 or int(paid or 0) + amount_fen > licence.price_fen:
+    left = unpaid_fen(session, licence)
+    if amount_fen == 0 or amount_fen > left:
         raise Invalid(
             "Paid so far {paid} yuan of {price} yuan: {amount} yuan more does not fit.",
-            paid=yuan(int(paid or 0)), price=yuan(licence.price_fen), amount=yuan(amount_fen),
+            paid=yuan(licence.price_fen - left), price=yuan(licence.price_fen), amount=yuan(amount_fen),
         )  # fmt: skip
     net_fen = net_of(amount_fen)
     agreement = (

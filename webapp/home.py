@@ -42,6 +42,7 @@ from ledger.store import SQLITE_BUSY_S, open_engine
 CONFIG_VERSION = 1
 EMBEDDED_CHAIN_ID = 20260601
 STATUS_DAYS = 7
+ROLE_GAS = 120_000
 DEPLOY_GAS = 6_000_000
 DEPLOY_LIMIT_S = 180.0
 DEPLOY_LOOK_S = 0.5
@@ -461,6 +462,39 @@ def deploy(
         "deployed_in_block": start["block"],
         "genesis": genesis,
     }
+
+
+def set_checker(home: Home, admin_key: bytes, address: str, *, counts: bool) -> bool:
+    """Let the contract count the signatures of a checker's key, or no more; whether that is new.
+
+    Only the admin key may: the site cannot make a checker of anybody. Waits until a block has it.
+    """
+    gateway, book = home.gateway(), home.config.deployment.contracts["RevenueBook"]
+    role = gateway.call("RevenueBook", book, "CHECKER_ROLE")
+    if gateway.call("RevenueBook", book, "hasRole", role, address) == counts:
+        return False
+    function = "grantRole" if counts else "revokeRole"
+    data, sender = (
+        gateway.encode("RevenueBook", function, role, address),
+        keys.address_of(admin_key),
+    )
+    gateway.simulate(
+        sender=sender, to=book, data=data
+    )  # who may not is told before anything is sent
+    raw, sent = gateway.sign(
+        admin_key, to=book, data=data, nonce=gateway.nonce(sender, pending=True), gas=ROLE_GAS,
+        chain_id=home.config.deployment.chain_id, fees=gateway.fees(),
+    )  # fmt: skip
+    gateway.send_raw(raw)
+    end = time.monotonic() + DEPLOY_LIMIT_S
+    while (found := gateway.receipt(sent)) is None or not found["status"]:
+        if found is not None or time.monotonic() > end:
+            raise ChainUnavailable(
+                "The chain has not done the transaction {hash}: look again, and repeat it if need be.",
+                hash=sent,
+            )
+        time.sleep(DEPLOY_LOOK_S)
+    return True
 
 
 def _await_code(gateway: Gateway, addresses: list[str]) -> None:

@@ -33,6 +33,7 @@ MAGIC = {
 }
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 ROW = re.compile(r"\A[0-9]{1,3}\Z")
+GROUPED = re.compile(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]{1,2})?")
 
 
 def kind_of(data: bytes) -> str | None:
@@ -161,12 +162,19 @@ def read_form(
         else:
             value = given.get(at, "").replace("\r\n", "\n").strip()
             if value:
+                if field.metadata.get("kind") == "yuan":
+                    value = ungrouped(value)
                 found[name] = (
                     int(value) if isinstance(field, fields.Integer) and value.isdecimal() else value
                 )
     if faults:
         raise Invalid("What was given does not fit: {faults}.", faults=faults)
     return found
+
+
+def ungrouped(text: str) -> str:
+    """An amount without the commas that pages show between groups of three; anything else as it is."""
+    return text.replace(",", "") if GROUPED.fullmatch(text) else text
 
 
 def _rows(schema: type[Schema], given: "MultiDict[str, str]", at: str) -> list[dict[str, Any]]:

@@ -43,6 +43,17 @@ def in_groups(amount: str) -> str:
     return f"{sign}{int(digits):,}.{cents or '00'}"
 
 
+def state_of(value: Any, noun: str = "") -> str:
+    """A state in the reader's language, as it is said of the noun: 结账, 作废, 取消."""
+    if (noun, value) == ("period", "closed"):
+        return tr("books closed")
+    if (noun, value) == ("payout", "cancelled"):
+        return tr("cancelled before approval")
+    if (noun, value) == ("order", "cancelled"):
+        return tr("called off")
+    return word(value)
+
+
 def label_of(name: str) -> str:
     """What an element is called."""
     if name in COLUMNS:

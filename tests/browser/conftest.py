@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     )  # fmt: skip
     agreed = the_agreement(home)
     numbers = {lang: prepared(home, lang, agreed) for lang in ("zh", "en")}
+    with serving(home) as made:
+        made.agreement, made.prepared = agreed, numbers
+        yield made
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[Served]:
+    """A demo home under `shuzheng serve`, its node answering."""
     process = subprocess.Popen(
         [*SHUZHENG, "serve", "--home", str(home), "--port", "0", "--json"], text=True,
         stdout=subprocess.PIPE, stderr=sys.stderr, env=environment(),
@@ -80,7 +88,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         while not (home / "node.json").exists():  # the site answers before the chain's node does
             assert time.monotonic() < until, "the node did not start"
             time.sleep(0.1)
-        made.agreement, made.prepared = agreed, numbers
         yield made
     finally:
         process.terminate()

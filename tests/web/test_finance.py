@@ -12,7 +12,9 @@ from ledger.calendar import local_date
 from tests.conftest import PARTIES
 from tests.ledger import paying
 from tests.web.conftest import Site
+from webapp import intake, language
 from webapp.tables import csv_bytes
+from webapp.wording import state_of
 
 PAYABLE = quote(books.PAYABLE)
 LINK = re.compile(r'href="([^"]+)"')
@@ -187,3 +189,75 @@ def test_trades_are_paged_and_written_out(place: Site) -> None:
     open_period = visit.read(f"/agreements/{place.number}/trades")
     assert open_period["items"] == []
     assert open_period["next"] is None
+
+
+def test_forms_take_the_amounts_that_pages_show_and_say_what_else_is_wrong(place: Site) -> None:
+    visit = place.visit("mona")
+    visit.client.set_cookie("lang", "zh")
+    form = f"/agreements/{place.number}/statements"
+    day = local_date(place.town.now).isoformat()
+    given = {"facts.platform_cost_fen": "五千", "from_on": day, "until_on": day}
+    told = visit.post(form, given, 400).text
+    assert "“平台成本补偿” 的形式须为：以元计的金额，如 1234.50" in unescape(told)
+    assert [intake.ungrouped(text) for text in ("1,234,567.80", "1,23", "12,345", "1234", ",123")] == [
+        "1234567.80", "1,23", "12345", "1234", ",123",
+    ]  # fmt: skip
+
+
+def test_a_correction_asks_for_what_the_scheme_names(site: Site) -> None:
+    town = site.town
+    agreement, licence = town.sold()
+    made = town.statement_over(agreement, licence, "drafted", 100_003, {"platform_cost_fen": 1000})
+    mona = site.visit("mona")
+    page = f"/statements/{made.number}/correct"
+    form = mona.get(page)
+    assert 'name="facts.platform_cost_fen" value="10.00"' in form
+    assert 'name="facts"' not in form
+    mona.post(page, {"facts.platform_cost_fen": "1,2", "reason": "审定"}, 400)
+    mona.post(page, {"facts.platform_cost_fen": "12.00"}, 400)
+    mona.post(page, {"facts.platform_cost_fen": "12.00", "reason": "审定"})
+    with town.reading() as session:
+        assert statements.by_number(session, made.number).facts == {"platform_cost_fen": 1200}
+
+
+def test_who_was_signed_out_meanwhile_is_asked_to_sign_in_and_comes_back(place: Site) -> None:
+    nobody = place.visit()
+    form = f"/agreements/{place.number}/statements"
+    answer = nobody.client.post(form, data={"csrf_token": "of a session that is over"})
+    assert answer.status_code == 303
+    assert answer.headers["Location"].endswith("/sign-in")
+    assert "登录已过期" in nobody.get("/sign-in")
+    with nobody.client.session_transaction() as kept:
+        assert kept["next"] == form
+
+
+def test_a_form_of_money_repeats_what_is_decided_and_the_overview_what_can_be_done(
+    place: Site,
+) -> None:
+    overview = place.visit("mona").get(f"/agreements/{place.number}/finance")
+    for path in ("periods", "statements", "payouts"):
+        assert f'href="/agreements/{place.number}/{path}"' in overview
+    with place.town.reading() as session:
+        last = statements.previous(session, session.get_one(Agreement, place.agreement.id))
+        assert last is not None
+    assert "2,264.15" in place.visit("mona").get(f"/statements/{last.number}/reverse")
+
+
+@pytest.mark.parametrize(
+    ("noun", "value", "zh", "en"),
+    [
+        ("period", "closed", "已结账", "books closed"),
+        ("payout", "cancelled", "已作废", "cancelled before approval"),
+        ("order", "cancelled", "已取消", "called off"),
+        ("inquiry", "closed", "已办结", "closed"),
+    ],
+)
+def test_a_state_is_called_as_it_is_said_of_its_noun(
+    noun: str, value: str, zh: str, en: str
+) -> None:
+    for lang, told in (("zh", zh), ("en", en)):
+        language.speak(lang)
+        try:
+            assert state_of(value, noun) == told
+        finally:
+            language.speak(None)

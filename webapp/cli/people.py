@@ -9,6 +9,7 @@ from ledger import parties
 from ledger.chain import keys
 from ledger.errors import Invalid, NotAuthenticated
 from webapp import accounts
+from webapp import home as homes
 from webapp.cli import main
 from webapp.cli.run import Run, as_member, print_json, with_home
 from webapp.deeds.all import people, stewards, successions
@@ -108,6 +109,31 @@ def key_new(run: Run, path: Path, passphrase_variable: str) -> None:
         raise NotAuthenticated("No passphrase: set {name}.", name=passphrase_variable)
     address = keys.create_keystore(path, passphrase)
     run.say({"address": address, "path": str(path)}, "{address} (keystore {path})")
+
+
+@key.command("admit")
+@click.argument("address")
+@click.option("--keystore", required=True, type=click.Path(path_type=Path, dir_okay=False),
+              help="the admin key's")  # fmt: skip
+@click.option("--withdraw", is_flag=True, help="its signatures count no more")
+@click.option("--passphrase-variable", default="SHUZHENG_ADMIN_PASSPHRASE", show_default=True)
+@with_home
+def key_admit(
+    run: Run, address: str, keystore: Path, passphrase_variable: str, *, withdraw: bool
+) -> None:
+    """Let the contract count a checker's signatures: what a second checker needs (the admin key)."""
+    passphrase = os.environ.get(passphrase_variable)
+    if not passphrase:
+        raise NotAuthenticated("No passphrase: set {name}.", name=passphrase_variable)
+    checker = keys.check_address(address)
+    admin = keys.open_keystore(keystore, passphrase)
+    is_new = homes.set_checker(run.home, admin, checker, counts=not withdraw)
+    run.say(
+        {"address": checker, "counts": not withdraw, "new": is_new},
+        "The contract counts signatures by {address} no more."
+        if withdraw
+        else "The contract counts signatures by {address}: enter it as its checker's signing address.",
+    )
 
 
 # ---------------------------------------------------------------- renamed, merged, split

@@ -29,7 +29,7 @@ from webapp.deeds import Desk, File, Report, deed, question
 from webapp.deeds.answers import lists, shows
 from webapp.deeds.appraisals import maker_s
 from webapp.deeds.field import ReasonBody
-from webapp.deeds.forms import MISSHAPEN, Body, day, document, said, text, yuan
+from webapp.deeds.forms import MISSHAPEN, YUAN, Body, day, document, said, text, yuan
 from webapp.tables import XLSX
 
 APPROVAL_DAYS = 7
@@ -216,7 +216,7 @@ def _amounts(facts: dict[str, Any]) -> dict[str, Any]:
         try:
             given[name] = money.fen(str(amount), name)
         except ValuationError:
-            faults.name_fault(MISSHAPEN, at=f"facts.{name}", name=name, form="amount in yuan")
+            faults.name_fault(MISSHAPEN, at=f"facts.{name}", name=name, form=YUAN)
     if faults:
         raise Invalid("What was given does not fit: {faults}.", faults=faults)
     return given

@@ -22,6 +22,7 @@ MISSHAPEN = "the field {name} must be a {form}"
 LONG = "the field {name} has more than {most} characters"
 CHOICES = "the field {name} must be one of {choices}"
 EMPTY = "the field {name} is empty"
+YUAN = "amount in yuan, such as 1234.50"
 # marshmallow's own words for what can be wrong → ours
 SAID = {
     "Missing data for required field.": MISSING,
@@ -101,7 +102,7 @@ class YuanField(fields.String):
         try:
             return money.fen(str(super()._deserialize(value, attr, data, **kwargs)), str(attr))
         except ValuationError:
-            raise ValidationError(f"{MISSHAPEN}\namount in yuan") from None
+            raise ValidationError(f"{MISSHAPEN}\n{YUAN}") from None
 
 
 def day(title: str, *, hint: str = "", required: bool = True) -> fields.Field[Any]:
@@ -117,7 +118,7 @@ def day(title: str, *, hint: str = "", required: bool = True) -> fields.Field[An
 def yuan(title: str, *, hint: str = "", required: bool = True) -> fields.Field[Any]:
     """An amount of money; whole fen inside."""
     return YuanField(
-        required=required, error_messages={"invalid": said(MISSHAPEN, "amount in yuan")},
+        required=required, error_messages={"invalid": said(MISSHAPEN, YUAN)},
         metadata={**_told(title, hint, kind="yuan"), "pattern": "^(0|[1-9][0-9]{0,10})(\\.[0-9]{1,2})?$"},
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from ledger import (
     agreement_ends,
     agreements,
     approvals,
+    books,
     evaluations,
     inquiries,
     journals,
@@ -21,6 +22,7 @@ from ledger import (
     registration_changes,
     reversals,
     statements,
+    trading,
 )
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
@@ -155,7 +157,10 @@ FITS: dict[str, Fits] = {
                     _row(lambda row: _of_registration(row) and not row.frozen)),
     "refund.propose": lambda session, _actor, row, _today: row.undone_by is None
     and refunds.book_of(session, row) is not None,
-    "refund.undo_payment": _row(lambda row: row.undone_by is None and row.n is not None),
+    "payment.record": lambda session, _actor, row, _today: trading.unpaid_fen(session, row) > 0,
+    "refund.undo_payment": lambda session, _actor, row, _today: row.undone_by is None
+    and row.n is not None
+    and books.entry_of(session, row.id) is not None,
     "refund.undo_remittance": _row(lambda row: row.undone_by is None),
     "refund.propose_prepayment": _row(
         lambda row: row.undone_by is None and row.purpose == "prepayment"),

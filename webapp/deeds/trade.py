@@ -54,7 +54,7 @@ class RemittanceBody(Body):
     """Money received that is for no licence yet 来款."""
 
     party = text("Who paid", most=18, hint="its social credit code", source="parties")
-    purpose = text("Purpose", choices=PURPOSES)
+    purpose = text("What it is paid for", choices=PURPOSES)
     amount_yuan = yuan("Amount (yuan, VAT included)")
     received_on = day("Received on")
     reference = text("Bank's reference", most=100, hint="unique")

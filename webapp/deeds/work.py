@@ -50,6 +50,7 @@ from ledger.schemes import Scheme
 from ledger.statements import Statement
 from ledger.trading import Licence, Payment
 from ledger.vouchers import Voucher
+from valuation.money import yuan
 from webapp.deeds import DEEDS, Desk, question
 from webapp.deeds.alarms import KINDS
 from webapp.deeds.forms import Body, text
@@ -326,12 +327,21 @@ def _items(session: Session, actor: Actor, name: str, today: date) -> Iterator[d
         if name == "exclusion.end" and today.isoformat() < row.review_on:
             continue  # its review is still to come
         yield {
-            "about": KINDS[row.kind] if noun == "alarm" else next(
-                (text for part in ABOUT if (text := getattr(row, part, None))), ""
-            ),
+            "about": _about(session, noun, row),
             "deed": name, "noun": noun, "number": subject.number(row),
             "state": row.state, "title": deed.title, **_limit(limit, today),
         }  # fmt: skip
+
+
+def _about(session: Session, noun: str, row: Any) -> str:
+    """What tells a row from its like: a text of its own, else its amount."""
+    if noun == "alarm":
+        return KINDS[row.kind]
+    if noun == "scheme":
+        return f"{session.get_one(Agreement, row.agreement_id).number} · {row.edition}"
+    texts = (text for part in ABOUT if (text := getattr(row, part, None)))
+    amount = getattr(row, "amount_fen", None)
+    return str(next(texts, "" if amount is None else f"¥ {yuan(amount)}"))
 
 
 def _limit(limit: tuple[Term, Mapping[str, Any]] | None, today: date) -> dict[str, Any]:

@@ -7,10 +7,10 @@ GET  /applications/SQ2026-000001/accept   the form of a deed; POST does it
 
 from typing import Any
 
-from flask import Flask, render_template, request, session, url_for
+from flask import Flask, current_app, flash, render_template, request, session, url_for
 from flask_bootstrap import Bootstrap5
 from flask_limiter import Limiter
-from flask_wtf.csrf import CSRFProtect, generate_csrf
+from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
 from werkzeug.exceptions import HTTPException
 
 from ledger.errors import LedgerError, NotAuthenticated
@@ -117,7 +117,22 @@ def http_refused(error: HTTPException) -> Any:
     }
     if error.code is not None and error.code < 400:
         return error.get_response()
+    if isinstance(error, CSRFError) and _must_sign_in():
+        session["next"] = request.path  # most often: signed in long ago, and the session ran out
+        flash(
+            tr(
+                "Your session is over, and nothing was stored: sign in, then fill in the form again."
+            ),
+            "warning",
+        )
+        return show.redirect(url_for("sign_in"))
     return _page(status, tr(texts.get(status, "This cannot be done.")))
+
+
+def _must_sign_in() -> bool:
+    """Whether this form is for members, and nobody is signed in."""
+    guard = current_app.extensions["guards"].get(request.endpoint)
+    return guard is not None and door.visitor() is None and not allowed(door.actor(), guard.verb)
 
 
 def fault() -> tuple[str, int]:

@@ -169,9 +169,13 @@ def overview(agreement_number: str) -> str:
         )
         owed = any(one["posted_fen"] > one["held_fen"] for one in found["payees"])
         may_pay = owed and allowed(actor, "payout.prepare")
+        offers = [
+            (deed, address) for deed, address in nouns.offers(session, actor, agreement, keys)
+            if deed.name.partition(".")[0] in FINANCE
+        ]  # fmt: skip
         return render_template(
             "finance.html", agreement=agreement, differences=_address("difference_list"), draft=draft,
-            found=found, inflow=inflow, until=until,
+            found=found, inflow=inflow, offers=offers, until=until,
             prepare=nouns.address("payout_prepare", keys) if may_pay else None,
             holds=_address("hold_list"), sees_payouts=allowed(actor, "payout.read"),
             names=nouns.party_names(session),

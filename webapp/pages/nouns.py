@@ -1,6 +1,6 @@
 """The list, the page and the forms of every noun, made from the deeds and questions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
+from ledger.books import Entry
 from ledger.calendar import local_date
 from ledger.errors import Faults, Invalid, LedgerError, NotAuthenticated
 from ledger.parties import Actor, Party, allowed
@@ -61,8 +62,9 @@ COLUMNS: dict[str, dict[str, str]] = {
                 "valid_until": "Valid until", "price_fen": "Price (yuan)", "state": "State"},
     "payment": {"reference": "Bank's reference", "received_on": "Received on",
                 "amount_fen": "Amount (yuan)", "net_fen": "Net (yuan)", "vat_fen": "VAT (yuan)"},
-    "remittance": {"reference": "Bank's reference", "party_id": "Who paid", "purpose": "Purpose",
-                   "received_on": "Received on", "amount_fen": "Amount (yuan)"},
+    "remittance": {"reference": "Bank's reference", "party_id": "Who paid",
+                   "purpose": "What it is paid for", "received_on": "Received on",
+                   "amount_fen": "Amount (yuan)"},
     "order": {"reference": "Order reference", "buyer_id": "Buyer", "price_fen": "Price (yuan)",
               "paid_by": "Paid by", "offer_until": "Last day of the offer", "state": "State"},
     "refund": {"number": "Number", "buyer": "Buyer", "amount_fen": "Amount (yuan)",
@@ -116,6 +118,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     "feedback": {"number": "Number", "kind": "Kind", "about": "What it is about",
                  "department_id": "Responsible department", "state": "State", "due": "Due"},
 }  # fmt: skip
+# Nouns of money, whose amount stands on the form of each decision too.
+TOLD_AGAIN = {"difference", "inquiry", "journal", "order", "refund", "scheme", "statement"}
 # Deeds whose forms have pages of their own.
 SPECIAL = {"password.change", "token.create", "token.revoke", "application.submit",
            "statement.approve"}  # fmt: skip
@@ -164,9 +168,14 @@ def _list_view(question: Question) -> Any:
         desk = door.the_desk()
         found = desk.ask(question, door.who, keys, asked)
         names: dict[str, str] = {}
-        if any(name.endswith("_id") or name == "party" for name in COLUMNS[question.noun]):
+        if any(
+            name.endswith("_id") or name in ("party", "buyer") for name in COLUMNS[question.noun]
+        ):
             with desk.home.reading() as session:
                 names = party_names(session)
+        if question.noun == "entry":
+            with desk.home.reading() as session:
+                names = _reversed(session, found["items"])
         return render_template(
             [f"{question.noun}_list.html", "list.html"], question=question, found=found, keys=keys,
             names=names,
@@ -176,6 +185,13 @@ def _list_view(question: Question) -> Any:
         )  # fmt: skip
 
     return view
+
+
+def _reversed(session: Session, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The numbers of the entries that those listed reverse, by their ids."""
+    ids = [item["reverses"] for item in items if item["reverses"]]
+    found = session.execute(select(Entry.id, Entry.number).where(Entry.id.in_(ids)))
+    return {one.id: one.number for one in found}
 
 
 class Told:
@@ -310,12 +326,19 @@ def deed_page(
         form = fields_of(deed.body, values, errors, choices_for(session, door.actor()))
         return render_template(
             [f"deed_{_name(deed)}.html", "deed.html"], deed=deed, keys=keys, row=row,
-            fields=[one for one in form if not _from_upload(deed, one.at)], errors=errors,
+            columns=_columns_told(deed), errors=errors,
+            fields=[one for one in form if not _from_upload(deed, one.at)],
             refusal=refusal, key=key or uuid4().hex, back=back_to(deed, keys),
             look=look and address(_name(look), keys), **_list_behind(deed), **(more or {}),
             report=report and report.as_dict(translate), names=party_names(session),
             seen=seen if seen is not None else (row.version if row is not None else ""),
         )  # fmt: skip
+
+
+def _columns_told(deed: Deed) -> dict[str, str]:
+    """What the form of a deed repeats of its subject, so that nobody decides on a number alone."""
+    noun = SUBJECTS[deed.keys[-1]].noun if deed.keys and deed.keys[-1] in SUBJECTS else ""
+    return COLUMNS[noun] if noun in TOLD_AGAIN else {}
 
 
 def _from_upload(deed: Deed, at: str) -> bool:
@@ -374,11 +397,13 @@ def call_by_title(deed: Deed, error: LedgerError) -> None:
 
 def plainly(template: str) -> str:
     """A sentence for a page: what is missing is called by its name there, not by its key too."""
-    return translate(template).replace("（{key}）", "")
+    said = translate(template)
+    return type(said)(said.replace("（{key}）", ""))  # it goes on saying its words in Chinese
 
 
 def _unreadable(deed: Deed, keys: Mapping[str, str], error: Invalid, key: str) -> Any:
     """A document that cannot be read is shown again as it was typed, with the rest of the form."""
+    call_by_title(deed, error)
     faults = faults_by_place(error, translate)
     readable = MultiDict(
         (name, text) for name, text in request.form.items(multi=True) if name not in faults

@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
+import yaml
 from flask import Flask, flash, render_template, request, send_file
 from flask_limiter import Limiter
 from sqlalchemy import and_, or_, select
@@ -28,13 +29,13 @@ from ledger.statements import Statement
 from ledger.trading import Payment
 from valuation import ValuationError
 from valuation import schemes as scheme_language
-from valuation.money import round_half_up
+from valuation.money import round_half_up, yuan
 from webapp import door
 from webapp.deeds.all import distribution
 from webapp.deeds.forms import faults_by_place
 from webapp.documents import Unreadable, read_text
-from webapp.intake import read_upload
-from webapp.language import tr, translate
+from webapp.intake import read_upload, ungrouped
+from webapp.language import language, tr, translate
 from webapp.pages import nouns
 from webapp.pages.forms import choices_for, fields_of
 from webapp.pages.revenue import KINDS, drawn
@@ -56,6 +57,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     nouns.EXTRA |= {"statement": about_statement, "inquiry": about_inquiry}
     for path, name, view, methods in (
         ("/agreements/<agreement_number>/statements", "statement_draft", draft, both),
+        (distribution.correct_statement.path, "statement_correct", correct, both),
         ("/statements/<statement_number>/lines.xlsx", "statement_sheet", statement_sheet, ["GET"]),
         ("/statements/<statement_number>/approval-request.json", "statement_request", approval_request,
          ["GET"]),
@@ -220,14 +222,18 @@ def draft(agreement_number: str) -> Any:
     key = request.form.get("idempotency") or uuid4().hex
     values: dict[str, Any] = {}
     if request.method == "POST":
-        facts = {name.removeprefix(FACT): text.strip() for name, text in request.form.items()
-                 if name.startswith(FACT) and text.strip()}  # fmt: skip
+        facts = _typed_facts()
         values = {"facts": facts, **{n: request.form.get(n, "") for n in ("from_on", "until_on")}}
         try:
             done = desk.do(deed, door.who, keys, {**values, "facts": _documents(facts)}, key=key)
         except NotAuthenticated:
             raise
         except LedgerError as error:
+            with desk.home.reading() as session:
+                [about] = deed.subjects(session, keys)
+                costs = _costs(session, about, values["from_on"])
+            nouns.call_by_title(deed, error)
+            _call_by_label(error, costs)
             errors, refusal = faults_by_place(error, translate), error.localized(translate)
             status = error.http_status
         else:
@@ -246,13 +252,75 @@ def draft(agreement_number: str) -> Any:
             "deed_statement_draft.html", deed=deed, keys=keys, row=agreement, errors=errors,
             fields=[one for one in fields if one.at != "facts"], refusal=refusal, key=key, seen="",
             back=nouns.back_to(deed, keys), names=nouns.party_names(session), scheme=scheme,
-            costs=[step for step in scheme_language.every_step(scheme.document["steps"]) if "fact" in step]
-            if scheme else [],
+            costs=_costs(session, agreement, due.isoformat()),
             given=values.get("facts", {}),
             waiting=revenue.undistributed(session, agreement),
             kinds=KINDS, last=statements.previous(session, agreement),
         )  # fmt: skip
     return page, status
+
+
+@door.guard(distribution.correct_statement)
+def correct(statement_number: str) -> Any:
+    """The form of a correction: the facts stated so far, one field for each, and why."""
+    deed, keys = distribution.correct_statement, {"statement_number": statement_number}
+    desk = door.the_desk()
+    with desk.home.reading() as session:
+        [row] = deed.subjects(session, keys)
+        costs = _costs(session, session.get_one(Agreement, row.agreement_id), row.from_on)
+    stated = {
+        name: yuan(fact) if isinstance(fact, int) else yaml.safe_dump(fact, allow_unicode=True)
+        for name, fact in row.facts.items()
+    }
+    more = {"costs": costs, "elsewhere": ["facts"], "given": stated}
+    if request.method == "GET":
+        return nouns.deed_page(deed, keys, {}, {}, None, more=more)
+    key, seen = request.form.get("idempotency") or uuid4().hex, request.form.get("seen", "")
+    more["given"] = facts = _typed_facts()
+    values = {"reason": request.form.get("reason", "").strip()}
+    version = int(seen) if seen.isdecimal() else None
+    try:
+        given = {name: text for name, text in values.items() if text}
+        done = desk.do(
+            deed, door.who, keys, {**given, "facts": _documents(facts)}, key=key, seen=version
+        )
+    except NotAuthenticated:
+        raise
+    except LedgerError as error:
+        nouns.call_by_title(deed, error)
+        _call_by_label(error, costs)
+        return nouns.deed_page(
+            deed, keys, values, faults_by_place(error, translate), error.localized(nouns.plainly),
+            key=None if error.code in ("stale", "conflict") else key,
+            seen=None if error.code == "stale" else version, more=more,
+        ), error.http_status  # fmt: skip
+    flash(tr(deed.says, **done.answer), "success")
+    return redirect(nouns.page_of("statement", done.answer["number"]))
+
+
+def _typed_facts() -> dict[str, str]:
+    """The facts of the form, amounts without the commas that pages show."""
+    return {name.removeprefix(FACT): ungrouped(text.strip()) for name, text in request.form.items()
+            if name.startswith(FACT) and text.strip()}  # fmt: skip
+
+
+def _costs(session: Session, agreement: Agreement, due: str) -> list[dict[str, Any]]:
+    """The steps whose facts the scheme of that day asks for; none where no scheme binds."""
+    try:
+        scheme = schemes.scheme_on(session, agreement, _day(due) or local_date(door.the_desk().now))
+    except Missing:
+        return []
+    steps = scheme_language.every_step(scheme.document["steps"])
+    return [dict(step) for step in steps if "fact" in step]
+
+
+def _call_by_label(error: LedgerError, costs: list[dict[str, Any]]) -> None:
+    """Let what a refusal says of a fact name it by its label, which is what the form shows."""
+    labels = {f"{FACT}{step['fact']}": step["label"][language()] for step in costs}
+    for faults in error.facts.values():
+        for _, facts, at in faults.named() if isinstance(faults, Faults) else ():
+            if at in labels:
+                facts["name"] = f"“{labels[at]}”"
 
 
 def _documents(facts: Mapping[str, str]) -> dict[str, Any]:
