@@ -75,7 +75,8 @@ def test_there_is_a_preview_of_each_import_of_finance() -> None:
     for deed in IMPORTS:
         preview = preview_of(deed)
         assert preview is not None
-        assert (preview.verb, preview.body, preview.records) == (deed.verb, deed.body, False)
+        assert (preview.verb, preview.owners, preview.body) == (deed.verb, deed.owners, deed.body)
+        assert not preview.records
 
 
 def test_a_page_shows_the_bank_s_result_and_then_takes_in_just_that(site: Site) -> None:
@@ -95,7 +96,11 @@ def test_a_page_shows_the_bank_s_result_and_then_takes_in_just_that(site: Site) 
     )
     assert "结果“也许”不是" in bad.text
     shown = dict(HIDDEN.findall(page))
-    mona.post(path, shown | {"digest": f"sha256:{'0' * 64}"}, 404)
+    sealed = town.home.store_material("病历号,诊断\n1,糖尿病\n".encode())
+    for given in ({"name": "x.csv"}, shown, {**shown, "looked": ""}):
+        told = mona.post(path, {**given, "digest": sealed}, 400).text
+        assert "未选择文件" in told, "only what he looked at needs no file"
+        assert "病历号" not in told
     assert town.snapshot() == before
     mona.post(path, shown)
     assert [one.state for one in paying.lines(town, made)] == ["paid", "failed"]
