@@ -3,12 +3,14 @@
 import io
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from ledger.calendar import local_date
 from ledger.parties import actor_by_login
 from ledger.proof.encoding import canonical, digest_text
 from tests.ledger import paying
@@ -158,3 +160,26 @@ def test_the_command_line_tells_first_and_then_takes_no_other_file(
     assert run("--digest", digest).exit_code == 0
     assert [one.state for one in paying.lines(town, made)] == ["paid", "failed"]
     assert "2 of them are there already" in run("--dry-run").output
+
+
+def test_a_movement_told_otherwise_is_one_row_and_not_matched_besides(site: Site) -> None:
+    """Another amount, and another day, under a reference that both sides have."""
+    town = site.town
+    agreement, licence = town.sold()
+    for fen in (10_600, 21_200):
+        town.payment(licence, fen, f"R-{fen}")
+    on = local_date(town.now)
+    file = (
+        f"交易日期,流水号,收入,支出,对方户名\n{on},R-10600,107.00,,甲\n"
+        f"{on - timedelta(days=1)},R-21200,212.00,,甲\n"
+    )
+    town.later(days=1)
+    body = {"from_on": (on - timedelta(days=9)).isoformat(), "until_on": on.isoformat(),
+            "name": "s.csv", "digest": town.home.store_material(file.encode())}  # fmt: skip
+    found = site.desk.do(
+        DEEDS["reconciliation.bank_preview"], lambda session: actor_by_login(session, "mona"),
+        {"agreement_number": agreement.number}, body,
+    ).answer  # fmt: skip
+    told = sorted((one["row"], one["finding"]) for one in found["rows_told"])
+    assert told == [(2, "amount"), (3, "day")]
+    assert found["sums"]["differences"] == 2
