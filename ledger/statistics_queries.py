@@ -236,7 +236,7 @@ class Reader:
     def confirmed_amounts(self, *, with_buyers: bool) -> Found:
         """What they come to; it rests on the exchanges, the operators, and (where asked) the buyers.
 
-        Buyers are read from every row, so only where the others are enough.
+        Buyers are read from every row, so only of these periods, and where the others are enough.
         """
         found = Found()
         wanted = self._start(
@@ -248,10 +248,13 @@ class Reader:
         ):
             found.put(key, at, total, min(exchanges, operators))
         known = found.parties.get("", {})
+        known.pop(BEFORE, None)
         if with_buyers and any(fewest >= PARTIES_LEAST for fewest in known.values()):
             buyer = self._entry(type_coerce(Trade.row, String), "buyer")
-            wanted = self._start(Confirmation, TOGETHER, func.count(distinct(buyer))).join(
-                Trade, Trade.batch == Confirmation.no
+            wanted = (
+                self._start(Confirmation, TOGETHER, func.count(distinct(buyer)))
+                .join(Trade, Trade.batch == Confirmation.no)
+                .where(Record.at >= self.starts)
             )
             for _, at, buyers in self.session.execute(self._recorded(wanted, Confirmation)):
                 known[at] = min(known[at], buyers)

@@ -210,6 +210,9 @@ def write_durably(path: Path, content: Any) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+    except OSError as error:  # a disk that is full does not say of itself where
+        error.filename = error.filename or str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 

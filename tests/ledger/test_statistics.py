@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from ledger import authorisations, log, refunds, register, statistics, uses
 from ledger.agreements import Agreement
@@ -445,6 +445,12 @@ def test_what_exchanges_confirm_is_told_of_three_of_every_side(town: Town, buyer
         assert values(made(town, **span), "T6") == {"": [31_800]}
         if by == "quarter":
             assert values(made(town, "", **span), "T6") == {"": shown}
+    town.now = datetime(2026, 7, 2, tzinfo=UTC)
+    asked: list[str] = []
+    event.listen(town.home.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    later = {"start": date(2026, 4, 1), "until": date(2026, 6, 30), "by": "quarter"}
+    assert values(made(town, "", **later), "T6") == {"": [0]}
+    assert not [one for one in asked if "trades" in one], "rows of before are nobody's buyers now"
     town.now = datetime(2027, 4, 2, tzinfo=UTC)
     year = {"start": date(2026, 1, 1), "until": date(2026, 12, 31), "by": "year"}
     assert values(made(town, "", **year), "T6") == {"": shown}

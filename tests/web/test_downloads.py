@@ -2,10 +2,12 @@
 
 import gc
 import os
+import resource
 import socket
 import struct
 import tracemalloc
 from pathlib import Path
+from tempfile import gettempdir
 from threading import Thread
 from time import monotonic, sleep
 
@@ -14,9 +16,11 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
 from ledger.agreements import Agreement
+from ledger.chain.keys import write_durably
 from ledger.vouchers import Voucher
 from tests.conftest import Town
 from tests.web.conftest import Site
+from webapp.cli.run import refusals
 from webapp.deeds import LongFile
 from webapp.tables import LINES_AT_ONCE, csv_bytes, csv_parts
 
@@ -61,6 +65,26 @@ def test_pieces_are_the_bytes_of_the_whole(count: int) -> None:
     file = LongFile.write(csv_parts(lines), "text/csv", "x.csv")
     assert (file.size_bytes, b"".join(file.pieces())) == (len(whole), whole)
     assert file.file.closed
+
+
+def test_a_disk_that_is_full_is_told_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, pieces = tmp_path / "books.beancount", [b"x" * 1_000] * 200
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    open_before = len(os.listdir("/proc/self/fd"))
+    try:
+        with pytest.raises(SystemExit), refusals(False):
+            write_durably(path, iter(pieces))
+        with pytest.raises(SystemExit), refusals(False):
+            LongFile.write(pieces, "text/plain", path.name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    told = capsys.readouterr().err.splitlines()
+    assert [str(path) in told[0], gettempdir() in told[1]] == [True, True]
+    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

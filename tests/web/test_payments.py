@@ -96,3 +96,17 @@ def test_differences_are_filtered_and_a_reconciliation_tells_both_balances(site:
             item["deed"] for item in visit.read("/work")["items"] if item["number"] == one.number
         ]
         assert ("difference.settle" in found) == waits
+
+
+def test_asking_for_the_head_of_a_form_does_nothing(site: Site) -> None:
+    """A form's route takes GET and POST, and so HEAD: it sends no form, has no token, and is no consent."""
+    town = site.town
+    made = paying.prepared(town)
+    carl, path = site.visit("carl"), f"/payouts/{made.number}/approve"
+    before = town.snapshot()
+    answer = carl.client.head(path)
+    assert (answer.status_code, answer.data) == (200, b"")
+    assert town.snapshot() == before
+    carl.post(path)
+    with town.reading() as session:
+        assert town.fresh(session, made).state == "approved"

@@ -3,12 +3,14 @@
 import io
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from ledger.calendar import local_date
 from ledger.parties import actor_by_login
 from ledger.proof.encoding import canonical, digest_text
 from tests.ledger import paying
@@ -75,7 +77,8 @@ def test_there_is_a_preview_of_each_import_of_finance() -> None:
     for deed in IMPORTS:
         preview = preview_of(deed)
         assert preview is not None
-        assert (preview.verb, preview.body, preview.records) == (deed.verb, deed.body, False)
+        assert (preview.verb, preview.owners, preview.body) == (deed.verb, deed.owners, deed.body)
+        assert not preview.records
 
 
 def test_a_page_shows_the_bank_s_result_and_then_takes_in_just_that(site: Site) -> None:
@@ -95,7 +98,11 @@ def test_a_page_shows_the_bank_s_result_and_then_takes_in_just_that(site: Site) 
     )
     assert "结果“也许”不是" in bad.text
     shown = dict(HIDDEN.findall(page))
-    mona.post(path, shown | {"digest": f"sha256:{'0' * 64}"}, 404)
+    sealed = town.home.store_material("病历号,诊断\n1,糖尿病\n".encode())
+    for given in ({"name": "x.csv"}, shown, {**shown, "looked": ""}):
+        told = mona.post(path, {**given, "digest": sealed}, 400).text
+        assert "未选择文件" in told, "only what he looked at needs no file"
+        assert "病历号" not in told
     assert town.snapshot() == before
     mona.post(path, shown)
     assert [one.state for one in paying.lines(town, made)] == ["paid", "failed"]
@@ -153,3 +160,26 @@ def test_the_command_line_tells_first_and_then_takes_no_other_file(
     assert run("--digest", digest).exit_code == 0
     assert [one.state for one in paying.lines(town, made)] == ["paid", "failed"]
     assert "2 of them are there already" in run("--dry-run").output
+
+
+def test_a_movement_told_otherwise_is_one_row_and_not_matched_besides(site: Site) -> None:
+    """Another amount, and another day, under a reference that both sides have."""
+    town = site.town
+    agreement, licence = town.sold()
+    for fen in (10_600, 21_200):
+        town.payment(licence, fen, f"R-{fen}")
+    on = local_date(town.now)
+    file = (
+        f"交易日期,流水号,收入,支出,对方户名\n{on},R-10600,107.00,,甲\n"
+        f"{on - timedelta(days=1)},R-21200,212.00,,甲\n"
+    )
+    town.later(days=1)
+    body = {"from_on": (on - timedelta(days=9)).isoformat(), "until_on": on.isoformat(),
+            "name": "s.csv", "digest": town.home.store_material(file.encode())}  # fmt: skip
+    found = site.desk.do(
+        DEEDS["reconciliation.bank_preview"], lambda session: actor_by_login(session, "mona"),
+        {"agreement_number": agreement.number}, body,
+    ).answer  # fmt: skip
+    told = sorted((one["row"], one["finding"]) for one in found["rows_told"])
+    assert told == [(2, "amount"), (3, "day")]
+    assert found["sums"]["differences"] == 2

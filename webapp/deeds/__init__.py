@@ -8,11 +8,11 @@ the log, the signed receipt, and the answer remembered under the caller's key.
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import IO, Any
 
 from marshmallow import Schema
@@ -177,14 +177,17 @@ class LongFile:
 
     @classmethod
     def write(cls, parts: Iterable[bytes], media_type: str, name: str) -> "LongFile":
-        """Write the parts one after the other."""
+        """Write the parts one after the other; an OSError names the folder that is full."""
         file = TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
         try:
             for part in parts:
                 file.write(part)
             file.seek(0)
-        except BaseException:
-            file.close()
+        except BaseException as error:
+            with suppress(OSError):  # what is left of the last part fits no better now
+                file.close()
+            if isinstance(error, OSError):
+                error.filename = error.filename or gettempdir()
             raise
         return cls(file, media_type, name)
 

@@ -2,7 +2,7 @@
 
 A preview is a deed beside the import it is of: the same right, path (with `:preview`), body and refusals.
 It does all that the import does in a transaction that is undone. Only the file is kept, by its digest, so
-that the import can then take in just these bytes.
+that the import can then take in just these bytes; and the answer, of a job and under a caller's key.
 
     answer  {"digest","known","more","name","rows","rows_told":[{column: value}],"sums":{name: value}}
 
@@ -64,7 +64,8 @@ def preview(of: Deed, title: str, tell: Callable[..., Mapping[str, Any]]) -> Dee
         return told
 
     return deed(of.verb, f"{of.path}:preview", title, SAYS, name=f"{of.name}_preview", body=of.body,
-                upload=True, long=of.long, records=False, prepare=judge, of=of.name)(act)  # fmt: skip
+                owners=of.owners, upload=True, long=of.long, records=False, prepare=judge,
+                of=of.name)(act)  # fmt: skip
 
 
 def preview_of(thing: Deed) -> Deed | None:

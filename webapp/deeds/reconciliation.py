@@ -98,8 +98,12 @@ def _told_as(
     session: Session, made: Reconciliation, known: bool, matched: list[dict[str, Any]],
     **sums: str | None,
 ) -> dict[str, Any]:  # fmt: skip
-    """A reconciliation that would be made: its differences first."""
-    found = [_told_side(one) for one in reconciliation.differences(session, made)]
+    """A reconciliation that would be made: its differences first, then the rows that differ in nothing."""
+    differing = reconciliation.differences(session, made)
+    found = [_told_side(one) for one in differing]
+    sides = (one.theirs or {} for one in differing)
+    named = {side["row"] for side in sides if side.get("of") == made.number}
+    matched = [one for one in matched if one["row"] not in named]
     return {
         "known": made.row_count if known else 0,
         "more": max(0, len(found) + len(matched) - ROWS_TOLD), "rows": made.row_count,

@@ -1,17 +1,18 @@
 """What an import would take in, shown first; from there it takes in just the bytes that were looked at."""
 
+import hmac
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from flask import Flask, render_template, request, url_for
+from flask import Flask, current_app, render_template, request, url_for
 from flask_limiter import Limiter
 
 from ledger.errors import Missing
 from webapp import door, jobs
 from webapp.deeds import DEEDS, Deed
 from webapp.deeds.background import start
-from webapp.deeds.previews import COLUMNS, SAYS, SUMS, preview_of
+from webapp.deeds.previews import COLUMNS, SAYS, SUMS
 from webapp.jobs import Job
 from webapp.language import tr
 from webapp.pages.show import redirect
@@ -25,9 +26,21 @@ def enter(app: Flask, _limiter: Limiter) -> None:
 
 
 def looked_at(deed: Deed, values: Mapping[str, Any]) -> bool:
-    """Whether a form names the file that was looked at, and hands in no other."""
+    """Whether a form names a file that its sender looked at for this, and hands in no other.
+
+    The digest alone is no ticket: whoever knows that of another's file would be told what is in it.
+    """
     given = request.files.get("file")
-    return preview_of(deed) is not None and "digest" in values and not (given and given.filename)
+    mark = _mark(deed, str(values.get("digest", "")))
+    return not (given and given.filename) and hmac.compare_digest(
+        mark.encode(), request.form.get("looked", "").encode()
+    )
+
+
+def _mark(deed: Deed, digest: str) -> str:
+    """What only a page of ours can say: that this person looked at this file for this deed."""
+    told = f"looked at {door.actor().member_id} {deed.name} {digest}"
+    return hmac.new(current_app.config["SECRET_KEY"].encode(), told.encode(), "sha256").hexdigest()
 
 
 def page(
@@ -37,7 +50,8 @@ def page(
     items = found["rows_told"]
     return render_template(
         "preview.html", deed=deed, found=found, action=action, back=back, key=uuid4().hex,
-        values={name: value for name, value in values.items() if isinstance(value, str | int)},
+        values={name: value for name, value in values.items() if isinstance(value, str | int)}
+        | {"looked": _mark(deed, found["digest"])},
         said=tr(SAYS, **found), say=preview_text,
         columns=[(name, tr(title)) for name, title in COLUMNS.items()
                  if any(one.get(name) not in (None, "") for one in items)],
