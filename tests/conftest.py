@@ -86,10 +86,6 @@ store.create_engine = partial(create_engine, execution_options={"compiled_cache"
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
-EVERY = [  # of each table
-    (table.name, f"SELECT {', '.join(map(quoted, table.columns.keys()))} FROM {table.name}")
-    for table in log.Base.metadata.sorted_tables
-]
 ORIGIN = "test.example/log"
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)  # a Monday, ten in the morning in Shanghai
 HOLDER = "0x2222222222222222222222222222222222222222"

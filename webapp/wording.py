@@ -24,6 +24,8 @@ def spoken(zh: str, en: str) -> str:
 
 def word(value: Any) -> str:
     """A word of ours (state, verb, role, record kind) in the reader's language."""
+    if value == "entry":  # a noun of ours; of a proof it is the step about the log's entry
+        return tr("accounting entry")
     return tr(str(value)) if value not in (None, "") else "–"
 
 

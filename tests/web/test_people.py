@@ -164,12 +164,15 @@ class TestWhereOneWanted:
         answer = visit.post("/language/zh", {"back": address}, page="/work")
         assert answer.headers["Location"] == "/"
 
-    def test_a_forms_page_is_not_come_back_to_by_get(self, common_site: Site) -> None:
+    def test_a_form_is_come_back_to_and_what_has_no_page_is_not(self, common_site: Site) -> None:
         visit = visit_of(common_site)
         visit.get("/sign-in")
-        assert visit.client.post("/log/seal").status_code in (400, 401)
+        assert visit.client.post("/catalogue-checks/one/again").status_code == 303
         with visit.client.session_transaction() as cookie:
             assert "next" not in cookie
+        assert visit.client.post("/log/seal").status_code == 303
+        with visit.client.session_transaction() as cookie:
+            assert cookie["next"] == "/log/seal"
 
 
 class TestLanguage:

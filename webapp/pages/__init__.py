@@ -118,7 +118,9 @@ def http_refused(error: HTTPException) -> Any:
     if error.code is not None and error.code < 400:
         return error.get_response()
     if isinstance(error, CSRFError) and _must_sign_in():
-        session["next"] = request.path  # most often: signed in long ago, and the session ran out
+        # Most often: signed in long ago, and the session ran out.
+        if request.url_rule and "GET" in (request.url_rule.methods or ()):
+            session["next"] = request.path
         flash(
             tr(
                 "Your session is over, and nothing was stored: sign in, then fill in the form again."
