@@ -195,6 +195,19 @@ def test_what_would_take_from_it_names_the_limit_and_whom_to_ask(town: Town) -> 
     assert row(town, agreement, PREPAID, BANK_CODE).floor_fen == 0, "its kind's own"
 
 
+def test_an_exchange_that_orders_is_told_of_no_limit(town: Town) -> None:
+    """It may not read what a court keeps of a buyer's money: to it so much less is free."""
+    agreement, licence = town.sold()
+    town.remittance(agreement, 31_800)
+    in_force(town, agreement, 20_000, account=PREPAID, party=BANK_CODE)
+    facts = town.order_facts(town.get(Voucher, licence), paid_by="prepayment", price_fen=21_200)
+    refused(
+        town, Invalid, f"^The accounts do not allow it: on {PREPAID} {BANK_CODE} 118.00 yuan are free, 212.00 "
+        "yuan are asked.$", "egon", orders.place, **facts,
+    )  # fmt: skip
+    assert town.do("egon", orders.place, **{**facts, "price_fen": 11_800}).state == "placed"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("account", [PAYABLE, TREASURY])
 def test_a_reversal_says_that_the_limit_must_be_lifted_first_and_a_limit_waits_for_a_reversal(
