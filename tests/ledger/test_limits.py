@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from ledger import (
+    approvals,
     audit_books,
     books,
     holds,
@@ -31,6 +32,7 @@ from tests.ledger.bookings import line
 from tests.ledger.test_books_of_before import down
 from tests.ledger.test_finance_at_once import at_once, done
 from tests.ledger.test_payouts import refused
+from valuation.money import yuan
 from webapp.home import migrate
 
 pytestmark = pytest.mark.pages  # on PostgreSQL slowly
@@ -202,8 +204,8 @@ def test_an_exchange_that_orders_is_told_of_no_limit(town: Town) -> None:
     in_force(town, agreement, 20_000, account=PREPAID, party=BANK_CODE)
     facts = town.order_facts(town.get(Voucher, licence), paid_by="prepayment", price_fen=21_200)
     refused(
-        town, Invalid, f"^The accounts do not allow it: on {PREPAID} {BANK_CODE} 118.00 yuan are free, 212.00 "
-        "yuan are asked.$", "egon", orders.place, **facts,
+        town, Invalid, f"^The accounts do not allow it: on {PREPAID} {BANK_CODE} 118.00 yuan are "
+        "free, 212.00 yuan are asked.$", "egon", orders.place, **facts,
     )  # fmt: skip
     assert town.do("egon", orders.place, **{**facts, "price_fen": 11_800}).state == "placed"
 
@@ -230,6 +232,29 @@ def test_a_reversal_says_that_the_limit_must_be_lifted_first_and_a_limit_waits_f
     town.do("carl", limits.approve, again)
     assert row(town, agreement, account, party).floor_fen == 1
     assert told(town) == []
+
+
+@pytest.mark.slow
+def test_a_reversal_that_a_limit_would_keep_from_being_booked_is_not_signed(town: Town) -> None:
+    """A payment was given up; the bank says that it was made after all once the reversal is drafted."""
+    agreement, statement = paying.owing(town)
+    paying.account(town)
+    paying.account(town, "bureau")
+    payout = town.do("mona", payouts.prepare, agreement)
+    town.do("carl", payouts.approve, payout)
+    town.do("carl", payouts.close, payout, "银行不付")
+    limit = in_force(town, agreement, 0)
+    undoing = town.do("mona", reversals.reverse, statement, "口径有误")
+    town.do("mona", revenue.propose, undoing, ORIGIN)
+    owed = row(town, agreement).posted_fen
+    paying.confirm(town, payout, True, True)
+    said = f"limit {limit.number} keeps 0.00 yuan on {PAYABLE} {OPERATOR}, and -{yuan(owed)} yuan would"
+    approval = town.approval(undoing)
+    refused(town, Conflict, said, "carl", approvals.approve, undoing, approval, ORIGIN,
+            town.home.config.deployment)  # fmt: skip
+    lifted(town, limit)
+    town.do("carl", approvals.approve, undoing, approval, ORIGIN, town.home.config.deployment)
+    assert paying.now(town, undoing).state == "approved"
 
 
 def test_the_audit_derives_each_floor_from_the_limits(village: Town) -> None:
