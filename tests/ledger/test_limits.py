@@ -140,11 +140,13 @@ def test_every_fault_of_a_limit_is_told_at_once_and_nothing_is_left_of_it(town: 
 
 @pytest.mark.slow
 def test_a_payout_pays_what_is_above_the_limit_and_says_so(town: Town) -> None:
-    agreement, _ = paying.owing(town)
-    paying.account(town)
-    paying.account(town, "bureau")
+    agreement, statement = paying.owing(town)
     stood = row(town, agreement).posted_fen
     limit = in_force(town, agreement, 300)
+    owed = len({one["party"] for one in statement.lines if one["amount_fen"]})
+    refused(town, Conflict, f": {owed} payees are owed", "mona", payouts.prepare, agreement)
+    paying.account(town)
+    paying.account(town, "bureau")
     made = town.do("mona", payouts.prepare, agreement)
     assert {one.party: one.amount_fen for one in paying.lines(town, made)}[OPERATOR] == stood - 300
     assert [one for one in made.left_out if one["why"] != "no_account"] == [{
