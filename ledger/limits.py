@@ -118,7 +118,7 @@ def propose_lift(
     if limit.state != "approved" or limit.floor_fen is None:
         raise Conflict(
             "Limit {number} does not hold ({state}): there is nothing to lift.",
-            number=limit.number, state=limit.state if limit.floor_fen is not None else "lifted",
+            number=limit.number, state="lifted" if limit.state == "approved" else limit.state,
         )  # fmt: skip
     if not (reason.strip() and basis.strip()):
         raise Invalid("State why the limit is lifted, and on which document that rests.")
