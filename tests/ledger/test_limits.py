@@ -98,7 +98,7 @@ def test_a_limit_holds_from_the_decision_of_another_until_it_is_lifted(town: Tow
     over = lifted(town, lower)
     assert (row(town, agreement).floor_fen, row(town, agreement).limited_by) == (None, None)
     refused(
-        town, Conflict, rf"Limit {over.number} does not hold \(lifted\)",
+        town, Conflict, f"Limit {over.number} is a lifting itself",
         "mona", limits.propose_lift, over, basis="x", reason="x",
     )  # fmt: skip
     with town.reading() as session:

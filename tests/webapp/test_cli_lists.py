@@ -85,4 +85,4 @@ def test_a_limit_is_not_called_lifted_before_that_is_decided(town: Town, shuzhen
     said = shuzheng(
         "limit", "lift", "XE2026-0002", "--reason", "x", "--basis", "x", "--as", "mona", code=1
     )
-    assert "Limit XE2026-0002 does not hold (proposed)" in said
+    assert "Limit XE2026-0002 is a lifting itself" in said
