@@ -46,6 +46,7 @@ def confirm(
     """
     may(actor, "payout.confirm")
     lock(session, payout)
+    session.refresh(payout)
     known = next((one for one in payout.results if one["digest"] == digest), None)
     if known is not None:
         return dict(known)

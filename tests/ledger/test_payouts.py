@@ -17,7 +17,7 @@ from ledger.bank_files import Result, read_results
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Faults, Invalid, LedgerError, Missing, NotAllowed
 from ledger.parties import Party
-from ledger.payouts import PayoutLine
+from ledger.payouts import Payout, PayoutLine
 from ledger.revenue import Statement
 from ledger.tabular import read_table
 from tests.conftest import Town
@@ -36,6 +36,7 @@ from tests.ledger.paying import (
     result_file,
     results,
 )
+from tests.ledger.test_finance_at_once import at_once
 from valuation.money import yuan
 
 pytestmark = pytest.mark.pages  # on PostgreSQL slowly
@@ -298,6 +299,23 @@ def test_the_lines_are_gone_through_once_for_all_references(
     with village.reading() as session:
         payout_results._name_references(session, faults, known, told, told)
     assert (known.times, bool(faults)) == (1, False)
+
+
+@pytest.mark.slow
+def test_one_result_imported_at_once_is_booked_once_with_one_answer(town: Town) -> None:
+    made = approved(town)
+    rows, bank = in_one(town, made), stands(town, made)["bank"]
+
+    def import_() -> dict[str, Any]:
+        with town.home.deed(town.now) as session:
+            found = session.get_one(Payout, made.id)
+            return payout_results.confirm(
+                session, town.actors["mona"], town.now, found, rows, name="r", digest="sha256:r"
+            )
+
+    first, *others = at_once([import_] * 4)
+    assert (first["paid_count"], others) == (2, [first] * 3)
+    assert (stands(town, made)["held"], stands(town, made)["bank"]) == (0, bank - made.amount_fen)
 
 
 @pytest.mark.slow
