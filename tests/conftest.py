@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +86,6 @@ store.create_engine = partial(create_engine, execution_options={"compiled_cache"
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
-EVERY = [  # of each table
-    (table.name, f"SELECT {', '.join(map(quoted, table.columns.keys()))} FROM {table.name}")
-    for table in log.Base.metadata.sorted_tables
-]
 ORIGIN = "test.example/log"
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)  # a Monday, ten in the morning in Shanghai
 HOLDER = "0x2222222222222222222222222222222222222222"
@@ -129,6 +125,15 @@ CAST = {  # login: (party, roles)
 }
 CHECKER_KEYS = {"carl": b"\x0a" * 32, "max": b"\x0b" * 32, "cora": b"\x0d" * 32}
 SIGNING_KEYS = {**CHECKER_KEYS, "egon": b"\x0c" * 32}  # each on his own machine
+
+
+@cache
+def every_table(_count: int) -> list[tuple[str, str]]:
+    """Each table that is known by now with the question for its rows; more are known as more is loaded."""
+    return [
+        (table.name, f"SELECT {', '.join(map(quoted, table.columns.keys()))} FROM {table.name}")
+        for table in log.Base.metadata.sorted_tables
+    ]
 
 
 class Town:
@@ -197,7 +202,8 @@ class Town:
         with self.reading() as session:
             cursor: Any = session.connection().connection.cursor()
             return {
-                name: sorted(map(repr, cursor.execute(every).fetchall())) for name, every in EVERY
+                name: sorted(map(repr, cursor.execute(every).fetchall()))
+                for name, every in every_table(len(log.Base.metadata.tables))
             }
 
     # -- ready-made stages of the main job -------------------------------------------------------
