@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import inquiries, log
+from ledger import inquiries, log, reversals
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, NotAllowed
 from ledger.parties import Actor, Member, require_other
@@ -99,7 +99,7 @@ def approve(
     """A second person approves with the signature of his own key; anything else is refused.
 
     Where two must sign, the statement stays proposed after the first. The last one signs only when every
-    question on it is answered.
+    question on it is answered, and of a reversal when no limit keeps what it takes back.
     """
     require_decider(session, actor, statement, "approve")
     move("statement", "approve", statement.state)
@@ -109,10 +109,11 @@ def approve(
     member = session.get_one(Member, actor.member_id)
     if member.signing_address is None:
         raise NotAllowed("You have no signing address: the administrator must enter it first.")
+    original = session.get_one(Statement, statement.reverses) if statement.reverses else None
     try:
         typed = _typed_data(
             statement, origin, deployment, int(approval["nonce"]), int(approval["deadline"]),
-            session.get_one(Statement, statement.reverses) if statement.reverses else None,
+            original,
         )  # fmt: skip
         signer = keys.recover_typed(typed, approval["signature"])
     except (KeyError, TypeError, ValueError, Invalid):
@@ -134,6 +135,8 @@ def approve(
     is_last = len(signed) + 1 >= (statement.approvals_required or 1)
     if is_last:
         inquiries.require_answered(session, statement)
+        if original is not None:  # what is signed must be bookable
+            reversals.require_not_limited(session, original)
     statement.state = move("statement", "approve" if is_last else "sign", statement.state)
     statement.checker_id = actor.member_id
     told = {

@@ -116,9 +116,10 @@ def read_results(data: bytes, name: str) -> list[Result]:
             row_fault(
                 "row {row}: {given} is no amount in yuan", faults, row, given=cells["amount"] or "-"
             )
-        debit = amount_fen(cells["debit"], most=MAX_FEN) if cells["debit"] else None
-        if cells["debit"] and not debit:
-            row_fault("row {row}: {given} is no amount in yuan", faults, row, given=cells["debit"])
+        told = cells["debit"] if paid else ""  # of what was not paid banks print 0.00
+        debit = amount_fen(told, most=MAX_FEN) if told else None
+        if told and not debit:
+            row_fault("row {row}: {given} is no amount in yuan", faults, row, given=told)
         if result is None:
             row_fault(
                 "row {row}: the result {given} is none of 成功, 失败, 退汇",
@@ -135,7 +136,7 @@ def read_results(data: bytes, name: str) -> list[Result]:
         seen.setdefault(same, row)
         made.append(Result(row, cells["serial"], amount or 0, paid, day or "",
                            "" if result == "failed" else cells["reference"], cells["reason"],
-                           result == "returned", debit if paid else None))  # fmt: skip
+                           result == "returned", debit))  # fmt: skip
     if not faults:  # what came back stands in the total once, as it was paid
         paid_rows = [row for row, one in zip(rows, made, strict=True) if not one.returned]
         _compare(faults, paid_rows or rows, totals, ("amount",))

@@ -14,7 +14,7 @@ one reference (批量代付), which come to its amount.
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ledger.bank_files import BankLine
@@ -118,7 +118,11 @@ def _under_one_reference(made: Outcome, rows: list[BankLine], booked: list[Booke
         if sums.get(_comes_in(row)) == row.amount_fen:
             del sums[_comes_in(row)]
             for one in parts[_comes_in(row)]:
-                pair(row, one, "" if one.day == row.day else "day")
+                pair(row, one)
+            other = next((one for one in parts[_comes_in(row)] if one.day != row.day), None)
+            if other is not None:  # of one debit one difference, of its whole
+                whole = replace(other, amount_fen=row.amount_fen)
+                made.findings.append(Finding("day", told(row), whole.told()))
     for row in left(rows):
         if _amount_and_day(row) in exact:
             used.add(id(row))

@@ -417,6 +417,17 @@ def limited(session: Session, book_id: str) -> list[BookAccount]:
     return list(found)
 
 
+def require_free(session: Session, book_id: str, account: str, party: str, fen: int) -> None:
+    """Raise Invalid where less is free above an account's floor, for whoever may not know of a limit."""
+    begin(session)
+    row = session.get(BookAccount, (book_id, account, party), populate_existing=True)
+    free = row.posted_fen - row.held_fen - (row.floor_fen or 0) if row else 0
+    if free < fen:
+        faults = Faults()
+        _name_not_free(faults, account, party, free, fen)
+        raise Invalid("The accounts do not allow it: {faults}.", faults=faults)
+
+
 def assert_balance(
     session: Session, book_id: str, account: str, fen: int, *, party: str | None = None,
     on: str | None = None,
@@ -629,20 +640,24 @@ def _name_limit(
     floor_fen: int | None, limit: str | None,
 ) -> None:  # fmt: skip
     _, account, party = key
-    where = f"{account} {party}".strip()
-    asked = yuan(free - (posted_fen - held_fen))
+    asked = free - (posted_fen - held_fen)
     is_below = floor_fen is not None and posted_fen - held_fen < floor_fen
     if floor_fen is not None and is_below and limit is not None:
         faults.name_fault(
             "on {account} {free} yuan are free, {asked} yuan are asked, and limit {limit} keeps {floor} "
             "yuan there: ask the finance department, which alone lifts it by two persons", at="lines",
-            account=where, asked=asked, floor=yuan(floor_fen), free=yuan(free), limit=limit,
+            account=f"{account} {party}".strip(), asked=yuan(asked), floor=yuan(floor_fen),
+            free=yuan(free), limit=limit,
         )  # fmt: skip
     elif is_below or (held_fen and held_fen > posted_fen):
-        faults.name_fault(
-            "on {account} {free} yuan are free, {asked} yuan are asked", at="lines", account=where,
-            free=yuan(free), asked=asked,
-        )  # fmt: skip
+        _name_not_free(faults, account, party, free, asked)
+
+
+def _name_not_free(faults: Faults, account: str, party: str, free: int, asked: int) -> None:
+    faults.name_fault(
+        "on {account} {free} yuan are free, {asked} yuan are asked", at="lines",
+        account=f"{account} {party}".strip(), free=yuan(free), asked=yuan(asked),
+    )  # fmt: skip
 
 
 _accounts = cast(Table, BookAccount.__table__)

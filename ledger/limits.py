@@ -115,11 +115,14 @@ def propose_lift(
     may(actor, "limit.propose")
     lock(session, session.get_one(Agreement, limit.agreement_id))
     session.refresh(limit)
-    if limit.state != "approved" or limit.floor_fen is None:
+    if limit.floor_fen is None:
+        raise Conflict("Limit {number} is a lifting itself.", number=limit.number)
+    if limit.state != "approved":
         raise Conflict(
             "Limit {number} does not hold ({state}): there is nothing to lift.",
-            number=limit.number, state=limit.state if limit.floor_fen is not None else "lifted",
-        )  # fmt: skip
+            number=limit.number,
+            state=limit.state,
+        )
     if not (reason.strip() and basis.strip()):
         raise Invalid("State why the limit is lifted, and on which document that rests.")
     return _enter(session, actor, now, {

@@ -17,12 +17,12 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, String, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import books, holds, log, periods, trading
+from ledger import agreements, books, holds, log, periods, trading
 from ledger.agreements import require_ground
 from ledger.calendar import end_of_day, local_date
 from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.holds import Hold
-from ledger.parties import Actor, Party, may, require_other
+from ledger.parties import Actor, Party, allowed, may, require_other
 from ledger.proof.encoding import canonical, digest_text, instant
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id
@@ -131,6 +131,8 @@ def place(
         lock(
             session, voucher
         )  # which the order's row names: before the books, as whoever fulfils does
+        if not allowed(actor, "limit.read", agreements.owners(agreement)):
+            books.require_free(session, agreement.id, books.PREPAID, buyer.uscc, price_fen)
         held = holds.hold(
             session, actor.member_id, now, cause=order, book_id=agreement.id,
             lines=trading.earned(books.PREPAID, buyer.uscc, price_fen, trading.net_of(price_fen)),

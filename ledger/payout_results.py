@@ -46,6 +46,7 @@ def confirm(
     """
     may(actor, "payout.confirm")
     lock(session, payout)
+    session.refresh(payout)
     known = next((one for one in payout.results if one["digest"] == digest), None)
     if known is not None:
         return dict(known)
@@ -273,21 +274,22 @@ def _name_references(
                 "row {row}: the reference {reference} was payment {serial}", faults, row.row,
                 reference=reference, serial=strangers[0].serial,
             )  # fmt: skip
+    paid = defaultdict[str | None, list[PayoutLine]](list)
+    for line in lines.values():
+        paid[line.bank_reference].append(line)
     for reference, new in sharing.items():
-        _name_debit(faults, told[reference], new, [
-            line for line in lines.values() if line.bank_reference == reference
-        ])  # fmt: skip
+        _name_debit(faults, told[reference], new, paid[reference])
 
 
 def _name_debit(
     faults: Faults, told: list[Result], new: list[Result], before: list[PayoutLine]
 ) -> None:
     """What in the rows of one reference is not one debit, together with the lines it paid before."""
-    reference = new[0].reference
+    reference, new_rows = new[0].reference, {one.row for one in new}
     first = next((one for one in told if one.debit_fen is not None), told[0])
     day = before[0].paid_on if before else first.day
     for one in told:
-        if one.debit_fen is None and before and one in new:
+        if one.debit_fen is None and before and one.row in new_rows:
             row_fault(
                 "row {row}: the reference {reference} was payment {serial}; if one debit paid both, tell "
                 "its sum in each row (批次金额)",
@@ -305,7 +307,7 @@ def _name_debit(
                 faults, one.row, reference=reference, given=yuan(one.debit_fen or 0), first=first.row,
                 known=yuan(first.debit_fen or 0),
             )  # fmt: skip
-        if one in new and one.day and one.day != day:
+        if one.row in new_rows and one.day and one.day != day:
             row_fault(
                 "row {row}: the debit {reference} is of {given}, before of {known}", faults, one.row,
                 reference=reference, given=one.day, known=day or "",

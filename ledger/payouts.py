@@ -152,7 +152,7 @@ def prepare(
         raise Conflict(
             "Nothing can be paid under agreement {number}: {count} payees are owed, none of them with a "
             "confirmed bank account, without an open payment and above a limit.",
-            number=agreement.number, count=len(left_out),
+            number=agreement.number, count=len({one["party"] for one in left_out}),
         )  # fmt: skip
     if len(paid) > LINES_MAX:
         raise Invalid(

@@ -60,7 +60,7 @@ def reverse(
             "Only the last statement of an agreement can be reversed: {number}.", number=last.number
         )
     _require_not_held(session, statement)
-    _require_not_limited(session, statement)
+    require_not_limited(session, statement)
     year = local_date(now).year
     salts = [secrets.token_hex(16) for _ in statement.lines]
     undoing = Statement(
@@ -134,7 +134,7 @@ def _require_not_held(session: Session, statement: Statement) -> None:
         )  # fmt: skip
 
 
-def _require_not_limited(session: Session, statement: Statement) -> None:
+def require_not_limited(session: Session, statement: Statement) -> None:
     """Raise Conflict where a limit of an account keeps what the reversal takes back, naming each."""
     entry = books.entry_of(session, statement.id)
     assert entry is not None, statement.number

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,15 @@ CHECKER_KEYS = {"carl": b"\x0a" * 32, "max": b"\x0b" * 32, "cora": b"\x0d" * 32}
 SIGNING_KEYS = {**CHECKER_KEYS, "egon": b"\x0c" * 32}  # each on his own machine
 
 
+@cache
+def every_table(_count: int) -> list[tuple[str, str]]:
+    """Each table that is known by now with the question for its rows; more are known as more is loaded."""
+    return [
+        (table.name, f"SELECT {', '.join(map(quoted, table.columns.keys()))} FROM {table.name}")
+        for table in log.Base.metadata.sorted_tables
+    ]
+
+
 class Town:
     """A home with its people, without a chain: what is sent there stays in the outbox."""
 
@@ -193,7 +202,8 @@ class Town:
         with self.reading() as session:
             cursor: Any = session.connection().connection.cursor()
             return {
-                name: sorted(map(repr, cursor.execute(every).fetchall())) for name, every in EVERY
+                name: sorted(map(repr, cursor.execute(every).fetchall()))
+                for name, every in every_table(len(log.Base.metadata.tables))
             }
 
     # -- ready-made stages of the main job -------------------------------------------------------

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from ledger import (
+    approvals,
     audit_books,
     books,
     holds,
@@ -31,6 +32,7 @@ from tests.ledger.bookings import line
 from tests.ledger.test_books_of_before import down
 from tests.ledger.test_finance_at_once import at_once, done
 from tests.ledger.test_payouts import refused
+from valuation.money import yuan
 from webapp.home import migrate
 
 pytestmark = pytest.mark.pages  # on PostgreSQL slowly
@@ -96,7 +98,7 @@ def test_a_limit_holds_from_the_decision_of_another_until_it_is_lifted(town: Tow
     over = lifted(town, lower)
     assert (row(town, agreement).floor_fen, row(town, agreement).limited_by) == (None, None)
     refused(
-        town, Conflict, rf"Limit {over.number} does not hold \(lifted\)",
+        town, Conflict, f"Limit {over.number} is a lifting itself",
         "mona", limits.propose_lift, over, basis="x", reason="x",
     )  # fmt: skip
     with town.reading() as session:
@@ -138,11 +140,13 @@ def test_every_fault_of_a_limit_is_told_at_once_and_nothing_is_left_of_it(town: 
 
 @pytest.mark.slow
 def test_a_payout_pays_what_is_above_the_limit_and_says_so(town: Town) -> None:
-    agreement, _ = paying.owing(town)
-    paying.account(town)
-    paying.account(town, "bureau")
+    agreement, statement = paying.owing(town)
     stood = row(town, agreement).posted_fen
     limit = in_force(town, agreement, 300)
+    owed = len({one["party"] for one in statement.lines if one["amount_fen"]})
+    refused(town, Conflict, f": {owed} payees are owed", "mona", payouts.prepare, agreement)
+    paying.account(town)
+    paying.account(town, "bureau")
     made = town.do("mona", payouts.prepare, agreement)
     assert {one.party: one.amount_fen for one in paying.lines(town, made)}[OPERATOR] == stood - 300
     assert [one for one in made.left_out if one["why"] != "no_account"] == [{
@@ -195,6 +199,19 @@ def test_what_would_take_from_it_names_the_limit_and_whom_to_ask(town: Town) -> 
     assert row(town, agreement, PREPAID, BANK_CODE).floor_fen == 0, "its kind's own"
 
 
+def test_an_exchange_that_orders_is_told_of_no_limit(town: Town) -> None:
+    """It may not read what a court keeps of a buyer's money: to it so much less is free."""
+    agreement, licence = town.sold()
+    town.remittance(agreement, 31_800)
+    in_force(town, agreement, 20_000, account=PREPAID, party=BANK_CODE)
+    facts = town.order_facts(town.get(Voucher, licence), paid_by="prepayment", price_fen=21_200)
+    refused(
+        town, Invalid, f"^The accounts do not allow it: on {PREPAID} {BANK_CODE} 118.00 yuan are "
+        "free, 212.00 yuan are asked.$", "egon", orders.place, **facts,
+    )  # fmt: skip
+    assert town.do("egon", orders.place, **{**facts, "price_fen": 11_800}).state == "placed"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("account", [PAYABLE, TREASURY])
 def test_a_reversal_says_that_the_limit_must_be_lifted_first_and_a_limit_waits_for_a_reversal(
@@ -217,6 +234,29 @@ def test_a_reversal_says_that_the_limit_must_be_lifted_first_and_a_limit_waits_f
     town.do("carl", limits.approve, again)
     assert row(town, agreement, account, party).floor_fen == 1
     assert told(town) == []
+
+
+@pytest.mark.slow
+def test_a_reversal_that_a_limit_would_keep_from_being_booked_is_not_signed(town: Town) -> None:
+    """A payment was given up; the bank says that it was made after all once the reversal is drafted."""
+    agreement, statement = paying.owing(town)
+    paying.account(town)
+    paying.account(town, "bureau")
+    payout = town.do("mona", payouts.prepare, agreement)
+    town.do("carl", payouts.approve, payout)
+    town.do("carl", payouts.close, payout, "银行不付")
+    limit = in_force(town, agreement, 0)
+    undoing = town.do("mona", reversals.reverse, statement, "口径有误")
+    town.do("mona", revenue.propose, undoing, ORIGIN)
+    owed = row(town, agreement).posted_fen
+    paying.confirm(town, payout, True, True)
+    said = f"limit {limit.number} keeps 0.00 yuan on {PAYABLE} {OPERATOR}, and -{yuan(owed)} yuan would"
+    approval = town.approval(undoing)
+    refused(town, Conflict, said, "carl", approvals.approve, undoing, approval, ORIGIN,
+            town.home.config.deployment)  # fmt: skip
+    lifted(town, limit)
+    town.do("carl", approvals.approve, undoing, approval, ORIGIN, town.home.config.deployment)
+    assert paying.now(town, undoing).state == "approved"
 
 
 def test_the_audit_derives_each_floor_from_the_limits(village: Town) -> None:

@@ -105,6 +105,9 @@ def test_a_result_may_tell_the_debit_that_paid_several() -> None:
     for given in ("0", "3.505", "x"):
         with pytest.raises(Invalid, match=f"row 2: {given} is no amount in yuan"):
             bank_files.read_results(f"{head}A,1.00,成功,2026-03-04,PL1,{given}".encode(), "r.csv")
+    for given in ("0.00", "-"):  # nothing was taken for what was not paid
+        failed = f"{head.strip()},失败原因\nA,1.00,失败,,,{given},账号有误\n"
+        assert bank_files.read_results(failed.encode(), "r.csv")[0].debit_fen is None
 
 
 def test_every_faulty_row_of_a_result_is_named_at_once() -> None:

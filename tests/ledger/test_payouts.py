@@ -15,9 +15,9 @@ from ledger import settings as house_settings
 from ledger.agreements import Agreement
 from ledger.bank_files import Result, read_results
 from ledger.calendar import local_date
-from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
+from ledger.errors import Conflict, Faults, Invalid, LedgerError, Missing, NotAllowed
 from ledger.parties import Party
-from ledger.payouts import PayoutLine
+from ledger.payouts import Payout, PayoutLine
 from ledger.revenue import Statement
 from ledger.tabular import read_table
 from tests.conftest import Town
@@ -36,6 +36,7 @@ from tests.ledger.paying import (
     result_file,
     results,
 )
+from tests.ledger.test_finance_at_once import at_once
 from valuation.money import yuan
 
 pytestmark = pytest.mark.pages  # on PostgreSQL slowly
@@ -255,6 +256,66 @@ def test_one_debit_pays_lines_of_one_payout_and_no_other(town: Town) -> None:
     assert town.snapshot() == whole, "the same file again books nothing"
     town.do(*import_(one, two), name="again.csv", digest="sha256:again")
     assert stands(town, made)["bank"] == before - made.amount_fen, "nor do the same rows in another"
+
+
+class Told(Result):
+    """A result that is compared with no other: of ten thousand that would be a hundred million times."""
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("compared")
+
+    __hash__ = None
+
+
+class Walked(dict[str, PayoutLine]):
+    """Lines that tell how often they are gone through."""
+
+    times = 0
+
+    def values(self) -> Any:
+        self.times += 1
+        return super().values()
+
+
+@pytest.mark.parametrize("debit_fen", [None, 300])
+def test_the_lines_are_gone_through_once_for_all_references(
+    village: Town, debit_fen: int | None
+) -> None:
+    known = Walked({f"S-{n}": PayoutLine(serial=f"S-{n}", bank_reference=None) for n in range(3)})
+    told = [
+        Told(
+            n,
+            serial,
+            100,
+            True,
+            "2026-03-04",
+            "one" if debit_fen else f"R{n}",
+            "",
+            debit_fen=debit_fen,
+        )
+        for n, serial in enumerate(known)
+    ]
+    faults = Faults()
+    with village.reading() as session:
+        payout_results._name_references(session, faults, known, told, told)
+    assert (known.times, bool(faults)) == (1, False)
+
+
+@pytest.mark.slow
+def test_one_result_imported_at_once_is_booked_once_with_one_answer(town: Town) -> None:
+    made = approved(town)
+    rows, bank = in_one(town, made), stands(town, made)["bank"]
+
+    def import_() -> dict[str, Any]:
+        with town.home.deed(town.now) as session:
+            found = session.get_one(Payout, made.id)
+            return payout_results.confirm(
+                session, town.actors["mona"], town.now, found, rows, name="r", digest="sha256:r"
+            )
+
+    first, *others = at_once([import_] * 4)
+    assert (first["paid_count"], others) == (2, [first] * 3)
+    assert (stands(town, made)["held"], stands(town, made)["bank"]) == (0, bank - made.amount_fen)
 
 
 @pytest.mark.slow

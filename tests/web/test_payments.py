@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger import payouts
+from ledger import payout_results, payouts
 from ledger.agreements import Agreement
 from tests.ledger import paying
 from tests.web.conftest import Site
@@ -48,6 +48,19 @@ def test_a_payout_shows_its_lines_and_gives_its_file_only_when_approved(site: Si
     gwen = site.visit("gwen")
     gwen.get(f"/payouts/{made.number}/file.csv", 403)
     assert paying.DIGITS["operator"] not in gwen.get(f"/payouts/{made.number}")
+
+
+@pytest.mark.slow
+def test_a_debit_of_several_is_told_by_its_sum_and_not_by_all_of_its_payments(site: Site) -> None:
+    town = site.town
+    made = paying.approved(town)
+    mona, url = site.visit("mona"), f"/payouts/{made.number}"
+    assert [one["debit"] for one in mona.read(url)["lines"]] == [None, None]
+    rows = paying.in_one(town, made)
+    town.do("mona", payout_results.confirm, made, rows, name="r", digest="sha256:r")
+    debit = {"amount_fen": made.amount_fen, "count": 2}
+    assert [one["debit"] for one in mona.read(url)["lines"]] == [debit, debit]
+    assert f"批量代付，一笔扣款 {made.amount_fen / 100:,.2f} 元，共 2 笔" in mona.get(url)
 
 
 @pytest.mark.slow

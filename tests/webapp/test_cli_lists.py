@@ -1,4 +1,4 @@
-"""The commands of the three lists, on a town's home."""
+"""The commands of the three lists and of the limits of accounts, on a town's home."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.conftest import CREDENTIAL_KEY, Town
+from tests.ledger import bookings
 from tests.ledger.lists import resource
 from webapp.cli import main
 from webapp.cli import run as running
@@ -70,3 +71,18 @@ def test_feedback_the_negative_list_and_what_is_owed(
     assert "市数据局" in table.read_text("utf-8-sig")
     told = shuzheng("demand", "show", "XQ2026-999999", code=1)
     assert "There is no demand XQ2026-999999." in told
+
+
+def test_a_limit_is_not_called_lifted_before_that_is_decided(town: Town, shuzheng: Any) -> None:
+    limit = bookings.limit(town)
+    shuzheng("limit", "approve", limit.number, "--as", "carl")
+    shuzheng(
+        "limit", "lift", limit.number, "--reason", "已解除", "--basis", "通知书", "--as", "mona"
+    )
+    lifting, held = shuzheng("limit", "list").splitlines()
+    assert lifting.split("  ", 3)[3].strip() == "nothing any more  proposed"
+    assert held.endswith("4.00  approved")
+    said = shuzheng(
+        "limit", "lift", "XE2026-0002", "--reason", "x", "--basis", "x", "--as", "mona", code=1
+    )
+    assert "Limit XE2026-0002 is a lifting itself" in said

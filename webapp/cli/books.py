@@ -163,7 +163,8 @@ def limit_list(run: Run) -> None:
         print_json(found)
         return
     for row in found["items"]:
-        floor = tr("lifted") if row["floor_fen"] is None else money.yuan(row["floor_fen"])
+        stays = row["floor_fen"]
+        floor = tr("nothing any more") if stays is None else money.yuan(stays)
         click.echo(
             f"{row['number']}  {row['account']}  {row['party']:18}  {floor:>18}  {word(row['state'])}"
         )

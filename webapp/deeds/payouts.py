@@ -290,19 +290,21 @@ def show_payout(_desk: Desk, session: Session, actor: Actor, found: Payout) -> d
 def lines_told(session: Session, actor: Actor, row: Payout) -> list[dict[str, Any]]:
     """The payments of a payout, with whom they go to and where, as far as he is told.
 
-    `debit` is the amounts, in fen, of all that the bank paid in one debit with it.
+    `debit` is what the bank took in one debit with it, and for how many payments; None where it paid none.
     """
     made, lines = [], payouts.lines_of(session, row)
-    debits = defaultdict[str | None, list[int]](list)
+    debits = defaultdict[str, dict[str, int]](lambda: {"amount_fen": 0, "count": 0})
     for line in lines:
-        debits[line.debit_id].append(line.amount_fen)
+        if line.debit_id is not None:
+            debits[line.debit_id]["amount_fen"] += line.amount_fen
+            debits[line.debit_id]["count"] += 1
     for line in lines:
         account = session.get_one(BankAccount, line.bank_account_id)
         told = told_account(actor, account)
         made.append({
             **line.body(), "account_number": told["account_number"], "bank": account.bank,
             "bank_account": account.number, "holder_name": account.holder_name,
-            "debit": debits[line.debit_id] if line.debit_id else [],
+            "debit": debits[line.debit_id] if line.debit_id else None,
         })  # fmt: skip
     return made
 
