@@ -42,7 +42,8 @@ def confirm(
     """Book what the bank paid or returned, let go of what it did not pay; the same file, the same answer.
 
     A file may answer some of the lines. Raises Invalid naming every row that does not fit, with the faults
-    found as it was read; then nothing is done. Returns the counts and sums of the file, and under `twice` what was paid beyond what is owed.
+    found as it was read; then nothing is done. Returns the counts and sums of the file, and under `twice`
+    what was paid beyond what is owed.
     """
     may(actor, "payout.confirm")
     lock(session, payout)

@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -251,6 +252,19 @@ def _due(
             purpose = _purpose(session, agreement, statement, account, party, amount)
             paid.append({**owed, "bank_account_id": known.id, "purpose": purpose})
     return paid, left_out
+
+
+def is_due() -> ColumnElement[bool]:
+    """Whether an agreement's book owes what no payout holds and no limit keeps, to an organisation."""
+    return (
+        select(BookAccount.book)
+        .join(Party, Party.uscc == BookAccount.party)
+        .where(
+            BookAccount.book == Agreement.id, BookAccount.account.in_(OWED), Party.kind != "individual",
+            BookAccount.posted_fen - BookAccount.held_fen > func.coalesce(BookAccount.floor_fen, 0),
+        )
+        .exists()
+    )  # fmt: skip
 
 
 def _why_not(payee: Party | None) -> str:

@@ -224,9 +224,10 @@ def check_terms(
         )
     if licensee is not None and licensee.id == voucher.party_id:
         faults.name_fault("seller and licensee are the same", at="licensee")
+    if any(at == "order" or said == USED for said, _, at in faults.named()):
+        raise Conflict("The licence breaks: {faults}.", faults=faults)
     if faults:
-        known = any(at == "order" or said == USED for said, _, at in faults.named())
-        raise (Conflict if known else Invalid)("The licence breaks: {faults}.", faults=faults)
+        raise Invalid("The licence breaks: {faults}.", faults=faults)
     return agreement
 
 
@@ -308,9 +309,10 @@ def receipt_faults(
 
 def refuse_receipt(faults: Faults) -> None:
     """Raise what is wrong with money received, if anything: Conflict where its reference is known."""
+    if any(at == "reference" for _, _, at in faults.named()):
+        raise Conflict("The receipt does not fit: {faults}.", faults=faults)
     if faults:
-        known = any(at == "reference" for _, _, at in faults.named())
-        raise (Conflict if known else Invalid)("The receipt does not fit: {faults}.", faults=faults)
+        raise Invalid("The receipt does not fit: {faults}.", faults=faults)
 
 
 def unpaid_fen(session: Session, licence: Licence) -> int:

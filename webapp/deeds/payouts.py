@@ -33,6 +33,16 @@ LEFT_OUT = {
     "unknown": "not registered here",
     "unanswered": "the bank has not answered an earlier payment",
 }  # fmt: skip
+# What the columns of the bank's result hold.
+RESULT_HOLDS = {
+    "serial": "the serial number of the payment file",
+    "amount": "yuan, at most two decimals",
+    "result": "成功 (paid), 失败 (failed) or 退汇 (came back)",
+    "day": "of what was paid or came back: the day, such as 2026-01-31",
+    "reference": "of what was paid or came back: the bank's number of the movement",
+    "reason": "of what failed or came back: why",
+    "debit": "may be left out: the sum of the debit, where one debit paid several",
+}
 KINDS = {"account": "Account of an organisation", "card": "Card of an organisation"}
 
 

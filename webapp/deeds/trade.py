@@ -101,6 +101,7 @@ def record_remittance(
     desk: Desk, session: Session, actor: Actor, found: Agreement, *, party: str, purpose: str,
     amount_yuan: int, received_on: date, reference: str,
 ) -> dict[str, Any]:  # fmt: skip
+    """Who paid is looked up here: an unknown code is told with all that is wrong besides."""
     faults = Faults()
     made = remittances.record(
         session, actor, desk.now, found, purpose=purpose, amount_fen=amount_yuan,
