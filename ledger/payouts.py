@@ -152,7 +152,7 @@ def prepare(
             return waiting
         raise Conflict(
             "Nothing can be paid under agreement {number}: {count} payees are owed, none of them with a "
-            "confirmed bank account, without an open payment and above a limit.",
+            "confirmed bank account that sent nothing back, without an open payment and above a limit.",
             number=agreement.number, count=len(left_out),
         )  # fmt: skip
     if len(paid) > LINES_MAX:
@@ -255,13 +255,20 @@ def _due(
 
 
 def is_due() -> ColumnElement[bool]:
-    """Whether an agreement's book owes what no payout holds and no limit keeps, to an organisation."""
+    """Whether an agreement's book owes what no payout holds and no limit keeps, to a payee with an account.
+
+    Also to one whose account sent a payment back, or who was merged: what is in the way, `prepare` says.
+    """
+    account = select(BankAccount.id).where(
+        BankAccount.party_id == Party.id, BankAccount.state == "confirmed"
+    )
     return (
         select(BookAccount.book)
         .join(Party, Party.uscc == BookAccount.party)
         .where(
-            BookAccount.book == Agreement.id, BookAccount.account.in_(OWED), Party.kind != "individual",
+            BookAccount.book == Agreement.id, BookAccount.account.in_(OWED),
             BookAccount.posted_fen - BookAccount.held_fen > func.coalesce(BookAccount.floor_fen, 0),
+            (Party.state == "merged") | account.exists(),
         )
         .exists()
     )  # fmt: skip
