@@ -348,10 +348,10 @@ def check_totals(
 
 
 def refuse(faults: Faults, name: str) -> None:
-    """Raise Invalid with the first of the faults of a file, where there are any."""
+    """Raise Invalid with the first of the faults of a file by their rows, where there are any."""
     if not faults:
         return
-    told, more = faults.first(FAULTS_MAX)
+    told, more = faults.by_row().first(FAULTS_MAX)
     if more:
         told.name_fault("and {count} more", count=more)
     raise Invalid("{name} cannot be used: {faults}.", name=name, faults=told)

@@ -91,6 +91,15 @@ class Faults:
         made._named = self._named[:most]
         return made, len(self._named) - len(made._named)
 
+    def by_row(self) -> "Faults":
+        """The same in the order of the rows they stand in; those of no row at the end."""
+        made = Faults()
+        made._named = sorted(
+            self._named,
+            key=lambda one: (not one[2].isdigit(), int(one[2] if one[2].isdigit() else 0)),
+        )
+        return made
+
     def sentences(self, translate: Callable[[str], str]) -> list[str]:
         """Each fault in a language."""
         return [

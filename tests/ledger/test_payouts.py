@@ -193,6 +193,7 @@ def test_every_row_that_does_not_fit_is_named_and_nothing_is_booked(town: Town) 
                 faults=unread)  # fmt: skip
     told = refusal.value.facts["faults"].by_place(str)
     assert {row: len(said) for row, said in told.items()} == {"2": 1, "3": 1, "4": 2, "5": 3}
+    assert [at for _, _, at in refusal.value.facts["faults"].named()] == list("2344555")
     assert "no payment of ours" in told["3"][0]
     assert "were to be paid" in told["4"][1]
     assert "lies in the future" in told["5"][2]

@@ -166,6 +166,19 @@ def test_a_form_offers_whom_it_can_be(site: Site) -> None:
     assert "/bank-accounts/new" not in site.visit("gwen").get("/bank-accounts")
 
 
+def test_every_fault_of_a_receipt_stands_at_its_field_and_names_keep_theirs(site: Site) -> None:
+    """A sentence that calls somebody by his name does not call him by the field's."""
+    town = site.town
+    agreement = town.get(Agreement, paying.approved(town))
+    bank = town.party("bank")
+    wrong = {"amount_yuan": "0.00", "party": bank.uscc, "purpose": "clearing",
+             "received_on": "2099-01-01", "reference": "R"}  # fmt: skip
+    page = site.visit("mona").post(f"/agreements/{agreement.number}/remittances", wrong, 400).text
+    for at in ("amount_yuan", "party", "received_on"):
+        assert f'id="{at}-error"' in page
+    assert f"{bank.name}（{bank.uscc}）不是交易所" in page
+
+
 def test_a_setting_is_called_by_its_meaning(site: Site) -> None:
     admin = site.visit("admin")
     page = admin.get("/settings/log_readers")

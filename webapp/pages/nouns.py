@@ -397,7 +397,7 @@ def call_by_title(deed: Deed, error: LedgerError) -> None:
     for faults in error.facts.values():
         for _, facts, at in faults.named() if isinstance(faults, Faults) else ():
             title = title_at(deed.body, at)
-            if title and "name" in facts:
+            if title and facts.get("name") == at.rpartition(".")[2]:
                 facts["name"] = f"“{tr(title)}”"
 
 
