@@ -361,7 +361,7 @@ def test_what_is_wrong_with_a_sale_stands_at_its_field(
     assert 'value="1234.50"' in answer.text, "what was filled in is kept"
 
 
-@pytest.mark.parametrize("price", ["abc", "1,234.50", "12.345", "-1"])
+@pytest.mark.parametrize("price", ["abc", "1,23.50", "12.345", "-1"])
 def test_a_price_that_is_no_amount_is_refused(shop: Shop, price: str) -> None:
     path = f"/vouchers/{shop.voucher.number}/licences"
     answer = shop.site.visit("olga").post(path, licence_form(price_yuan=price), 400)
