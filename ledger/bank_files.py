@@ -40,6 +40,10 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "serial": ("流水号", "批次流水号", "明细流水号", "客户流水号", "serial"),
     "trade": ("交易编号", "成交编号", "交易流水号", "订单编号", "trade", "trade_no"),
 }  # fmt: skip
+# Which columns a file must have, and may have.
+RESULT = ("serial", "amount", "result"), ("day", "reference", "reason", "debit")
+STATEMENT = ("day", "reference", "in", "out"), ("counterparty", "memo", "balance")
+REPORT = ("trade", "amount", "day"), ()
 WEAK = (
     "交易时间",
     "凭证号",
@@ -58,7 +62,8 @@ _REFERENCE = re.compile(r"[\x21-\x7e\u4e00-\u9fff]{1,100}")
 class Result:
     """What a bank says of one of our payments; `day` and `reference` where it was paid or returned.
 
-    `debit_fen` is what it took in one sum under that reference, where it tells that (批量代付).
+    `debit_fen` is what it took in one sum under that reference, where it tells that (批量代付). `unclear`
+    is a row of which something could not be read: that stands at nought or empty here.
     """
 
     row: int
@@ -70,6 +75,7 @@ class Result:
     reason: str
     returned: bool = False
     debit_fen: int | None = None
+    unclear: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,15 +95,18 @@ class BankLine:
     of: str = ""
 
 
-def read_results(data: bytes, name: str) -> list[Result]:
-    """The rows of a bank's result file; raises Invalid naming every row that cannot be used."""
+def read_results(data: bytes, name: str, told: Faults | None = None) -> list[Result]:
+    """The rows of a bank's result file; raises Invalid naming every row that cannot be used.
+
+    Where somebody goes on to hold the rows against a payout, these faults are `told` to him instead.
+    """
     table = _read(data, name)
-    places = _places(table, needed=("serial", "amount", "result"),
-                     optional=("day", "reference", "reason", "debit"))  # fmt: skip
+    places = _places(table, *RESULT)
     faults, made = Faults(), []
     seen: dict[tuple[str, bool], int] = {}  # a payment and its return are two rows
-    rows, totals = _parted(table, places, ("serial", "reference"))
+    rows, totals = _parted(table, places, ("serial", "reference"), faults)
     for row, cells in rows:
+        count = len(faults.named())
         amount = amount_fen(cells["amount"])
         result = RESULTS.get(cells["result"].lower())
         paid, same = result == "paid", (cells["serial"], result == "returned")
@@ -116,10 +125,10 @@ def read_results(data: bytes, name: str) -> list[Result]:
             row_fault(
                 "row {row}: {given} is no amount in yuan", faults, row, given=cells["amount"] or "-"
             )
-        told = cells["debit"] if paid else ""  # of what was not paid banks print 0.00
-        debit = amount_fen(told, most=MAX_FEN) if told else None
-        if told and not debit:
-            row_fault("row {row}: {given} is no amount in yuan", faults, row, given=told)
+        printed = cells["debit"] if paid else ""  # of what was not paid banks print 0.00
+        debit = amount_fen(printed, most=MAX_FEN) if printed else None
+        if printed and not debit:
+            row_fault("row {row}: {given} is no amount in yuan", faults, row, given=printed)
         if result is None:
             row_fault(
                 "row {row}: the result {given} is none of 成功, 失败, 退汇",
@@ -136,11 +145,15 @@ def read_results(data: bytes, name: str) -> list[Result]:
         seen.setdefault(same, row)
         made.append(Result(row, cells["serial"], amount or 0, paid, day or "",
                            "" if result == "failed" else cells["reference"], cells["reason"],
-                           result == "returned", debit))  # fmt: skip
+                           result == "returned", debit,
+                           len(faults.named()) > count))  # fmt: skip
     if not faults:  # what came back stands in the total once, as it was paid
         paid_rows = [row for row, one in zip(rows, made, strict=True) if not one.returned]
         _compare(faults, paid_rows or rows, totals, ("amount",))
-    refuse(faults, name)
+    if told is None:
+        refuse(faults, name)
+    else:
+        told.add(faults)
     return made
 
 
@@ -150,10 +163,9 @@ def read_statement(data: bytes, name: str) -> list[BankLine]:
     Where each row has its balance, every balance must follow from the one before, forwards or backwards.
     """
     table = _read(data, name)
-    places = _places(table, needed=("day", "reference", "in", "out"),
-                     optional=("counterparty", "memo", "balance"))  # fmt: skip
+    places = _places(table, *STATEMENT)
     faults, made = Faults(), []
-    rows, totals = _parted(table, places, ("reference",))
+    rows, totals = _parted(table, places, ("reference",), faults)
     for row, cells in rows:
         day = day_of(cells["day"])
         if day is None:
@@ -262,12 +274,14 @@ def _means_the_same(column: str, title: str, other: str) -> bool:
 
 
 def _parted(
-    table: Table, at: Mapping[str, int | None], names: Sequence[str]
+    table: Table, at: Mapping[str, int | None], names: Sequence[str], faults: Faults
 ) -> tuple[list[tuple[int, dict[str, str]]], list[tuple[int, dict[str, str], bool]]]:
-    """(rows with their cells by column, totals likewise and whether of a part only)."""
+    """(rows with their cells by column, totals likewise and whether of a part only).
+
+    A row in which cells have moved is named, and is none of them.
+    """
     rows, totals = [], []
     last = max(n for n, title in enumerate(table.header) if title)
-    faults = Faults()
     for row in table.rows:
         cells = {
             column: "" if n is None else row.cells[n].removeprefix("'").strip()
@@ -276,11 +290,10 @@ def _parted(
         part = of_a_part(row.cells, cells["day"], [cells[one] for one in names])
         if any(row.cells[last + 1 :]):
             row_fault(WIDER, faults, row.number)
-        if part is None:
+        elif part is None:
             rows.append((row.number, cells))
         else:
             totals.append((row.number, cells, part))
-    refuse(faults, table.name)
     return rows, totals
 
 
@@ -336,10 +349,10 @@ def check_totals(
 
 
 def refuse(faults: Faults, name: str) -> None:
-    """Raise Invalid with the first of the faults of a file, where there are any."""
+    """Raise Invalid with the first of the faults of a file by their rows, where there are any."""
     if not faults:
         return
-    told, more = faults.first(FAULTS_MAX)
+    told, more = faults.by_row().first(FAULTS_MAX)
     if more:
         told.name_fault("and {count} more", count=more)
     raise Invalid("{name} cannot be used: {faults}.", name=name, faults=told)

@@ -63,6 +63,14 @@ class Faults:
         """All of the others."""
         self._named += others.named()
 
+    def tried(self, at: str, act: Callable[..., Any], *given: Any) -> Any:
+        """What `act` gives; where it refuses, its sentence is one more fault, and there is None."""
+        try:
+            return act(*given)
+        except LedgerError as error:
+            self.name_fault(error.template, at, **error.facts)
+            return None
+
     def name_missing(self, due: Mapping[str, str], given: Mapping[str, Any], at: str = "") -> None:
         """Each key of `due` (key → Chinese name) without text in `given`, and each unknown key."""
         place = f"{at}.{{}}" if at else "{}"
@@ -83,6 +91,15 @@ class Faults:
         made._named = self._named[:most]
         return made, len(self._named) - len(made._named)
 
+    def by_row(self) -> "Faults":
+        """The same in the order of the rows they stand in; those of no row at the end."""
+        made = Faults()
+        made._named = sorted(
+            self._named,
+            key=lambda one: (not one[2].isdigit(), int(one[2] if one[2].isdigit() else 0)),
+        )
+        return made
+
     def sentences(self, translate: Callable[[str], str]) -> list[str]:
         """Each fault in a language."""
         return [
@@ -100,7 +117,7 @@ class Faults:
 
     def localized(self, translate: Callable[[str], str]) -> str:
         """All faults in one line."""
-        return "; ".join(self.sentences(translate))
+        return "; ".join(one.rstrip(".。") for one in self.sentences(translate))
 
 
 def spoken(facts: Mapping[str, Any], translate: Callable[[str], str]) -> dict[str, Any]:

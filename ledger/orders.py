@@ -170,10 +170,12 @@ def fulfil(session: Session, actor: Actor, now: datetime, order: Order, origin: 
     )  # fmt: skip
     if order.hold_id is not None and order.agreement_id is not None:
         today = local_date(now).isoformat()
-        trading.check_receipt(session, now, order.price_fen, today, order.reference)
         trading.enter_payment(
             session, actor, licence, amount_fen=order.price_fen, received_on=today,
             reference=order.reference, agreement_id=order.agreement_id,
+            faults=trading.receipt_faults(
+                session, now, order.price_fen, today, order.reference
+            ),
         )  # fmt: skip
         holds.post_hold(
             session, actor.member_id, now, session.get_one(Hold, order.hold_id),

@@ -37,12 +37,13 @@ OPEN = ("approved", "partly_paid")  # payouts of which the bank has not answered
 
 def confirm(
     session: Session, actor: Actor, now: datetime, payout: Payout, results: Sequence[Result], *,
-    name: str, digest: str,
+    name: str, digest: str, faults: Faults | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Book what the bank paid or returned, let go of what it did not pay; the same file, the same answer.
 
-    A file may answer some of the lines. Raises Invalid naming every row that does not fit; then nothing is
-    done. Returns the counts and sums of the file, and under `twice` what was paid beyond what is owed.
+    A file may answer some of the lines. Raises Invalid naming every row that does not fit, with the faults
+    found as it was read; then nothing is done. Returns the counts and sums of the file, and under `twice`
+    what was paid beyond what is owed.
     """
     may(actor, "payout.confirm")
     lock(session, payout)
@@ -52,7 +53,7 @@ def confirm(
         return dict(known)
     books.begin(session)
     lines = {line.serial: line for line in lines_of(session, payout)}
-    new = fresh(session, now, payout, results, name=name, digest=digest)
+    new = fresh(session, now, payout, results, name=name, digest=digest, faults=faults)
     debits = {
         line.bank_reference: line.debit_id
         for line in lines.values() if line.bank_reference and line.debit_id
@@ -167,18 +168,19 @@ def _stands(session: Session, payout: Payout, account: str, party: str = "") -> 
 
 def fresh(
     session: Session, now: datetime, payout: Payout, results: Sequence[Result], *, name: str,
-    digest: str,
+    digest: str, faults: Faults | None = None,
 ) -> list[Result]:  # fmt: skip
     """The results that are new, payments before returns; those known are passed over.
 
-    Raises Invalid with every fault.
+    Raises Invalid with every fault, those of the file (`faults`) first. Of a row that is unclear only what
+    could be read is judged, and sums of debits only where every row is clear.
     """
     if any(one["digest"] == digest for one in payout.results):
         return []
     if payout.state not in GIVEN:
         move("payout", "confirm", payout.state)
     lines = {line.serial: line for line in lines_of(session, payout)}
-    faults, new = Faults(), list[Result]()
+    told, faults, new = faults or Faults(), Faults(), list[Result]()
     today = local_date(now).isoformat()
     since = next(
         local_date(one.at).isoformat()
@@ -189,9 +191,10 @@ def fresh(
     for one in sorted(results, key=lambda one: one.returned):
         line = lines.get(one.serial)
         if line is None:
-            _name_stranger(session, faults, one)
+            if one.serial:
+                _name_stranger(session, faults, one)
             continue
-        if one.amount_fen != line.amount_fen:
+        if one.amount_fen not in (0, line.amount_fen):
             row_fault(
                 "row {row}: {serial} is {given} yuan, {known} yuan were to be paid", faults, one.row,
                 serial=one.serial, given=yuan(one.amount_fen), known=yuan(line.amount_fen),
@@ -199,11 +202,13 @@ def fresh(
         comes_back = one.returned and one.serial in paid_on
         if (one.paid or comes_back) and one.day > today:
             row_fault("row {row}: the day {day} lies in the future", faults, one.row, day=one.day)
-        elif one.paid and one.day < since:
+        elif one.paid and "" < one.day < since:
             row_fault(
                 "row {row}: the day {day} lies before the approval on {since}", faults, one.row,
                 day=one.day, since=since,
             )  # fmt: skip
+        if one.unclear:
+            continue
         if comes_back:
             _name_return(faults, one, str(paid_on[one.serial]))
             new.append(one)
@@ -216,12 +221,13 @@ def fresh(
                 "row {row}: {serial} is {state} already, otherwise", faults, one.row,
                 serial=one.serial, state=line.state,
             )  # fmt: skip
-    _name_references(session, faults, lines, new, results)
-    if not faults:
-        _name_unheld(session, faults, payout, lines, new)
-    if not faults and not results:
-        faults.name_fault("it holds no result")
-    refuse(faults, name)
+    _name_references(session, faults, lines, new, results, whole=not told)
+    told.add(faults)
+    if not told:
+        _name_unheld(session, told, payout, lines, new)
+    if not told and not results:
+        told.name_fault("it holds no result")
+    refuse(told, name)
     return new
 
 
@@ -256,9 +262,12 @@ def _name_return(faults: Faults, one: Result, paid_on: str) -> None:
 
 def _name_references(
     session: Session, faults: Faults, lines: dict[str, PayoutLine], fresh: Iterable[Result],
-    results: Sequence[Result],
+    results: Sequence[Result], *, whole: bool,
 ) -> None:  # fmt: skip
-    """Each reference that is new for a payment and another's already, or one debit's of another sum."""
+    """Each reference that is new for a payment and another's already, or one debit's of another sum.
+
+    Of a file that is not read whole, the debits are not judged.
+    """
     sharing = defaultdict[str, list[Result]](list)
     for one in fresh:
         if one.paid:
@@ -277,7 +286,7 @@ def _name_references(
     paid = defaultdict[str | None, list[PayoutLine]](list)
     for line in lines.values():
         paid[line.bank_reference].append(line)
-    for reference, new in sharing.items():
+    for reference, new in sharing.items() if whole else ():
         _name_debit(faults, told[reference], new, paid[reference])
 
 

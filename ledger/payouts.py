@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -151,7 +152,7 @@ def prepare(
             return waiting
         raise Conflict(
             "Nothing can be paid under agreement {number}: {count} payees are owed, none of them with a "
-            "confirmed bank account, without an open payment and above a limit.",
+            "confirmed bank account that sent nothing back, without an open payment and above a limit.",
             number=agreement.number, count=len({one["party"] for one in left_out}),
         )  # fmt: skip
     if len(paid) > LINES_MAX:
@@ -251,6 +252,26 @@ def _due(
             purpose = _purpose(session, agreement, statement, account, party, amount)
             paid.append({**owed, "bank_account_id": known.id, "purpose": purpose})
     return paid, left_out
+
+
+def is_due() -> ColumnElement[bool]:
+    """Whether an agreement's book owes what no payout holds and no limit keeps, to a payee with an account.
+
+    Also to one whose account sent a payment back, or who was merged: what is in the way, `prepare` says.
+    """
+    account = select(BankAccount.id).where(
+        BankAccount.party_id == Party.id, BankAccount.state == "confirmed"
+    )
+    return (
+        select(BookAccount.book)
+        .join(Party, Party.uscc == BookAccount.party)
+        .where(
+            BookAccount.book == Agreement.id, BookAccount.account.in_(OWED),
+            BookAccount.posted_fen - BookAccount.held_fen > func.coalesce(BookAccount.floor_fen, 0),
+            (Party.state == "merged") | account.exists(),
+        )
+        .exists()
+    )  # fmt: skip
 
 
 def _why_not(payee: Party | None) -> str:

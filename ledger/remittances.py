@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger import agreements, books, log, periods, trading
 from ledger.agreements import Agreement
-from ledger.errors import Conflict, Invalid, Missing
+from ledger.errors import Faults, Missing
 from ledger.parties import Actor, Member, Party, may, require_active
 from ledger.store import Evidence, lock, new_id
 from valuation.money import yuan
@@ -41,42 +41,41 @@ def record(
     now: datetime,
     agreement: Agreement,
     *,
-    party: Party,
+    party: Party | None,
     purpose: str,
     amount_fen: int,
     received_on: str,
     reference: str,
+    faults: Faults | None = None,
 ) -> Remittance:
-    """Record money received from a party; the same reference again is the same remittance."""
+    """Record money received from a party; the same reference again is the same remittance.
+
+    Raises every fault at once, with those known already: that nobody knows who paid (None) is one.
+    """
     may(actor, "remittance.record")
-    if purpose not in PURPOSES:
-        raise Invalid(
-            "{value} cannot be chosen; one of: {choices}.",
-            value=purpose,
-            choices=", ".join(PURPOSES),
-        )
     found = session.scalar(select(Remittance).where(Remittance.reference == reference))
     if found is not None:
         known = (
             found.agreement_id, found.party_id, found.purpose, found.amount_fen, found.received_on,
         )  # fmt: skip
-        if known != (agreement.id, party.id, purpose, amount_fen, received_on):
-            raise Conflict("The reference {reference} was another payment.", reference=reference)
-        return found
-    require_active(party)
-    if purpose == "clearing" and not _is_exchange(session, party):
-        raise Invalid("{name} ({uscc}) is no exchange.", name=party.name, uscc=party.uscc)
-    trading.check_receipt(session, now, amount_fen, received_on, reference)
+        if known == (agreement.id, party and party.id, purpose, amount_fen, received_on):
+            return found
+    faults = faults or Faults()
+    faults.add(trading.receipt_faults(session, now, amount_fen, received_on, reference))
+    if purpose not in PURPOSES:
+        faults.name_fault(
+            "the field {name} must be one of {choices}", at="purpose", name="purpose",
+            choices=", ".join(PURPOSES),
+        )  # fmt: skip
     if amount_fen == 0:
-        raise Invalid("An amount above 0 must have been received.")
+        faults.name_fault("an amount above 0 must have been received", at="amount_yuan")
     lock(session, agreement)  # whoever closes the period takes the same lock
-    if purpose == "clearing":
-        due_fen = books.balance(session, agreement.id, books.DUE, party.uscc)
-        if amount_fen > due_fen:
-            raise Invalid(
-                "From {name} {due} yuan are due: it does not clear {amount} yuan.",
-                name=party.name, due=yuan(due_fen), amount=yuan(amount_fen),
-            )  # fmt: skip
+    if party is not None:
+        faults.tried("party", require_active, party)
+        if purpose == "clearing":
+            _name_not_due(session, faults, agreement, party, amount_fen)
+    trading.refuse_receipt(faults)
+    assert party is not None, reference  # else the faults would say so
     made = Remittance(
         id=new_id(), reference=reference, agreement_id=agreement.id, party_id=party.id,
         purpose=purpose, amount_fen=amount_fen, received_on=received_on,
@@ -94,6 +93,23 @@ def record(
         ],
     )  # fmt: skip
     return made
+
+
+def _name_not_due(
+    session: Session, faults: Faults, agreement: Agreement, party: Party, amount_fen: int
+) -> None:
+    """What is cleared is due from an exchange."""
+    if not _is_exchange(session, party):
+        faults.name_fault(
+            "{name} ({uscc}) is no exchange", at="party", name=party.name, uscc=party.uscc
+        )
+        return
+    due_fen = books.balance(session, agreement.id, books.DUE, party.uscc)
+    if amount_fen > due_fen:
+        faults.name_fault(
+            "from {name} {due} yuan are due: it does not clear {amount} yuan", at="amount_yuan",
+            name=party.name, due=yuan(due_fen), amount=yuan(amount_fen),
+        )  # fmt: skip
 
 
 def owners(session: Session, row: Remittance) -> tuple[str, ...]:

@@ -27,7 +27,6 @@ from ledger.tabular import read_table
 
 ROWS_MAX = 2_000_000
 FINDINGS_MAX = 1_000
-COLUMNS = ("trade", "amount", "day")
 DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 FAULTY = {
     "wider": bank_files.WIDER,
@@ -41,7 +40,7 @@ FAULTY = {
 def read_report(data: bytes, name: str) -> pl.DataFrame:
     """The trades of a report: row, trade, amount_fen, day; raises Invalid naming the faulty rows."""
     header, frame = _cells(data, name)
-    places = bank_files.places(name, header, COLUMNS)
+    places = bank_files.places(name, header, *bank_files.REPORT)
     text = {
         column: pl.col(f"c{at}").fill_null("").str.strip_chars() for column, at in places.items()
     }

@@ -30,6 +30,7 @@ VAT_PCT = 6  # 增值税, modern services; common knowledge of the profession, a
 AMOUNT_FEN_MAX = 10**13
 # Money for no licence yet (`ledger.remittances`) stands above this; a bank's reference is one among both.
 _REMITTANCES = table("remittances", column("reference"))
+USED = "the licensee's address has served another licence"
 PURPOSES = ("governance", "benefit", "industry")  # 发改价格〔2025〕65号: the first two are free
 
 
@@ -82,7 +83,7 @@ def grant(
     now: datetime,
     *,
     voucher: Voucher,
-    licensee: Party,
+    licensee: Party | None,
     licensee_address: str,
     right: str,
     purpose: str,
@@ -93,32 +94,38 @@ def grant(
     order_reference: str,
     origin: str,
     agreed_on: date | None = None,
+    faults: Faults | None = None,
 ) -> Licence:
     """Sell a licence under a voucher that is valid; the same order again is the same licence.
 
     The price is VAT included, and not above the cap that holds on the day (`prices`); how much of which
     unit is sold, the terms may say (`quantity`, `unit`). Use for public governance and benefit is free
-    (65号).
+    (65号). What is known to be wrong already, such as a licensee that nobody knows (None), stands in
+    `faults` and is told with the rest.
     """
     may(actor, "licence.grant", voucher.party_id, f"Voucher {voucher.number}")
     found = session.scalar(select(Licence).where(Licence.order_reference == order_reference))
+    faults = faults or Faults()
     if found is not None:
         known = (
             found.voucher_id, found.licensee_id, found.licensee_address, found.right, found.purpose,
             found.terms, found.valid_from, found.valid_until, found.price_fen,
         )  # fmt: skip
         given = (
-            voucher.id, licensee.id, licensee_address, right, purpose, dict(terms),
+            voucher.id, licensee and licensee.id, licensee_address, right, purpose, dict(terms),
             valid_from.replace(microsecond=0), valid_until.replace(microsecond=0), price_fen,
         )  # fmt: skip
-        if known != given:
-            raise Conflict("Order {order} was another sale.", order=order_reference)
-        return found
+        if known == given:
+            return found
+        faults.name_fault("order {order} was another sale", at="order", order=order_reference)
+    elif session.scalar(select(Licence.id).where(Licence.licensee_address == licensee_address)):
+        faults.name_fault(USED, at="licensee_address")
     check_terms(
         session, now, voucher=voucher, licensee=licensee, licensee_address=licensee_address,
         right=right, purpose=purpose, terms=terms, valid_from=valid_from, valid_until=valid_until,
-        price_fen=price_fen, agreed_on=agreed_on,
+        price_fen=price_fen, agreed_on=agreed_on, faults=faults,
     )  # fmt: skip
+    assert licensee is not None, order_reference  # else the faults would say so
     lock(session, voucher)  # the running number is nobody else's
     n = session.scalar(
         select(func.count()).select_from(Licence).where(Licence.voucher_id == voucher.id)
@@ -152,7 +159,7 @@ def check_terms(
     now: datetime,
     *,
     voucher: Voucher,
-    licensee: Party,
+    licensee: Party | None,
     licensee_address: str,
     right: str,
     purpose: str,
@@ -161,12 +168,13 @@ def check_terms(
     valid_until: datetime,
     price_fen: int,
     agreed_on: date | None = None,
+    faults: Faults | None = None,
 ) -> Agreement | None:
     """The agreement under which these terms can be sold now; raises what of them breaks which rule.
 
-    The price is judged by the cap of the day on which it was agreed: today's, unless told.
+    The price is judged by the cap of the day on which it was agreed: today's, unless told. `faults` are
+    told with those found here: Conflict where one of them is that something is known otherwise.
     """
-    require_active(licensee)
     check_amount(price_fen, "price")
     if voucher.state != "valid" or voucher.frozen or now > voucher.valid_until:
         raise Conflict(
@@ -182,9 +190,11 @@ def check_terms(
     agreement = agreement_of(session, voucher)
     if agreement is not None:
         require_in_force(agreement, local_date(now))
-    faults = Faults()
+    faults = faults or Faults()
+    if licensee is not None:
+        faults.tried("licensee", require_active, licensee)
     if agreement is not None:
-        faults = faults_of_use(agreement, terms, price_fen)
+        faults.add(faults_of_use(agreement, terms, price_fen))
         faults.add(prices.faults_of_price(
             session, agreement, registration, terms, price_fen, agreed_on or local_date(now)
         ))  # fmt: skip
@@ -212,8 +222,10 @@ def check_terms(
         faults.name_fault(
             "the licensee's address is not in checksum spelling", at="licensee_address"
         )
-    if licensee.id == voucher.party_id:
+    if licensee is not None and licensee.id == voucher.party_id:
         faults.name_fault("seller and licensee are the same", at="licensee")
+    if any(at == "order" or said == USED for said, _, at in faults.named()):
+        raise Conflict("The licence breaks: {faults}.", faults=faults)
     if faults:
         raise Invalid("The licence breaks: {faults}.", faults=faults)
     return agreement
@@ -252,19 +264,21 @@ def record_payment(
     received_on: str,
     reference: str,
 ) -> Payment:
-    """Record money received for a licence, once per bank reference; VAT is taken out, half up."""
+    """Record money received for a licence, once per bank reference; VAT is taken out, half up.
+
+    Raises every fault at once: Conflict where the reference is another payment's, else Invalid.
+    """
     may(actor, "payment.record")
     found = session.scalar(select(Payment).where(Payment.reference == reference))
-    if found is not None:
-        if (found.licence_id, found.amount_fen, found.received_on) != (
-            licence.id, amount_fen, received_on,
-        ):  # fmt: skip
-            raise Conflict("The reference {reference} was another payment.", reference=reference)
+    if found is not None and (found.licence_id, found.amount_fen, found.received_on) == (
+        licence.id, amount_fen, received_on,
+    ):  # fmt: skip
         return found
-    check_receipt(session, now, amount_fen, received_on, reference)
+    faults = receipt_faults(session, now, amount_fen, received_on, reference)
     payment = enter_payment(
-        session, actor, licence, amount_fen=amount_fen, received_on=received_on, reference=reference
-    )
+        session, actor, licence, amount_fen=amount_fen, received_on=received_on, reference=reference,
+        faults=faults,
+    )  # fmt: skip
     if payment.agreement_id is not None:  # elsewhere there is no book to keep
         books.post(
             session, actor.member_id, now, cause=payment, book_id=payment.agreement_id,
@@ -275,18 +289,30 @@ def record_payment(
     return payment
 
 
-def check_receipt(
+def receipt_faults(
     session: Session, now: datetime, amount_fen: int, received_on: str, reference: str
-) -> None:
-    """Money received has an amount, a day that has come, and a bank reference that nothing else has."""
+) -> Faults:
+    """What of money received is wrong: a day still to come, a bank reference that something else has."""
     check_amount(amount_fen, "amount")
+    faults = Faults()
     if received_on > local_date(now).isoformat():
-        raise Invalid("The day {day} lies in the future.", day=received_on)
+        faults.name_fault("the day {day} lies in the future", at="received_on", day=received_on)
     hold(session, f"reference {reference}")  # of two tables, so no constraint of one sees to it
     paid = select(Payment.id).where(Payment.reference == reference)
     remitted = select(_REMITTANCES.c.reference).where(_REMITTANCES.c.reference == reference)
     if session.scalar(paid) is not None or session.scalar(remitted) is not None:
-        raise Conflict("The reference {reference} was another payment.", reference=reference)
+        faults.name_fault(
+            "the reference {reference} was another payment", at="reference", reference=reference
+        )
+    return faults
+
+
+def refuse_receipt(faults: Faults) -> None:
+    """Raise what is wrong with money received, if anything: Conflict where its reference is known."""
+    if any(at == "reference" for _, _, at in faults.named()):
+        raise Conflict("The receipt does not fit: {faults}.", faults=faults)
+    if faults:
+        raise Invalid("The receipt does not fit: {faults}.", faults=faults)
 
 
 def unpaid_fen(session: Session, licence: Licence) -> int:
@@ -301,20 +327,22 @@ def unpaid_fen(session: Session, licence: Licence) -> int:
 
 def enter_payment(
     session: Session, actor: Actor, licence: Licence, *, amount_fen: int, received_on: str,
-    reference: str, agreement_id: str | None = None,
+    reference: str, agreement_id: str | None = None, faults: Faults | None = None,
 ) -> Payment:  # fmt: skip
     """A payment for a licence as a record and a settlement; what it books is the caller's.
 
-    It belongs to the agreement of today, or the one told. Raises Invalid for nothing, or more than the
-    licence still costs.
+    It belongs to the agreement of today, or the one told. Nothing, or more than the licence still costs,
+    is told with the `faults` known already (`refuse_receipt`).
     """
+    faults = faults or Faults()
     lock(session, licence)  # the sum paid so far holds until this deed is done
     left = unpaid_fen(session, licence)
     if amount_fen == 0 or amount_fen > left:
-        raise Invalid(
-            "Paid so far {paid} yuan of {price} yuan: {amount} yuan more does not fit.",
+        faults.name_fault(
+            "paid so far {paid} yuan of {price} yuan: {amount} yuan more does not fit", at="amount_yuan",
             paid=yuan(licence.price_fen - left), price=yuan(licence.price_fen), amount=yuan(amount_fen),
         )  # fmt: skip
+    refuse_receipt(faults)
     net_fen = net_of(amount_fen)
     agreement = (
         agreement_of(session, session.get_one(Voucher, licence.voucher_id))

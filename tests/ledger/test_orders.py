@@ -12,7 +12,7 @@ from sqlalchemy import select
 from ledger import audit_trade, books, holds, orders, refunds, remittances, trading
 from ledger.bank_files import BankLine
 from ledger.calendar import local_date
-from ledger.errors import Conflict, Invalid, LedgerError, NotAllowed
+from ledger.errors import Conflict, Faults, Invalid, LedgerError, NotAllowed
 from ledger.holds import Hold
 from ledger.orders import Order
 from ledger.refunds import Refund
@@ -98,6 +98,29 @@ def test_a_remittance_is_recorded_once_per_reference(market: Any) -> None:
     refused(
         town, NotAllowed, "olga", remittances.record, agreement, **facts, **more, reference="B-9"
     )
+
+
+def test_every_fault_of_a_receipt_is_told_at_its_field(market: Any) -> None:
+    town, agreement, voucher = market
+    licence = town.licence(voucher)
+    town.remittance(agreement, 50_000)
+    wrong = {"received_on": "2099-01-01", "reference": "BANK-R"}
+    over = licence.price_fen + 1
+    unknown = Faults()
+    unknown.name_fault("nobody knows him", at="party")
+    before = town.snapshot()
+    for verb, given_, places in (
+        (trading.record_payment, {"licence": licence, "amount_fen": over}, {"amount_yuan"}),
+        (remittances.record, {"agreement": agreement, "amount_fen": 0, "party": None, "purpose": "x",
+                              "faults": unknown}, {"amount_yuan", "party", "purpose"}),
+        (remittances.record, {"agreement": agreement, "amount_fen": 0, "party": town.party("bank"),
+                              "purpose": "clearing"}, {"amount_yuan", "party"}),
+    ):  # fmt: skip
+        with pytest.raises(Conflict) as said:
+            town.do("mona", verb, **given_, **wrong)
+        told = said.value.facts["faults"].by_place(str)
+        assert set(told) == {"received_on", "reference", *places}
+    assert town.snapshot() == before
 
 
 def test_no_more_is_cleared_than_is_due(market: Any) -> None:

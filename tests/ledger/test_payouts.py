@@ -183,6 +183,21 @@ def test_every_row_that_does_not_fit_is_named_and_nothing_is_booked(town: Town) 
                  f"row 3: the day {later} lies in the future", "row 4: the day 2026-03-01 lies before",
                  "row 4: the reference BK stands already in row 3"):  # fmt: skip
         assert part in told, part
+    head = "流水号,金额,结果,交易日期,银行流水号\n"
+    file = (f"{head}A,1.00,成功,{one.day},A,乱\nZF2026-000009-00001,1.00,成功,{one.day},B\n"
+            f"{one.serial},{yuan(one.amount_fen + 1)},成功,3.4.2026,C\n"
+            f"{two.serial},x,成功,{later},\n").encode()  # fmt: skip
+    unread = Faults()
+    rows = read_results(file, "r.csv", unread)
+    with pytest.raises(Invalid) as refusal:
+        town.do("mona", payout_results.confirm, made, rows, name="r.csv", digest="sha256:r",
+                faults=unread)  # fmt: skip
+    told = refusal.value.facts["faults"].by_place(str)
+    assert {row: len(said) for row, said in told.items()} == {"2": 1, "3": 1, "4": 2, "5": 3}
+    assert [at for _, _, at in refusal.value.facts["faults"].named()] == list("2344555")
+    assert "no payment of ours" in told["3"][0]
+    assert "were to be paid" in told["4"][1]
+    assert "lies in the future" in told["5"][2]
     assert town.snapshot() == before
     confirm(town, made, True)
     line = lines(town, made)[0]

@@ -140,6 +140,14 @@ def test_the_same_order_again_is_the_same_licence_and_another_sale_a_conflict(
     for changes in ({"price_fen": 1}, {"licensee": village.party("exchange")}):
         with pytest.raises(Conflict, match=r"another sale"):
             village.do("olga", trading.grant, **{**facts, **changes})
+    seller = {"licensee": village.party("operator")}
+    for changes, places in (
+        ({"right": "x"}, {"order", "right", "licensee"}),
+        ({"order_reference": "ANOTHER"}, {"licensee_address", "licensee"}),
+    ):
+        with pytest.raises(Conflict) as said:
+            village.do("olga", trading.grant, **{**facts, **seller, **changes})
+        assert set(said.value.facts["faults"].by_place(str)) == places
     assert village.snapshot() == before
 
 

@@ -2,10 +2,13 @@
 
 import pytest
 
-from ledger import payout_results, payouts
+from ledger import bank_files, payout_results, payouts
 from ledger.agreements import Agreement
+from ledger.tables.events import EVENTS
+from ledger.trade_rules import COLUMNS
 from tests.ledger import paying
 from tests.web.conftest import Site
+from webapp.pages.payments import FILES
 
 pytestmark = pytest.mark.pages
 
@@ -123,3 +126,88 @@ def test_asking_for_the_head_of_a_form_does_nothing(site: Site) -> None:
     carl.post(path)
     with town.reading() as session:
         assert town.fresh(session, made).state == "approved"
+
+
+def test_what_is_due_again_waits_for_the_makers(site: Site) -> None:
+    town = site.town
+    made = paying.approved(town)
+    agreement = town.get(Agreement, made)
+    mona = site.visit("mona")
+    prepare = f"/agreements/{agreement.number}/payouts"
+    assert prepare not in mona.get("/work")
+    paying.confirm(town, made, True, False)
+    assert prepare in mona.get("/work")
+    assert "payout.prepare" not in {
+        item["deed"] for item in site.visit("carl").read("/work")["items"]
+    }
+    again = town.do("mona", payouts.prepare, agreement)
+    assert prepare not in mona.get("/work")
+    town.do("carl", payouts.approve, again)
+    paying.confirm(town, again, True)
+    assert prepare not in mona.get("/work")
+    paying.give_back(town, again)
+    assert prepare in mona.get("/work")
+
+
+def test_every_column_that_a_file_may_have_is_told_on_its_form(site: Site) -> None:
+    town = site.town
+    made = paying.approved(town)
+    number = town.get(Agreement, made).number
+    mona = site.visit("mona")
+    for deed, path in (
+        ("payout.confirm", f"/payouts/{made.number}/results"),
+        ("reconciliation.bank", f"/agreements/{number}/reconciliations/bank"),
+        ("reconciliation.exchange", f"/agreements/{number}/reconciliations/exchange"),
+    ):
+        columns, holds = FILES[deed]
+        names = {name for some in columns for name in some}
+        assert names == set(holds)
+        page = mona.get(path)
+        for name in names:
+            assert f">{bank_files.ALIASES[name][0]}</th>" in page
+    for path, columns_of, login in (
+        ("/confirmations/new", COLUMNS, "egon"), ("/records:batch", EVENTS, "olga"),
+    ):  # fmt: skip
+        page = site.visit(login).get(path)
+        for name in set(columns_of.all) - {"v"}:
+            assert f"<code>{name}</code>" in page
+
+
+def test_a_form_offers_whom_it_can_be(site: Site) -> None:
+    """Exchanges for their report; payees that the book knows for a limit; whose account is entered."""
+    town = site.town
+    number = town.get(Agreement, paying.approved(town)).number
+    mona = site.visit("mona")
+    option = '<option value="{}"'
+    page = mona.get(f"/agreements/{number}/reconciliations/exchange")
+    assert option.format(town.party("exchange").uscc) in page
+    assert option.format(town.party("bank").uscc) not in page
+    page = mona.get(f"/agreements/{number}/limits")
+    assert option.format(town.party("operator").uscc) in page
+    assert option.format(town.party("bank").uscc) not in page
+    assert "/bank-accounts/new" in mona.get("/bank-accounts")
+    bank = town.party("bank").uscc
+    assert option.format(bank) in mona.get("/bank-accounts/new")
+    answer = mona.client.get(f"/bank-accounts/new?uscc={bank}")
+    assert answer.location.startswith(f"/parties/{bank}/bank-accounts")
+    assert "/bank-accounts/new" not in site.visit("gwen").get("/bank-accounts")
+
+
+def test_every_fault_of_a_receipt_stands_at_its_field_and_names_keep_theirs(site: Site) -> None:
+    """A sentence that calls somebody by his name does not call him by the field's."""
+    town = site.town
+    agreement = town.get(Agreement, paying.approved(town))
+    bank = town.party("bank")
+    wrong = {"amount_yuan": "0.00", "party": bank.uscc, "purpose": "clearing",
+             "received_on": "2099-01-01", "reference": "R"}  # fmt: skip
+    page = site.visit("mona").post(f"/agreements/{agreement.number}/remittances", wrong, 400).text
+    for at in ("amount_yuan", "party", "received_on"):
+        assert f'id="{at}-error"' in page
+    assert f"{bank.name}（{bank.uscc}）不是交易所" in page
+
+
+def test_a_setting_is_called_by_its_meaning(site: Site) -> None:
+    admin = site.visit("admin")
+    page = admin.get("/settings/log_readers")
+    assert "谁可以" in page
+    assert '<option value="supervisor"' in page

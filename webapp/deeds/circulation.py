@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from ledger import parties, revenue, trading, vouchers
 from ledger.calendar import end_of_day, start_of_day
+from ledger.errors import Faults
 from ledger.parties import Actor, Party
 from ledger.proof import line
 from ledger.proof.encoding import canonical
@@ -123,10 +124,12 @@ def grant(
     from_on: date, until_on: date, price_yuan: int, **more: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """A sale from its facts; the term runs over whole days in Shanghai."""
+    faults = Faults()
     made = trading.grant(
-        session, actor, desk.now, voucher=found, licensee=parties.party_by_uscc(session, licensee),
-        valid_from=start_of_day(from_on), valid_until=end_of_day(until_on), price_fen=price_yuan,
-        order_reference=order, origin=desk.origin, **more,
+        session, actor, desk.now, voucher=found, valid_from=start_of_day(from_on),
+        licensee=faults.tried("licensee", parties.party_by_uscc, session, licensee),
+        valid_until=end_of_day(until_on), price_fen=price_yuan, order_reference=order,
+        origin=desk.origin, faults=faults, **more,
     )  # fmt: skip
     return {
         "id": made.id, "n": made.n, "order": made.order_reference,

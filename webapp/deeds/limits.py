@@ -29,8 +29,9 @@ class LimitBody(Body):
     """How much of which account must stay, why, and the document it rests on."""
 
     account = text("Account", choices={name: ACCOUNT_NAMES[name] for name in LIMITED})
-    party = text("Social credit code", most=18, required=False, blank=True,
-                 hint="whose account it is; empty for the bank account")  # fmt: skip
+    party = text("Organisation", most=18, required=False, blank=True,
+                 source="payees",
+                 hint="by its social credit code; empty for the bank account")  # fmt: skip
     floor_yuan = yuan("Must stay (yuan)", hint="of what stands there and is not held")
     reason, basis, document_digest = REASON, BASIS, DOCUMENT
 
@@ -92,5 +93,6 @@ def withdraw(
 
 
 show = shows("limit", LIMIT, "Limit of an account")
-list_limits = lists("limit", "/limits", "Limits of accounts", "number account party floor_fen state",
+list_limits = lists("limit", "/limits", "Limits of accounts",
+                    "number agreement_id account party floor_fen state",
                     (AccountLimit.number, AccountLimit.party))  # fmt: skip

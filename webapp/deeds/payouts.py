@@ -11,7 +11,7 @@ from ledger import bank_accounts, bank_files, payment_files, payout_results, pay
 from ledger.agreements import Agreement
 from ledger.bank_accounts import BankAccount
 from ledger.bank_files import Result
-from ledger.errors import Conflict
+from ledger.errors import Conflict, Faults
 from ledger.parties import Actor, Party
 from ledger.payouts import Payout
 from ledger.tabular import read_table
@@ -33,6 +33,16 @@ LEFT_OUT = {
     "unknown": "not registered here",
     "unanswered": "the bank has not answered an earlier payment",
 }  # fmt: skip
+# What the columns of the bank's result hold.
+RESULT_HOLDS = {
+    "serial": "the serial number of the payment file",
+    "amount": "yuan, at most two decimals",
+    "result": "成功 (paid), 失败 (failed) or 退汇 (came back)",
+    "day": "of what was paid or came back: the day, such as 2026-01-31",
+    "reference": "of what was paid or came back: the bank's number of the movement",
+    "reason": "of what failed or came back: why",
+    "debit": "may be left out: the sum of the debit, where one debit paid several",
+}
 KINDS = {"account": "Account of an organisation", "card": "Card of an organisation"}
 
 
@@ -188,7 +198,9 @@ def close(desk: Desk, session: Session, actor: Actor, found: Payout, reason: str
 def _read_results(
     desk: Desk, _report: Report, _actor: Actor, _found: Payout, *, name: str, digest: str, **_: Any
 ) -> dict[str, Any]:
-    return {"results": bank_files.read_results(desk.home.material(digest), name)}
+    faults = Faults()
+    results = bank_files.read_results(desk.home.material(digest), name, faults)
+    return {"faults": faults, "results": results}
 
 
 @deed("payout.confirm", f"{PAYOUT}/results", "Import the bank's result",
@@ -196,12 +208,12 @@ def _read_results(
       "{returned_count} came back; payout {number} is {state}.",
       body=FileBody, upload=True, prepare=_read_results)  # fmt: skip
 def confirm(
-    desk: Desk, session: Session, actor: Actor, found: Payout, *, results: list[Result], name: str,
-    digest: str, size_bytes: int = 0,
+    desk: Desk, session: Session, actor: Actor, found: Payout, *, results: list[Result], faults: Faults,
+    name: str, digest: str, size_bytes: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """What was paid beyond what is owed stands under `twice` in the answer."""
     done = payout_results.confirm(
-        session, actor, desk.now, found, results, name=name, digest=digest
+        session, actor, desk.now, found, results, name=name, digest=digest, faults=faults
     )
     yuan = {
         f"{side}_yuan": money.yuan(done[f"{side}_fen"]) for side in ("paid", "failed", "returned")
@@ -210,10 +222,12 @@ def confirm(
 
 
 def _tell_results(
-    desk: Desk, session: Session, actor: Actor, found: Payout, *, results: list[Result], name: str,
-    digest: str, size_bytes: int = 0,
+    desk: Desk, session: Session, actor: Actor, found: Payout, *, results: list[Result], faults: Faults,
+    name: str, digest: str, size_bytes: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
-    fresh = payout_results.fresh(session, desk.now, found, results, name=name, digest=digest)
+    fresh = payout_results.fresh(
+        session, desk.now, found, results, name=name, digest=digest, faults=faults
+    )
     new = {one.row for one in fresh}
     done = payout_results.confirm(
         session, actor, desk.now, found, results, name=name, digest=digest

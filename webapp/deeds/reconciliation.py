@@ -33,6 +33,21 @@ from webapp.deeds.register import FoundBody
 ONE, DIFFERENCE = "/reconciliations/<reconciliation_number>", "/differences/<difference_number>"
 KINDS = {kind: FINDINGS[kind] for kind in sorted(bank_matching.KINDS)}
 STATES = ("open", "answered", "settled")
+# What the columns of an account statement and of a report hold.
+STATEMENT_HOLDS = {
+    "day": "the day, such as 2026-01-31",
+    "reference": "the bank's number of the movement",
+    "in": "what came in, in yuan; else empty",
+    "out": "what went out, in yuan; else empty",
+    "counterparty": "may be left out: who is on the other side",
+    "memo": "may be left out: what the bank says it is for",
+    "balance": "may be left out: what stands on the account after it, in yuan",
+}
+REPORT_HOLDS = {
+    "trade": "the exchange's number of the trade",
+    "amount": "yuan, at most two decimals",
+    "day": "the day, such as 2026-01-31",
+}
 OWING = {
     "bank": "The bank, asked by finance", "exchange": "The exchange", "finance": "Finance",
     "operator": "The operator",
@@ -49,7 +64,7 @@ class BankStatementBody(FileBody):
 class ReportBody(BankStatementBody):
     """An exchange's report of the trades of some days."""
 
-    exchange = text("Exchange", most=18, hint="its social credit code", source="parties")
+    exchange = text("Exchange", most=18, hint="its social credit code", source="exchanges")
 
 
 class ExplanationBody(Body):

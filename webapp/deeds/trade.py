@@ -24,7 +24,7 @@ from ledger import (
 from ledger.agreements import Agreement
 from ledger.calendar import end_of_day, start_of_day
 from ledger.confirmations import Checked, Confirmation
-from ledger.errors import Missing
+from ledger.errors import Faults, Missing
 from ledger.orders import Order
 from ledger.parties import Actor
 from ledger.proof.encoding import canonical
@@ -101,10 +101,12 @@ def record_remittance(
     desk: Desk, session: Session, actor: Actor, found: Agreement, *, party: str, purpose: str,
     amount_yuan: int, received_on: date, reference: str,
 ) -> dict[str, Any]:  # fmt: skip
+    """Who paid is looked up here: an unknown code is told with all that is wrong besides."""
+    faults = Faults()
     made = remittances.record(
-        session, actor, desk.now, found, party=parties.party_by_uscc(session, party),
-        purpose=purpose, amount_fen=amount_yuan, received_on=received_on.isoformat(),
-        reference=reference,
+        session, actor, desk.now, found, purpose=purpose, amount_fen=amount_yuan,
+        party=faults.tried("party", parties.party_by_uscc, session, party),
+        received_on=received_on.isoformat(), reference=reference, faults=faults,
     )  # fmt: skip
     return {"amount_yuan": money.yuan(made.amount_fen), "id": made.id, "reference": reference}
 

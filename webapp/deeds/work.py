@@ -16,6 +16,7 @@ from ledger import (
     evaluations,
     log,
     overdue,
+    payouts,
     registration_changes,
     revenue,
 )
@@ -195,6 +196,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "payment.record": ("licence", ("granted",), lambda _actor: (Licence.price_fen > 0) & ~exists().where(
         Payment.licence_id == Licence.id, Payment.undone_by.is_(None))),
     "bank_account.confirm": ("bank_account", ("entered",), _not_mine(BankAccount.entered_by)),
+    "payout.prepare": ("agreement", (*RUNNING, *OVER), lambda _actor: payouts.is_due()),
     "payout.approve": ("payout", ("prepared",), _not_mine(Payout.maker_id)),
     "payout.confirm": ("payout", ("approved", "partly_paid"), lambda _actor: None),
     "difference.answer": ("difference", ("open",), _owes_answer),

@@ -10,12 +10,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger.agreements import RUNNING, Agreement
-from ledger.parties import Actor, Party
+from ledger.books import BookAccount
+from ledger.limits import LIMITED
+from ledger.parties import Actor, Member, Party
 from ledger.registration import Deposit
+from ledger.store import Evidence
 from webapp.language import tr
 
 BLANK_ROWS = 1
 CHOSEN = {"text": "select", "lines": "checks"}  # how a field is shown whose values are offered
+BY_CODE = ("exchanges", "implementers", "parties")  # sources of organisations by their codes
 Choices = Callable[[str], list[tuple[str, str]]]
 
 
@@ -64,7 +68,7 @@ def fields_of(
         elif kind == "document" and isinstance(value, Mapping):
             value = yaml.safe_dump(dict(value), allow_unicode=True, sort_keys=False)
         hint = str(told.get("hint", ""))
-        if offered and told.get("source") in ("parties", "implementers"):
+        if offered and told.get("source") in BY_CODE:
             hint = ""  # it says how a code is typed, and here it is chosen
         may_be = value not in (None, "", [], {}) or not (one.required or told.get("due"))
         made.append(FormField(
@@ -105,15 +109,32 @@ def _kind(one: Any) -> str:
     return "area" if told.get("area") else "text"
 
 
-def choices_for(session: Session, actor: Actor) -> Choices:
-    """What a field offers from the data: `source` of its schema → values with their labels."""
+def choices_for(session: Session, actor: Actor, row: Evidence | None = None) -> Choices:
+    """What a field offers from the data: `source` of its schema → values with their labels.
+
+    `row` is the subject of the deed, where the choices are of it.
+    """
 
     def offered(source: str) -> list[tuple[str, str]]:
-        if source in ("parties", "implementers"):
+        if source == "payees" and row is not None:
+            owed = select(BookAccount.party).where(
+                BookAccount.book == row.id,
+                BookAccount.account.in_(LIMITED),
+                BookAccount.party != "",
+            )
+            names = dict(session.execute(select(Party.uscc, Party.name)).tuples().all())
+            codes = sorted(set(session.scalars(owed)))
+            return [(code, f"{names.get(code, '')} {code}".strip()) for code in codes]
+        if source in BY_CODE:
             query = select(Party).where(Party.state == "active", Party.kind != "individual")
             query = query.order_by(Party.name)
             if source == "implementers":
                 query = query.where(Party.kind == "public_body")
+            if source == "exchanges":
+                members = session.execute(select(Member.party_id, Member.roles))
+                query = query.where(
+                    Party.id.in_({of for of, roles in members if "exchange" in roles})
+                )
             return [(p.uscc, f"{p.name} {p.uscc}") for p in session.scalars(query)]
         if source == "agreements":
             mine = select(Agreement).where(

@@ -36,6 +36,8 @@ AUDITS_SHOWN = 5
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes."""
     app.add_url_rule("/house", "house", state_of_house)
+    app.jinja_env.globals |= {"setting": setting}
+    nouns.BEHIND["setting.change"] = lambda _session, _keys: url_for("house")
     for deed in (deeds.seal, deeds.retry):  # short deeds that lead back to this page
         app.add_url_rule(deed.path, deed.name.replace(".", "_"), _short(deed),
                          methods=["GET", "POST"])  # fmt: skip
@@ -62,6 +64,12 @@ def _short(deed: Deed) -> Any:
         return redirect(url_for("house"))
 
     return door.guard(deed)(view)
+
+
+def setting(name: str) -> dict[str, Any] | None:
+    """A setting, for the form that changes it; None where there is none of that name."""
+    items = door.the_desk().ask(deeds.show_settings, door.who, {}, {})["items"]
+    return next((one for one in items if one["name"] == name), None)
 
 
 def _page(refusal: str | None) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
+from ledger.agreements import Agreement
 from ledger.books import Entry
 from ledger.calendar import local_date
 from ledger.errors import Faults, Invalid, LedgerError, NotAuthenticated
@@ -79,7 +80,8 @@ COLUMNS: dict[str, dict[str, str]] = {
               "state": "State"},
     "scheme": {"edition": "Edition", "effective_from": "First day it binds", "state": "State"},
     "period": {"number": "Number", "from_on": "First day", "until_on": "Last day", "state": "State"},
-    "limit": {"number": "Number", "account": "Account", "party": "Organisation",
+    "limit": {"number": "Number", "agreement_id": "Agreement", "account": "Account",
+              "party": "Organisation",
               "floor_fen": "Must stay (yuan)", "state": "State"},
     "journal": {"number": "Number", "effective_on": "Day", "memo": "Memo", "debit": "Debit",
                 "credit": "Credit", "amount_fen": "Amount (yuan)", "state": "State"},
@@ -173,6 +175,10 @@ def _list_view(question: Question) -> Any:
         ):
             with desk.home.reading() as session:
                 names = party_names(session)
+                if "agreement_id" in COLUMNS[question.noun]:
+                    names |= dict(
+                        session.execute(select(Agreement.id, Agreement.number)).tuples().all()
+                    )
         if question.noun == "entry":
             with desk.home.reading() as session:
                 names = _reversed(session, found["items"])
@@ -323,7 +329,7 @@ def deed_page(
     with desk.home.reading() as session:
         found = deed.subjects(session, keys)
         row = found[-1] if found and isinstance(found[-1], Evidence) else None
-        form = fields_of(deed.body, values, errors, choices_for(session, door.actor()))
+        form = fields_of(deed.body, values, errors, choices_for(session, door.actor(), row))
         return render_template(
             [f"deed_{_name(deed)}.html", "deed.html"], deed=deed, keys=keys, row=row,
             columns=_columns_told(deed), errors=errors,
@@ -391,7 +397,7 @@ def call_by_title(deed: Deed, error: LedgerError) -> None:
     for faults in error.facts.values():
         for _, facts, at in faults.named() if isinstance(faults, Faults) else ():
             title = title_at(deed.body, at)
-            if title and "name" in facts:
+            if title and facts.get("name") == at.rpartition(".")[2]:
                 facts["name"] = f"“{tr(title)}”"
 
 

@@ -70,7 +70,9 @@ def my_work() -> str:
     items = [
         {
             **item,
-            "address": nouns.page_of(item["noun"], item["number"]),
+            "address": nouns.address("payout_prepare", {"agreement_number": item["number"]})
+            if item["deed"] == "payout.prepare"
+            else nouns.page_of(item["noun"], item["number"]),
             "limit": limit(item, today),
         }
         for item in found["items"]
