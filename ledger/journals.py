@@ -358,10 +358,13 @@ def _require_free(
     if amount_fen > owed - held - kept:
         raise Conflict(
             "On {account} {free} yuan can be divided, not {amount}: {owed} are owed, {held} set aside for "
-            "payment, {kept} kept by {limit}.",
+            "payment, {kept} kept by limit {limit}."
+            if row is not None and row.limited_by
+            else "On {account} {free} yuan can be divided, not {amount}: {owed} are owed, {held} set aside "
+            "for payment.",
             account=f"{account} {party}", amount=yuan(amount_fen), free=yuan(max(0, owed - held - kept)),
-            held=yuan(held), kept=yuan(kept), limit=(row and row.limited_by) or "no limit",
-            owed=yuan(owed),
+            held=yuan(held), owed=yuan(owed),
+            **({"kept": yuan(kept), "limit": row.limited_by} if row and row.limited_by else {}),
         )  # fmt: skip
 
 

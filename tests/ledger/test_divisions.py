@@ -131,7 +131,7 @@ def test_what_is_held_or_under_a_limit_is_not_divided(village: Town) -> None:
         reason="冻结", basis="通知书 1 号",
     )  # fmt: skip
     village.do("carl", limits.approve, limit)
-    said = f"70.01 yuan can be divided, not 80.00: 100.01 are owed, .*30.00 kept by {limit.number}"
+    said = f"70.01 yuan can be divided, not 80.00: 100.01 are owed, .*30.00 kept by limit {limit.number}"
     refused(village, Conflict, said, "carl", journals.approve, made)
     lifted = village.do("mona", limits.propose_lift, limit, basis="解除", reason="解除")
     village.do("carl", limits.approve, lifted)
@@ -154,6 +154,25 @@ def test_what_is_held_or_under_a_limit_is_not_divided(village: Town) -> None:
     refused(village, Invalid, f"limit {frozen.number} keeps 0.01 yuan there", "carl",
             journals.approve, back)  # fmt: skip
     assert told(village) == []
+
+
+def test_the_audit_holds_each_division_against_its_entry(village: Town) -> None:
+    agreement, was, (one, two) = split_claim(village)
+    first = divided(village, agreement, was, {one.uscc: 6_001, two.uscc: 4_000})
+    back = undo(village, first)
+    assert told(village) == []
+    for changed, rows in {
+        f"UPDATE journals SET lines = '[]' WHERE number = '{first.number}'": [first],
+        f"UPDATE journals SET undoes = NULL WHERE number = '{back.number}'": [back],
+        f"UPDATE journals SET entry_id = '{back.entry_id}' WHERE number = '{first.number}'": [
+            first, back],
+        f"UPDATE journals SET entry_id = 'x' WHERE number = '{back.number}'": [back],
+    }.items():  # fmt: skip
+        with village.home.engine.connect() as connection:
+            assert connection.exec_driver_sql(changed).rowcount == 1
+            found = sorted(place for place, *_ in audit_books.audit_books(connection))
+            assert found == [f"journal {row.number}" for row in rows], changed
+            connection.rollback()
 
 
 @pytest.mark.slow

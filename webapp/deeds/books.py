@@ -56,7 +56,7 @@ class DivisionBody(Body):
     """Who gets what of the claim of a payee that was split and ended 分立债权划分."""
 
     account = text("Account", choices={name: ACCOUNT_NAMES[name] for name in journals.DIVIDED})
-    party = text("Who was split", most=18, source="parties", hint="the code under which it is owed")
+    party = text("Who was split", most=18, hint="the code under which it is owed")
     amount_yuan = yuan(
         "Amount (yuan)", hint="what is divided, and neither set aside nor under a limit"
     )
