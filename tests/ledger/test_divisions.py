@@ -25,6 +25,7 @@ from ledger.parties import Party
 from tests.conftest import ORIGIN, PARTIES, Town
 from tests.ledger import bookings, organisations, paying
 from tests.ledger.bookings import divided, division, line, split_claim
+from tests.ledger.test_finance_at_once import at_once, done
 from tests.ledger.test_payouts import refused
 
 pytestmark = pytest.mark.pages  # on PostgreSQL slowly
@@ -268,6 +269,11 @@ def test_a_statement_is_reversed_after_its_divisions_are_taken_back_whoever_was_
     second = divided(town, agreement, was, {two.uscc: stood - 100})
     made = town.do("mona", payouts.prepare, agreement)
     town.do("carl", payouts.approve, made)
+    early = town.do("mona", journals.propose_undoing, first, "有误")
+    refused(
+        town, Invalid, "0.00 yuan are free, 1.00 yuan are asked", "carl", journals.approve, early
+    )
+    town.do("mona", journals.withdraw, early, "付款在途")
     paying.confirm(town, made, True)
     assert owed(town, agreement, was, one, two) == [0, 0, stood - 100]
     whole = f"{stood // 100}.{stood % 100:02d}"
@@ -312,3 +318,33 @@ def test_what_the_bank_may_have_paid_already_is_not_divided(town: Town) -> None:
     town.do("carl", payouts.cancel, made, "改付")
     divided(town, agreement, was, {one.uscc: 1})
     assert owed(town, agreement, one) == [1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", range(4))
+def test_a_division_and_a_reversal_at_once_are_one_of_them(town: Town, turn: int) -> None:
+    agreement, statement = paying.owing(town)
+    was, one, _two = split_operator(town)
+    [stood] = owed(town, agreement, was)
+    asked = division(town, agreement, was, {one.uscc: stood})
+
+    def divide() -> str:
+        with town.home.deed(town.now) as session:
+            row = session.get_one(journals.Journal, asked.id)
+            journals.approve(session, town.actors["carl"], town.now, row)
+        return "divided"
+
+    def take_back() -> str:
+        with town.home.deed(town.now) as session:
+            row = session.get_one(statements.Statement, statement.id)
+            reversals.reverse(session, town.actors["mona"], town.now, row, "有误")
+        return "reversed"
+
+    answers = at_once([divide, take_back] if turn % 2 else [take_back, divide])
+    [done_first] = done(answers)
+    [why] = [said for said in answers if isinstance(said, LedgerError)]
+    assert ("were divided by" if done_first == "divided" else "is drafted") in str(why)
+    assert owed(town, agreement, was, one) == (
+        [0, stood] if done_first == "divided" else [stood, 0]
+    )
+    assert told(town) == []
