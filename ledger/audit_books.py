@@ -6,6 +6,7 @@ accounts   book_accounts are the fold of the lines, and of the pending holds
 limits     the floor of an account is its kind's, or that of the limit which stands
 reversals  each undoes one entry that is no reversal, line by line
 holds      a hold is booked exactly where it is said to be posted
+divisions  a claim divided by a voucher, or taken back, is booked as it says
 closings   no entry was recorded on a day that was closed by then
 """
 
@@ -117,6 +118,8 @@ def audit_books(connection: Connection) -> Iterator[Told]:
     yield from _reversals(connection)
     for number, state in fetch(connection, NOT_BOOKED):
         yield f"booking {number}", "state", state, "posted where it is booked, and only there"
+    for (number,) in fetch(connection, NOT_AS_DIVIDED):
+        yield f"journal {number}", "lines", "of another content", "its entry's lines"
 
 
 def _accounts(connection: Connection) -> Iterator[Told]:
@@ -245,6 +248,13 @@ TWICE_REVERSED = (
     "SELECT reverses, COUNT(*) FROM entries WHERE reverses IS NOT NULL "
     "GROUP BY reverses HAVING COUNT(*) > 1"
 )
+NOT_AS_DIVIDED = """
+SELECT j.number FROM journals j
+LEFT JOIN entries e ON e.id = j.entry_id LEFT JOIN journals d ON d.id = j.undoes
+WHERE j.lines IS NOT NULL AND j.state = 'approved'
+  AND (e.id IS NULL OR e.cause_id <> j.id OR e.lines <> j.lines
+       OR COALESCE(e.reverses, '') <> COALESCE(d.entry_id, ''))
+"""
 NOT_BOOKED = """
 SELECT h.number, h.state FROM holds h
 WHERE (h.state = 'posted') <> EXISTS (SELECT 1 FROM entries e WHERE e.cause_id = h.id)

@@ -22,7 +22,7 @@ from ledger import log
 from ledger.agreements import require_ground
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Faults, Invalid, Missing
-from ledger.parties import Actor, Party, may, require_active, require_other, successor
+from ledger.parties import Actor, Party, may, merged_into, require_active, require_other
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id, next_number
 
@@ -194,13 +194,14 @@ def before(session: Session, account: BankAccount) -> BankAccount | None:
 def paid_to(session: Session, uscc: str) -> tuple[Party | None, BankAccount | None]:
     """Who is paid for a social credit code, and where: the party, or what it was merged into.
 
+    What was split has no account: who is owed then, a division says (`journals.propose_division`).
+
     A buyer at an exchange need not be known here: nobody.
     """
     party = session.scalar(select(Party).where(Party.uscc == uscc))
     if party is None:
         return None, None
-    if party.state == "merged":
-        party = successor(session, party)
+    party = merged_into(session, party)
     return party, of(session, party.id) if party.state == "active" else None
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import agreements, books, log, reversals
+from ledger import agreements, books, log, statements
 from ledger.agreements import Agreement, require_ground
 from ledger.books import ACCOUNTS, BookAccount
 from ledger.calendar import local_date
@@ -167,7 +167,7 @@ def approve(session: Session, actor: Actor, now: datetime, limit: AccountLimit) 
     session.refresh(limit)
     state = move("limit", "approve", limit.state)
     if limit.floor_fen is not None and limit.account in SHARES:
-        reversals.require_none_unfinished(session, limit.agreement_id)
+        statements.require_no_reversal(session, limit.agreement_id)
     books.begin(session)
     _require_left(session, limit)
     before = standing(session, limit.agreement_id, limit.account, limit.party)

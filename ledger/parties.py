@@ -666,6 +666,13 @@ def successor(session: Session, party: Party) -> Party:
     return party
 
 
+def merged_into(session: Session, party: Party) -> Party:
+    """The organisation that one was merged into, in the end; one that was split is not passed."""
+    while party.state == "merged" and party.successor_ids:
+        party = session.get_one(Party, str(party.successor_ids[0]))
+    return party
+
+
 def logins_with(session: Session, role: str) -> list[str]:
     """The logins of all members that have a role, in order."""
     found = session.execute(

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import bank_accounts, books, holds, log, payment_files, reversals, settings
+from ledger import bank_accounts, books, holds, log, payment_files, settings, statements
 from ledger.agreements import Agreement, require_ground
 from ledger.bank_accounts import BankAccount
 from ledger.books import BANK, PAYABLE, REFUNDS, TREASURY, BookAccount, Entry, EntryLine
@@ -141,7 +141,7 @@ def prepare(
     """
     may(actor, "payout.prepare")
     lock(session, agreement)
-    reversals.require_none_unfinished(session, agreement.id)
+    statements.require_no_reversal(session, agreement.id)
     books.begin(session)
     if statement is not None and statement.agreement_id != agreement.id:
         raise Invalid("Statement {number} belongs to another agreement.", number=statement.number)
@@ -150,6 +150,13 @@ def prepare(
         waiting = _same_waiting(session, actor, agreement, statement)
         if waiting is not None:
             return waiting
+        split = sorted({one["party"] for one in left_out if one["why"] == "split"})
+        if split:
+            raise Conflict(
+                "Nothing can be paid under agreement {number}: {parties} were split. Divide what they are "
+                "owed among their successors by a journal voucher first.",
+                number=agreement.number, parties=", ".join(split),
+            )  # fmt: skip
         raise Conflict(
             "Nothing can be paid under agreement {number}: {count} payees are owed, none of them with a "
             "confirmed bank account that sent nothing back, without an open payment and above a limit.",
@@ -226,7 +233,7 @@ def _due(
     session: Session, now: datetime, agreement: Agreement, statement: Statement | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What can be paid, as facts of lines, and what is owed but cannot, with why."""
-    unanswered = _unanswered(session, now, agreement)
+    waiting = unanswered(session, now, agreement.id)
     paid, left_out = list[dict[str, Any]](), list[dict[str, Any]]()
     for account, party, free_fen, kept_fen, limit in _free(session, agreement):
         due_fen = free_fen
@@ -242,7 +249,7 @@ def _due(
             continue
         owed = {"account": account, "amount_fen": amount, "party": party}
         payee, known = bank_accounts.paid_to(session, party)
-        if (account, party) in unanswered:
+        if (account, party) in waiting:
             left_out.append({**owed, "why": "unanswered"})
         elif known is None:
             left_out.append({**owed, "why": _why_not(payee)})
@@ -313,36 +320,39 @@ def _free(session: Session, agreement: Agreement) -> list[tuple[str, str, int, i
 def _left_of(session: Session, statement: Statement, account: str, party: str) -> int:
     """What of a posted statement no payout has paid or holds for a payee.
 
-    What was paid of all that was due was paid of the oldest statements that were not paid by name.
+    What was paid of all that was due was paid of the oldest statements that were not paid by name; what
+    came to the payee by a division (`journals`) before them, and what went away was of the oldest too.
     """
     if statement.state != "posted" or account not in (PAYABLE, TREASURY):
         return 0
-    by_name = dict(
-        session.execute(
-            select(Payout.statement_id, func.sum(PayoutLine.amount_fen))
-            .join(PayoutLine, Payout.id == PayoutLine.payout_id)
-            .where(
-                Payout.agreement_id == statement.agreement_id, PayoutLine.account == account,
-                PayoutLine.party == party, PayoutLine.state.in_(("held", "paid")),
-            )
-            .group_by(Payout.statement_id)
-        ).tuples().all()
-    )  # fmt: skip
-    unnamed = int(by_name.get(None, 0))
+    paid_fen, by_name = 0, dict[str | None, int]()
+    for known, state, fen in session.execute(
+        select(Payout.statement_id, PayoutLine.state, func.sum(PayoutLine.amount_fen))
+        .join(PayoutLine, Payout.id == PayoutLine.payout_id)
+        .where(
+            Payout.agreement_id == statement.agreement_id, PayoutLine.account == account,
+            PayoutLine.party == party, PayoutLine.state.in_(("held", "paid")),
+        )
+        .group_by(Payout.statement_id, PayoutLine.state)
+    ).tuples():  # fmt: skip
+        by_name[known] = by_name.get(known, 0) + int(fen)
+        paid_fen += int(fen) if state == "paid" else 0
     booked = session.execute(
         select(Statement.id, func.sum(EntryLine.credit_fen))
         .join(Entry, Entry.cause_id == Statement.id)
         .join(EntryLine, EntryLine.entry == Entry.id)
         .where(
             Statement.agreement_id == statement.agreement_id, Statement.state == "posted",
-            Statement.until_on <= statement.until_on, Entry.reverses.is_(None),
-            EntryLine.account == account, EntryLine.party == party,
+            Entry.reverses.is_(None), EntryLine.account == account, EntryLine.party == party,
         )
         .group_by(Statement.id, Statement.until_on)
         .order_by(Statement.until_on, Statement.id)
-    )  # fmt: skip
+    ).tuples().all()  # fmt: skip
+    row = session.get(BookAccount, (statement.agreement_id, account, party))
+    came = (row.posted_fen if row else 0) + paid_fen - sum(int(fen) for _, fen in booked)
+    unnamed = max(0, by_name.get(None, 0) - came)
     for known, fen in booked:
-        left = int(fen) - int(by_name.get(known, 0))
+        left = int(fen) - by_name.get(known, 0)
         covered = max(0, min(left, unnamed))
         left, unnamed = left - covered, unnamed - covered
         if known == statement.id:
@@ -350,14 +360,14 @@ def _left_of(session: Session, statement: Statement, account: str, party: str) -
     return 0
 
 
-def _unanswered(session: Session, now: datetime, agreement: Agreement) -> set[tuple[str, str]]:
+def unanswered(session: Session, now: datetime, agreement_id: str) -> set[tuple[str, str]]:
     """Whose payment is with the bank, or waits for approval, though its hold ran out."""
     found = session.execute(
         select(PayoutLine.account, PayoutLine.party)
         .join(Payout, Payout.id == PayoutLine.payout_id)
         .join(Hold, Hold.id == PayoutLine.hold_id)
         .where(
-            Payout.agreement_id == agreement.id, PayoutLine.state == "held",
+            Payout.agreement_id == agreement_id, PayoutLine.state == "held",
             (Hold.state != "pending") | (Hold.expires_at <= now),
         )
     )  # fmt: skip
@@ -420,7 +430,7 @@ def approve(session: Session, actor: Actor, now: datetime, payout: Payout) -> No
     what = f"payout {payout.number}"
     lock(session, payout)
     state = move("payout", "approve", payout.state)
-    reversals.require_none_unfinished(session, payout.agreement_id)
+    statements.require_no_reversal(session, payout.agreement_id)
     require_other(actor, [payout.maker_id, *(one["by"] for one in payout.approvals)], what)
     if now >= payout.expires_at:
         raise Conflict(

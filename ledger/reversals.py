@@ -10,20 +10,13 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import books, log
+from ledger import books, journals, log
 from ledger.agreements import Agreement, require_ground
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Faults
 from ledger.parties import Actor, may
 from ledger.proof.encoding import canonical, digest_text
-from ledger.statements import (
-    UNFINISHED,
-    Statement,
-    content,
-    line_root,
-    makers_party,
-    previous,
-)
+from ledger.statements import Statement, content, line_root, makers_party, previous
 from ledger.states import move
 from ledger.store import lock, new_id, next_number
 from ledger.trading import Payment
@@ -35,7 +28,8 @@ def reverse(
 ) -> Statement:
     """Draft the statement that takes a posted one back as a whole; it is approved like any other.
 
-    Only the last one of its agreement, and not while money of a payee of it is set aside for payment.
+    Only the last one of its agreement, and not while money of a payee of it is set aside for payment, or
+    stands with those among whom the claim of a payee that was split was divided.
     """
     what = f"statement {statement.number}"
     may(actor, "statement.reverse", makers_party(session, statement), what)
@@ -61,6 +55,7 @@ def reverse(
         )
     _require_not_held(session, statement)
     require_not_limited(session, statement)
+    _require_not_divided(session, statement)
     year = local_date(now).year
     salts = [secrets.token_hex(16) for _ in statement.lines]
     undoing = Statement(
@@ -93,29 +88,6 @@ def is_reversible(session: Session, statement: Statement) -> bool:
         Statement.reverses == statement.id, Statement.state != "rejected"
     )
     return last is not None and last.id == statement.id and session.scalar(taken) is None
-
-
-def unfinished(session: Session, agreement_id: str) -> Statement | None:
-    """The reversal of an agreement's statement that is neither booked nor rejected yet, or None."""
-    return session.scalars(
-        select(Statement)
-        .where(
-            Statement.agreement_id == agreement_id, Statement.reverses.is_not(None),
-            Statement.state.in_(UNFINISHED),
-        )
-        .limit(1)
-    ).first()  # fmt: skip
-
-
-def require_none_unfinished(session: Session, agreement_id: str) -> None:
-    """Raise Conflict while a reversal is under way: what it takes back must not be paid meanwhile."""
-    found = unfinished(session, agreement_id)
-    if found is not None:
-        raise Conflict(
-            "Reversal {number} is {state}: nothing of this agreement is paid until it is booked or "
-            "rejected.",
-            number=found.number, state=found.state,
-        )  # fmt: skip
 
 
 def _require_not_held(session: Session, statement: Statement) -> None:
@@ -152,6 +124,32 @@ def require_not_limited(session: Session, statement: Statement) -> None:
         raise Conflict(
             "Statement {number} cannot be reversed: {faults}; the finance department lifts the limit "
             "first, by two persons.",
+            number=statement.number, faults=faults,
+        )  # fmt: skip
+
+
+def _require_not_divided(session: Session, statement: Statement) -> None:
+    """Raise Conflict where what the reversal takes back was divided among successors, naming each voucher.
+
+    Else the payee that ended would stand below nought, and its successors be paid what nobody owes.
+    """
+    entry = books.entry_of(session, statement.id)
+    assert entry is not None, statement.number
+    faults = Faults()
+    for (account, party), rise in books.moved(books.reversed_lines(entry.lines)).items():
+        divided = journals.divisions(session, statement.agreement_id, account, party)
+        row = session.get(books.BookAccount, (statement.agreement_id, account, party),
+                          populate_existing=True)  # fmt: skip
+        if divided and row is not None and row.posted_fen + rise < 0:
+            faults.name_fault(
+                "{yuan} yuan of {account} were divided by {numbers}", at="lines",
+                account=f"{account} {party}", yuan=yuan(min(-rise, -rise - row.posted_fen)),
+                numbers=", ".join(one.number for one in divided),
+            )  # fmt: skip
+    if faults:
+        raise Conflict(
+            "Statement {number} cannot be reversed: {faults}; the finance department takes back as much of "
+            "the divisions first, by two persons.",
             number=statement.number, faults=faults,
         )  # fmt: skip
 

@@ -194,3 +194,26 @@ def require_finished(session: Session, agreement: Agreement) -> None:
             "Statement {number} is {state}; finish it first.",
             number=open_one.number, state=open_one.state,
         )  # fmt: skip
+
+
+def reversal_under_way(session: Session, agreement_id: str) -> Statement | None:
+    """The reversal of an agreement's statement that is neither booked nor rejected yet, or None."""
+    return session.scalars(
+        select(Statement)
+        .where(
+            Statement.agreement_id == agreement_id, Statement.reverses.is_not(None),
+            Statement.state.in_(UNFINISHED),
+        )
+        .limit(1)
+    ).first()  # fmt: skip
+
+
+def require_no_reversal(session: Session, agreement_id: str) -> None:
+    """Raise Conflict while a reversal is under way: what it takes back must not be paid meanwhile."""
+    found = reversal_under_way(session, agreement_id)
+    if found is not None:
+        raise Conflict(
+            "Reversal {number} is {state}: nothing of this agreement is paid until it is booked or "
+            "rejected.",
+            number=found.number, state=found.state,
+        )  # fmt: skip

@@ -134,7 +134,7 @@ ON_CHAIN = (
 HISTORY = "What was reported stays as it was reported."
 BY_CODE = (
     "It names the code that ended, and binds until both sides agree on a new edition; what is due "
-    "to that code is due to the first successor."
+    "to that code is paid to whom it was merged into, and after a split divided among the successors."
 )
 CREDENTIAL = "Its signed text keeps the name of its day of issue; the code in it is the same."
 CONSENT = "What a data subject consented to names those it was asked for; a successor asks anew."

@@ -6,8 +6,12 @@ from typing import Any
 from ledger import books, holds, journals, limits, log, periods, trading
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
+from ledger.parties import Party
 from ledger.store import new_id
 from tests.conftest import Town
+from tests.ledger import organisations
+
+DOCUMENT = f"sha256:{'d' * 64}"
 
 
 def line(account: str, debit: Any, credit: Any, party: str | None = None) -> dict[str, Any]:
@@ -32,6 +36,48 @@ def journal(
 def approved(town: Town, agreement: Agreement | None = None, **changes: Any) -> journals.Journal:
     """The same, approved by another person: ten yuan are in the bank."""
     made = journal(town, agreement, **changes)
+    town.do("carl", journals.approve, made)
+    with town.reading() as session:
+        return session.get_one(journals.Journal, made.id)
+
+
+def split_claim(
+    town: Town, fen: int = 10_001, account: str = books.PAYABLE, kind: str = "enterprise",
+    heirs: tuple[str, str] = ("enterprise", "enterprise"), agreement: Agreement | None = None,
+) -> tuple[Agreement, Party, list[Party]]:  # fmt: skip
+    """A book, an organisation that it owes and that was split and ended since, its successors."""
+    agreement = agreement or town.agreement()
+    one = organisations.party(town, kind)
+    with town.deed() as session:
+        books.post(
+            session, "system", town.now, cause=journals.Journal(id=new_id()), book_id=agreement.id,
+            effective_on=local_date(town.now).isoformat(), memo="分配",
+            lines=[line(books.UNDISTRIBUTED, fen, 0), line(account, 0, fen, one.uscc)],
+        )  # fmt: skip
+    into = [organisations.party(town, kind) for kind in heirs]
+    organisations.split(town, one, into[0], into[1:])
+    return agreement, one, into
+
+
+def division(
+    town: Town, agreement: Agreement, one: Party, shares: dict[str, int], login: str = "mona",
+    **changes: Any,
+) -> journals.Journal:  # fmt: skip
+    """Who gets what of it, proposed."""
+    facts = {
+        "account": books.PAYABLE, "amount_fen": sum(shares.values()), "document_digest": DOCUMENT,
+        "effective_on": local_date(town.now), "memo": "债权划分协议 1 号", "party": one.uscc,
+        "shares": [{"amount_fen": fen, "party": code} for code, fen in shares.items()], **changes,
+    }  # fmt: skip
+    made: journals.Journal = town.do(login, journals.propose_division, agreement, **facts)
+    return made
+
+
+def divided(
+    town: Town, agreement: Agreement, one: Party, shares: dict[str, int], **changes: Any
+) -> journals.Journal:
+    """The same, approved by another person."""
+    made = division(town, agreement, one, shares, **changes)
     town.do("carl", journals.approve, made)
     with town.reading() as session:
         return session.get_one(journals.Journal, made.id)

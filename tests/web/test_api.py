@@ -604,6 +604,25 @@ def an_opening(site: Site) -> Request:
     return Request("mona", {"agreement_number": bookings.of_before(site.town).number}, {})
 
 
+def a_division(site: Site) -> Request:
+    agreement, one, (heir, other) = bookings.split_claim(site.town)
+    body = {
+        "account": "2203 应付分配款", "amount_yuan": "100.01", "document_digest": bookings.DOCUMENT,
+        "effective_on": day(site.town), "memo": "债权划分协议", "party": one.uscc,
+        "shares": [{"amount_yuan": "60.01", "party": heir.uscc},
+                   {"amount_yuan": "40.00", "party": other.uscc}],
+    }  # fmt: skip
+    keys = {"agreement_number": agreement.number}
+    return Request("mona", keys, body, other={"memo": "另一协议"})
+
+
+def a_division_taken_back(site: Site) -> Request:
+    agreement, one, (heir, _) = bookings.split_claim(site.town)
+    made = bookings.divided(site.town, agreement, one, {heir.uscc: 10_001})
+    return Request("mona", {"journal_number": made.number}, {"reason": "协议撤销"},
+                   other={"reason": "有误"})  # fmt: skip
+
+
 def on_journal(login: str, **body: Any) -> Callable[[Site], Request]:
     def make(site: Site) -> Request:
         made = bookings.journal(site.town)
@@ -1183,7 +1202,9 @@ EXAMPLES: dict[str, Callable[[Site], Request]] = {
     "period.close": a_closing,
     "period.reopen": a_reopened_period,
     "journal.propose": a_journal,
+    "journal.propose_division": a_division,
     "journal.propose_opening": an_opening,
+    "journal.propose_undoing": a_division_taken_back,
     "journal.approve": on_journal("carl"),
     "journal.reject": on_journal("carl", reason="无凭据"),
     "journal.withdraw": on_journal("mona", reason="更正"),

@@ -86,6 +86,46 @@ def test_a_limit_is_proposed_decided_seen_and_left_out_of_a_payout(common_site: 
     common_site.visit("mallory").get(made, status=403)
 
 
+@pytest.mark.slow
+def test_a_claim_is_divided_from_where_a_payout_leaves_it_out(common_site: Site) -> None:
+    town = common_site.town
+    agreement, _ = paying.owing(town)
+    paying.account(town)
+    _, was, (one, two) = bookings.split_claim(town, agreement=agreement)
+    mona, carl = (common_site.visit(login) for login in ("mona", "carl"))
+    base = f"/agreements/{agreement.number}"
+    payout = mona.post(f"{base}/payouts").location
+    told = mona.get(payout)
+    assert "该单位已分立：请以记账凭证将债权在承继单位之间划分" in told
+    way = told.partition(f'href="{base}/divisions')[2].partition('"')[0].replace("&amp;", "&")
+    assert was.uscc in way
+    assert "划分债权" not in carl.get(payout), "who may not propose is not led there"
+    page = mona.get(f"{base}/divisions{way}")
+    assert f'value="{was.uscc}"' in page
+    form = {
+        "account": PAYABLE, "amount_yuan": "100.01", "document_digest": bookings.DOCUMENT,
+        "effective_on": local_date(town.now).isoformat(), "memo": "债权划分协议", "party": was.uscc,
+        "shares.0.party": one.uscc, "shares.0.amount_yuan": "60.01",
+        "shares.1.party": two.uscc, "shares.1.amount_yuan": "40.01",
+    }  # fmt: skip
+    assert (
+        "各份额合计100.02元，不等于100.01元"
+        in mona.post(f"{base}/divisions", form, status=400).text
+    )
+    made = mona.post(f"{base}/divisions", {**form, "shares.1.amount_yuan": "40.00"}).location
+    assert all(said in mona.get(made) for said in ("60.01", "40.00", one.name, bookings.DOCUMENT))
+    assert "撤回债权划分" not in mona.get(made)
+    assert made.split("/")[-1] in carl.get("/work")
+    carl.post(f"{made}/approve", page=f"{made}/approve")
+    assert "划分债权" in mona.get(payout), "what it left out stays as it was"
+    assert "分立债权划分" not in mona.get(base)
+    back = mona.post(f"{made}/undoing", {"reason": "协议撤销"}).location
+    assert f'href="{made}"' in carl.get(back)
+    carl.post(f"{back}/approve", page=f"{back}/approve")
+    assert "撤回债权划分" not in mona.get(made)
+    assert "分立债权划分" in mona.get(base)
+
+
 def test_a_period_is_closed_seen_and_reopened_on_the_site(common_site: Site) -> None:
     town = common_site.town
     agreement = town.agreement()

@@ -36,7 +36,7 @@ def period() -> None:
 
 @main.group()
 def journal() -> None:
-    """Journal vouchers 记账凭证: bank fees, interest, tax."""
+    """Journal vouchers 记账凭证: bank fees, interest, tax; division of a claim of who was split."""
 
 
 @main.group()
@@ -110,6 +110,35 @@ def journal_open(run: Run, login: str, agreement_number: str) -> None:
     run.say(answer, deeds.propose_opening.says)
 
 
+@journal.command("divide")
+@click.argument("agreement_number")
+@click.option("--account", required=True, help="as 2203 or 2203 应付分配款")
+@click.option("--party", required=True, help="the social credit code of who was split")
+@click.option("--amount", "amount_yuan", required=True, help="yuan, at most two decimals")
+@click.option("--share", "shares", required=True, multiple=True, metavar="USCC=YUAN",
+              help="what a successor gets")  # fmt: skip
+@click.option("--on", "effective_on", required=True, help="the day, 2026-01-31")
+@click.option("--basis", "memo", required=True, help="the document that divides")
+@click.option("--document", "document_digest", required=True, help="its digest, sha256:…")
+@as_member
+@with_home
+def journal_divide(
+    run: Run, login: str, agreement_number: str, shares: tuple[str, ...], **given: str
+) -> None:
+    """Divide among successors what a payee that was split is owed (finance maker) 分立债权划分."""
+    parts = []
+    for one in shares:
+        party, _, amount = one.partition("=")
+        if not (party and amount):
+            raise Invalid("{text} is not USCC=YUAN.", text=one)
+        parts.append({"amount_yuan": amount, "party": party})
+    body = {**given, "account": _account(given["account"]), "shares": parts}
+    answer = run.do(deeds.propose_division, login, body, agreement_number=agreement_number)
+    run.say(answer, deeds.propose_division.says)
+
+
+verb(journal, "undo", deeds.propose_undoing, "Propose to take a division back (finance maker).",
+     REASON)  # fmt: skip
 verb(journal, "approve", deeds.approve_journal, "Approve a journal voucher (finance checker).")
 verb(journal, "reject", deeds.reject_journal, "Send a journal voucher back (finance checker).",
      REASON)  # fmt: skip

@@ -18,8 +18,8 @@ from ledger.periods import Period
 from valuation import money
 from webapp.deeds import Desk, File, LongFile, deed, question
 from webapp.deeds.answers import history_of, lists, shown_schema, shows
-from webapp.deeds.field import ReasonBody
-from webapp.deeds.forms import Body, day, text, yuan
+from webapp.deeds.field import DIGEST, ReasonBody
+from webapp.deeds.forms import Body, day, rows, text, yuan
 from webapp.tables import XLSX
 
 OF = "/agreements/<agreement_number>"
@@ -43,6 +43,29 @@ class JournalBody(Body):
     amount_yuan = yuan("Amount (yuan)")
     effective_on = day("Day", hint="on which it counts")
     memo = text("Memo", most=200, hint="what it is for, with the document it rests on")
+
+
+class HeirShareBody(Body):
+    """What one successor gets."""
+
+    party = text("Successor", most=18, source="parties")
+    amount_yuan = yuan("Amount (yuan)")
+
+
+class DivisionBody(Body):
+    """Who gets what of the claim of a payee that was split and ended 分立债权划分."""
+
+    account = text("Account", choices={name: ACCOUNT_NAMES[name] for name in journals.DIVIDED})
+    party = text("Who was split", most=18, hint="the code under which it is owed")
+    amount_yuan = yuan(
+        "Amount (yuan)", hint="what is divided, and neither set aside nor under a limit"
+    )
+    shares = rows("What goes to whom", HeirShareBody, hint="to the fen; they come to the amount")
+    effective_on = day("Day", hint="on which it counts; not before the split")
+    memo = text("Basis", most=200, hint="the document by which all successors and the debtor agreed, or "
+                "the court's decision")  # fmt: skip
+    document_digest = text("Digest of the document", most=71, pattern=DIGEST,
+                           example="digest sha256:…", hint="as sha256:…")  # fmt: skip
 
 
 class SpanQuery(Body):
@@ -159,6 +182,31 @@ def propose_journal(
 def propose_opening(desk: Desk, session: Session, actor: Actor, found: Agreement) -> dict[str, Any]:
     """What was received before there were books is booked, as computed from the ledger."""
     return _stands(journals.propose_opening(session, actor, desk.now, found))
+
+
+@deed("journal.propose", f"{OF}/divisions", "Divide a claim among successors",
+      "Journal voucher {number}: {amount_yuan} yuan of {debit} are divided among the successors; another "
+      "person approves it next.", name="journal.propose_division", body=DivisionBody)  # fmt: skip
+def propose_division(
+    desk: Desk, session: Session, actor: Actor, found: Agreement, *, amount_yuan: int,
+    shares: list[dict[str, Any]], **given: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """So that what is owed to a payee that was split can be paid."""
+    return _stands(journals.propose_division(
+        session, actor, desk.now, found, amount_fen=amount_yuan,
+        shares=[{"amount_fen": one["amount_yuan"], "party": one["party"]} for one in shares],
+        **given,
+    ))  # fmt: skip
+
+
+@deed("journal.propose", "/journals/<journal_number>/undoing", "Take the division back",
+      "Journal voucher {number}: the division of {amount_yuan} yuan of {debit} is to be taken back; "
+      "another person approves it next.", name="journal.propose_undoing", body=ReasonBody)  # fmt: skip
+def propose_undoing(
+    desk: Desk, session: Session, actor: Actor, found: Journal, reason: str
+) -> dict[str, Any]:
+    """What a successor was paid of it already he then owes."""
+    return _stands(journals.propose_undoing(session, actor, desk.now, found, reason))
 
 
 @deed("journal.approve", "/journals/<journal_number>/approve", "Approve the voucher",

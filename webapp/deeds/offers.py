@@ -166,6 +166,8 @@ FITS: dict[str, Fits] = {
         lambda row: row.undone_by is None and row.purpose == "prepayment"),
     "journal.propose_opening": lambda session, _actor, row, _today: journals.lacks_opening(
         session, row),
+    "journal.propose_division": lambda session, _actor, row, _today: journals.divisible(session, row),
+    "journal.propose_undoing": lambda session, _actor, row, _today: journals.is_divided(session, row),
     "limit.propose_lift": _row(lambda row: row.state == "approved" and row.floor_fen is not None),
     "order.fulfil": lambda _session, actor, row, _today: row.paid_by != orders.PREPAYMENT
     or row.placed_by != actor.member_id,

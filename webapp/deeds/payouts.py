@@ -29,7 +29,7 @@ LEFT_OUT = {
     "individual": "a natural person, whose account is not kept here",
     "no_account": "no confirmed bank account",
     "returned": "the bank sent a payment to its account back: enter it anew with a new ground",
-    "split": "the organisation was split, and who is paid now is not said",
+    "split": "the organisation was split: divide the claim among its successors by a journal voucher",
     "unknown": "not registered here",
     "unanswered": "the bank has not answered an earlier payment",
 }  # fmt: skip

@@ -119,14 +119,16 @@ def about_hold(session: Session, row: Hold) -> dict[str, Any]:
 
 def about_journal(session: Session, row: Journal) -> dict[str, Any]:
     """The agreement, the entry, and who proposed and decided."""
-    opens = row.kind == "opening" and row.state == "proposed"
-    lines = journals.opening_lines(session, row.agreement_id)[1] if opens else []
+    lines = row.lines or []
+    if row.kind == "opening" and row.state == "proposed":
+        lines = journals.opening_lines(session, row.agreement_id)[1]
     return {
         **_in_book(session, row.agreement_id, lines),
         "lines_due": lines,
         "booked": session.get(Entry, row.entry_id or ""),
         "decider": person(session, row.decided_by),
         "maker": person(session, row.proposed_by),
+        "undone": session.get(Journal, row.undoes or ""),
     }
 
 

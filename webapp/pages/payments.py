@@ -100,6 +100,7 @@ def about_payout(session: Session, row: Payout) -> dict[str, Any]:
                    for state in ("held", "paid", "failed", "came_back", "cancelled")},
         "has_file": row.state in payouts.GIVEN and allowed(door.actor(), "payout.file"),
         "lines": lines, "maker": person(session, row.maker_id),
+        "may_divide": allowed(door.actor(), "journal.propose"),
         "statement": row.statement_id and session.get_one(Statement, row.statement_id),
     }  # fmt: skip
 
