@@ -24,9 +24,14 @@ def spoken(zh: str, en: str) -> str:
 
 def word(value: Any) -> str:
     """A word of ours (state, verb, role, record kind) in the reader's language."""
-    if value == "entry":  # a noun of ours; of a proof it is the step about the log's entry
+    if value == "entry":  # the noun; in a proof it is the log's (`step_name`)
         return tr("accounting entry")
     return tr(str(value)) if value not in (None, "") else "–"
+
+
+def step_name(value: str) -> str:
+    """A step of a proof in the reader's language."""
+    return tr(value)
 
 
 def preview_text(name: str, value: Any) -> str:

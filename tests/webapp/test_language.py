@@ -115,6 +115,7 @@ ELSEWHERE = {
     "webapp/pages/lists.py:about": "told: what feedback may be about, the choices of its deed",
     "webapp/pages/nouns.py:call_by_title": "told: titles of a body's fields",
     "webapp/pages/forms.py:fields_of": "told: titles, hints and choices of a body's fields",
+    "webapp/wording.py:step_name": "words",
     "webapp/wording.py:word": "words",
     "webapp/pages/wizard.py:_plainly": "words, or what somebody filled in",
 }

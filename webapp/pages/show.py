@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from ledger.calendar import SHANGHAI
 from ledger.proof.encoding import parse_instant
 from valuation.money import yuan
-from webapp.wording import in_groups, state_of, word
+from webapp.wording import in_groups, state_of, step_name, word
 
 BADGES = {
     **dict.fromkeys(("valid", "registered", "in_force", "approved", "posted", "agreed", "granted",
@@ -56,6 +56,6 @@ def redirect(place: str) -> Response:
 
 
 FILTERS = {
-    "badge": badge, "day": day, "money": money, "short": short, "state_of": state_of, "when": when,
-    "word": word,
+    "badge": badge, "day": day, "money": money, "short": short, "state_of": state_of,
+    "step_name": step_name, "when": when, "word": word,
 }  # fmt: skip
