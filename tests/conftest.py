@@ -7,6 +7,7 @@ package, on a socket of its own, stopped at the end).
 import gc
 import itertools
 import shutil
+import sqlite3
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -205,6 +206,14 @@ class Town:
                 name: sorted(map(repr, cursor.execute(every).fetchall()))
                 for name, every in every_table(len(log.Base.metadata.tables))
             }
+
+    def image(self) -> Any:
+        """What is equal to itself later exactly where nothing was written; cheaper than `snapshot`."""
+        with self.reading() as session:
+            driver: Any = session.connection().connection.driver_connection
+            if isinstance(driver, sqlite3.Connection):
+                return driver.serialize()
+        return self.snapshot()
 
     # -- ready-made stages of the main job -------------------------------------------------------
 

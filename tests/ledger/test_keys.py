@@ -1,5 +1,6 @@
 """Keys lie sealed on disk: the right passphrase opens them, any other opens and changes nothing."""
 
+import errno
 import json
 import stat
 from pathlib import Path
@@ -171,7 +172,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     keys.write_durably(path, {"b": 1})
 
     def broken(_descriptor: int) -> None:
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr("os.fsync", broken)
     with pytest.raises(OSError, match=r"disk full"):

@@ -312,7 +312,7 @@ def test_the_lines_are_gone_through_once_for_all_references(
     ]
     faults = Faults()
     with village.reading() as session:
-        payout_results._name_references(session, faults, known, told, told)
+        payout_results._name_references(session, faults, known, told, told, whole=True)
     assert (known.times, bool(faults)) == (1, False)
 
 

@@ -412,6 +412,7 @@ TAMPERINGS: dict[str, tuple[list[str], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize("name", TAMPERINGS)
 def test_every_tampering_is_reported_with_its_place(honest: Town, name: str) -> None:
     statements, expected = TAMPERINGS[name]
@@ -497,6 +498,7 @@ def another(kind: str, value: Any) -> Any:
     return "2001-01-01 00:00:00" if kind == "DATETIME" else '"changed"'
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize("table", evidence_tables(), ids=lambda table: table.__tablename__)
 def test_each_changed_column_of_an_evidence_row_is_reported(
     honest: Town, table: type[Evidence]
@@ -523,6 +525,7 @@ def test_each_changed_column_of_an_evidence_row_is_reported(
     assert {one.kind for one in found} <= {name, *BESIDE, *WITH.get(name, ())}
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize("table", evidence_tables(), ids=lambda table: table.__tablename__)
 def test_a_deleted_evidence_row_is_reported(honest: Town, table: type[Evidence]) -> None:
     name = table.__tablename__

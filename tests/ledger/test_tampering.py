@@ -33,7 +33,7 @@ from tests.conftest import ORIGIN, create_database
 from tests.ledger.audited import Anchored, anchored_town
 
 CASES_MIN = 500
-SAMPLE = 120  # of them in the fast suite
+SAMPLE = 60  # of them in the fast suite
 # Columns and tables that a change of leaves without trace, and why that is no hole.
 UNCOVERED = {
     (

@@ -1445,7 +1445,7 @@ def test_what_is_missing_or_unknown_is_named_by_its_field_in_both_languages(
     request = replace(EXAMPLES[name](place), body={"surely_unknown": 1})
     due = {n for n, one in deed.body().fields.items() if one.required} | {"surely_unknown"}
     place.visit(request.login)
-    before, said = place.town.snapshot(), {}
+    before, said = place.town.image(), {}
     for language in ("zh", "en"):
         headers = {"Accept-Language": language}
         answer = send(place, deed, request, f"lacking-{next(serial)}", version(place, deed, request.keys),
@@ -1456,7 +1456,7 @@ def test_what_is_missing_or_unknown_is_named_by_its_field_in_both_languages(
     assert any("\u4e00" <= letter <= "\u9fff" for letter in said["zh"]["detail"])
     assert said["en"]["detail"].isascii()
     assert said["zh"]["facts"] == said["en"]["facts"], "facts are for programs"
-    assert place.town.snapshot() == before
+    assert place.town.image() == before
 
 
 @pytest.mark.pages
@@ -1669,6 +1669,7 @@ FILLED = {  # lists that may have no row yet: a deed whose example makes one rea
 }  # fmt: skip
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize("question", LISTS, ids=lambda one: one.name)
 def test_a_list_walked_by_pages_has_each_row_once(place: Site, question: Any) -> None:
     town = place.town

@@ -257,7 +257,7 @@ def fault(ask: Ask, answer: Any) -> str:
     if ask.is_api or ask.login != NOBODY:
         due = 401 if ask.login == NOBODY else 403
         return "" if status == due else f"{ask}: {status} instead of {due}"
-    if ask.method == "GET":
+    if ask.method in ("GET", "HEAD"):
         asked = status == 303 and where.startswith("/sign-in")
         return "" if asked else f"{ask}: {status} instead of the way to sign in"
     return "" if status == 401 else f"{ask}: {status} instead of 401"

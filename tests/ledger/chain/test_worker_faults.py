@@ -20,10 +20,8 @@ METHODS = (
     "eth_getTransactionCount", "eth_getTransactionReceipt", "eth_sendRawTransaction",
 )  # fmt: skip
 ALL = [(method, fault) for method in METHODS for fault in proxy.EVERYWHERE]
-SAMPLE = {  # each fault at a request, every second one at the sending one too
-    (method, fault)
-    for n, fault in enumerate(proxy.EVERYWHERE)
-    for method in (METHODS[n % len(METHODS)], METHODS[-1])[: 1 + n % 2]
+SAMPLE = {  # each fault at a request, the sending one among them
+    (METHODS[-1 - n % len(METHODS)], fault) for n, fault in enumerate(proxy.EVERYWHERE)
 }
 
 
