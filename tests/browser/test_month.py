@@ -20,6 +20,7 @@ from tests.story.conftest import SHUZHENG, environment
 OPERATOR, EXCHANGE, TREASURY = "91000000DEM000003F", "91000000DEM000005M", "11000000DEM0000061"
 BANK = "91000000DEM000007U"
 OWN = "ein langer guter Satz 9"
+IMPORT = "导入这一文件"  # of a preview
 THRESHOLD = "300000"
 WRONG_SCHEME = f"""
 v: 1
@@ -115,6 +116,8 @@ class Month:
         file = {"name": name, "mimeType": "text/csv", "buffer": data}
         who.page.set_input_files("#file", file)  # type: ignore[arg-type]
         who.press()
+        if who.page.get_by_role("button", name=IMPORT).count():  # looked at, and found good
+            who.press(IMPORT)
         who.sees(sees)
 
     def do(self, who: Person, path: str, sees: str, /, **values: str) -> None:
@@ -355,6 +358,8 @@ def _reconcile(month: Month) -> None:
     zhou.page.set_input_files("#file", str(month.folder / "trades.csv"))
     zhou.page.set_input_files("#signature", str(month.folder / "signed.json"))
     zhou.press()
+    zhou.done()
+    zhou.press(IMPORT)
     zhou.done()
     zhou.click("查看结果")
     month.on_phone(
