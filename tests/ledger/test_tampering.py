@@ -18,7 +18,8 @@ from typing import Any
 import orjson
 import psycopg
 import pytest
-from sqlalchemy import Engine, delete, insert
+from sqlalchemy import Connection, Engine, delete, insert
+from sqlalchemy.exc import IntegrityError
 
 from ledger import log
 from ledger.audit_rows import kind_of
@@ -722,8 +723,7 @@ def test_no_tampering_of_a_sample_escapes_on_postgresql(anchored: Anchored, post
         for name, statement in postgres_cases():
             with engine.connect() as connection, connection.begin() as deed:
                 connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
-                done = connection.exec_driver_sql(statement)
-                assert done.rowcount, name
+                assert past_constraints(connection, statement), name
                 if not anchored.audit_connection(connection):
                     free.append(name)
                 deed.rollback()
@@ -732,6 +732,19 @@ def test_no_tampering_of_a_sample_escapes_on_postgresql(anchored: Anchored, post
         engine.dispose()
         with psycopg.connect(postgres, autocommit=True) as server:
             server.execute("DROP DATABASE tampered WITH (FORCE)")
+
+
+def past_constraints(connection: Connection, statement: str) -> int:
+    """How many rows a statement changes, after the constraints that are in its way are gone."""
+    while True:
+        try:
+            with connection.begin_nested():
+                return connection.exec_driver_sql(statement).rowcount
+        except IntegrityError as error:
+            said = error.orig.diag
+            connection.exec_driver_sql(
+                f"ALTER TABLE {said.table_name} DROP CONSTRAINT {said.constraint_name}"
+            )
 
 
 def carry_over(anchored: Anchored, engine: Engine) -> None:
