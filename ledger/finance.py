@@ -24,7 +24,7 @@ from ledger.books import BookAccount, Entry, EntryLine
 from ledger.confirmations import Confirmation, Trade
 from ledger.coverage import Reach
 from ledger.errors import Invalid, Missing
-from ledger.payouts import Payout, PayoutLine
+from ledger.payout_rows import Payout, PayoutLine
 from ledger.periods import Period
 from ledger.refunds import Refund
 from ledger.settlements import Settlement

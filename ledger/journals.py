@@ -25,7 +25,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, String, exists, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import agreements, books, log, payouts, periods, statements
+from ledger import agreements, books, log, payout_dues, periods, statements
 from ledger.agreements import Agreement, require_ground
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Faults, Invalid, Missing, NotAllowed
@@ -38,7 +38,7 @@ from ledger.trading import Payment
 from valuation.money import yuan
 
 # Debit → credit: bank fees, interest received, tax paid to the tax office, tax paid back by it.
-DIVIDED = payouts.OWED
+DIVIDED = payout_dues.OWED
 PAIRS = ((books.FEES, books.BANK), (books.BANK, books.FEES), (books.VAT, books.BANK),
          (books.BANK, books.VAT))  # fmt: skip
 
@@ -347,7 +347,7 @@ def _require_free(
     session: Session, now: datetime, agreement_id: str, account: str, party: str, amount_fen: int
 ) -> None:
     """Raise Conflict where less is owed that no payment holds and no limit keeps, or the bank has it."""
-    if (account, party) in payouts.unanswered(session, now, agreement_id):
+    if (account, party) in payout_dues.unanswered(session, now, agreement_id):
         raise Conflict(
             "The bank has not answered an earlier payment to {party}: import its result, or have the "
             "payout cancelled or closed, before the claim is divided.",

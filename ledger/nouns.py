@@ -26,7 +26,7 @@ from ledger import (
     objections,
     orders,
     parties,
-    payouts,
+    payout_rows,
     peers,
     periods,
     prices,
@@ -53,9 +53,9 @@ from ledger.chain import outbox
 from ledger.store import Evidence
 
 NOUNS = (agreements, alarm_rows, appraisals, authorisations, bank_accounts, books, catalogue,
-         catalogue_imports, confirmations, demands, duties, evaluations, exclusions, feedback,
-         handoff, holds, inquiries, journals, limits, log, messages, motions, objections, orders, outbox,
-         parties, payouts, peers, periods, prices, recognition, reconciliation, refunds, registration_rows,
+         catalogue_imports, confirmations, demands, duties, evaluations, exclusions, feedback, handoff,
+         holds, inquiries, journals, limits, log, messages, motions, objections, orders, outbox, parties,
+         payout_rows, peers, periods, prices, recognition, reconciliation, refunds, registration_rows,
          remittances, schemes, search, settings, settlements, statements, stewards, successions, trading,
          usage, uses, voucher_rows, vouchers, witnesses)  # fmt: skip
 

@@ -27,7 +27,8 @@ from ledger.calendar import local_date
 from ledger.errors import Faults
 from ledger.holds import Hold
 from ledger.parties import Actor, may
-from ledger.payouts import GIVEN, Payout, PayoutLine, drop, lines_of
+from ledger.payout_rows import GIVEN, Payout, PayoutLine, lines_of
+from ledger.payouts import drop
 from ledger.states import move
 from ledger.store import lock
 from valuation.money import yuan

@@ -15,115 +15,28 @@ What a payout holds runs out until its approval, and no more from then on: the b
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    ColumnElement,
-    ForeignKey,
-    ForeignKeyConstraint,
-    Index,
-    String,
-    UniqueConstraint,
-    func,
-    select,
-    text,
-)
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from ledger import bank_accounts, books, holds, log, payment_files, settings, statements
 from ledger.agreements import Agreement, require_ground
 from ledger.bank_accounts import BankAccount
-from ledger.books import BANK, PAYABLE, REFUNDS, TREASURY, BookAccount, Entry, EntryLine
+from ledger.books import BANK
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.holds import Hold
-from ledger.parties import Actor, Party, may, require_other
+from ledger.parties import Actor, may, require_other
 from ledger.payment_files import Payment
+from ledger.payout_dues import due
+from ledger.payout_rows import GIVEN, Payout, PayoutLine, lines_of
 from ledger.proof.encoding import digest_text
 from ledger.statements import Statement
 from ledger.states import move
-from ledger.store import Evidence, lock, new_id, next_number
+from ledger.store import lock, new_id, next_number
 from ledger.tabular import Table
 
-OWED = (PAYABLE, TREASURY, REFUNDS)
-PURPOSES = {PAYABLE: "数据收益分配", TREASURY: "政府非税收入", REFUNDS: "退款"}
-GIVEN = ("approved", "partly_paid", "paid", "closed")  # in which a payout has its file
 LINES_MAX = 10_000
 COUNTED_DAYS = 30  # payouts of one book within them are one sum for the threshold
-STATEMENTS_SAID = 3  # in a purpose, which banks cut off
-
-
-class Payout(Evidence):
-    """A batch of payments out of one book."""
-
-    __tablename__ = "payouts"
-    __table_args__ = (Index("payouts_of_a_book", "agreement_id", "state"),)
-    subject_type = "payout"
-    number: Mapped[str] = mapped_column(unique=True)
-    agreement_id: Mapped[str] = mapped_column(String(36), ForeignKey("agreements.id"))
-    statement_id: Mapped[str | None] = mapped_column(String(36), ForeignKey("statements.id"))
-    """the one statement whose shares it pays; None for all that is due"""
-    line_count: Mapped[int] = mapped_column(BigInteger)
-    amount_fen: Mapped[int] = mapped_column(BigInteger)
-    left_out: Mapped[list[Any]]
-    """who is owed and not paid with it: {"account", "amount_fen", "party", "why"}, and by which "limit" """
-    expires_at: Mapped[datetime]
-    maker_id: Mapped[str]
-    approvals_required: Mapped[int] = mapped_column(BigInteger)
-    approvals: Mapped[list[Any]]
-    digests: Mapped[dict[str, Any] | None]
-    """of its payment file as CSV and as XLSX, once approved"""
-    results: Mapped[list[Any]]
-    """the bank's result files imported, as `payout_results.confirm` answered"""
-    state: Mapped[str]
-
-
-class PayoutLine(Evidence):
-    """One payment of a payout."""
-
-    __tablename__ = "payout_lines"
-    __table_args__ = (
-        UniqueConstraint("payout_id", "n"),
-        CheckConstraint("amount_fen > 0", name="payout_lines_amount"),
-        # One debit of the bank may pay several lines, all of one payout: one of them leads under its
-        # reference, unique over all books, and the others refer to that one.
-        CheckConstraint(
-            "(bank_reference IS NULL) = (debit_id IS NULL)", name="payout_lines_debit_told"
-        ),
-        UniqueConstraint("id", "payout_id", "bank_reference"),
-        ForeignKeyConstraint(
-            ["debit_id", "payout_id", "bank_reference"],
-            ["payout_lines.id", "payout_lines.payout_id", "payout_lines.bank_reference"],
-            name="payout_lines_of_a_debit",
-        ),
-        Index(
-            "payout_lines_debits", "bank_reference", unique=True, sqlite_where=text("debit_id = id"),
-            postgresql_where=text("debit_id = id"),
-        ),
-        Index("payout_lines_referenced", "bank_reference"),
-        Index("payout_lines_of_a_hold", "hold_id"),
-    )  # fmt: skip
-    subject_type = "payout_line"
-    payout_id: Mapped[str] = mapped_column(String(36), ForeignKey("payouts.id"))
-    n: Mapped[int] = mapped_column(BigInteger)
-    serial: Mapped[str] = mapped_column(unique=True)
-    party: Mapped[str]
-    """the social credit code under which the book owes it"""
-    account: Mapped[str]
-    amount_fen: Mapped[int] = mapped_column(BigInteger)
-    purpose: Mapped[str]
-    bank_account_id: Mapped[str] = mapped_column(String(36), ForeignKey("bank_accounts.id"))
-    hold_id: Mapped[str] = mapped_column(String(36), ForeignKey("holds.id"))
-    paid_on: Mapped[str | None]
-    bank_reference: Mapped[str | None]
-    debit_id: Mapped[str | None] = mapped_column(String(36))
-    """the line that came first under the bank's reference: itself, or another one of its payout"""
-    returned_on: Mapped[str | None]
-    return_reference: Mapped[str | None]
-    """the bank's, of the movement by which a payment came back"""
-    reason: Mapped[str | None]
-    """why it was not paid, or came back"""
-    state: Mapped[str]
 
 
 # ---------------------------------------------------------------- preparing
@@ -145,7 +58,7 @@ def prepare(
     books.begin(session)
     if statement is not None and statement.agreement_id != agreement.id:
         raise Invalid("Statement {number} belongs to another agreement.", number=statement.number)
-    paid, left_out = _due(session, now, agreement, statement)
+    paid, left_out = due(session, now, agreement, statement)
     if not paid:
         waiting = _same_waiting(session, actor, agreement, statement)
         if waiting is not None:
@@ -227,177 +140,6 @@ def _hold(
             {"account": BANK, "credit_fen": amount, "debit_fen": 0, "party_id": None},
         ],
     )  # fmt: skip
-
-
-def _due(
-    session: Session, now: datetime, agreement: Agreement, statement: Statement | None
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What can be paid, as facts of lines, and what is owed but cannot, with why."""
-    waiting = unanswered(session, now, agreement.id)
-    paid, left_out = list[dict[str, Any]](), list[dict[str, Any]]()
-    for account, party, free_fen, kept_fen, limit in _free(session, agreement):
-        due_fen = free_fen
-        if statement is not None:
-            due_fen = min(free_fen, _left_of(session, statement, account, party))
-        amount = min(due_fen, free_fen - kept_fen)
-        if due_fen > max(amount, 0):
-            left_out.append({
-                "account": account, "amount_fen": due_fen - max(amount, 0), "limit": limit,
-                "party": party, "why": "limited",
-            })  # fmt: skip
-        if amount <= 0:
-            continue
-        owed = {"account": account, "amount_fen": amount, "party": party}
-        payee, known = bank_accounts.paid_to(session, party)
-        if (account, party) in waiting:
-            left_out.append({**owed, "why": "unanswered"})
-        elif known is None:
-            left_out.append({**owed, "why": _why_not(payee)})
-        elif _returned_from(session, known):
-            left_out.append({**owed, "why": "returned"})
-        else:
-            purpose = _purpose(session, agreement, statement, account, party, amount)
-            paid.append({**owed, "bank_account_id": known.id, "purpose": purpose})
-    return paid, left_out
-
-
-def is_due() -> ColumnElement[bool]:
-    """Whether an agreement's book owes what no payout holds and no limit keeps, to a payee with an account.
-
-    Also to one whose account sent a payment back, or who was merged: what is in the way, `prepare` says.
-    """
-    account = select(BankAccount.id).where(
-        BankAccount.party_id == Party.id, BankAccount.state == "confirmed"
-    )
-    return (
-        select(BookAccount.book)
-        .join(Party, Party.uscc == BookAccount.party)
-        .where(
-            BookAccount.book == Agreement.id, BookAccount.account.in_(OWED),
-            BookAccount.posted_fen - BookAccount.held_fen > func.coalesce(BookAccount.floor_fen, 0),
-            (Party.state == "merged") | account.exists(),
-        )
-        .exists()
-    )  # fmt: skip
-
-
-def _why_not(payee: Party | None) -> str:
-    if payee is None:
-        return "unknown"
-    if payee.kind == "individual":
-        return "individual"
-    return "split" if payee.state == "split" else "no_account"
-
-
-def _returned_from(session: Session, account: BankAccount) -> bool:
-    """Whether a payment to this very account came back: it is to be entered and confirmed anew."""
-    return session.scalar(
-        select(PayoutLine.id)
-        .where(PayoutLine.bank_account_id == account.id, PayoutLine.state == "came_back").limit(1)
-    ) is not None  # fmt: skip
-
-
-def _free(session: Session, agreement: Agreement) -> list[tuple[str, str, int, int, str | None]]:
-    """What a book owes and holds for nobody yet, in fen above nought, and what of it which limit keeps.
-
-    Each is account, social credit code, free fen, kept fen, the limit's number.
-    """
-    found = session.execute(
-        select(
-            BookAccount.account, BookAccount.party, BookAccount.posted_fen - BookAccount.held_fen,
-            BookAccount.floor_fen, BookAccount.limited_by,
-        )
-        .where(
-            BookAccount.book == agreement.id, BookAccount.account.in_(OWED),
-            BookAccount.posted_fen > BookAccount.held_fen,
-        )
-        .order_by(BookAccount.account, BookAccount.party)
-    )  # fmt: skip
-    return [(account, party, int(fen), int(floor or 0), limit)
-            for account, party, fen, floor, limit in found]  # fmt: skip
-
-
-def _left_of(session: Session, statement: Statement, account: str, party: str) -> int:
-    """What of a posted statement no payout has paid or holds for a payee.
-
-    What was paid of all that was due was paid of the oldest statements that were not paid by name; what
-    came to the payee by a division (`journals`) before them, and what went away was of the oldest too.
-    """
-    if statement.state != "posted" or account not in (PAYABLE, TREASURY):
-        return 0
-    paid_fen, by_name = 0, dict[str | None, int]()
-    for known, state, fen in session.execute(
-        select(Payout.statement_id, PayoutLine.state, func.sum(PayoutLine.amount_fen))
-        .join(PayoutLine, Payout.id == PayoutLine.payout_id)
-        .where(
-            Payout.agreement_id == statement.agreement_id, PayoutLine.account == account,
-            PayoutLine.party == party, PayoutLine.state.in_(("held", "paid")),
-        )
-        .group_by(Payout.statement_id, PayoutLine.state)
-    ).tuples():  # fmt: skip
-        by_name[known] = by_name.get(known, 0) + int(fen)
-        paid_fen += int(fen) if state == "paid" else 0
-    booked = session.execute(
-        select(Statement.id, func.sum(EntryLine.credit_fen))
-        .join(Entry, Entry.cause_id == Statement.id)
-        .join(EntryLine, EntryLine.entry == Entry.id)
-        .where(
-            Statement.agreement_id == statement.agreement_id, Statement.state == "posted",
-            Entry.reverses.is_(None), EntryLine.account == account, EntryLine.party == party,
-        )
-        .group_by(Statement.id, Statement.until_on)
-        .order_by(Statement.until_on, Statement.id)
-    ).tuples().all()  # fmt: skip
-    row = session.get(BookAccount, (statement.agreement_id, account, party))
-    came = (row.posted_fen if row else 0) + paid_fen - sum(int(fen) for _, fen in booked)
-    unnamed = max(0, by_name.get(None, 0) - came)
-    for known, fen in booked:
-        left = int(fen) - by_name.get(known, 0)
-        covered = max(0, min(left, unnamed))
-        left, unnamed = left - covered, unnamed - covered
-        if known == statement.id:
-            return left
-    return 0
-
-
-def unanswered(session: Session, now: datetime, agreement_id: str) -> set[tuple[str, str]]:
-    """Whose payment is with the bank, or waits for approval, though its hold ran out."""
-    found = session.execute(
-        select(PayoutLine.account, PayoutLine.party)
-        .join(Payout, Payout.id == PayoutLine.payout_id)
-        .join(Hold, Hold.id == PayoutLine.hold_id)
-        .where(
-            Payout.agreement_id == agreement_id, PayoutLine.state == "held",
-            (Hold.state != "pending") | (Hold.expires_at <= now),
-        )
-    )  # fmt: skip
-    return set(found.tuples())
-
-
-def _purpose(
-    session: Session, agreement: Agreement, statement: Statement | None, account: str, party: str,
-    amount_fen: int,
-) -> str:  # fmt: skip
-    """What the bank tells the payee: what it is, and of which statements or agreement.
-
-    Where all that is due is paid, these are the newest statements whose lines together come to the amount.
-    """
-    what = PURPOSES[account]
-    if account == REFUNDS:
-        return f"{what} {agreement.number}"
-    if statement is not None:
-        return f"{what} {statement.number}"
-    said, left = [], amount_fen
-    posted = select(Statement).where(
-        Statement.agreement_id == agreement.id, Statement.state == "posted"
-    )
-    for one in session.scalars(posted.order_by(Statement.until_on.desc(), Statement.id.desc())):
-        share = sum(line["amount_fen"] for line in one.lines if line["party"] == party)
-        if share > 0 and left > 0:
-            said.append(one.number)
-            left -= share
-    more = "等" if len(said) > STATEMENTS_SAID else ""
-    return f"{what} {'、'.join(said[:STATEMENTS_SAID]) or agreement.number}{more}"
 
 
 def _same_waiting(
@@ -579,25 +321,3 @@ def check_file(session: Session, table: Table, data: bytes) -> tuple[Payout, boo
     given = _payments(session, found)
     whole = digest_text(data) in (found.digests or {}).values()
     return found, whole, payment_files.differences(given, table)
-
-
-# ---------------------------------------------------------------- looking up
-
-
-def lines_of(session: Session, payout: Payout) -> list[PayoutLine]:
-    """The payments of a payout in their order."""
-    wanted = select(PayoutLine).where(PayoutLine.payout_id == payout.id)
-    return list(session.scalars(wanted.order_by(PayoutLine.n)))
-
-
-def by_number(session: Session, number: str) -> Payout:
-    """The payout with a number; raises Missing."""
-    found = session.scalar(select(Payout).where(Payout.number == number))
-    if found is None:
-        raise Missing("There is no payout {number}.", number=number)
-    return found
-
-
-def payee(session: Session, line: PayoutLine) -> Party:
-    """Whom the bank pays."""
-    return session.get_one(Party, session.get_one(BankAccount, line.bank_account_id).party_id)

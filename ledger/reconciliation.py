@@ -32,7 +32,7 @@ from ledger.books import BANK, Entry, EntryLine
 from ledger.calendar import clock, local_date
 from ledger.errors import Conflict, Faults, Invalid, Missing
 from ledger.parties import Actor, Party, may, require_other
-from ledger.payouts import PayoutLine
+from ledger.payout_rows import PayoutLine
 from ledger.remittances import Remittance
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id, next_number

@@ -20,7 +20,7 @@ from ledger import (
 from ledger.calendar import local_date
 from ledger.chain import keys
 from ledger.parties import Actor
-from ledger.payouts import Payout
+from ledger.payout_rows import Payout
 from ledger.proof import verify as verifier
 from ledger.proof.encoding import canonical
 from ledger.proof.report import VERDICTS, print_report

@@ -36,7 +36,7 @@ from ledger.books import Entry
 from ledger.confirmations import Confirmation
 from ledger.holds import Hold
 from ledger.log import Record
-from ledger.payouts import PayoutLine
+from ledger.payout_rows import PayoutLine
 from ledger.proof.checkpoint import verifier_key
 from ledger.proof.encoding import INT_MAX
 from ledger.proof.trust import LogKey

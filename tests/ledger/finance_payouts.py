@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from ledger import bank_accounts, books, journals, payout_results, payouts
+from ledger import bank_accounts, books, journals, payout_results, payout_rows, payouts
 from ledger.bank_accounts import BankAccount
 from ledger.bank_files import Result
-from ledger.payouts import Payout
+from ledger.payout_rows import Payout
 from tests.conftest import PARTIES
 from tests.ledger import bookings, paying
 from tests.ledger.finance_model import PAYOUT_DAYS, Batch, Pay, Payments, Told
@@ -118,7 +118,7 @@ class Paying(Distribution):
         self.met.update(f"left out: {why}" for why in left_out.values())
         self.met["of a statement"] += statement is not None
         with self.town.reading() as session:
-            lines = payouts.lines_of(session, made)
+            lines = payout_rows.lines_of(session, made)
         assert {(line.account, line.party): line.amount_fen for line in lines} == due
         batch = Batch(
             made.id, statement, login, self.town.now + timedelta(days=PAYOUT_DAYS),

@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ledger import bank_accounts, books, payout_results, payouts, reconciliation
+from ledger import bank_accounts, books, payout_results, payout_rows, payouts, reconciliation
 from ledger.agreements import Agreement
 from ledger.bank_accounts import BankAccount
 from ledger.bank_files import BankLine, Result
 from ledger.calendar import local_date
 from ledger.parties import Party
-from ledger.payouts import Payout, PayoutLine
+from ledger.payout_rows import Payout, PayoutLine
 from ledger.reconciliation import Difference, Reconciliation
 from ledger.revenue import Statement
 from tests.conftest import Town
@@ -80,7 +80,7 @@ def approved(town: Town, login: str = "mona") -> Payout:
 def lines(town: Town, payout: Payout) -> list[PayoutLine]:
     """The payments of a payout as they stand now."""
     with town.reading() as session:
-        return payouts.lines_of(session, payout)
+        return payout_rows.lines_of(session, payout)
 
 
 def results(town: Town, payout: Payout, *paid: bool) -> list[Result]:

@@ -12,6 +12,7 @@ from ledger import (
     holds,
     journals,
     limits,
+    payout_dues,
     payouts,
     revenue,
     reversals,
@@ -252,8 +253,8 @@ def test_successors_are_paid_what_was_divided_and_the_rest_is_named(town: Town) 
     with town.reading() as session:
         row = session.get_one(statements.Statement, statement.id)
         for heir in (one, two):
-            assert payouts._left_of(session, row, PAYABLE, heir.uscc) == 0
-        assert payouts._left_of(session, row, PAYABLE, was.uscc) == 1
+            assert payout_dues.left_of(session, row, PAYABLE, heir.uscc) == 0
+        assert payout_dues.left_of(session, row, PAYABLE, was.uscc) == 1
     assert told(town) == []
 
 

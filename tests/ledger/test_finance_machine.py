@@ -27,7 +27,7 @@ from ledger.books import BookAccount, Entry, EntryLine
 from ledger.holds import Hold
 from ledger.inquiries import Inquiry
 from ledger.journals import Journal
-from ledger.payouts import Payout, PayoutLine
+from ledger.payout_rows import Payout, PayoutLine
 from ledger.periods import Period
 from ledger.proof.checkpoint import verifier_key
 from ledger.proof.encoding import INT_MAX

@@ -10,14 +10,24 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from ledger import books, holds, payment_files, payout_results, payouts, periods, successions
+from ledger import (
+    books,
+    holds,
+    payment_files,
+    payout_dues,
+    payout_results,
+    payout_rows,
+    payouts,
+    periods,
+    successions,
+)
 from ledger import settings as house_settings
 from ledger.agreements import Agreement
 from ledger.bank_files import Result, read_results
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Faults, Invalid, LedgerError, Missing, NotAllowed
 from ledger.parties import Party
-from ledger.payouts import Payout, PayoutLine
+from ledger.payout_rows import Payout, PayoutLine
 from ledger.revenue import Statement
 from ledger.tabular import read_table
 from tests.conftest import Town
@@ -47,8 +57,8 @@ def stands(town: Town, agreement: Any) -> dict[str, int]:
     with town.reading() as session:
         rows = session.scalars(select(books.BookAccount)).all()
         return {
-            "owed": sum(x.posted_fen for x in rows if x.account in payouts.OWED),
-            "held": sum(x.held_fen for x in rows if x.account in payouts.OWED),
+            "owed": sum(x.posted_fen for x in rows if x.account in payout_dues.OWED),
+            "held": sum(x.held_fen for x in rows if x.account in payout_dues.OWED),
             "bank": books.balance(session, agreement.agreement_id, books.BANK),
         }
 
@@ -672,7 +682,7 @@ def test_a_merged_payee_is_paid_through_the_organisation_it_became(town: Town) -
     made = town.do("mona", payouts.prepare, agreement)
     [line] = lines(town, made)
     with town.reading() as session:
-        assert payouts.payee(session, line).id == town.parties["bank"]
+        assert payout_rows.payee(session, line).id == town.parties["bank"]
         assert line.party == session.get_one(Party, town.parties["operator"]).uscc
 
 

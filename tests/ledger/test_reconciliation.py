@@ -18,7 +18,7 @@ from ledger.bank_matching import Booked
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Invalid, NotAllowed
 from ledger.parties import allowed
-from ledger.payouts import Payout
+from ledger.payout_rows import Payout
 from ledger.vouchers import Voucher
 from tests.conftest import Town
 from tests.ledger import bookings

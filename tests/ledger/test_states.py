@@ -35,6 +35,7 @@ from ledger import (
     motions,
     objections,
     orders,
+    payout_rows,
     payouts,
     peers,
     periods,
@@ -462,7 +463,7 @@ def close_payout(town: Town, row: Any) -> None:
 
 def payout_of(town: Town, row: Any) -> Any:
     with town.reading() as session:
-        return session.get_one(payouts.Payout, row.payout_id)
+        return session.get_one(payout_rows.Payout, row.payout_id)
 
 
 def supersede_price(town: Town, row: Any) -> None:

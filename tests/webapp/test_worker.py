@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ledger import books, holds, payouts, revenue, reversals
+from ledger import books, holds, payout_rows, payouts, revenue, reversals
 from ledger.agreements import Agreement
 from ledger.chain import outbox
 from ledger.errors import Conflict
@@ -127,7 +127,7 @@ def test_no_payout_is_approved_while_a_reversal_is_under_way(town: Town) -> None
     """It set nothing aside any more where its holds were let go early; then the reversal can be drafted."""
     made = prepared(town)
     with town.deed() as session:
-        for line in payouts.lines_of(session, session.get_one(payouts.Payout, made.id)):
+        for line in payout_rows.lines_of(session, session.get_one(payout_rows.Payout, made.id)):
             held = session.get_one(holds.Hold, line.hold_id)
             holds.void(session, "tester", town.now, held, "改期")
     with town.reading() as session:

@@ -36,14 +36,19 @@ class RecordAnswer(Schema):
     rung = fields.String(required=True)
 
 
-class PageQuery(Body):
-    """Which part of a list is wanted."""
-
-    limit = fields.Integer(
+def rows_a_page() -> fields.Integer:
+    """How many rows of a list are wanted at once."""
+    return fields.Integer(
         load_default=PAGE,
         validate=validate.Range(1, PAGE_MAX, error=said(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
         metadata={"title": "Rows a page", "hint": ""},
     )  # fmt: skip
+
+
+class PageQuery(Body):
+    """Which part of a list is wanted."""
+
+    limit = rows_a_page()
     after = text("After (cursor)", most=64, required=False, pattern=r"\A[0-9a-f-]{36}\Z",
                  example="cursor")  # fmt: skip
     words = text("Words", most=100, required=False, blank=True)

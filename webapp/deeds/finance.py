@@ -14,7 +14,7 @@ from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.errors import Missing
 from ledger.parties import Actor, allowed
-from ledger.payouts import Payout
+from ledger.payout_rows import Payout
 from ledger.reconciliation import Difference
 from ledger.schemes import Scheme
 from ledger.statements import Statement
@@ -22,7 +22,7 @@ from valuation import money
 from valuation import schemes as scheme_language
 from valuation.pricing import UNITS
 from webapp.deeds import Desk, LongFile, question
-from webapp.deeds.answers import PAGE, PAGE_MAX
+from webapp.deeds.answers import PAGE, rows_a_page
 from webapp.deeds.forms import MISSHAPEN, Body, day, said, text
 from webapp.deeds.subjects import BY_NOUN
 from webapp.tables import CSV, csv_parts
@@ -86,11 +86,7 @@ class TradesPageQuery(TradesQuery):
     """A page of them."""
 
     after = text("After (cursor)", most=40, required=False, blank=True)
-    limit = fields.Integer(
-        load_default=PAGE,
-        validate=validate.Range(1, PAGE_MAX, error=said(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
-        metadata={"title": "Rows a page", "hint": ""},
-    )  # fmt: skip
+    limit = rows_a_page()
 
 
 class LineQuery(Body):
@@ -193,11 +189,7 @@ class AccountQuery(PeriodQuery):
     account = text("Account", most=40)
     party = text("Party", most=18, required=False, blank=True, hint="its social credit code")
     after = text("After (cursor)", most=80, required=False, blank=True)
-    limit = fields.Integer(
-        load_default=PAGE,
-        validate=validate.Range(1, PAGE_MAX, error=said(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
-        metadata={"title": "Rows a page", "hint": ""},
-    )  # fmt: skip
+    limit = rows_a_page()
 
 
 class PaidQuery(PeriodQuery):
@@ -207,11 +199,7 @@ class PaidQuery(PeriodQuery):
     account = text("Account", most=40, required=False, blank=True, choices={"": "All", **PAYEES})
     party = text("Party", most=18, required=False, blank=True, hint="its social credit code")
     after = text("After (cursor)", most=120, required=False, blank=True)
-    limit = fields.Integer(
-        load_default=PAGE,
-        validate=validate.Range(1, PAGE_MAX, error=said(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
-        metadata={"title": "Rows a page", "hint": ""},
-    )  # fmt: skip
+    limit = rows_a_page()
 
 
 class FinancePaidAnswer(Schema):

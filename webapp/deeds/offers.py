@@ -29,7 +29,7 @@ from ledger.calendar import local_date
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.parties import MAY, Actor
-from ledger.payouts import GIVEN, Payout
+from ledger.payout_rows import GIVEN, Payout
 from ledger.peers import Peer
 from ledger.registration import Application, Registration
 from ledger.registration_profiles import in_use, profile

@@ -7,13 +7,21 @@ from typing import Any
 from marshmallow import Schema, fields
 from sqlalchemy.orm import Session
 
-from ledger import bank_accounts, bank_files, payment_files, payout_results, payouts, statements
+from ledger import (
+    bank_accounts,
+    bank_files,
+    payment_files,
+    payout_results,
+    payout_rows,
+    payouts,
+    statements,
+)
 from ledger.agreements import Agreement
 from ledger.bank_accounts import BankAccount
 from ledger.bank_files import Result
 from ledger.errors import Conflict, Faults
 from ledger.parties import Actor, Party
-from ledger.payouts import Payout
+from ledger.payout_rows import Payout
 from ledger.tabular import read_table
 from valuation import money
 from webapp.deeds import Desk, File, Report, deed, question
@@ -306,7 +314,7 @@ def lines_told(session: Session, actor: Actor, row: Payout) -> list[dict[str, An
 
     `debit` is what the bank took in one debit with it, and for how many payments; None where it paid none.
     """
-    made, lines = [], payouts.lines_of(session, row)
+    made, lines = [], payout_rows.lines_of(session, row)
     debits = defaultdict[str, dict[str, int]](lambda: {"amount_fen": 0, "count": 0})
     for line in lines:
         if line.debit_id is not None:

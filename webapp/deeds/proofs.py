@@ -33,7 +33,7 @@ from ledger.registration import Application, Deposit, Registration, check_code
 from ledger.tables.file_kinds import unpacking
 from ledger.vouchers import Voucher
 from webapp.deeds import Desk, File, Report, deed, question
-from webapp.deeds.answers import PAGE_MAX, RecordAnswer, history_of
+from webapp.deeds.answers import RecordAnswer, history_of, rows_a_page
 from webapp.deeds.forms import MISSHAPEN, Body, document, said, text
 
 SAMPLE_LINES = 21
@@ -175,11 +175,7 @@ class EntriesQuery(Body):
         validate=validate.Range(0, 2**53 - 1, error=said(MISSHAPEN, "whole number")),
         metadata={"title": "First leaf", "hint": ""},
     )
-    limit = fields.Integer(
-        load_default=25,
-        validate=validate.Range(1, PAGE_MAX, error=said(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
-        metadata={"title": "Rows a page", "hint": ""},
-    )  # fmt: skip
+    limit = rows_a_page()
 
 
 class HistoryAnswer(Schema):

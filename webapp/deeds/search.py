@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
@@ -15,9 +15,8 @@ from ledger.scripts import Piece, fold, pieces, snippet
 from ledger.search import SearchDoc
 from ledger.search_index import TEXTS, said, values_of
 from webapp.deeds import Desk, question
-from webapp.deeds.answers import PAGE, PAGE_MAX
-from webapp.deeds.forms import MISSHAPEN, Body, text
-from webapp.deeds.forms import said as wording
+from webapp.deeds.answers import PAGE, rows_a_page
+from webapp.deeds.forms import Body, text
 
 WORDS_MAX = 200
 SUGGESTED = 8
@@ -38,11 +37,7 @@ class SuggestQuery(Body):
 class SearchQuery(SuggestQuery):
     """What is looked for: words that must all be there, filters, and which part of the answer."""
 
-    limit = fields.Integer(
-        load_default=PAGE,
-        validate=validate.Range(1, PAGE_MAX, error=wording(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
-        metadata={"title": "Rows a page", "hint": ""},
-    )  # fmt: skip
+    limit = rows_a_page()
     after = text(
         "After (cursor)", most=9, required=False, pattern=r"\A[0-9]{1,9}\Z", example="cursor"
     )

@@ -31,7 +31,7 @@ from ledger import (
     objections,
     orders,
     parties,
-    payouts,
+    payout_rows,
     peers,
     periods,
     prices,
@@ -69,7 +69,7 @@ from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.orders import Order
 from ledger.parties import Account, Actor, Member, Party
-from ledger.payouts import Payout
+from ledger.payout_rows import Payout
 from ledger.peers import Peer
 from ledger.periods import Period
 from ledger.prices import Price
@@ -300,7 +300,7 @@ SUBJECTS = {
                 lambda row: row.number, "statement_number"),
         Subject("bank_account", BankAccount, bank_accounts.by_number, lambda _s, row: (row.party_id,),
                 lambda party: BankAccount.party_id == party, lambda row: row.number, "bank_account"),
-        Subject("payout", Payout, payouts.by_number, lambda _s, _row: (), lambda _party: false(),
+        Subject("payout", Payout, payout_rows.by_number, lambda _s, _row: (), lambda _party: false(),
                 lambda row: row.number, "payout_number"),
         Subject("reconciliation", Reconciliation, reconciliation.by_number, lambda _s, _row: (),
                 lambda _party: false(), lambda row: row.number, "reconciliation_number"),

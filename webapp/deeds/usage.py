@@ -19,7 +19,7 @@ from ledger.proof.encoding import canonical, instant
 from ledger.proof.row import ROW_TYPE
 from ledger.usage import Batch, Checked
 from webapp.deeds import Desk, File, Report, deed, question
-from webapp.deeds.answers import PAGE, PAGE_MAX, lists, shows
+from webapp.deeds.answers import lists, rows_a_page, shows
 from webapp.deeds.field import DIGEST
 from webapp.deeds.forms import MISSHAPEN, Body, said, text
 from webapp.home import Home, clock
@@ -51,11 +51,7 @@ class RowsQuery(Body):
         validate=validate.Range(0, 2**53 - 1, error=said(MISSHAPEN, "whole number")),
         metadata={"title": "After row", "hint": ""},
     )
-    limit = fields.Integer(
-        load_default=PAGE,
-        validate=validate.Range(1, PAGE_MAX, error=said(MISSHAPEN, f"number from 1 to {PAGE_MAX}")),
-        metadata={"title": "Rows a page", "hint": ""},
-    )  # fmt: skip
+    limit = rows_a_page()
 
 
 class UsageRowAnswer(Schema):

@@ -16,7 +16,7 @@ from ledger import (
     evaluations,
     log,
     overdue,
-    payouts,
+    payout_dues,
     registration_changes,
     revenue,
 )
@@ -40,7 +40,7 @@ from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.orders import PREPAYMENT, Order
 from ledger.parties import MAY, Actor, Member, roles_of
-from ledger.payouts import Payout
+from ledger.payout_rows import Payout
 from ledger.peers import Peer
 from ledger.prices import Price
 from ledger.proof.encoding import instant
@@ -196,7 +196,7 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "payment.record": ("licence", ("granted",), lambda _actor: (Licence.price_fen > 0) & ~exists().where(
         Payment.licence_id == Licence.id, Payment.undone_by.is_(None))),
     "bank_account.confirm": ("bank_account", ("entered",), _not_mine(BankAccount.entered_by)),
-    "payout.prepare": ("agreement", (*RUNNING, *OVER), lambda _actor: payouts.is_due()),
+    "payout.prepare": ("agreement", (*RUNNING, *OVER), lambda _actor: payout_dues.is_due()),
     "payout.approve": ("payout", ("prepared",), _not_mine(Payout.maker_id)),
     "payout.confirm": ("payout", ("approved", "partly_paid"), lambda _actor: None),
     "difference.answer": ("difference", ("open",), _owes_answer),

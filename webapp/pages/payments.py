@@ -6,12 +6,12 @@ from flask import Flask, Response, render_template, request
 from flask_limiter import Limiter
 from sqlalchemy.orm import Session, object_session
 
-from ledger import bank_accounts, bank_files, payment_files, payouts, reconciliation
+from ledger import bank_accounts, bank_files, payment_files, payout_rows, reconciliation
 from ledger.agreements import Agreement
 from ledger.bank_accounts import BankAccount
 from ledger.books import ACCOUNTS
 from ledger.parties import Party, allowed
-from ledger.payouts import Payout
+from ledger.payout_rows import Payout
 from ledger.reconciliation import Difference, Reconciliation
 from ledger.statements import Statement
 from webapp import door
@@ -98,7 +98,7 @@ def about_payout(session: Session, row: Payout) -> dict[str, Any]:
         "approvers": [person(session, one["by"]) for one in row.approvals],
         "counts": {state: sum(line["state"] == state for line in lines)
                    for state in ("held", "paid", "failed", "came_back", "cancelled")},
-        "has_file": row.state in payouts.GIVEN and allowed(door.actor(), "payout.file"),
+        "has_file": row.state in payout_rows.GIVEN and allowed(door.actor(), "payout.file"),
         "lines": lines, "maker": person(session, row.maker_id),
         "may_divide": allowed(door.actor(), "journal.propose"),
         "statement": row.statement_id and session.get_one(Statement, row.statement_id),
