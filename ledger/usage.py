@@ -289,6 +289,13 @@ def _totals(frame: pl.DataFrame) -> list[dict[str, Any]]:
 def begin(session: Session, checked: Checked, holder: str, now: datetime) -> Turn:
     """What to do next with a checked batch; `now` is the wall clock, since leases are about waiting."""
     hold(session, "usage intakes")
+    # First whether it is on its way, then whether it is there: what is recorded between the two
+    # questions is found by the second, while in the other order neither would see it.
+    on_its_way = session.scalar(
+        select(Intake.no).where(
+            Intake.party_id == checked.party_id, Intake.content_digest == checked.content_digest
+        )
+    )
     batch = _batch_of(session, checked)
     if batch is not None:
         return Turn(batch_id=batch.id)
@@ -298,10 +305,7 @@ def begin(session: Session, checked: Checked, holder: str, now: datetime) -> Tur
         broken.holder, broken.leased_until = holder, fresh
         session.flush()
         return Turn(broken=broken.no)
-    wanted = select(Intake.no).where(
-        Intake.party_id == checked.party_id, Intake.content_digest == checked.content_digest
-    )
-    if session.scalar(wanted) is not None:
+    if on_its_way is not None:
         return Turn(is_busy=True)
     no = next_number(session, "usage batches")
     session.execute(insert(Intake).values(

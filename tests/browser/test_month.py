@@ -13,9 +13,11 @@ import pytest
 import yaml
 from playwright.sync_api import Browser
 
+from ledger.calendar import local_date
 from ledger.chain import keys
 from tests.browser.conftest import DESK, PHONE, People, Person, Served, serving, the_agreement
 from tests.story.conftest import SHUZHENG, environment
+from webapp.home import clock
 
 OPERATOR, EXCHANGE, TREASURY = "91000000DEM000003F", "91000000DEM000005M", "11000000DEM0000061"
 BANK = "91000000DEM000007U"
@@ -200,7 +202,7 @@ def _trade(month: Month) -> None:
     month.do(wu, f"{month.at}/remittances", "已登记 YH-1：200000.00 元", party=BANK, purpose="prepayment",
              amount_yuan="200,000.00", received_on=month.day(6), reference="YH-1")  # fmt: skip
     wu.sees("来款用途")
-    today = date.today()
+    today = local_date(clock())
     terms = {
         "licensee": BANK, "right": "use", "purpose": "industry", "terms": "scene: 区域公共卫生风险评估",
         "from_on": today.isoformat(), "until_on": (today + timedelta(days=300)).isoformat(),
@@ -312,7 +314,7 @@ def _pay(month: Month) -> None:
             wu.sees(told)
             assert told or wu.page.locator("main .alert-danger").count(), "half a file is no file"
     head = "流水号,金额,结果,交易日期,银行流水号,失败原因"
-    today, line = date.today().isoformat(), f"{payout}-0000"
+    today, line = local_date(clock()).isoformat(), f"{payout}-0000"
     at = f"/payouts/{payout}/results"
     wrong = [head, f"{line}4,49399.99,失败,{today},,", f"{line}3,1,成,{today},X,"]
     month.hand_in(wu, at, "wrong.csv", wrong, "付款失败须注明原因")

@@ -387,6 +387,30 @@ def test_two_at_once_with_the_same_rows_store_them_once(
         assert session.scalar(select(func.count()).select_from(UsageRow)) == 600
 
 
+def test_rows_recorded_between_two_questions_are_seen_by_the_second(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first comer records just while the second is told whether the rows are there, or on their way."""
+    town = counter.town
+    if town.home.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer: nothing is recorded between two questions")
+    data = ndjson([counter.row(n) for n in range(3)])
+    actor, kept = town.actors["olga"], keep_stream(town.home, io.BytesIO(data), 1 << 30)
+    desk: Any = type("Desk", (), {"home": town.home, "now": town.now})
+    first = deeds._take_in(desk, lambda *_: None, actor, name="e", digest=kept["digest"])
+    look, made = usage._batch_of, []
+
+    def meanwhile(session: Any, checked: usage.Checked) -> Batch | None:
+        found = look(session, checked)
+        if not made:
+            with town.deed() as other:
+                made.append(deeds.import_usage.act(desk, other, actor, **first)["id"])
+        return found
+
+    monkeypatch.setattr(usage, "_batch_of", meanwhile)
+    assert counter.hand_in(data).id == made[0]
+
+
 def test_of_two_at_once_that_share_events_one_is_refused(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
