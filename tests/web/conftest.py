@@ -1,12 +1,14 @@
 """The site over a town: the cast signed in, on both databases; what goes to the chain stays waiting."""
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from ledger.chain.keys import write_durably
 from tests.conftest import CREDENTIAL_KEY, LOG_KEY, Town
 from webapp import accounts
 from webapp.deeds import Desk
@@ -118,3 +120,25 @@ def site(town: Town) -> Site:
 def common_site(village: Town) -> Site:
     """A site that a module shares."""
     return Site(village)
+
+
+class Chain:
+    """What the chain's node answers about a statement that was proposed, and about a checker's key."""
+
+    def call(self, _contract: str, _address: str, function: str, *_arguments: Any) -> Any:
+        return {
+            "CHECKER_ROLE": b"\1" * 32, "hasRole": True, "nonces": 0, "verify": (True, 1, 1),
+        }[function]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(common_site: Site) -> Iterator[Site]:
+    """The site with a chain that answers about statements; what is sent there stays in the outbox."""
+    common_site.desk.gateway = Chain  # type: ignore[assignment,method-assign]
+    folder = common_site.town.home.path / "keys"
+    folder.mkdir()
+    for role, key in (("log", LOG_KEY), ("credential", CREDENTIAL_KEY)):
+        public = key.public_key().public_bytes_raw().hex()
+        write_durably(folder / f"{role}.json", {"public": public, "role": role})
+    yield common_site
+    common_site.town.home.close()

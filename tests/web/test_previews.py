@@ -14,8 +14,9 @@ from ledger.calendar import local_date
 from ledger.parties import actor_by_login
 from ledger.proof.encoding import canonical, digest_text
 from tests.ledger import paying
-from tests.web import test_api
 from tests.web.conftest import Site
+from tests.web.examples import EXAMPLES, some_trades
+from tests.web.sending import work_off
 from tests.web.test_messages import environment
 from webapp.cli import main
 from webapp.deeds import DEEDS, Deed
@@ -33,7 +34,7 @@ def upload(file: str | bytes) -> tuple[io.BytesIO, str]:
 
 def doing(site: Site, deed: Deed) -> tuple[Callable[[Deed], dict[str, Any]], bytes]:
     """How an import or its preview is done with one and the same file, and that file."""
-    asked = test_api.EXAMPLES[deed.name](site)
+    asked = EXAMPLES[deed.name](site)
     digest = site.town.home.store_material(asked.file)
     body = {**asked.body, "name": "file.csv", "digest": digest}
 
@@ -113,17 +114,17 @@ def test_a_page_shows_the_bank_s_result_and_then_takes_in_just_that(site: Site) 
 
 @pytest.mark.slow
 def test_confirmed_trades_are_looked_at_by_a_job_and_then_taken_in(site: Site) -> None:
-    egon, asked = site.visit("egon"), test_api.some_trades(site)
+    egon, asked = site.visit("egon"), some_trades(site)
     files = {"file": upload(asked.file), "signature": upload(canonical(asked.body["signature"]))}
     job = egon.post("/confirmations:preview", files, page="/confirmations/new").location
-    test_api.work_off(site)
+    work_off(site)
     looked = egon.get(job, 303) and egon.client.get(job).location
     page = egon.get(looked)
     assert "共 3 行，其中 0 行已有记录" in page
     assert egon.read("/confirmations")["items"] == [], "nothing is taken in yet"
     site.visit("olga").get(looked, 404)
     done = egon.post(f"{looked}/import", page=looked).location
-    test_api.work_off(site)
+    work_off(site)
     assert "CJ2026-000001" in egon.get(done)
     assert len(egon.read("/confirmations")["items"]) == 1
 
