@@ -1,7 +1,7 @@
 """The finance department's month in the demo: shared out, approved, paid, reconciled, proved to a payee."""
 
 import json
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -45,10 +45,6 @@ ACCOUNTS = {  # whose account number; invented
 
 class FinanceSteps(Telling):
     """From the period's money to a payee's proof."""
-
-    coded_at: datetime
-    issued_at: datetime
-    paid_on: date
 
     def revenue(self) -> None:
         self.head(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ledger.proof import verify as verifier
 from ledger.proof.encoding import instant, parse_instant
 from ledger.proof.report import Report
 from webapp import home as homes
+from webapp.cli.house import demo_passphrase
 from webapp.cli.run import Run, progress_bar
 from webapp.cli.verify import unwrap
 from webapp.language import tr
@@ -41,7 +42,12 @@ class Telling:
 
     worker: Any
     agreement_number: str
+    code: str
+    """of the registration"""
+    coded_at: datetime
     voucher_number: str
+    issued_at: datetime
+    paid_on: date
     statement_number: str
 
     def __init__(self, run: Run) -> None:
@@ -86,6 +92,13 @@ class Telling:
             status_path=str(self.folder / "status.json") if path.name == "voucher.json" else None,
             rpc=rpc, offline=rpc is None, unwrap=unwrap,
         )  # fmt: skip
+
+    def key_address(self, name: str) -> str:
+        """The address of an outsider's key in the demo's folder; made the first time."""
+        path = self.folder / name
+        if path.exists():
+            return keys.keystore_address(path)
+        return keys.create_keystore(path, demo_passphrase(self.path))
 
     def party(self, session: Session, key: str) -> Party:
         return parties.party_by_uscc(session, PARTIES[key][2])

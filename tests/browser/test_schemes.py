@@ -5,7 +5,7 @@ import pytest
 from tests.browser.conftest import DESK, PHONE, People, Served
 from tests.browser.test_appraisals import LANGS, legible
 from tests.browser.test_roles import said
-from webapp.demo import PARTIES
+from webapp.demo_telling import PARTIES
 
 OPERATOR, TREASURY, AUTHORITY = (PARTIES[name][2] for name in ("operator", "treasury", "authority"))
 TRIED = f"""\

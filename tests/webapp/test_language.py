@@ -109,7 +109,7 @@ WORD_CALLS = ("rung",)
 ELSEWHERE = {
     "webapp/api/__init__.py:spoken": "documented",
     "webapp/cli/house.py:ladder": "words",
-    "webapp/demo.py:tampering": "_labels",
+    "webapp/demo_outsiders.py:tampering": "_labels",
     "webapp/deeds/forms.py:load": "told: what a body's fields refuse",
     "webapp/jobs.py:refusal_text": "where the refusal that was kept was raised",
     "webapp/pages/lists.py:about": "told: what feedback may be about, the choices of its deed",
@@ -336,7 +336,7 @@ def messages() -> Found:
                     else:
                         found.faults.append(f"{where}: cannot be followed: {unknown}")
     for text in _labels():
-        found.ids.setdefault(text, "webapp/demo.py")
+        found.ids.setdefault(text, "webapp/demo_outsiders.py")
     found.ids.setdefault("{key} ({zh})", "ledger/errors.py")  # Faults.name_missing
     for text, where in told():
         found.ids.setdefault(text, where)
@@ -378,7 +378,7 @@ def _ids_of(node: ast.AST) -> Iterator[ast.expr]:
 
 def _labels() -> set[str]:
     """What each forgery of the demo is called: the first of the three in `forgeries`' table."""
-    tree = modules()["webapp.demo"].tree
+    tree = modules()["webapp.demo_outsiders"].tree
     table = next(
         node.value
         for function in ast.walk(tree)
