@@ -35,8 +35,9 @@ from typing import Any
 
 from xlsxwriter.utility import xl_col_to_name
 
+from valuation.formulas import Apply, Node, Number, Symbol, apply, parse
 from valuation.money import round_half_up
-from valuation.worksheet import Apply, Node, Number, Step, Symbol, apply, parse
+from valuation.worksheet import Step
 
 BASE = 10**7
 DIGITS = 7

@@ -33,10 +33,11 @@ from xlsxwriter.worksheet import Worksheet
 
 from ledger.long_numbers import Given, LongNumbers
 from valuation import InputError
+from valuation.formulas import Apply, Node, Number, Symbol, parse
 from valuation.money import round_half_up
 from valuation.sharing import Distribution
 from valuation.simulation import Analysis
-from valuation.worksheet import UNITS, Apply, Figure, Node, Number, Step, Symbol, parse, recompute
+from valuation.worksheet import UNITS, Figure, Step, recompute
 
 Target = str | os.PathLike[str] | BytesIO
 

@@ -8,7 +8,7 @@ Which file answers what:
 
 =====================  =======================================================================
 `money`                fen and yuan, exact ratios, half-up rounding, allocation to the fen
-`worksheet`            a figure, its steps, their little formula language, recomputation
+`formulas` `worksheet`    the language of formulas; a figure, its steps, recomputation
 `cost` `income` `market`   the three approaches of 中评协〔2023〕17号
 `quality` `weights`    the score of GB/T 36344-2018; weights by the analytic hierarchy process
 `reconciliation`       one value out of several, by stated weights

@@ -1,6 +1,6 @@
 """What a coalition is worth, by a formula over its members' usage, cost and quality, for all at once.
 
-The formula is text of `worksheet`'s little language, in fen. Its symbols are what a coalition has in all:
+The formula is text of the language of `formulas`, in fen. Its symbols are what a coalition has in all:
 
 ==================================  ================================================================
 ``count``                           how many members it has
@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valuation import InputError
+from valuation.formulas import Node, Number, Symbol, parse, symbols
 from valuation.money import round_half_up
-from valuation.worksheet import Node, Number, Symbol, parse, symbols
 
 ATTRIBUTES = ("usage", "cost", "quality")
 """What a player of a formula game can be known by."""

@@ -46,9 +46,10 @@ from valuation.coalitions import (
     worth,
 )
 from valuation.draws import uniform
+from valuation.formulas import apply
 from valuation.money import exact_text
 from valuation.shapley import MAX_PLAYERS, leave_one_out, shapley
-from valuation.worksheet import Figure, Note, Worksheet, apply
+from valuation.worksheet import Figure, Note, Worksheet
 
 VERSION = "1"
 SOURCE = "Shapley 1953; 联盟价值的取法为本系统所定 how a coalition is valued is ours"

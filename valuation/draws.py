@@ -31,7 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valuation import InputError, inputs
-from valuation.worksheet import Figure, Node, Number, Symbol, apply, parse
+from valuation.formulas import Node, Number, Symbol, apply, parse
+from valuation.worksheet import Figure
 
 Floats = NDArray[np.float64]
 

@@ -28,10 +28,11 @@ from math import floor
 from typing import Any
 
 from valuation import InputError, inputs, schemes
+from valuation.formulas import parse as parse_formula
+from valuation.formulas import symbols
 from valuation.money import MAX_DEFICIT_FEN, allocate, exact_text, ratio
 from valuation.schemes import PARTY, check
-from valuation.worksheet import Figure, Step, Worksheet, recompute, symbols
-from valuation.worksheet import parse as parse_formula
+from valuation.worksheet import Figure, Step, Worksheet, recompute
 
 VERSION = "1"
 SOURCE = "收益分配方案 revenue scheme"

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from valuation import methods, simulation
-from valuation.worksheet import Number, Symbol, parse
+from valuation.formulas import Number, Symbol, parse
 
 DRAWS = 1_000_000
 LOOPED = 50_000

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from valuation import InputError, NoSolution
 from valuation.coalitions import SYMBOLS, terms_of_all, worth
 from valuation.contribution import recompute, run
+from valuation.formulas import evaluate
 from valuation.shapley import leave_one_out, shapley, shapley_floats
-from valuation.worksheet import evaluate
 from valuation.worksheet import recompute as recompute_figure
 
 GOLDEN = json.loads(

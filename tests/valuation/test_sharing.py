@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valuation import InputError
+from valuation.formulas import evaluate
 from valuation.sharing import check, recompute_distribution, run, share
-from valuation.worksheet import evaluate, recompute
+from valuation.worksheet import recompute
 
 GOLDEN = json.loads(
     (Path(__file__).parents[1] / "golden/valuation/sharing.json").read_text("utf-8")

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from valuation import InputError, NoSolution
 from valuation.draws import Distribution, Program, exponential, logarithm, normal_inverse, uniform
+from valuation.formulas import evaluate
 from valuation.methods import run
 from valuation.simulation import MAX_DRAWS, Analysis, analyse, verify
-from valuation.worksheet import Worksheet, evaluate
+from valuation.worksheet import Worksheet
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/valuation/cases.json").read_text("utf-8"))
 CASES = {case["name"]: case for case in GOLDEN["cases"]}
