@@ -12,7 +12,7 @@ import polars as pl
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import agreements, log, prices
+from ledger import agreements, log, prices, salted_rows
 from ledger import trade_rules as rules
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
@@ -254,22 +254,10 @@ def _recorded(session: Session, exchange: Party, frame: pl.DataFrame) -> pl.Data
     """
     prefix = f"{exchange.uscc} "
     trades = frame["trade"].drop_nulls()
-    found: list[tuple[str, str]] = []
     between = select(Trade.n).where(
         Trade.trade >= prefix + str(trades.min()), Trade.trade <= prefix + str(trades.max())
     )
     asked = trades.to_list() if session.scalar(between.limit(1)) is not None else []
-    for start in range(0, len(asked), log.ROWS_A_STATEMENT):
-        keys_ = [prefix + one for one in asked[start : start + log.ROWS_A_STATEMENT]]
-        wanted = (
-            select(Trade.trade, Confirmation.number, Trade.n)
-            .join(Confirmation, Confirmation.no == Trade.batch)
-            .where(Trade.trade.in_(keys_))
-        )
-        found += [
-            (trade.removeprefix(prefix), f"{number} #{n}")
-            for trade, number, n in session.execute(wanted)
-        ]
-    known = pl.DataFrame(found, schema={"trade": pl.String, "fact": pl.String}, orient="row")
+    known = salted_rows.places(session, Trade.trade, Confirmation.number, prefix, asked)
     rows = frame.select("line", "trade").join(known, on="trade")
     return told(rows, "trade", "recorded", pl.col("fact"))

@@ -20,9 +20,10 @@ import orjson
 import polars as pl
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from ledger.errors import Conflict, LedgerError
+from ledger.log import ROWS_A_STATEMENT
 from ledger.proof.merkle import inclusion_proof, root, verify_inclusion
 
 CHUNK: Final = 1 << 15  # rows at a time; a power of two, so that each is a subtree of the batch
@@ -157,6 +158,28 @@ class Rows:
                 roots.append(root(leaves(salts[piece], rows[piece])))
             copy.write(COPY_ENDS)
         return root(roots)
+
+
+def places(
+    session: Session, key: InstrumentedAttribute[str], number: InstrumentedAttribute[str], prefix: str,
+    asked: Sequence[str],
+) -> pl.DataFrame:  # fmt: skip
+    """Where each of the keys that is recorded stands: the key without its prefix, and `fact`, its place.
+
+    `key` is the key of the rows, `number` that of their batch.
+    """
+    rows, batch = key.class_, number.class_
+    found: list[tuple[str, str]] = []
+    for start in range(0, len(asked), ROWS_A_STATEMENT):
+        wanted = (
+            select(key, number, rows.n)
+            .join(batch, batch.no == rows.batch)
+            .where(key.in_([prefix + one for one in asked[start : start + ROWS_A_STATEMENT]]))
+        )
+        found += [
+            (one.removeprefix(prefix), f"{no} #{n}") for one, no, n in session.execute(wanted)
+        ]
+    return pl.DataFrame(found, schema={key.key: pl.String, "fact": pl.String}, orient="row")
 
 
 def as_lines(table: pl.DataFrame) -> bytes:

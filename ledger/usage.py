@@ -223,20 +223,8 @@ def repeated(session: Session, party_id: str, given: EventFile, name: str) -> No
 
 def _recorded(session: Session, prefix: str, rows: pl.DataFrame) -> pl.DataFrame:
     """A fault for each row whose event a batch has already."""
-    found: list[tuple[str, str]] = []
     events = rows["event"].drop_nulls().to_list()
-    for start in range(0, len(events), log.ROWS_A_STATEMENT):
-        keys = [prefix + one for one in events[start : start + log.ROWS_A_STATEMENT]]
-        wanted = (
-            select(UsageRow.event, Batch.number, UsageRow.n)
-            .join(Batch, Batch.no == UsageRow.batch)
-            .where(UsageRow.event.in_(keys))
-        )
-        found += [
-            (event.removeprefix(prefix), f"{number} #{n}")
-            for event, number, n in session.execute(wanted)
-        ]
-    known = pl.DataFrame(found, schema={"event": pl.String, "fact": pl.String}, orient="row")
+    known = salted_rows.places(session, UsageRow.event, Batch.number, prefix, events)
     return told(rows.join(known, on="event"), "event", "recorded", pl.col("fact"))
 
 
