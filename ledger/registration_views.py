@@ -3,7 +3,7 @@
     SEES[noun][state][audience] = name of a part in PARTS[noun]
 
 Who is in several audiences gets the first that fits, in the order of AUDIENCES. What a part lacks is told
-as empty, and named. Whether somebody may ask at all, `parties.MAY` says; this says how much he is told.
+as empty, and named. Whether somebody may ask at all, `rights.MAY` says; this says how much he is told.
 """
 
 from collections.abc import Mapping

@@ -16,7 +16,7 @@ import polars as pl
 
 from ledger import salted_rows
 from ledger.errors import LedgerError
-from ledger.parties import check_uscc
+from ledger.party_codes import check_uscc
 from ledger.prices import PIECE
 from ledger.proof.encoding import INT_MAX
 from ledger.row_faults import FORMS, Reasons, told

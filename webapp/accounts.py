@@ -26,8 +26,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger.errors import Conflict, Faults, Invalid, Missing, NotAuthenticated
-from ledger.parties import MAY, Account, Member
+from ledger.parties import Account, Member
 from ledger.proof.encoding import digest_text, instant
+from ledger.rights import MAY
 from ledger.store import Base, new_id
 
 # argon2id, twice OWASP's least. The library's own profile (64 MiB, four lanes) takes more than a tenth of

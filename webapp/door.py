@@ -17,7 +17,8 @@ from werkzeug.exceptions import NotFound
 
 from ledger import parties
 from ledger.errors import NotAllowed, NotAuthenticated
-from ledger.parties import MAY, NOBODY, PUBLIC, Account, Actor, Member, Party, allowed, may
+from ledger.parties import NOBODY, Account, Actor, Member, Party, allowed, may
+from ledger.rights import MAY, PUBLIC
 from webapp import accounts
 from webapp.deeds import Deed, Desk, Question, Thing
 

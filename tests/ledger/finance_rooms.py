@@ -1,4 +1,4 @@
-"""Finance's verbs, and what must stand ready for them, for the tests of who may do what (test_parties)."""
+"""Finance's verbs, and what must stand ready for them, for the tests of who may do what (test_rights)."""
 
 from datetime import timedelta
 from types import SimpleNamespace

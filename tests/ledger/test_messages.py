@@ -19,6 +19,7 @@ from ledger import (
     parties,
     registration,
     reminders,
+    rights,
     vouchers,
 )
 from ledger.calendar import local_date
@@ -306,7 +307,7 @@ def test_every_event_is_of_a_record_that_names_whom_to_tell(town: Town) -> None:
                 told = whom(session, body)
                 assert told, kind
                 assert all(isinstance(one, To) for one in told), kind
-                assert {one.role for one in told} <= {None, *parties.ROLES}, kind
+                assert {one.role for one in told} <= {None, *rights.ROLES}, kind
                 number = "-" if noun == "scheme" else body.get("number") or body["code"]
                 assert number in template.format(number=number), kind
 

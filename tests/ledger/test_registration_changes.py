@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from ledger import agreements, catalogue, log, parties, register, registration, registration_changes
+from ledger import (
+    agreements,
+    catalogue,
+    log,
+    register,
+    registration,
+    registration_changes,
+    rights,
+)
 from ledger.calendar import end_of_day, local_date, years_after
 from ledger.errors import Conflict, Invalid, NotAllowed
 from ledger.proof.encoding import digest_text
@@ -683,4 +691,4 @@ def test_what_is_general_needs_no_second_look(town: Town) -> None:
 def test_words_are_stated(town: Town) -> None:
     assert set(WORDS) == set(MATERIALS)
     assert set(VERBS) == set(registration_changes.CHECKS) == set(registration_changes.APPLY)
-    assert {f"application.{verb}" for verb in VERBS.values()} <= set(parties.MAY)
+    assert {f"application.{verb}" for verb in VERBS.values()} <= set(rights.MAY)

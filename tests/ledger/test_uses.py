@@ -12,7 +12,7 @@ from ledger import authorisations, log, uses, vouchers
 from ledger.authorisations import Authorisation
 from ledger.chain.outbox import Act
 from ledger.errors import Conflict, Invalid, NotAllowed
-from ledger.parties import check_uscc
+from ledger.party_codes import check_uscc
 from ledger.proof import credential as credentials
 from ledger.uses import Use
 from ledger.vouchers import Voucher

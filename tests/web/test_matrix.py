@@ -46,8 +46,9 @@ from ledger.books import Entry
 from ledger.calendar import local_date
 from ledger.catalogue import resource_by_code
 from ledger.chain.keys import address_of
-from ledger.parties import MAY, MEMBER, PUBLIC, ROLES, Actor, Member
+from ledger.parties import Actor, Member
 from ledger.registration import coded
+from ledger.rights import MAY, MEMBER, PUBLIC, ROLES
 from tests.conftest import DEMO, ORIGIN, PARTIES, Town, compliance
 from tests.ledger import bookings, deals, neighbours, organisations, paying, registrations
 from tests.web.conftest import TOKEN, Site

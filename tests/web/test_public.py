@@ -19,9 +19,9 @@ from sqlalchemy import select
 from ledger import handoff, log, papers, vouchers
 from ledger.catalogue import add_resource
 from ledger.errors import Conflict, Invalid
-from ledger.parties import MAY, ROLES
 from ledger.proof.encoding import canonical
 from ledger.qr import qr_svg, qr_text
+from ledger.rights import MAY, ROLES
 from ledger.vouchers import Voucher
 from tests.conftest import CREDENTIAL_KEY, HOLDER, LOG_KEY, PARTIES, Town
 from tests.ledger.test_handoff import anchor, bundle, pack, ready

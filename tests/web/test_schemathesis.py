@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from ledger.chain.keys import write_durably
-from ledger.parties import ROLES
+from ledger.rights import ROLES
 from tests.conftest import CREDENTIAL_KEY, LOG_KEY, PARTIES, found_town, fresh_database
 from tests.web.conftest import Site
 from tests.web.test_matrix import OWN as OWN_KEYS

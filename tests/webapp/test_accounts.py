@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAuthenticated
-from ledger.parties import MAY, Member
+from ledger.parties import Member
 from ledger.proof.encoding import instant
+from ledger.rights import MAY
 from tests.conftest import Town
 from webapp import accounts
 from webapp.accounts import Attempt, SignIn

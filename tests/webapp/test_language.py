@@ -43,6 +43,7 @@ from ledger import (
     registration,
     registration_changes,
     remittances,
+    rights,
     settings,
     successions,
     trading,
@@ -405,7 +406,7 @@ def words() -> set[str]:
         *credential.STATUS_WORDS,
         *registration.VERDICTS,
         *registration.COMPLIANCE_ITEMS,
-        *(*parties.ROLES, parties.PUBLIC, parties.MEMBER, *parties.RELATIONS),
+        *(*rights.ROLES, rights.PUBLIC, rights.MEMBER, *rights.RELATIONS),
         *("recorded", *log.RUNGS),
         *("waiting", "sent", "effective", "alarm"),  # outbox.Act.state
         *("queued", "running", "done", "failed"),  # jobs.Job.state
@@ -614,7 +615,7 @@ def handed() -> dict[str, set[str]]:
             *finance_pages.BESIDE_ALL.values(),
         },
         "file_columns": {told for _, holds in payments.FILES.values() for told in holds.values()},
-        "may": set(parties.RELATIONS),
+        "may": set(rights.RELATIONS),
         "group_of": {*public.HEADINGS.values(), public.FOR_ONESELF},
         "titles_of": {*titles, *public.VERBS.values()},
         "columns": {heading for columns in COLUMNS.values() for heading in columns.values()},

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ledger.parties import MAY, Actor, allowed
+from ledger.parties import Actor, allowed
+from ledger.rights import MAY
 from webapp.deeds import DEEDS
 from webapp.deeds import all as every
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from ledger.parties import MAY, PUBLIC
+from ledger.rights import MAY, PUBLIC
 
 KEY_PATTERN = r"[A-Za-z0-9._-]{8,128}"
 

@@ -16,7 +16,7 @@ from typing import Any
 import click
 import structlog
 
-from ledger import parties, revenue, settings
+from ledger import parties, party_codes, revenue, settings
 from ledger.chain import keys, node, outbox
 from ledger.chain.gateway import connect
 from ledger.errors import ChainUnavailable, Conflict, LedgerError, Missing
@@ -98,7 +98,7 @@ def make_home(
 ) -> Home:
     """`init`, step by step: after a crash it goes on, on a finished home it changes nothing."""
     if uscc is not None:
-        parties.check_uscc(uscc)
+        party_codes.check_uscc(uscc)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not demo and (path / "demo" / "story.json").exists():
         raise Conflict("{path} is a demo home: give a real one another folder.", path=str(path))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ledger import parties
+from ledger import parties, rights
 from ledger.chain import keys
 from ledger.errors import Invalid, NotAuthenticated
 from webapp import accounts
@@ -55,7 +55,7 @@ def party_individual(run: Run, login: str) -> None:
 @click.option("--party", "uscc", required=True, help="the party's social credit code")
 @click.option("--login", "new_login", required=True)
 @click.option("--name", required=True)
-@click.option("--role", "roles", required=True, multiple=True, type=click.Choice(parties.ROLES))
+@click.option("--role", "roles", required=True, multiple=True, type=click.Choice(rights.ROLES))
 @click.option("--signing-address", default="", help="the address of a checker's own key")
 @as_member
 @with_home
@@ -75,7 +75,7 @@ def member_add(
 
 @member.command("change")
 @click.argument("subject")
-@click.option("--role", "roles", multiple=True, type=click.Choice(parties.ROLES))
+@click.option("--role", "roles", multiple=True, type=click.Choice(rights.ROLES))
 @as_member
 @with_home
 def member_change(run: Run, login: str, subject: str, roles: tuple[str, ...]) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import click
 
 from ledger import deadlines, registration_views
-from ledger.parties import MAY, ROLES
 from ledger.registration_profiles import profiles
+from ledger.rights import MAY, ROLES
 from ledger.states import MOVES
 from webapp.cli import main
 

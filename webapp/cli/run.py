@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from ledger.calendar import SHANGHAI
 from ledger.errors import Conflict, Invalid, LedgerError
-from ledger.parties import ROLES, Actor, actor_by_login, logins_with
+from ledger.parties import Actor, actor_by_login, logins_with
 from ledger.proof.encoding import canonical, digest_text
 from ledger.proof.verify import read_file
+from ledger.rights import ROLES
 from valuation import ValuationError
 from webapp.deeds import Deed, Desk, Question
 from webapp.deeds.previews import COLUMNS, SAYS, SUMS

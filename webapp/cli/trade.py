@@ -9,7 +9,8 @@ import click
 from ledger import confirmation_checks, trade_rules
 from ledger.chain import keys
 from ledger.errors import Invalid, NotAuthenticated
-from ledger.parties import actor_by_login, check_uscc
+from ledger.parties import actor_by_login
+from ledger.party_codes import check_uscc
 from ledger.proof.encoding import canonical, parse
 from ledger.proof.trust import parse_trust
 from ledger.proof.verify import read_file

@@ -10,7 +10,8 @@ from ledger.calendar import days_overdue, local_date
 from ledger.catalogue import Resource
 from ledger.catalogue_fields import FIELDS
 from ledger.feedback import Feedback
-from ledger.parties import MEMBER, Actor, roles_of
+from ledger.parties import Actor, roles_of
+from ledger.rights import MEMBER
 from webapp.deeds import Deed, Desk, deed, question
 from webapp.deeds.answers import history_of, lists, shown_schema
 from webapp.deeds.field import ReasonBody

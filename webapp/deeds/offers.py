@@ -28,11 +28,12 @@ from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.motions import Motion
 from ledger.objections import Objection
-from ledger.parties import MAY, Actor
+from ledger.parties import Actor
 from ledger.payout_rows import GIVEN, Payout
 from ledger.peers import Peer
 from ledger.registration import Application, Registration
 from ledger.registration_profiles import in_use, profile
+from ledger.rights import MAY
 from ledger.statements import Statement
 from ledger.states import MOVES
 from ledger.vouchers import Voucher

@@ -19,7 +19,7 @@ from ledger.errors import (
     NotAuthenticated,
 )
 from ledger.log import Checkpoint, Record
-from ledger.parties import MEMBER, PUBLIC, Actor, roles_of
+from ledger.parties import Actor, roles_of
 from ledger.peers import Peer
 from ledger.proof import bundle as bundles
 from ledger.proof import report as reports
@@ -30,6 +30,7 @@ from ledger.proof.encoding import canonical, instant
 from ledger.proof.tiles import parse_tile_path, tiles_a_proof
 from ledger.proof.trust import parse_trust
 from ledger.registration import Application, Deposit, Registration, check_code
+from ledger.rights import MEMBER, PUBLIC
 from ledger.tables.file_kinds import unpacking
 from ledger.vouchers import Voucher
 from webapp.deeds import Desk, File, Report, deed, question

@@ -40,6 +40,7 @@ from ledger import (
     refunds,
     registration,
     remittances,
+    rights,
     statements,
     stewards,
     trading,
@@ -359,7 +360,7 @@ def _readable(actor: Actor, noun: str) -> ColumnElement[bool] | None:
     """Which rows his roles let him read."""
     relations = {
         relation
-        for role, relation in parties.MAY[f"{noun}.read"].items()
+        for role, relation in rights.MAY[f"{noun}.read"].items()
         if role in parties.roles_of(actor)
     }
     if "any" in relations:

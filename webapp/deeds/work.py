@@ -39,7 +39,7 @@ from ledger.limits import AccountLimit
 from ledger.motions import Motion
 from ledger.objections import Objection
 from ledger.orders import PREPAYMENT, Order
-from ledger.parties import MAY, Actor, Member, roles_of
+from ledger.parties import Actor, Member, roles_of
 from ledger.payout_rows import Payout
 from ledger.peers import Peer
 from ledger.prices import Price
@@ -47,6 +47,7 @@ from ledger.proof.encoding import instant
 from ledger.reconciliation import Difference, Reconciliation
 from ledger.refunds import Refund
 from ledger.registration import CONSENTED_IN, Application, Registration
+from ledger.rights import MAY
 from ledger.schemes import Scheme
 from ledger.statements import Statement
 from ledger.trading import Licence, Payment

@@ -15,8 +15,8 @@ from ledger.catalogue_imports import CatalogueImport
 from ledger.chain.outbox import told
 from ledger.deadlines import standing
 from ledger.errors import Missing
-from ledger.parties import MAY
 from ledger.proof.encoding import canonical
+from ledger.rights import MAY
 from webapp import audits, door, drafts, jobs
 from webapp.api.more import file_of
 from webapp.deeds import DEEDS, Deed
