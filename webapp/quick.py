@@ -54,7 +54,7 @@ class QuickState:
     """A WSGI application that answers the plain case and gives on every other one."""
 
     def __init__(self, site: Application, app: Flask, limiter: Limiter) -> None:
-        self._site, self._desk = site, door.desk_of(app)
+        self._site, self._app = site, app
         self._limiter = limiter.limiter
         self._limit = limiter.limit_manager.default_limits[0].limit
         self._learned: dict[tuple[str, bool], Headers] = {}
@@ -71,7 +71,7 @@ class QuickState:
         if headers is None:
             return self._site(environ, self._learning(encrypted, start_response))
         try:
-            body = dump(voucher_state(self._desk, path[1], query[1] or ""))
+            body = dump(voucher_state(door.desk_of(self._app), path[1], query[1] or ""))
         except Exception:  # refused, or our fault: the site says so
             return self._site(environ, start_response)
         client = (environ.get("REMOTE_ADDR") or "127.0.0.1", ENDPOINT)

@@ -6,13 +6,14 @@ from functools import cache
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from ledger.chain.keys import write_durably
 from tests.conftest import CREDENTIAL_KEY, LOG_KEY, Town
 from webapp import accounts
 from webapp.deeds import Desk
-from webapp.site import create_app
+from webapp.site import create_app, site_secret
 
 PASSWORD = "correct horse battery 7"
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
@@ -87,12 +88,17 @@ class Visit:
 class Site:
     """A town with its web site; everybody has the same password."""
 
-    def __init__(self, town: Town) -> None:
+    def __init__(self, town: Town, app: Flask | None = None) -> None:
+        """`app`: of a site that ended, to serve this town; making one takes longer than most tests."""
         self.town = town
         town.home.path.mkdir(exist_ok=True)
         self.desk = Desk(town.home, lambda: "-", lambda: town.now)
         self.desk.__dict__["keyring"] = Keys()
-        self.app = create_app(self.desk)
+        self.app = create_app(self.desk) if app is None else app
+        self.app.extensions["desk"] = self.desk
+        self.app.config["SECRET_KEY"] = site_secret(town.home.path)
+        for limiter in self.app.extensions["limiter"]:
+            limiter.reset()
         self.hash = password_hash()
 
     def visit(self, login: str | None = None) -> Visit:
@@ -110,16 +116,25 @@ class Site:
         return Visit(client)
 
 
+_ended: list[Flask] = []
+
+
+def site_of(town: Town) -> Iterator[Site]:
+    made = Site(town, _ended.pop() if _ended else None)
+    yield made
+    _ended.append(made.app)
+
+
 @pytest.fixture
-def site(town: Town) -> Site:
+def site(town: Town) -> Iterator[Site]:
     """A site of a test's own."""
-    return Site(town)
+    yield from site_of(town)
 
 
 @pytest.fixture(scope="module")
-def common_site(village: Town) -> Site:
+def common_site(village: Town) -> Iterator[Site]:
     """A site that a module shares."""
-    return Site(village)
+    yield from site_of(village)
 
 
 class Chain:

@@ -29,7 +29,7 @@ from ledger.errors import Invalid
 from ledger.parties import Member
 from tests.conftest import Town
 from tests.web.conftest import PASSWORD, Site, Visit
-from webapp import accounts
+from webapp import accounts, oidc
 from webapp.oidc import settings_of
 
 pytestmark = pytest.mark.pages
@@ -239,9 +239,10 @@ def settings(provider: Provider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 @pytest.fixture
-def site(town: Town, settings: dict[str, str]) -> Site:
+def site(site: Site, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Site:
     """A site with single sign-on."""
-    return Site(town)
+    monkeypatch.setitem(site.app.extensions, "sso", oidc.Provider(settings_of(settings)))
+    return site
 
 
 def link(site: Site, login: str, provider: Provider, subject: str) -> None:
