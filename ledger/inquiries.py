@@ -111,6 +111,8 @@ def insist(session: Session, actor: Actor, now: datetime, inquiry: Inquiry, reas
     if not reason.strip():
         raise Invalid("State the ground of the decision.")
     statement = session.get_one(Statement, inquiry.statement_id)
+    lock(session, statement)
+    session.refresh(statement)
     if statement.state not in ASKED_IN:
         raise Conflict(
             "Statement {number} is {state}: questions are raised before it is approved.",

@@ -127,6 +127,44 @@ def test_a_period_is_shared_by_one_edition_of_the_scheme(town: Town) -> None:
     assert (old.amount_fen, new.amount_fen, new.scheme_id) == (100_000, 200_000, other.id)
 
 
+def test_what_was_received_under_one_edition_is_not_shared_by_the_next(town: Town) -> None:
+    """Neither by closing its days without a statement, nor by beginning the first period after them."""
+    agreement, licence = town.sold()
+    first = local_date(town.now)
+    begins = first + timedelta(days=1)
+    document = {**town.scheme_document(), "name": {"zh": "新方案", "en": "new scheme"}}
+    other = town.do("olga", schemes.propose, agreement, document, begins)
+    town.do("paul", schemes.agree, other, agreement)
+    town.payment(licence, 106_000, "A")
+    town.later(days=1)
+    town.payment(licence, 212_000, "B")
+    town.later(days=1)
+    said = f"received on {first} is not distributed yet, and edition 1 of the scheme shares it"
+    refused(town, Conflict, lambda: draft(town, agreement, begins, begins), said)
+    town.do("mona", periods.close, agreement, from_on=first, until_on=first)
+    refused(town, Conflict, lambda: draft(town, agreement, begins, begins), said)
+    old = draft(town, agreement, first, first)
+    town.book(old)
+    new = draft(town, agreement, begins, begins)
+    assert (old.amount_fen, new.amount_fen, new.scheme_id) == (100_000, 200_000, other.id)
+
+
+def test_what_came_to_nothing_under_one_edition_waits_for_the_next(town: Town) -> None:
+    agreement, licence = town.sold()
+    first = local_date(town.now)
+    refund(town, agreement, first.isoformat(), 300)
+    begins = first + timedelta(days=1)
+    document = {**town.scheme_document(), "name": {"zh": "新方案", "en": "new scheme"}}
+    other = town.do("olga", schemes.propose, agreement, document, begins)
+    town.do("paul", schemes.agree, other, agreement)
+    town.later(days=1)
+    town.do("mona", periods.close, agreement, from_on=first, until_on=first)
+    town.payment(licence, 212_000, "B")
+    town.later(days=1)
+    made = draft(town, agreement, begins, begins)
+    assert (made.amount_fen, made.scheme_id) == (200_000 - 300, other.id)
+
+
 def test_the_database_itself_refuses_what_is_distributed_twice(town: Town) -> None:
     agreement, licence = town.sold()
     first = town.statement_over(agreement, licence, "posted", facts=COSTS)
