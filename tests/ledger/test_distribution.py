@@ -17,6 +17,7 @@ from ledger import (
     holds,
     inquiries,
     log,
+    parties,
     periods,
     revenue,
     reversals,
@@ -31,6 +32,7 @@ from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, Missing, NotAllowed
+from ledger.parties import Member
 from ledger.settlements import Settlement
 from ledger.spreadsheet import write_distribution
 from ledger.statements import Statement
@@ -375,6 +377,52 @@ def test_above_the_threshold_two_other_persons_sign(town: Town) -> None:
     assert acts[0].arguments[3] == 2
     town.settle(made)
     assert [one.id for one in town.post()] == [made.id]
+
+
+def becomes(town: Town, login: str, *roles: str) -> None:
+    """What somebody is from now on; with no role he no longer acts."""
+    with town.reading() as session:
+        member = session.get_one(Member, town.actors[login].member_id)
+    town.do("admin", parties.change_member, member, roles)
+    with town.reading() as session:
+        town.actors[login] = parties.actor_by_login(session, login)
+
+
+def test_what_a_maker_who_left_began_a_colleague_brings_on(town: Town) -> None:
+    made = town.statement("drafted")
+
+    def propose() -> None:
+        town.do("max", revenue.propose, made, ORIGIN)
+
+    refused(town, NotAllowed, propose, "Only the maker")
+    becomes(town, "mona", "finance_checker")
+    propose()
+    assert now_of(town, made).maker_id == town.actors["max"].member_id
+    for login in ("mona", "max"):  # neither who drafted it nor who took it over
+
+        def reject(login: str = login) -> None:
+            town.do(login, revenue.reject, made, "有误", ORIGIN)
+
+        refused(town, NotAllowed, reject, "another person")
+    mine = [line["party"] for line in made.lines].index(REGISTRY) + 1
+    asked = town.do("rita", inquiries.raise_, made, line=mine, question="为何如此")
+    becomes(town, "max")
+    becomes(town, "cora", "finance_maker")
+    town.do("cora", inquiries.answer, asked, "按协议第三条")
+    town.approve(made)
+    town.settle(made)
+    town.post()
+    assert now_of(town, made).state == "posted"
+
+
+def test_a_reversal_whose_maker_left_does_not_keep_payees_from_their_money(town: Town) -> None:
+    made = town.statement("posted")
+    undoing = town.do("mona", reversals.reverse, made, "有误")
+    becomes(town, "mona")
+    town.do("max", revenue.propose, undoing, ORIGIN)
+    town.do("carl", revenue.reject, undoing, "无误", ORIGIN)
+    with town.reading() as session:
+        statements.require_no_reversal(session, made.agreement_id)
 
 
 def test_raising_the_threshold_for_a_day_spares_no_second_signature(town: Town) -> None:
