@@ -139,7 +139,6 @@ def approve(
             "key.",
             address=signer, number=statement.number,
         )  # fmt: skip
-    _require_fresh_nonce(session, member, int(approval["nonce"]))
     if int(approval["deadline"]) < now.timestamp():
         raise Invalid("The signature's deadline has passed; request and sign anew.")
     is_last = len(signed) + 1 >= (statement.approvals_required or 1)
@@ -175,16 +174,16 @@ def approve(
     )  # fmt: skip
 
 
-def _require_fresh_nonce(session: Session, member: Member, nonce: int) -> None:
-    """Raise Conflict where another signature by his key, on its way to the chain, uses the nonce up."""
-    lock(session, member)  # his signatures come one after the other
+def require_fresh_nonce(session: Session, statement: Statement, address: str, nonce: Any) -> None:
+    """Raise Conflict where a key's signature on another statement, on its way to the chain, uses it up."""
     on_their_way = select(outbox.Act.subject_id).where(
         outbox.Act.contract == "RevenueBook", outbox.Act.function == "approve",
         outbox.Act.state.in_(outbox.OPEN),
     )  # fmt: skip
-    for other in session.scalars(select(Statement).where(Statement.id.in_(on_their_way))):
+    others = select(Statement).where(Statement.id.in_(on_their_way), Statement.id != statement.id)
+    for other in session.scalars(others):
         for one in signatures(other):
-            if (one["address"], one["nonce"]) == (member.signing_address, nonce):
+            if (one["address"], one["nonce"]) == (address, nonce):
                 raise Conflict(
                     "Your signature on statement {number} is on its way to the chain and uses nonce "
                     "{nonce} up: let the worker finish, then request and sign anew.",

@@ -198,21 +198,6 @@ def test_whoever_made_a_statement_does_not_sign_it_by_his_own_key_under_another_
     assert now_of(town, made).state == "approved"
 
 
-def test_a_checker_s_second_signature_does_not_use_the_nonce_of_the_one_on_its_way(
-    town: Town,
-) -> None:
-    """Of two signatures with one nonce the contract takes one: the other would be an alarm."""
-    one, other = town.statement("proposed"), town.statement("proposed")
-    town.approve(one)
-    before = town.snapshot()
-    with pytest.raises(Conflict, match=f"{one.number} is on its way to the chain and uses nonce 0"):
-        town.approve(other)
-    assert town.snapshot() == before
-    town.approve(other, "cora")
-    town.settle(one)
-    assert [now_of(town, row).state for row in (one, other)] == ["approved", "approved"]
-
-
 # ---------------------------------------------------------------- the same at once
 
 

@@ -249,6 +249,8 @@ def _known_on_chain(
         )  # fmt: skip
     with desk.home.reading() as session:
         address = session.get_one(Member, actor.member_id).signing_address
+        if address is not None:
+            approvals.require_fresh_nonce(session, found, address, approval.get("nonce"))
     if address is None:
         return {}  # the deed itself says what is wrong
     if approval.get("address", address) != address:
