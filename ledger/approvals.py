@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from ledger import inquiries, log, reversals
@@ -25,6 +25,7 @@ from ledger.statements import (
     require_maker,
 )
 from ledger.states import move
+from ledger.store import lock
 
 NOTHING_REVERSED = "0x" + "00" * 32
 APPROVALS_MAX = 3  # of the contract
@@ -102,6 +103,8 @@ def approve(
     question on it is answered, and of a reversal when no limit keeps what it takes back.
     """
     require_decider(session, actor, statement, "approve")
+    lock(session, statement)  # whoever asks about a line takes the same lock
+    session.refresh(statement)
     move("statement", "approve", statement.state)
     signed = list(statement.approvals or ())
     what = f"statement {statement.number}"
@@ -128,6 +131,12 @@ def approve(
     if signer in {one["address"] for one in signed}:
         raise NotAllowed(
             "The key {address} signed statement {number} already: another person signs with another key.",
+            address=signer, number=statement.number,
+        )  # fmt: skip
+    if signer == session.get_one(Member, statement.maker_id).signing_address:
+        raise NotAllowed(
+            "The key {address} is that of who made statement {number}: another person signs with another "
+            "key.",
             address=signer, number=statement.number,
         )  # fmt: skip
     if int(approval["deadline"]) < now.timestamp():
@@ -165,12 +174,30 @@ def approve(
     )  # fmt: skip
 
 
+def require_fresh_nonce(session: Session, statement: Statement, address: str, nonce: Any) -> None:
+    """Raise Conflict where a key's signature on another statement, on its way to the chain, uses it up."""
+    on_their_way = select(outbox.Act.subject_id).where(
+        outbox.Act.contract == "RevenueBook", outbox.Act.function == "approve",
+        outbox.Act.state.in_(outbox.OPEN),
+    )  # fmt: skip
+    others = select(Statement).where(Statement.id.in_(on_their_way), Statement.id != statement.id)
+    for other in session.scalars(others):
+        for one in signatures(other):
+            if (one["address"], one["nonce"]) == (address, nonce):
+                raise Conflict(
+                    "Your signature on statement {number} is on its way to the chain and uses nonce "
+                    "{nonce} up: let the worker finish, then request and sign anew.",
+                    nonce=nonce, number=other.number,
+                )  # fmt: skip
+
+
 def reopen(session: Session, actor: Actor, now: datetime, statement: Statement) -> None:
     """Take back an approval that the contract refused, and what was signed upon it, to be given anew.
 
     Only its maker, and only while the approval's act is an alarm: what is effective stays.
     """
     require_maker(session, actor, statement, "reopen")
+    session.scalars(_signed(statement).with_for_update()).all()  # none is tried again meanwhile
     acts = _signed_acts(session, statement)
     if not refused(session, statement):
         raise Conflict(
@@ -197,14 +224,18 @@ def refused(session: Session, statement: Statement) -> bool:
 
 def _signed_acts(session: Session, statement: Statement) -> Sequence[outbox.Act]:
     """The acts of its signatures that did not take effect, in order."""
-    return session.scalars(
+    return session.scalars(_signed(statement)).all()
+
+
+def _signed(statement: Statement) -> Select[outbox.Act]:
+    return (
         select(outbox.Act)
         .where(
             outbox.Act.subject_id == statement.id, outbox.Act.function == "approve",
             outbox.Act.state.in_((*outbox.OPEN, "alarm")),
         )
         .order_by(outbox.Act.expected_version)
-    ).all()  # fmt: skip
+    )  # fmt: skip
 
 
 def signatures(statement: Statement) -> list[dict[str, Any]]:

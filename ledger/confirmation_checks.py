@@ -86,6 +86,11 @@ def check(
     may(actor, "confirmation.record")
     header = _header(signed, origin, local_date(now))
     exchange = party_by_uscc(session, header["exchange"])
+    if exchange.uscc != header["exchange"]:  # what is due is booked under the code that was signed
+        raise Invalid(
+            "The exchange {given} is written {known}: sign the confirmation anew.",
+            given=header["exchange"], known=exchange.uscc,
+        )  # fmt: skip
     if exchange.id not in actor.parties:
         raise NotAllowed(
             "{what} belongs to another organisation, not to yours.",

@@ -16,7 +16,7 @@ from ledger import log
 from ledger.calendar import local_date
 from ledger.errors import Conflict, Invalid, Missing, NotAllowed
 from ledger.parties import Actor, Party, may, require_other
-from ledger.statements import Statement, makers_party, owners
+from ledger.statements import Statement, makers_party, makes, owners
 from ledger.states import move
 from ledger.store import Evidence, lock, new_id, next_number
 
@@ -93,10 +93,10 @@ def raise_(
 
 
 def answer(session: Session, actor: Actor, now: datetime, inquiry: Inquiry, text: str) -> None:
-    """The statement's maker answers."""
+    """The statement's maker answers, or a colleague once that one makes none any more."""
     statement = session.get_one(Statement, inquiry.statement_id)
     may(actor, "inquiry.answer", makers_party(session, statement), f"inquiry {inquiry.number}")
-    if actor.member_id != statement.maker_id:
+    if not makes(session, actor, statement):
         raise NotAllowed("Only the maker of statement {number} answers.", number=statement.number)
     if not text.strip():
         raise Invalid("State the answer.")
@@ -111,6 +111,8 @@ def insist(session: Session, actor: Actor, now: datetime, inquiry: Inquiry, reas
     if not reason.strip():
         raise Invalid("State the ground of the decision.")
     statement = session.get_one(Statement, inquiry.statement_id)
+    lock(session, statement)
+    session.refresh(statement)
     if statement.state not in ASKED_IN:
         raise Conflict(
             "Statement {number} is {state}: questions are raised before it is approved.",

@@ -89,6 +89,7 @@ def propose(
         faults.name_fault("{day} lies in the future", at="effective_on", day=str(effective_on))
     if faults:
         raise Invalid("The journal voucher breaks: {faults}.", faults=faults)
+    lock(session, agreement)  # of two at once that propose the same, the later one sees it
     facts = {
         "agreement_id": agreement.id, "amount_fen": amount_fen, "credit": credit, "debit": debit,
         "effective_on": effective_on.isoformat(), "kind": "chosen", "memo": memo.strip(),

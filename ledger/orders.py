@@ -85,6 +85,8 @@ def place(
     Raises what of the terms could not be sold (`trading.check_terms`), and Invalid where what the
     buyer paid in advance does not reach.
     """
+    lock(session, voucher)  # before the books, as whoever fulfils does; and it stays as it is
+    session.refresh(voucher)
     may(actor, "order.place", voucher.party_id, f"Voucher {voucher.number}")
     today = local_date(now)
     facts: dict[str, Any] = {
@@ -128,9 +130,6 @@ def place(
     )  # fmt: skip
     order.digest = digest_text(canonical(content(order)))
     if paid_by == PREPAYMENT and agreement is not None:
-        lock(
-            session, voucher
-        )  # which the order's row names: before the books, as whoever fulfils does
         if not allowed(actor, "limit.read", agreements.owners(agreement)):
             books.require_free(session, agreement.id, books.PREPAID, buyer.uscc, price_fen)
         held = holds.hold(

@@ -53,6 +53,7 @@ def record(
     Raises every fault at once, with those known already: that nobody knows who paid (None) is one.
     """
     may(actor, "remittance.record")
+    trading.hold_reference(session, reference)
     found = session.scalar(select(Remittance).where(Remittance.reference == reference))
     if found is not None:
         known = (

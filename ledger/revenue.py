@@ -17,7 +17,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from ledger import agreements, books, coverage, log, periods, reversals, schemes, settings
+from ledger import (
+    agreements,
+    books,
+    coverage,
+    log,
+    periods,
+    reversals,
+    schemes,
+    settings,
+    settlements,
+)
 from ledger.agreements import Agreement, require_ground
 from ledger.calendar import local_date
 from ledger.chain import outbox
@@ -78,7 +88,7 @@ def draft(
             "Statement {number} already covers {start} to {end}.",
             number=last.number, start=last.from_on, end=last.until_on,
         )  # fmt: skip
-    scheme = schemes.one_for(session, agreement, from_on, until_on)
+    scheme = _edition(session, agreement, last, from_on, until_on)
     period = periods.close(session, actor, now, agreement, from_on=from_on, until_on=until_on)
     year = local_date(now).year
     statement = Statement(
@@ -130,7 +140,7 @@ def correct(
             number=before.number, start=before.from_on, end=before.until_on,
         )  # fmt: skip
     first, final = (date.fromisoformat(day) for day in (statement.from_on, statement.until_on))
-    scheme = schemes.one_for(session, agreement, first, final)
+    scheme = _edition(session, agreement, before, first, final)
     period = session.get_one(Period, statement.period_id)
     if period.state != "closed":  # reopened meanwhile; else later ones may be closed by now
         period = periods.close(session, actor, now, agreement, from_on=first, until_on=final)
@@ -142,6 +152,32 @@ def correct(
     statement.approvals_required, statement.approvals = None, []
     log.append(session, statement, "statement.corrected", actor.member_id, reason=reason.strip())
     session.flush()
+
+
+def _edition(
+    session: Session, agreement: Agreement, before: Statement | None, from_on: date, until_on: date
+) -> Scheme:
+    """The edition that shares a period, and what is left of days before it; Conflict where it is not one.
+
+    What came to nothing or less of earlier days may wait for a later edition, since nothing is shared.
+    """
+    scheme = schemes.one_for(session, agreement, from_on, until_on)
+    left = (
+        Settlement.day > reach_of(session, before).until_on,
+        Settlement.day < from_on.isoformat(),
+    )
+    if settlements.total(session, agreement.id, *left) <= 0:
+        return scheme
+    days = select(Settlement.day).where(Settlement.agreement_id == agreement.id, *left).distinct()
+    for day in session.scalars(days.order_by(Settlement.day)).all():
+        bound = schemes.bound_on(session, agreement, date.fromisoformat(day))
+        if bound is not None and bound.id != scheme.id:
+            raise Conflict(
+                "What was received on {day} is not distributed yet, and edition {before} of the scheme "
+                "shares it, not edition {edition}: draft the statement of those days first.",
+                before=bound.edition, day=day, edition=scheme.edition,
+            )  # fmt: skip
+    return scheme
 
 
 def _computed(

@@ -11,12 +11,12 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import log
+from ledger import log, statements
 from ledger.agreements import Agreement
 from ledger.errors import Conflict, Invalid, Missing
 from ledger.parties import Actor, may, party_by_uscc, require_other
 from ledger.states import move
-from ledger.store import Evidence, new_id
+from ledger.store import Evidence, lock, new_id
 from valuation import schemes as scheme_language
 
 
@@ -42,7 +42,9 @@ def propose(
     """Put a scheme forward; one that loses or invents a fen is refused with all its faults."""
     may(actor, "scheme.propose", agreement.operator_id, f"Agreement {agreement.number}")
     for payee in scheme_language.parties(scheme_language.check(dict(document))):
-        party_by_uscc(session, payee)  # nobody's share is booked to nobody
+        known = party_by_uscc(session, payee).uscc  # nobody's share is booked to nobody
+        if known != payee:  # under another spelling a share that was signed could not be booked
+            raise Invalid("The payee {given} is written {known}.", given=payee, known=known)
     last = session.scalars(
         select(Scheme).where(Scheme.agreement_id == agreement.id).order_by(Scheme.edition.desc())
     ).first()
@@ -66,7 +68,10 @@ def propose(
 def agree(
     session: Session, actor: Actor, now: datetime, scheme: Scheme, agreement: Agreement
 ) -> None:
-    """The other side of the agreement agrees to the scheme: it binds from its day."""
+    """The other side of the agreement agrees to the scheme: it binds from its day.
+
+    Not on days that a statement which stands distributes by another edition.
+    """
     may(actor, "scheme.agree")
     if scheme.agreement_id != agreement.id:
         raise Invalid(
@@ -74,7 +79,16 @@ def agree(
         )
     may(actor, "scheme.agree", agreement.implementer_id, f"Agreement {agreement.number}")
     require_other(actor, [scheme.proposed_by], "the scheme")
-    scheme.state = move("scheme", "agree", scheme.state)
+    lock(session, agreement)  # whoever drafts takes the same lock
+    state = move("scheme", "agree", scheme.state)
+    last = statements.previous(session, agreement)
+    if last is not None and scheme.effective_from <= last.until_on:
+        raise Conflict(
+            "Statement {number} distributes the days until {day}: have it rejected or reversed first, or "
+            "let the scheme bind from a later day.",
+            number=last.number, day=last.until_on,
+        )  # fmt: skip
+    scheme.state = state
     scheme.agreed_by = actor.member_id
     log.append(session, scheme, "scheme.agreed", actor.member_id)
 
@@ -90,9 +104,9 @@ def scheme_of(session: Session, agreement: Agreement, edition: int | None = None
     return found
 
 
-def scheme_on(session: Session, agreement: Agreement, day: date) -> Scheme:
-    """The agreed edition that binds on a day; raises Missing."""
-    found = session.scalars(
+def bound_on(session: Session, agreement: Agreement, day: date) -> Scheme | None:
+    """The agreed edition that binds on a day, if one does."""
+    return session.scalars(
         select(Scheme)
         .where(
             Scheme.agreement_id == agreement.id,
@@ -101,6 +115,11 @@ def scheme_on(session: Session, agreement: Agreement, day: date) -> Scheme:
         )
         .order_by(Scheme.effective_from.desc(), Scheme.edition.desc())
     ).first()
+
+
+def scheme_on(session: Session, agreement: Agreement, day: date) -> Scheme:
+    """The agreed edition that binds on a day; raises Missing."""
+    found = bound_on(session, agreement, day)
     if found is None:
         raise Missing(
             "Agreement {number} has no agreed scheme on {day}.",

@@ -13,13 +13,15 @@ from ledger import agreements, log
 from ledger.agreements import Agreement
 from ledger.coverage import NOWHERE, Reach
 from ledger.errors import Conflict, Missing, NotAllowed
-from ledger.parties import Actor, may, party_of, require_other
+from ledger.parties import Actor, Member, may, party_of, require_other
 from ledger.proof.bundle import row_hash
 from ledger.proof.merkle import root
 from ledger.settlements import Settlement
 from ledger.store import Evidence
 from ledger.trading import Payment
 
+MAKER = "finance_maker"
+MADE = ("statement.drafted", "statement.corrected", "statement.proposed")  # a maker's records
 UNFINISHED = ("drafted", "proposed", "approved")
 _STANDS = "state NOT IN ('rejected', 'reversed') AND reverses IS NULL"
 _REVERSES = "state <> 'rejected' AND reverses IS NOT NULL"
@@ -169,17 +171,27 @@ def makers_party(session: Session, statement: Statement) -> str:
     return party_of(session, statement.maker_id)
 
 
+def makes(session: Session, actor: Actor, statement: Statement) -> bool:
+    """Whether it is his to bring on: its maker's, or a colleague's once its maker makes none any more."""
+    if actor.member_id == statement.maker_id:
+        return True
+    return MAKER not in session.get_one(Member, statement.maker_id).roles
+
+
 def require_maker(session: Session, actor: Actor, statement: Statement, verb: str) -> None:
+    """Raise NotAllowed unless it is his to bring on; a colleague who takes it over is its maker then."""
     what = f"statement {statement.number}"
     may(actor, f"statement.{verb}", makers_party(session, statement), what)
-    if actor.member_id != statement.maker_id:
+    if not makes(session, actor, statement):
         raise NotAllowed("Only the maker proposes statement {number}.", number=statement.number)
+    statement.maker_id = actor.member_id
 
 
 def require_decider(session: Session, actor: Actor, statement: Statement, verb: str) -> None:
     what = f"statement {statement.number}"
     may(actor, f"statement.{verb}", makers_party(session, statement), what)
-    require_other(actor, [statement.maker_id], what)
+    made = (log.payload_of(one) for one in log.history(session, statement.id) if one.kind in MADE)
+    require_other(actor, [statement.maker_id, *(one["actor"] for one in made)], what)
 
 
 def require_finished(session: Session, agreement: Agreement) -> None:

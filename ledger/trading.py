@@ -103,6 +103,8 @@ def grant(
     (65号). What is known to be wrong already, such as a licensee that nobody knows (None), stands in
     `faults` and is told with the rest.
     """
+    lock(session, voucher)  # it stays as it is, and the running number is nobody else's
+    session.refresh(voucher)
     may(actor, "licence.grant", voucher.party_id, f"Voucher {voucher.number}")
     found = session.scalar(select(Licence).where(Licence.order_reference == order_reference))
     faults = faults or Faults()
@@ -126,7 +128,6 @@ def grant(
         price_fen=price_fen, agreed_on=agreed_on, faults=faults,
     )  # fmt: skip
     assert licensee is not None, order_reference  # else the faults would say so
-    lock(session, voucher)  # the running number is nobody else's
     n = session.scalar(
         select(func.count()).select_from(Licence).where(Licence.voucher_id == voucher.id)
     )
@@ -269,6 +270,7 @@ def record_payment(
     Raises every fault at once: Conflict where the reference is another payment's, else Invalid.
     """
     may(actor, "payment.record")
+    hold_reference(session, reference)
     found = session.scalar(select(Payment).where(Payment.reference == reference))
     if found is not None and (found.licence_id, found.amount_fen, found.received_on) == (
         licence.id, amount_fen, received_on,
@@ -297,7 +299,7 @@ def receipt_faults(
     faults = Faults()
     if received_on > local_date(now).isoformat():
         faults.name_fault("the day {day} lies in the future", at="received_on", day=received_on)
-    hold(session, f"reference {reference}")  # of two tables, so no constraint of one sees to it
+    hold_reference(session, reference)
     paid = select(Payment.id).where(Payment.reference == reference)
     remitted = select(_REMITTANCES.c.reference).where(_REMITTANCES.c.reference == reference)
     if session.scalar(paid) is not None or session.scalar(remitted) is not None:
@@ -305,6 +307,14 @@ def receipt_faults(
             "the reference {reference} was another payment", at="reference", reference=reference
         )
     return faults
+
+
+def hold_reference(session: Session, reference: str) -> None:
+    """Let what bears one bank reference be recorded one after the other, the same among it.
+
+    The references are of two tables, so that no constraint of one sees to it.
+    """
+    hold(session, f"reference {reference}")
 
 
 def refuse_receipt(faults: Faults) -> None:

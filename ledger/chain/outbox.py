@@ -521,7 +521,8 @@ def note_refusals(session: Session, refusals: Iterable[tuple[str, Conflict]]) ->
 
 def retry(session: Session) -> int:
     """Put every alarm back among the waiting, after a person mended the cause; returns how many."""
-    found = alarms(session)
+    held = select(Act).where(Act.state == "alarm").order_by(Act.id).with_for_update()
+    found = session.scalars(held).all()  # one that is given up at this moment is none of them
     for act in found:
         act.state, act.problem, act.attempts = "waiting", None, 0
         act.nonce = act.raw = act.transaction = act.refusal = None

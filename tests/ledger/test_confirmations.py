@@ -86,6 +86,13 @@ def test_a_confirmation_is_booked_settled_and_accepted_once(market: Any) -> None
     assert made.number in error.sentence
 
 
+def test_what_is_due_is_booked_under_the_exchange_s_one_code(market: Any) -> None:
+    town, agreement, voucher = market
+    given = town.trades_file(voucher)
+    signed = town.signed(agreement, given, exchange=EXCHANGE.lower())
+    assert EXCHANGE in refused(town, Invalid, signed, given).sentence
+
+
 def test_each_trade_is_counted_once_over_all_confirmations(market: Any) -> None:
     town, agreement, voucher = market
     first = town.confirmation(agreement, voucher, 3)

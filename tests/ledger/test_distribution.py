@@ -17,6 +17,7 @@ from ledger import (
     holds,
     inquiries,
     log,
+    parties,
     periods,
     revenue,
     reversals,
@@ -31,6 +32,7 @@ from ledger.agreements import Agreement
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, Missing, NotAllowed
+from ledger.parties import Member
 from ledger.settlements import Settlement
 from ledger.spreadsheet import write_distribution
 from ledger.statements import Statement
@@ -125,6 +127,44 @@ def test_a_period_is_shared_by_one_edition_of_the_scheme(town: Town) -> None:
     town.book(old)
     new = draft(town, agreement, begins, last)
     assert (old.amount_fen, new.amount_fen, new.scheme_id) == (100_000, 200_000, other.id)
+
+
+def test_what_was_received_under_one_edition_is_not_shared_by_the_next(town: Town) -> None:
+    """Neither by closing its days without a statement, nor by beginning the first period after them."""
+    agreement, licence = town.sold()
+    first = local_date(town.now)
+    begins = first + timedelta(days=1)
+    document = {**town.scheme_document(), "name": {"zh": "新方案", "en": "new scheme"}}
+    other = town.do("olga", schemes.propose, agreement, document, begins)
+    town.do("paul", schemes.agree, other, agreement)
+    town.payment(licence, 106_000, "A")
+    town.later(days=1)
+    town.payment(licence, 212_000, "B")
+    town.later(days=1)
+    said = f"received on {first} is not distributed yet, and edition 1 of the scheme shares it"
+    refused(town, Conflict, lambda: draft(town, agreement, begins, begins), said)
+    town.do("mona", periods.close, agreement, from_on=first, until_on=first)
+    refused(town, Conflict, lambda: draft(town, agreement, begins, begins), said)
+    old = draft(town, agreement, first, first)
+    town.book(old)
+    new = draft(town, agreement, begins, begins)
+    assert (old.amount_fen, new.amount_fen, new.scheme_id) == (100_000, 200_000, other.id)
+
+
+def test_what_came_to_nothing_under_one_edition_waits_for_the_next(town: Town) -> None:
+    agreement, licence = town.sold()
+    first = local_date(town.now)
+    refund(town, agreement, first.isoformat(), 300)
+    begins = first + timedelta(days=1)
+    document = {**town.scheme_document(), "name": {"zh": "新方案", "en": "new scheme"}}
+    other = town.do("olga", schemes.propose, agreement, document, begins)
+    town.do("paul", schemes.agree, other, agreement)
+    town.later(days=1)
+    town.do("mona", periods.close, agreement, from_on=first, until_on=first)
+    town.payment(licence, 212_000, "B")
+    town.later(days=1)
+    made = draft(town, agreement, begins, begins)
+    assert (made.amount_fen, made.scheme_id) == (200_000 - 300, other.id)
 
 
 def test_the_database_itself_refuses_what_is_distributed_twice(town: Town) -> None:
@@ -337,6 +377,52 @@ def test_above_the_threshold_two_other_persons_sign(town: Town) -> None:
     assert acts[0].arguments[3] == 2
     town.settle(made)
     assert [one.id for one in town.post()] == [made.id]
+
+
+def becomes(town: Town, login: str, *roles: str) -> None:
+    """What somebody is from now on; with no role he no longer acts."""
+    with town.reading() as session:
+        member = session.get_one(Member, town.actors[login].member_id)
+    town.do("admin", parties.change_member, member, roles)
+    with town.reading() as session:
+        town.actors[login] = parties.actor_by_login(session, login)
+
+
+def test_what_a_maker_who_left_began_a_colleague_brings_on(town: Town) -> None:
+    made = town.statement("drafted")
+
+    def propose() -> None:
+        town.do("max", revenue.propose, made, ORIGIN)
+
+    refused(town, NotAllowed, propose, "Only the maker")
+    becomes(town, "mona", "finance_checker")
+    propose()
+    assert now_of(town, made).maker_id == town.actors["max"].member_id
+    for login in ("mona", "max"):  # neither who drafted it nor who took it over
+
+        def reject(login: str = login) -> None:
+            town.do(login, revenue.reject, made, "有误", ORIGIN)
+
+        refused(town, NotAllowed, reject, "another person")
+    mine = [line["party"] for line in made.lines].index(REGISTRY) + 1
+    asked = town.do("rita", inquiries.raise_, made, line=mine, question="为何如此")
+    becomes(town, "max")
+    becomes(town, "cora", "finance_maker")
+    town.do("cora", inquiries.answer, asked, "按协议第三条")
+    town.approve(made)
+    town.settle(made)
+    town.post()
+    assert now_of(town, made).state == "posted"
+
+
+def test_a_reversal_whose_maker_left_does_not_keep_payees_from_their_money(town: Town) -> None:
+    made = town.statement("posted")
+    undoing = town.do("mona", reversals.reverse, made, "有误")
+    becomes(town, "mona")
+    town.do("max", revenue.propose, undoing, ORIGIN)
+    town.do("carl", revenue.reject, undoing, "无误", ORIGIN)
+    with town.reading() as session:
+        statements.require_no_reversal(session, made.agreement_id)
 
 
 def test_raising_the_threshold_for_a_day_spares_no_second_signature(town: Town) -> None:

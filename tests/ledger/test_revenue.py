@@ -196,6 +196,17 @@ def test_nobody_s_share_is_booked_to_nobody(town: Town) -> None:
         town.do("olga", schemes.propose, agreement, document, town.now.date())
 
 
+@pytest.mark.parametrize(
+    "given", ["91000000dem000003f", "91000000 DEM 000003F", "９1000000DEM000003F"]
+)
+def test_a_share_goes_to_a_code_as_the_books_spell_it(town: Town, given: str) -> None:
+    """A statement with another spelling could be signed by all, and then not be booked."""
+    agreement = town.agreement()
+    document = json.loads(json.dumps(town.scheme_document()).replace("91000000DEM000003F", given))
+    with pytest.raises(Invalid, match="is written 91000000DEM000003F"):
+        town.do("olga", schemes.propose, agreement, document, town.now.date())
+
+
 @pytest.mark.parametrize(("before", "after"), [(0, 1), (1, 0), (1, 1)])
 def test_an_overlapping_period_is_refused(town: Town, before: int, after: int) -> None:
     made = town.statement("posted")

@@ -7,11 +7,14 @@ import openpyxl
 import pytest
 from beancount import loader
 
+from ledger import agreements
 from ledger.books import BANK, FEES, PAYABLE
 from ledger.calendar import local_date
 from tests.conftest import PARTIES
 from tests.ledger import bookings, paying
 from tests.web.conftest import Site
+from tests.web.test_matrix import bank_s_resource
+from webapp.deeds import QUESTIONS
 
 
 def test_a_voucher_becomes_an_entry_and_both_lead_to_the_trial_balance(common_site: Site) -> None:
@@ -47,6 +50,25 @@ def test_a_voucher_becomes_an_entry_and_both_lead_to_the_trial_balance(common_si
     assert "10.00" not in gwen.get(f"{base}/books/balance?until_on={today - timedelta(days=1)}")
     common_site.visit("mallory").get(f"{base}/books/balance", status=403)
     common_site.visit("olga").get(f"{base}/books/balance")
+
+
+def test_a_body_that_was_asked_for_consent_reads_the_agreement_and_none_of_its_money(
+    common_site: Site,
+) -> None:
+    town = common_site.town
+    agreed = town.agreement(consents=("pia",), resource_ids=[bank_s_resource(town)])
+    town.scheme(agreed)
+    bookings.approved(town, agreed)
+    pia, base = common_site.visit("pia"), f"/agreements/{agreed.number}"
+    pia.get(base)
+    for page in ("books/balance", "books/balance.xlsx", "books.beancount", "schemes/try"):
+        assert pia.client.get(f"{base}/{page}").status_code == 403, page
+    money = [one for one in QUESTIONS.values() if one.keys[-1:] == ("agreement_number",)
+             and one.name.startswith(("entry.", "finance.", "scheme.try"))]  # fmt: skip
+    assert len(money) > 8
+    with town.reading() as session:
+        for one in money:
+            assert one.owners_of(session, [agreed]) == agreements.owners(agreed), one.name
 
 
 @pytest.mark.slow

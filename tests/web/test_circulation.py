@@ -689,6 +689,19 @@ def test_a_file_that_is_no_approval_of_this_statement_is_refused(site: Site) -> 
     assert town.snapshot() == before
 
 
+def test_a_second_signature_does_not_use_the_nonce_of_the_one_on_its_way(site: Site) -> None:
+    """Of two signatures with one nonce the contract takes one: the other would be an alarm."""
+    town = site.town
+    one, other = town.statement("approved"), town.statement("proposed")
+    visit, signed = site.visit("carl"), canonical(town.approval(other))
+    before = town.snapshot()
+    said = hand_in(visit, other.number, signed, 409)
+    assert f"{one.number} is on its way to the chain and uses nonce 0 up" in said
+    assert town.snapshot() == before
+    town.settle(one)  # asked of the chain itself then, which is not there
+    hand_in(visit, other.number, signed, 503)
+
+
 def test_a_checker_without_an_address_is_told_so(site: Site) -> None:
     made = site.town.statement("proposed")
     with site.town.deed() as session:

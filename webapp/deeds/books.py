@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import beancount, books, journals, periods, trial_balance
+from ledger import agreements, beancount, books, journals, periods, trial_balance
 from ledger.agreements import Agreement
 from ledger.books import ACCOUNTS, BookAccount, Entry
 from ledger.holds import Hold
@@ -259,8 +259,13 @@ list_holds = lists("hold", "/holds", "Holds", "number amount_fen expires_at stat
                    (Hold.number,))  # fmt: skip
 
 
+def _sides(_session: Session, row: Agreement) -> tuple[str, str]:
+    """Not the bodies that were asked for consent: they read the agreement, and not its book."""
+    return agreements.owners(row)
+
+
 @question("entry.read", f"{OF}/books/accounts", "Accounts of the book", name="entry.accounts",
-          answer=AccountsAnswer)  # fmt: skip
+          answer=AccountsAnswer, owners=_sides)  # fmt: skip
 def accounts(_desk: Desk, session: Session, _actor: Actor, found: Agreement) -> dict[str, Any]:
     """What stands on each account now, and what of it is held."""
     wanted = select(BookAccount).where(BookAccount.book == found.id)
@@ -283,7 +288,7 @@ def _rows(session: Session, found: Agreement, given: dict[str, Any]) -> list[tri
 
 
 @question("entry.read", f"{OF}/books/balance", "Trial balance", name="entry.balance",
-          query=SpanQuery, answer=BalanceAnswer)  # fmt: skip
+          query=SpanQuery, answer=BalanceAnswer, owners=_sides)  # fmt: skip
 def balance(
     _desk: Desk, session: Session, _actor: Actor, found: Agreement, **given: Any
 ) -> dict[str, Any]:
@@ -293,7 +298,7 @@ def balance(
 
 
 @question("entry.read", f"{OF}/books/balance.xlsx", "Trial balance (XLSX)",
-          name="entry.balance_xlsx", query=SpanQuery, media_type=XLSX)  # fmt: skip
+          name="entry.balance_xlsx", query=SpanQuery, media_type=XLSX, owners=_sides)  # fmt: skip
 def balance_xlsx(
     _desk: Desk, session: Session, _actor: Actor, found: Agreement, **given: Any
 ) -> File:
@@ -306,7 +311,7 @@ def balance_xlsx(
 
 
 @question("entry.read", f"{OF}/books.beancount", "Export of the books (beancount)",
-          name="entry.beancount", media_type="text/plain")  # fmt: skip
+          name="entry.beancount", media_type="text/plain", owners=_sides)  # fmt: skip
 def export(_desk: Desk, session: Session, _actor: Actor, found: Agreement) -> LongFile:
     """The book as beancount text, which `bean-check` checks."""
     parts = (line.encode() for line in beancount.write_book(session, found))

@@ -8,6 +8,7 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy.orm import Session
 
 from ledger import (
+    agreements,
     approvals,
     inquiries,
     parties,
@@ -126,7 +127,8 @@ class TrialAnswer(Schema):
 
 
 @question("scheme.read", "/agreements/<agreement_number>/schemes/try", "Try a scheme",
-          name="scheme.try", query=TrialBody, answer=TrialAnswer, method="POST")  # fmt: skip
+          name="scheme.try", query=TrialBody, answer=TrialAnswer, method="POST",
+          owners=lambda _s, row: agreements.owners(row))  # fmt: skip
 def try_scheme(
     _desk: Desk, session: Session, actor: Actor, found: Agreement, *, document: dict[str, Any],
     amount_yuan: int | None = None, facts: dict[str, Any] | None = None,
@@ -247,6 +249,8 @@ def _known_on_chain(
         )  # fmt: skip
     with desk.home.reading() as session:
         address = session.get_one(Member, actor.member_id).signing_address
+        if address is not None:
+            approvals.require_fresh_nonce(session, found, address, approval.get("nonce"))
     if address is None:
         return {}  # the deed itself says what is wrong
     if approval.get("address", address) != address:

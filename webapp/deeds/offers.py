@@ -120,7 +120,7 @@ def _some_voucher(verb: str) -> Fits:
 
 def _correctable(session: Session, actor: Actor, row: Statement) -> bool:
     """Whether it is his own, no reversal, and no other statement took its place."""
-    if row.maker_id != actor.member_id or row.reverses or row.period_id is None:
+    if not statements.makes(session, actor, row) or row.reverses or row.period_id is None:
         return False
     agreement = session.get_one(Agreement, row.agreement_id)
     last = statements.previous(session, agreement)
@@ -185,7 +185,7 @@ FITS: dict[str, Fits] = {
     "statement.approve": lambda _session, actor, row, _today: actor.member_id not in (
         row.maker_id, *(one["checker_id"] for one in row.approvals or ())),
     "statement.correct": lambda session, actor, row, _today: _correctable(session, actor, row),
-    "statement.reopen": lambda session, actor, row, _today: row.maker_id == actor.member_id
+    "statement.reopen": lambda session, actor, row, _today: statements.makes(session, actor, row)
     and approvals.refused(session, row),
     "statement.reverse": lambda session, _actor, row, _today: reversals.is_reversible(session, row),
     "inquiry.raise": lambda _session, actor, row, _today: row.state in inquiries.ASKED_IN

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from marshmallow import Schema, fields
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, String, and_, cast, exists, or_, select
 from sqlalchemy.orm import Session
 
 from ledger import (
@@ -19,6 +19,7 @@ from ledger import (
     payout_dues,
     registration_changes,
     revenue,
+    statements,
 )
 from ledger.agreements import OVER, RUNNING, Agreement
 from ledger.alarm_rows import Alarm
@@ -114,8 +115,13 @@ def _not_mine(column: Any) -> Any:
     return lambda actor: column.is_distinct_from(actor.member_id)
 
 
-def _mine(column: Any) -> Any:
-    return lambda actor: column == actor.member_id
+def _brings_on(actor: Actor) -> Any:
+    """Statements that he made, or a colleague who makes none any more."""
+    gone = select(Member.id).where(
+        Member.party_id.in_(actor.parties),
+        ~cast(Member.roles, String).contains(f'"{statements.MAKER}"'),
+    )
+    return or_(Statement.maker_id == actor.member_id, Statement.maker_id.in_(gone))
 
 
 def _firm(column: Any) -> Any:
@@ -186,11 +192,11 @@ WAITING: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "authorisation.issue": ("authorisation", ("consented",), lambda _actor: None),
     "peer.admit": ("peer", ("proposed",), _not_mine(Peer.proposed_by)),
     "appraisal.approve": ("appraisal", ("drafted",), _firm(Appraisal.maker_id)),
-    "statement.propose": ("statement", ("drafted",), _mine(Statement.maker_id)),
+    "statement.propose": ("statement", ("drafted",), _brings_on),
     "statement.approve": ("statement", ("proposed",), _firm(Statement.maker_id)),
-    "statement.correct": ("statement", ("rejected",), _mine(Statement.maker_id)),
+    "statement.correct": ("statement", ("rejected",), _brings_on),
     "inquiry.answer": ("inquiry", ("raised",), lambda actor: Inquiry.statement_id.in_(
-        select(Statement.id).where(Statement.maker_id == actor.member_id))),
+        select(Statement.id).where(_brings_on(actor)))),
     "inquiry.close": ("inquiry", ("answered",), lambda actor: Inquiry.party_id.in_(actor.parties)),
     "journal.approve": ("journal", ("proposed",), _not_mine(Journal.proposed_by)),
     "limit.approve": ("limit", ("proposed",), _not_mine(AccountLimit.proposed_by)),
