@@ -18,6 +18,7 @@ from ledger.bank_files import refuse, row_fault
 from ledger.bank_matching import Finding
 from ledger.confirmations import Confirmation, Trade
 from ledger.errors import Faults, Invalid
+from ledger.import_templates import refuse_blank
 from ledger.parties import Party
 from ledger.settlements import Settlement
 from ledger.tables import file_kinds, text_tables
@@ -194,6 +195,7 @@ def _cells(data: bytes, name: str) -> tuple[Sequence[str], pl.DataFrame]:
     data, name = file_kinds.load(data, name, LIMITS)
     if file_kinds.sniff(data) != "text":
         table = read_table(data, name)
+        refuse_blank(table)
         columns = {
             f"c{at}": [row.cells[at] for row in table.rows] for at in range(len(table.header))
         }

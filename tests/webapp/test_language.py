@@ -53,7 +53,7 @@ from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import chain_node, credential, report
 from ledger.states import MOVES, move
 from webapp import api, audits, refusals
-from webapp.deeds import DEEDS, QUESTIONS
+from webapp.deeds import DEEDS, QUESTIONS, import_templates
 from webapp.deeds.all import agreements as agreement_deeds
 from webapp.deeds.all import alarms as deed_alarms
 from webapp.deeds.all import appraisals as appraisal_deeds
@@ -71,7 +71,6 @@ from webapp.pages import (
     appraisal,
     calculator,
     lists,
-    payments,
     public,
     resource,
     revenue,
@@ -111,6 +110,9 @@ ELSEWHERE = {
     "webapp/cli/house.py:ladder": "words",
     "webapp/demo.py:tampering": "_labels",
     "webapp/deeds/forms.py:load": "told: what a body's fields refuse",
+    "webapp/deeds/import_templates.py:_heading": "told: of the columns of files",
+    "webapp/deeds/import_templates.py:workbook": "told: of the tables in files",
+    "webapp/pages/import_templates.py:file_note": "told: of the tables in files",
     "webapp/jobs.py:refusal_text": "where the refusal that was kept was raised",
     "webapp/pages/lists.py:about": "told: what feedback may be about, the choices of its deed",
     "webapp/pages/nouns.py:call_by_title": "told: titles of a body's fields",
@@ -511,6 +513,11 @@ def told() -> Iterator[tuple[str, str]]:
     for question in QUESTIONS.values():
         where = f"the question {question.name}"
         yield from ((text, where) for text in (question.title, *_of_fields(question.query)))
+    for table in import_templates.TABLES.values():
+        where = f"the table {table.sheet}"
+        columns = [*table.told.values(), *(one for _, one in table.beside.values())]
+        texts = (table.sheet, table.note, *table.notes, *(one.holds for one in columns))
+        yield from ((text, where) for text in texts)
     for refusal in SAID.values():
         yield refusal.partition("\n")[0], "webapp/deeds/forms.py"
 
@@ -613,7 +620,6 @@ def handed() -> dict[str, set[str]]:
             *finance_pages.BESIDE.values(),
             *finance_pages.BESIDE_ALL.values(),
         },
-        "file_columns": {told for _, holds in payments.FILES.values() for told in holds.values()},
         "may": set(parties.RELATIONS),
         "group_of": {*public.HEADINGS.values(), public.FOR_ONESELF},
         "titles_of": {*titles, *public.VERBS.values()},

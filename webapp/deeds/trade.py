@@ -39,6 +39,7 @@ from webapp.deeds.answers import lists, shows
 from webapp.deeds.circulation import LicenceBody
 from webapp.deeds.field import DIGEST, ReasonBody
 from webapp.deeds.forms import MISSHAPEN, Body, day, document, said, text, yuan
+from webapp.deeds.import_templates import TRADES, template
 from webapp.deeds.previews import ROWS_TOLD, preview
 from webapp.deeds.usage import JSON, RowQuery, RowsQuery, UsageRowsAnswer
 
@@ -322,6 +323,7 @@ def _tell_trades(
 
 
 preview_trades = preview(confirm, "Look at confirmed trades", _tell_trades)
+trades_template = template(confirm, TRADES)
 
 
 @question("confirmation.read", f"{CONFIRMATION}/rows", "Trades of a confirmation",
