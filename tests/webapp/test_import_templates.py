@@ -5,7 +5,7 @@ import io
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,15 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from ledger import bank_files, national_sheet, trade_reports, trade_rules
+from ledger import (
+    bank_files,
+    confirmation_checks,
+    national_sheet,
+    row_faults,
+    trade_reports,
+    trade_rules,
+    usage_rules,
+)
 from ledger.errors import Invalid
 from ledger.import_templates import GUIDES
 from ledger.tables.events import EventFile, read_events, read_rows
@@ -26,7 +34,7 @@ from webapp.language import language, speak
 
 calc = pytest.mark.skipif(not shutil.which("soffice"), reason="LibreOffice is not installed")
 LONG = "00202610090000000012345678"  # what a number would lose at both ends
-DAY = date(2026, 10, 9)
+DAY, NOW = date(2026, 10, 9), datetime(2026, 11, 1, tzinfo=UTC)
 Row = dict[str, Any]
 # Rows as a person fills them in, by column; a word by its place among those to choose from.
 ROWS: dict[str, list[Row]] = {
@@ -54,7 +62,7 @@ ROWS: dict[str, list[Row]] = {
          "amount_yuan": Decimal("0.10")},
     ],
     "usage": [
-        {"at": "2026-10-09 00:00:00", "event": LONG, "kind": n, "licence": "0012", "quantity": 1,
+        {"at": "2026-10-09 00:00:00", "event": f"{LONG}{n}", "kind": n, "licence": "0012", "quantity": 1,
          "unit": "次", "digest": f"sha256:{'ab' * 32}"}
         for n in range(3)
     ],
@@ -116,9 +124,12 @@ def read(kind: str, data: bytes, folder: Path) -> Any:
         case "statement":
             return bank_files.read_statement(data, "file")
         case "report":
-            return plain(trade_reports.read_report(data, "file"))
+            return trade_reports.read_report(data, "file").to_dicts()
         case "trades":
-            return events(read_rows(path, "file", trade_rules.COLUMNS))
+            given = read_rows(path, "file", trade_rules.COLUMNS)
+            facts = dict.fromkeys(("agreement", "exchange", "log_origin", "number"), "-")
+            header = confirmation_checks.header_of(given, "file", **facts)
+            return [header] * header["row_count"]  # it is bound to the rows by their digest
         case "usage":
             return events(read_events(path, "file"))
         case _:
@@ -128,17 +139,15 @@ def read(kind: str, data: bytes, folder: Path) -> Any:
 
 
 def events(given: EventFile) -> list[Mapping[str, Any]]:
-    assert not given.faults.height
-    return plain(given.rows)
-
-
-def plain(frame: pl.DataFrame) -> list[Mapping[str, Any]]:
-    """Rows by column: no cell is the same as an empty one, and amounts are amounts."""
-    rows = [{name: value for name, value in row.items() if value} for row in frame.to_dicts()]
-    for row in rows:
-        if "amount_yuan" in row:
-            row["amount_yuan"] = Decimal(row["amount_yuan"])
-    return rows
+    """The rows as they are judged, under licences that are there."""
+    rows = usage_rules.prepared(given.rows)
+    terms = dict.fromkeys(rows["licence"].drop_nulls().to_list(), (0, 2**40, 2**40))
+    judged = usage_rules.with_terms(rows, terms)
+    lacking = set(given.faults.filter(pl.col("code") == "no_column")["column"])
+    faults = pl.concat([given.faults, *usage_rules.faults_of(judged, NOW, lacking)])
+    if faults.height:
+        row_faults.refuse(faults, "file", usage_rules.REASONS)
+    return rows.to_dicts()
 
 
 @pytest.mark.parametrize("kind", TABLES)

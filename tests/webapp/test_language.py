@@ -516,7 +516,8 @@ def told() -> Iterator[tuple[str, str]]:
     for table in import_templates.TABLES.values():
         where = f"the table {table.sheet}"
         columns = [*table.told.values(), *(one for _, one in table.beside.values())]
-        texts = (table.sheet, table.note, *table.notes, *(one.holds for one in columns))
+        texts = (table.sheet, table.note, *table.notes, *import_templates.NOTES,
+                 *(one.holds for one in columns))  # fmt: skip
         yield from ((text, where) for text in texts)
     for refusal in SAID.values():
         yield refusal.partition("\n")[0], "webapp/deeds/forms.py"

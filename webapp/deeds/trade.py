@@ -129,10 +129,11 @@ def place(
     from_on: date, until_on: date, price_yuan: int, **more: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """The terms of a licence, frozen for a buyer; the term runs over whole days in Shanghai."""
+    faults = Faults()
     made = orders.place(
-        session, actor, desk.now, voucher=found, buyer=parties.party_by_uscc(session, licensee),
-        valid_from=start_of_day(from_on), valid_until=end_of_day(until_on), price_fen=price_yuan,
-        reference=order, **more,
+        session, actor, desk.now, voucher=found, valid_from=start_of_day(from_on),
+        buyer=faults.tried("licensee", parties.party_by_uscc, session, licensee),
+        valid_until=end_of_day(until_on), price_fen=price_yuan, reference=order, faults=faults, **more,
     )  # fmt: skip
     return _stands(made)
 
