@@ -291,6 +291,7 @@ def _parted(
     A row in which cells have moved is named, and is none of them.
     """
     rows, totals = [], []
+    name_lost_digits(faults, at, table.lost_digits)
     last = max(n for n, title in enumerate(table.header) if title)
     for row in table.rows:
         cells = {
@@ -305,6 +306,19 @@ def _parted(
         else:
             totals.append((row.number, cells, part))
     return rows, totals
+
+
+def name_lost_digits(
+    faults: Faults, at: Mapping[str, int | None], lost: Mapping[int, tuple[int, str]]
+) -> None:
+    """Name the first number of each column that is used (`at`) whose last digits are gone (`lost`)."""
+    for place in at.values():
+        if place is not None and place in lost:
+            row_fault(
+                "row {row}: {given} is a number of more than 15 digits, whose last ones the spreadsheet "
+                "has lost: make the column text and enter it again",
+                faults, lost[place][0], given=lost[place][1],
+            )  # fmt: skip
 
 
 WIDER = "row {row}: it has more cells than there are headings; is a comma outside quotation marks?"

@@ -75,6 +75,8 @@ def _write_table(
             else:
                 page.write_string(n, at, safe(str(row[one.column])))
     page.freeze_panes(1, 0)
+    page.set_landscape()
+    page.fit_to_pages(1, 0)
 
 
 def _write_guide(
@@ -96,6 +98,8 @@ def _write_guide(
     for n, note in enumerate(notes, start=len(headings) + 2):
         page.write_string(n, 0, note)
     page.freeze_panes(1, 0)
+    page.set_landscape()
+    page.fit_to_pages(1, 0)
 
 
 def refuse_blank(table: Table) -> None:

@@ -145,7 +145,12 @@ def _workbook(path: Path, name: str, columns: Columns) -> EventFile:
         [(row.number, *row.cells) for row in table.rows], orient="row",
         schema={"line": pl.UInt32, **dict.fromkeys(ids, pl.String)},
     )  # fmt: skip
-    return _table(table.format, frame, table.header, ids, [], columns)
+    lost = [
+        (row, columns.meant(table.header[at]), value, "digits_lost", "")
+        for at, (row, value) in table.lost_digits.items()
+    ]
+    faults = [pl.DataFrame(lost, schema=FAULTS, orient="row")]
+    return _table(table.format, frame, table.header, ids, faults, columns)
 
 
 def _as_utf8(path: Path, folder: Path, start: bytes, name: str) -> Path:

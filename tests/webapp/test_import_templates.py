@@ -246,6 +246,25 @@ def test_the_examples_are_such_as_the_reader_takes_and_are_no_data(
         read(kind, saved.getvalue(), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [("result", "reference"), ("statement", "reference"), ("report", "trade"), ("trades", "trade"),
+     ("usage", "event")],
+)  # fmt: skip
+def test_a_number_whose_digits_are_gone_is_refused(
+    kind: str, column: str, spoken: str, tmp_path: Path
+) -> None:
+    """A reference pasted as a number: the spreadsheet keeps fifteen digits of it."""
+    rows = [dict(row) for row in ROWS[kind]]
+    rows[0][column] = 202610090000012345678
+    with pytest.raises(Invalid) as refused:
+        read(kind, filled(kind, TABLES[kind].workbook(), rows), tmp_path)
+    problems = refused.value.facts.get("problems") or [{}]
+    told = f"{refused.value.sentence} {problems[0].get('reason_en')}"
+    assert "whose last ones the spreadsheet has lost" in told
+    assert "row 2" in told or problems[0]["row"] == 2
+
+
 def test_what_is_filled_in_already_begins_no_formula_and_is_told_from_an_answer(
     spoken: str, tmp_path: Path
 ) -> None:
