@@ -1,10 +1,12 @@
 """Templates beside the forms: whose data are in one, who may have it, and its way back in."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
+from click.testing import CliRunner, Result
 
 from ledger import payouts
 from ledger.agreements import Agreement
@@ -12,6 +14,8 @@ from ledger.calendar import local_date
 from ledger.payout_rows import Payout
 from tests.ledger import paying
 from tests.web.conftest import Site, Visit
+from tests.web.test_messages import environment
+from webapp.cli import main
 from webapp.deeds import DEEDS
 from webapp.deeds.import_templates import FILES, TEMPLATES
 from webapp.language import speak
@@ -186,6 +190,22 @@ def test_the_template_filled_in_is_booked_as_the_bank_s_csv_is(site: Site, code:
         found = session.get_one(Payout, made.id)
         [result] = found.results
         assert (result["paid_count"], result["failed_count"]) == (1, 1)
+
+
+def test_the_command_line_gives_the_payments_to_the_same_people(site: Site, tmp_path: Path) -> None:
+    town = site.town
+    made, setting = paying.approved(town), environment(town)
+
+    def run(login: str, name: str) -> Result:
+        words = ["payout", "template", made.number, "-o", str(tmp_path / name), "--as", login]
+        return CliRunner(env=setting).invoke(main, [*words, "--home", str(town.home.path)])
+
+    assert run("mona", "r.xlsx").exit_code == 0
+    rows = rows_of((tmp_path / "r.xlsx").read_bytes())
+    assert [row[0] for row in rows[1:]] == [one.serial for one in paying.lines(town, made)]
+    for login, name in (("gwen", "x.xlsx"), ("olga", "x.xlsx"), ("mona", "x.csv")):
+        assert run(login, name).exit_code == 1
+        assert not (tmp_path / name).exists()
 
 
 def test_a_template_that_nobody_filled_in_books_nothing(site: Site) -> None:
