@@ -17,6 +17,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from ledger.errors import Faults, Invalid
+from ledger.import_templates import refuse_blank
 from ledger.tables.file_kinds import Limits
 from ledger.tables.tabular_cells import amount_fen, day_of
 from ledger.tabular import Table, read_table
@@ -42,6 +43,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 # Which columns a file must have, and may have.
 RESULT = ("serial", "amount", "result"), ("day", "reference", "reason", "debit")
+ANSWERS = ("result", "day", "reference", "reason")
 STATEMENT = ("day", "reference", "in", "out"), ("counterparty", "memo", "balance")
 REPORT = ("trade", "amount", "day"), ()
 WEAK = (
@@ -105,6 +107,12 @@ def read_results(data: bytes, name: str, told: Faults | None = None) -> list[Res
     faults, made = Faults(), []
     seen: dict[tuple[str, bool], int] = {}  # a payment and its return are two rows
     rows, totals = _parted(table, places, ("serial", "reference"), faults)
+    if rows and not any(cells[one] for _, cells in rows for one in ANSWERS):
+        raise Invalid(
+            "{name} says of no payment what became of it: fill in 结果, of what was paid also 交易日期 and "
+            "银行流水号.",
+            name=name,
+        )  # fmt: skip
     for row, cells in rows:
         count = len(faults.named())
         amount = amount_fen(cells["amount"])
@@ -227,7 +235,9 @@ def row_fault(template: str, faults: Faults, row: int, **facts: Any) -> None:
 
 
 def _read(data: bytes, name: str) -> Table:
-    return read_table(data, name, limits=Limits(rows=ROWS_MAX, columns=100))
+    table = read_table(data, name, limits=Limits(rows=ROWS_MAX, columns=100))
+    refuse_blank(table)
+    return table
 
 
 def _places(table: Table, needed: Sequence[str], optional: Sequence[str]) -> dict[str, int | None]:
@@ -281,6 +291,7 @@ def _parted(
     A row in which cells have moved is named, and is none of them.
     """
     rows, totals = [], []
+    name_lost_digits(faults, at, table.lost_digits)
     last = max(n for n, title in enumerate(table.header) if title)
     for row in table.rows:
         cells = {
@@ -295,6 +306,19 @@ def _parted(
         else:
             totals.append((row.number, cells, part))
     return rows, totals
+
+
+def name_lost_digits(
+    faults: Faults, at: Mapping[str, int | None], lost: Mapping[int, tuple[int, str]]
+) -> None:
+    """Name the first number of each column that is used (`at`) whose last digits are gone (`lost`)."""
+    for place in at.values():
+        if place is not None and place in lost:
+            row_fault(
+                "row {row}: {given} is a number of more than 15 digits, whose last ones the spreadsheet "
+                "has lost: make the column text and enter it again",
+                faults, lost[place][0], given=lost[place][1],
+            )  # fmt: skip
 
 
 WIDER = "row {row}: it has more cells than there are headings; is a comma outside quotation marks?"

@@ -18,6 +18,7 @@ from typing import Any
 
 from ledger.catalogue_values import fold
 from ledger.errors import Invalid
+from ledger.import_templates import refuse_blank
 from ledger.spreadsheet import Page, Target, Workbook
 from ledger.tabular import Table as Sheet
 from ledger.tabular import column_letters, read_table
@@ -64,6 +65,7 @@ def read(source: str | os.PathLike[str] | bytes, name: str | None = None) -> tup
     A fault is (path, sentence), as an InputError has them. Raises Invalid for what is no such table.
     """
     table = read_table(source, name)
+    refuse_blank(table)
     places = _columns(table)
     if len(table.rows) > MAX_ROWS:
         raise Invalid("{name} has more than {most} rows; split it or delete what lies far below the table.",

@@ -68,7 +68,7 @@ def place(
     now: datetime,
     *,
     voucher: Voucher,
-    buyer: Party,
+    buyer: Party | None,
     licensee_address: str,
     right: str,
     purpose: str,
@@ -79,18 +79,20 @@ def place(
     paid_by: str,
     offer_until: date,
     reference: str,
+    faults: Faults | None = None,
 ) -> Order:
     """Place an order for a buyer; the same reference with the same terms again is the same order.
 
-    Raises what of the terms could not be sold (`trading.check_terms`), and Invalid where what the
-    buyer paid in advance does not reach.
+    Raises every fault at once, what of the terms could not be sold (`trading.name_terms`) among them, with
+    those known already: that nobody knows the buyer (None) is one. Invalid, too, where what the buyer paid
+    in advance does not reach.
     """
     lock(session, voucher)  # before the books, as whoever fulfils does; and it stays as it is
     session.refresh(voucher)
     may(actor, "order.place", voucher.party_id, f"Voucher {voucher.number}")
     today = local_date(now)
     facts: dict[str, Any] = {
-        "buyer_id": buyer.id, "licensee_address": licensee_address,
+        "buyer_id": buyer and buyer.id, "licensee_address": licensee_address,
         "offer_until": offer_until.isoformat(), "paid_by": paid_by, "price_fen": price_fen,
         "purpose": purpose, "right": right, "terms": dict(terms),
         "valid_from": valid_from.replace(microsecond=0),
@@ -103,12 +105,12 @@ def place(
         return found
     if session.scalar(select(Licence.id).where(Licence.order_reference == reference)) is not None:
         raise Conflict("Order {order} was another sale.", order=reference)
-    agreement = trading.check_terms(
+    faults = faults or Faults()
+    agreement = trading.name_terms(
         session, now, voucher=voucher, licensee=buyer, licensee_address=licensee_address, right=right,
         purpose=purpose, terms=terms, valid_from=valid_from, valid_until=valid_until,
-        price_fen=price_fen,
+        price_fen=price_fen, faults=faults,
     )  # fmt: skip
-    faults = Faults()
     if paid_by not in PAID_BY:
         faults.name_fault(
             "the field {name} must be one of {choices}", at="paid_by", name="paid_by",
@@ -122,6 +124,7 @@ def place(
         )
     if faults:
         raise Invalid("The order breaks: {faults}.", faults=faults)
+    assert buyer is not None, reference  # else the faults would say so
     order = Order(
         id=new_id(), reference=reference, **facts,
         agreement_id=None if agreement is None else agreement.id, placed_on=today.isoformat(),

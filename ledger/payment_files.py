@@ -31,7 +31,7 @@ TITLES = tuple(title for title, _ in HEADINGS)
 AMOUNT, TOTAL = TITLES.index("金额(元)"), "合计"
 TEXTS = frozenset(map(TITLES.index, ("收款账号", "执收单位编码", "项目编码")))
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so would be reckoned with
-_MADE = datetime(2025, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+MADE = datetime(2025, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # the same bytes each time
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def as_csv(payments: Sequence[Payment]) -> bytes:
     made = csv.writer(written)
     for line in lines(payments):
         made.writerow([
-            f"{_safe(cell)}\t" if at in TEXTS and cell.isdecimal() else _safe(cell)
+            f"{safe(cell)}\t" if at in TEXTS and cell.isdecimal() else safe(cell)
             for at, cell in enumerate(line)
         ])  # fmt: skip
     return written.getvalue().encode("utf-8-sig")
@@ -83,7 +83,7 @@ def as_xlsx(payments: Sequence[Payment]) -> bytes:
     target = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     with xlsxwriter.Workbook(target, options) as book:
-        book.set_properties({"title": "付款清单", "created": _MADE})
+        book.set_properties({"title": "付款清单", "created": MADE})
         sheet = book.add_worksheet("付款清单")
         head = book.add_format({"bold": True, "num_format": "@"})
         text, money = (book.add_format({"num_format": form}) for form in ("@", "0.00"))
@@ -140,8 +140,9 @@ def differences(payments: Sequence[Payment], table: Table) -> Faults:
 def _same(at: int, cell: str, given: str) -> bool:
     if at == AMOUNT:
         return amount_fen(given, most=MAX_FEN) == amount_fen(cell, most=MAX_FEN)
-    return given in (" ".join(cell.split(" ")).strip(), _safe(cell).strip(), cell)
+    return given in (" ".join(cell.split(" ")).strip(), safe(cell).strip(), cell)
 
 
-def _safe(cell: str) -> str:
+def safe(cell: str) -> str:
+    """A text with an apostrophe before it where it would begin a formula."""
     return f"'{cell}" if cell.startswith(FORMULA) else cell

@@ -277,7 +277,7 @@ def payments(session: Session, payout: Payout) -> list[Payment]:
 
     Refused, too, while one that the bank has not answered would go where its payee is paid no more.
     """
-    _require_given(payout)
+    require_given(payout)
     faults = _gone(session, payout)
     if faults:
         raise Conflict(
@@ -288,7 +288,8 @@ def payments(session: Session, payout: Payout) -> list[Payment]:
     return _payments(session, payout)
 
 
-def _require_given(payout: Payout) -> None:
+def require_given(payout: Payout) -> None:
+    """Raise Conflict until a payout is approved."""
     if payout.state not in GIVEN:
         raise Conflict(
             "Payout {number} is {state}: only an approved one has a payment file.",
@@ -317,7 +318,7 @@ def check_file(session: Session, table: Table, data: bytes) -> tuple[Payout, boo
     )  # fmt: skip
     if found is None:
         raise Missing("No serial number in {name} is of a payout here.", name=table.name)
-    _require_given(found)
+    require_given(found)
     given = _payments(session, found)
     whole = digest_text(data) in (found.digests or {}).values()
     return found, whole, payment_files.differences(given, table)

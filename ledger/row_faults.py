@@ -28,6 +28,11 @@ FORMS: Final[Reasons] = {
     ),
     "twice": ("同一列出现两次", "the column stands there twice"),
     "wide": ("单元格多于表头的 {fact} 列", "more cells than the header's {fact}"),
+    "digits_lost": (
+        "“{value}”是超过 15 位的数字，末尾数字已被表格软件改写；请将该列设为文本后重新填写",
+        "“{value}” is a number of more than 15 digits, whose last ones the spreadsheet has lost: make the "
+        "column text and enter it again",
+    ),
     "long_line": ("该行超过 {fact} 字节", "the line has more than {fact} bytes"),
 }
 

@@ -104,6 +104,15 @@ class Table:
         """The names that stand over more than one column."""
         return repeated(self.header)
 
+    @property
+    def lost_digits(self) -> dict[int, tuple[int, str]]:
+        """Column, from 0 → the first row in which a number has lost digits, and what is left of it."""
+        return {
+            int(one.column or 0) - 1: (one.row or 0, one.value or "")
+            for one in self.problems
+            if one.code == "digits_lost"
+        }
+
 
 def repeated(header: Sequence[str]) -> tuple[str, ...]:
     """The names that a header gives to more than one column.

@@ -5,7 +5,7 @@ Both sides are columns: `trade` (the exchange's own number, unique), `amount_fen
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import polars as pl
@@ -18,6 +18,7 @@ from ledger.bank_files import refuse, row_fault
 from ledger.bank_matching import Finding
 from ledger.confirmations import Confirmation, Trade
 from ledger.errors import Faults, Invalid
+from ledger.import_templates import refuse_blank
 from ledger.parties import Party
 from ledger.settlements import Settlement
 from ledger.tables import file_kinds, text_tables
@@ -39,8 +40,10 @@ FAULTY = {
 
 def read_report(data: bytes, name: str) -> pl.DataFrame:
     """The trades of a report: row, trade, amount_fen, day; raises Invalid naming the faulty rows."""
-    header, frame = _cells(data, name)
+    header, frame, lost = _cells(data, name)
     places = bank_files.places(name, header, *bank_files.REPORT)
+    faults = Faults()
+    bank_files.name_lost_digits(faults, places, lost)
     text = {
         column: pl.col(f"c{at}").fill_null("").str.strip_chars() for column, at in places.items()
     }
@@ -71,9 +74,8 @@ def read_report(data: bytes, name: str) -> pl.DataFrame:
     rows = given.filter(~pl.col("line").is_in([line for line, _, _ in totals])).rename(
         {"line": "row"}
     )
-    _refuse(rows, name)
+    _refuse(rows, name, faults)
     made = rows.select("row", "trade", amount_parts("amount").alias("amount_fen"), "day")
-    faults = Faults()
     bank_files.check_totals(faults, totals, made["row"].to_list(), made["amount_fen"].to_list())
     refuse(faults, name)
     return made
@@ -174,10 +176,10 @@ def _once(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return frame.filter(first), frame.filter(~first)
 
 
-def _refuse(checked: pl.DataFrame, name: str) -> None:
-    """Raise Invalid naming each row in which a column of `FAULTY` holds, where there are any."""
+def _refuse(checked: pl.DataFrame, name: str, faults: Faults | None = None) -> None:
+    """Raise Invalid naming each row in which a column of `FAULTY` holds, and the faults known before."""
     bad = checked.filter(pl.any_horizontal(*(one for one in FAULTY if one in checked.columns)))
-    faults = Faults()
+    faults = faults or Faults()
     for one in bad.limit(bank_files.FAULTS_MAX + 1).iter_rows(named=True):
         for column, template in FAULTY.items():
             if one.get(column):
@@ -186,20 +188,28 @@ def _refuse(checked: pl.DataFrame, name: str) -> None:
     refuse(faults, name)
 
 
-def _cells(data: bytes, name: str) -> tuple[Sequence[str], pl.DataFrame]:
-    """(the headings, the rows that are not blank: `line` and a text column `c0`, `c1` … for each heading).
+def _cells(
+    data: bytes, name: str
+) -> tuple[Sequence[str], pl.DataFrame, Mapping[int, tuple[int, str]]]:
+    """(the headings, the rows that are not blank, `Table.lost_digits`).
 
-    Text files are read by columns, workbooks by rows. Headings are kept apart, since they may be alike.
+    Of rows there are `line` and a text column `c0`, `c1` … for each heading. Text files are read by
+    columns, workbooks by rows. Headings are kept apart, since they may be alike.
     """
     data, name = file_kinds.load(data, name, LIMITS)
     if file_kinds.sniff(data) != "text":
         table = read_table(data, name)
+        refuse_blank(table)
         columns = {
             f"c{at}": [row.cells[at] for row in table.rows] for at in range(len(table.header))
         }
         shape = {"line": pl.UInt32, **dict.fromkeys(columns, pl.String)}
         lines = [row.number for row in table.rows]
-        return table.header, pl.DataFrame({"line": lines, **columns}, schema=shape)
+        return (
+            table.header,
+            pl.DataFrame({"line": lines, **columns}, schema=shape),
+            table.lost_digits,
+        )
     text = text_tables.decode(data, name)[0].removeprefix("\ufeff")
     delimiter = text_tables.guess_delimiter(text[:100_000])
     first = next((line for line in text[:100_000].splitlines() if line.strip()), "")
@@ -220,4 +230,4 @@ def _cells(data: bytes, name: str) -> tuple[Sequence[str], pl.DataFrame]:
     if frame.height > ROWS_MAX + 1:
         raise Invalid("{name} has more than {most} rows; split it.", name=name, most=ROWS_MAX)
     header = [str(title or "") for title in frame.row(0)[1:]] if frame.height else []
-    return header, frame[1:]
+    return header, frame[1:], {}

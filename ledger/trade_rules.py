@@ -29,11 +29,11 @@ COLUMNS: Final = Columns(
     ("trade", "voucher", "buyer", "on", "amount_yuan"),
     ("trade", "voucher", "buyer", "on", "amount_yuan", "unit", "quantity"),
     {
-        "交易编号": "trade", "成交编号": "trade", "凭证": "voucher", "凭证编号": "voucher", "买方": "buyer",
-        "买方统一社会信用代码": "buyer", "成交日期": "on", "日期": "on", "金额": "amount_yuan",
-        "金额(元)": "amount_yuan", "金额（元）": "amount_yuan", "成交金额": "amount_yuan",
-        "成交金额(元)": "amount_yuan", "成交金额（元）": "amount_yuan", "计费单位": "unit", "单位": "unit",
-        "数量": "quantity",
+        "交易编号": "trade", "成交编号": "trade", "凭证编号": "voucher", "凭证": "voucher",
+        "买方统一社会信用代码": "buyer", "买方": "buyer", "成交日期": "on", "日期": "on",
+        "金额（元）": "amount_yuan", "金额(元)": "amount_yuan", "金额": "amount_yuan",
+        "成交金额": "amount_yuan", "成交金额(元)": "amount_yuan", "成交金额（元）": "amount_yuan",
+        "计费单位": "unit", "单位": "unit", "数量": "quantity",
     },
 )  # fmt: skip
 DAY: Final = r"^(\d{4})[-/](\d{1,2})[-/](\d{1,2})$"

@@ -122,11 +122,15 @@ def grant(
         faults.name_fault("order {order} was another sale", at="order", order=order_reference)
     elif session.scalar(select(Licence.id).where(Licence.licensee_address == licensee_address)):
         faults.name_fault(USED, at="licensee_address")
-    check_terms(
+    name_terms(
         session, now, voucher=voucher, licensee=licensee, licensee_address=licensee_address,
         right=right, purpose=purpose, terms=terms, valid_from=valid_from, valid_until=valid_until,
         price_fen=price_fen, agreed_on=agreed_on, faults=faults,
     )  # fmt: skip
+    if any(at == "order" or said == USED for said, _, at in faults.named()):
+        raise Conflict("The licence breaks: {faults}.", faults=faults)
+    if faults:
+        raise Invalid("The licence breaks: {faults}.", faults=faults)
     assert licensee is not None, order_reference  # else the faults would say so
     n = session.scalar(
         select(func.count()).select_from(Licence).where(Licence.voucher_id == voucher.id)
@@ -155,7 +159,7 @@ def grant(
     return licence
 
 
-def check_terms(
+def name_terms(
     session: Session,
     now: datetime,
     *,
@@ -168,13 +172,13 @@ def check_terms(
     valid_from: datetime,
     valid_until: datetime,
     price_fen: int,
+    faults: Faults,
     agreed_on: date | None = None,
-    faults: Faults | None = None,
 ) -> Agreement | None:
-    """The agreement under which these terms can be sold now; raises what of them breaks which rule.
+    """The agreement under which these terms can be sold now; what of them breaks which rule is named.
 
-    The price is judged by the cap of the day on which it was agreed: today's, unless told. `faults` are
-    told with those found here: Conflict where one of them is that something is known otherwise.
+    The price is judged by the cap of the day on which it was agreed: today's, unless told. Raises Conflict
+    where nothing can be licensed under the voucher at all.
     """
     check_amount(price_fen, "price")
     if voucher.state != "valid" or voucher.frozen or now > voucher.valid_until:
@@ -191,7 +195,6 @@ def check_terms(
     agreement = agreement_of(session, voucher)
     if agreement is not None:
         require_in_force(agreement, local_date(now))
-    faults = faults or Faults()
     if licensee is not None:
         faults.tried("licensee", require_active, licensee)
     if agreement is not None:
@@ -225,10 +228,6 @@ def check_terms(
         )
     if licensee is not None and licensee.id == voucher.party_id:
         faults.name_fault("seller and licensee are the same", at="licensee")
-    if any(at == "order" or said == USED for said, _, at in faults.named()):
-        raise Conflict("The licence breaks: {faults}.", faults=faults)
-    if faults:
-        raise Invalid("The licence breaks: {faults}.", faults=faults)
     return agreement
 
 

@@ -1,11 +1,11 @@
-"""A file of usage events is opened as columns of text: NDJSON, CSV or Parquet, by what it is.
+"""A file of usage events is opened as columns of text: NDJSON, CSV, Parquet or a workbook, by what it is.
 
 `read_rows` opens another kind of rows, whose `Columns` it is told, from CSV or a workbook.
 
 Every column comes as text, however the file spells it, so that each kind of file gives the same batch:
 `ledger.usage` judges the texts. Text files may be UTF-8 (with or without mark), UTF-16 with mark,
-GB18030 or Big5. `line` is the line of an NDJSON file, the row a spreadsheet shows of a CSV, and the
-place of the row (from 1) in a Parquet file.
+GB18030 or Big5. `line` is the line of an NDJSON file, the row a spreadsheet shows of a CSV or workbook,
+and the place of the row (from 1) in a Parquet file.
 
 NDJSON is parsed a piece at a time; what has more than `ROWS_MAX` rows or `BYTES_MAX` bytes is refused.
 """
@@ -22,6 +22,7 @@ import polars as pl
 
 from ledger import tabular
 from ledger.errors import Invalid
+from ledger.import_templates import refuse_blank
 from ledger.tables import file_kinds, text_tables
 
 ROWS_MAX: Final = 5_000_000
@@ -75,7 +76,10 @@ class EventFile:
 
 
 def read_events(path: Path, name: str) -> EventFile:
-    """The events of a file; raises Invalid for what is none of the three kinds, or too large."""
+    """The events of a file; raises Invalid for what is none of these kinds, or too large.
+
+    A workbook has room for some 200,000; more of them are told to come as CSV.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -88,6 +92,11 @@ def read_events(path: Path, name: str) -> EventFile:
         return _parquet(path, name)
     kind = file_kinds.sniff(start)
     if kind in ("xlsx", "xls"):
+        try:
+            return _workbook(path, name, EVENTS)
+        except Invalid as error:
+            if "limit" not in error.facts:
+                raise
         raise Invalid(
             "{name} is a workbook, which has no room for events by the million: save its sheet as "
             "CSV UTF-8 and hand that in.",
@@ -130,12 +139,18 @@ def read_rows(path: Path, name: str, columns: Columns) -> EventFile:
 
 def _workbook(path: Path, name: str, columns: Columns) -> EventFile:
     table = tabular.read_table(path, name)
+    refuse_blank(table)
     ids = [f"c{index}" for index in range(len(table.header))]
     frame = pl.DataFrame(
         [(row.number, *row.cells) for row in table.rows], orient="row",
         schema={"line": pl.UInt32, **dict.fromkeys(ids, pl.String)},
     )  # fmt: skip
-    return _table(table.format, frame, table.header, ids, [], columns)
+    lost = [
+        (row, columns.meant(table.header[at]), value, "digits_lost", "")
+        for at, (row, value) in table.lost_digits.items()
+    ]
+    faults = [pl.DataFrame(lost, schema=FAULTS, orient="row")]
+    return _table(table.format, frame, table.header, ids, faults, columns)
 
 
 def _as_utf8(path: Path, folder: Path, start: bytes, name: str) -> Path:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ledger.tabular import read_table
 from tests.browser.conftest import PHONE, People
 from tests.browser.test_roles import said
 
@@ -56,3 +57,31 @@ def test_finance_is_read_on_a_telephone_and_where_nothing_is(people: People, lan
     phone.click(said(lang, "Comparison"))
     phone.sees(said(lang, "There is no statement before it to compare with."))
     phone.look("finance-comparison-phone")
+
+
+@pytest.mark.slow
+@LANGS
+def test_each_form_gives_the_template_of_its_file(people: People, lang: str) -> None:
+    at, offered = f"/agreements/{people.site.agreement}", said(lang, "Download the template (XLSX)")
+    wu = people("wu", lang)
+    wu.go("/payouts")
+    payout = wu.page.locator("main tbody a").first.inner_text()
+    for login, path, first in (
+        ("wu", f"/payouts/{payout}/results", ("流水号", "serial")),
+        ("wu", f"{at}/reconciliations/bank", ("交易日期", "day")),
+        ("wu", f"{at}/reconciliations/exchange", ("交易编号", "trade")),
+        ("zhou", "/confirmations/new", ("交易编号", "trade")),
+        ("zhang", "/records:batch", ("时间", "at")),
+        ("zhang", "/national", ("行业", "industry")),
+    ):  # fmt: skip
+        who = people(login, lang)
+        who.go(path)
+        who.look(f"template{path.replace('/', '-').replace(':', '-')}")
+        with who.page.expect_download() as given:
+            who.page.get_by_role("link", name=offered).click()
+        table = read_table(given.value.path().read_bytes())
+        assert table.header[0] == first[lang == "en"]
+        assert bool(table.rows) == ("results" in path), "a payout's own payments"
+    phone = people("wu", lang, PHONE)
+    phone.go(f"/payouts/{payout}/results")
+    phone.look("template-result-phone")

@@ -123,6 +123,25 @@ def test_every_fault_of_a_receipt_is_told_at_its_field(market: Any) -> None:
     assert town.snapshot() == before
 
 
+def test_every_fault_of_an_order_is_told_at_its_field(market: Any) -> None:
+    """That nobody knows the buyer, what of its terms cannot be sold, and what only an order has."""
+    town, _, voucher = market
+    unknown = Faults()
+    unknown.name_fault("nobody knows him", at="licensee")
+    wrong = town.order_facts(
+        voucher, buyer=None, faults=unknown, right="own", purpose="x", licensee_address="0xABcdef",
+        offer_until=local_date(town.now) - timedelta(days=1), paid_by="cash",
+    )  # fmt: skip
+    before = town.snapshot()
+    with pytest.raises(Invalid, match="The order breaks") as said:
+        town.do("olga", orders.place, **wrong)
+    told = said.value.facts["faults"].by_place(str)
+    assert set(told) == {
+        "licensee", "right", "purpose", "licensee_address", "offer_until", "paid_by",
+    }  # fmt: skip
+    assert town.snapshot() == before
+
+
 def test_no_more_is_cleared_than_is_due(market: Any) -> None:
     town, agreement, voucher = market
     confirmed = town.confirmation(agreement, voucher)

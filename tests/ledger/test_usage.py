@@ -19,6 +19,7 @@ from ledger.proof.bundle import row_hash
 from ledger.proof.encoding import canonical
 from ledger.proof.merkle import root
 from ledger.proof.row import check_row
+from ledger.tables import file_kinds
 from ledger.tables.events import read_events
 from ledger.usage import Batch, Intake, Subtree, UsageRow
 from tests.conftest import ORIGIN, Town
@@ -91,6 +92,15 @@ def parquet(rows: list[dict[str, Any]]) -> bytes:
     return out.getvalue()
 
 
+def workbook(rows: list[dict[str, Any]]) -> bytes:
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out) as book:
+        page = book.add_worksheet()
+        for n, row in enumerate([dict.fromkeys(rows[0]), *rows]):
+            page.write_row(n, 0, row.values() if n else row)
+    return out.getvalue()
+
+
 # ---------------------------------------------------------------- the same batch from any file
 
 
@@ -113,6 +123,7 @@ def test_the_same_rows_in_any_file_are_the_same_batch_stored_once(counter: Count
         b"\xef\xbb\xbf" + csv(rows), csv(spoken).decode().encode("gb18030"),
         csv(spoken).decode().encode("utf-16"), ndjson(spoken), csv(local),
         csv(rows).replace(b",", b"\t"), ndjson(rows).replace(b"\n", b"\n\n"),
+        workbook(rows), workbook(spoken),
         ndjson([{**row, "quantity": str(row["quantity"]), "v": 1} for row in rows]),
     ]  # fmt: skip
     made = [counter.hand_in(data, f"{n}.file") for n, data in enumerate(files)]
@@ -239,12 +250,18 @@ def test_what_is_no_table_of_events_is_refused_with_advice(counter: Counter) -> 
             counter.hand_in(data, "file")
 
 
-def test_a_workbook_is_refused_with_advice(counter: Counter) -> None:
+def test_a_workbook_that_is_too_large_is_refused_with_advice(
+    counter: Counter,
+) -> None:
     out = io.BytesIO()
     with xlsxwriter.Workbook(out) as book:
-        book.add_worksheet().write(0, 0, "at")
+        page = book.add_worksheet()
+        for row in range(file_kinds.LIMITS.rows + 2):
+            page.write_string(row, 0, "at")
+    before = counter.snapshot()
     with pytest.raises(Invalid, match="save its sheet as CSV"):
         counter.hand_in(out.getvalue(), "events.xlsx")
+    assert counter.snapshot() == before
 
 
 def test_too_many_rows_are_refused_before_they_are_read(

@@ -2,13 +2,10 @@
 
 import pytest
 
-from ledger import bank_files, payout_results, payouts
+from ledger import payout_results, payouts
 from ledger.agreements import Agreement
-from ledger.tables.events import EVENTS
-from ledger.trade_rules import COLUMNS
 from tests.ledger import paying
 from tests.web.conftest import Site
-from webapp.pages.payments import FILES
 
 pytestmark = pytest.mark.pages
 
@@ -147,30 +144,6 @@ def test_what_is_due_again_waits_for_the_makers(site: Site) -> None:
     assert prepare not in mona.get("/work")
     paying.give_back(town, again)
     assert prepare in mona.get("/work")
-
-
-def test_every_column_that_a_file_may_have_is_told_on_its_form(site: Site) -> None:
-    town = site.town
-    made = paying.approved(town)
-    number = town.get(Agreement, made).number
-    mona = site.visit("mona")
-    for deed, path in (
-        ("payout.confirm", f"/payouts/{made.number}/results"),
-        ("reconciliation.bank", f"/agreements/{number}/reconciliations/bank"),
-        ("reconciliation.exchange", f"/agreements/{number}/reconciliations/exchange"),
-    ):
-        columns, holds = FILES[deed]
-        names = {name for some in columns for name in some}
-        assert names == set(holds)
-        page = mona.get(path)
-        for name in names:
-            assert f">{bank_files.ALIASES[name][0]}</th>" in page
-    for path, columns_of, login in (
-        ("/confirmations/new", COLUMNS, "egon"), ("/records:batch", EVENTS, "olga"),
-    ):  # fmt: skip
-        page = site.visit(login).get(path)
-        for name in set(columns_of.all) - {"v"}:
-            assert f"<code>{name}</code>" in page
 
 
 def test_a_form_offers_whom_it_can_be(site: Site) -> None:

@@ -13,12 +13,25 @@ from ledger.proof.row import TRADE_TYPE, check_row
 from ledger.vouchers import Voucher
 from tests.conftest import ORIGIN
 from tests.ledger import deals
+from tests.web import test_api
 from tests.web.conftest import Site
 from tests.web.test_jobs_pages import plain, visit_of
 from webapp import jobs
 from webapp.deeds.background import work
 
 pytestmark = pytest.mark.pages
+
+
+def test_an_order_for_nobody_is_told_with_all_that_is_wrong_besides(site: Site) -> None:
+    asked = test_api.an_order(site)
+    path = f"/vouchers/{asked.keys['voucher_number']}/orders"
+    wrong = {**asked.body, "licensee": "91000000DEM000099X", "offer_until": "2020-01-01",
+             "until_on": "2099-12-31", "terms": "scene: 风险评估"}  # fmt: skip
+    visit = site.visit(asked.login)
+    page = visit.post(path, wrong, 400).text
+    for at in ("licensee", "offer_until", "until_on"):
+        assert f'id="{at}-error"' in page
+    assert visit.read("/orders")["items"] == []
 
 
 def test_a_form_hands_confirmed_trades_in_and_tells_every_bad_row(site: Site) -> None:
@@ -28,7 +41,7 @@ def test_a_form_hands_confirmed_trades_in_and_tells_every_bad_row(site: Site) ->
     signed = canonical(town.signed(agreement, text))
     visit = visit_of(site, "egon")
     assert 'href="/confirmations/new"' in visit.get("/confirmations")
-    assert "<code>amount_yuan</code>" in visit.get("/confirmations/new")
+    assert ">amount_yuan</th>" in visit.get("/confirmations/new")
 
     def send(data: bytes) -> str:
         files = {"file": (io.BytesIO(data), "成交.csv"),

@@ -54,7 +54,7 @@ from ledger.errors import Conflict, Invalid, LedgerError, Missing, NotAllowed
 from ledger.proof import chain_node, credential, report
 from ledger.states import MOVES, move
 from webapp import api, audits, refusals
-from webapp.deeds import DEEDS, QUESTIONS
+from webapp.deeds import DEEDS, QUESTIONS, import_templates
 from webapp.deeds.all import agreements as agreement_deeds
 from webapp.deeds.all import alarms as deed_alarms
 from webapp.deeds.all import appraisals as appraisal_deeds
@@ -72,7 +72,6 @@ from webapp.pages import (
     appraisal,
     calculator,
     lists,
-    payments,
     public,
     resource,
     revenue,
@@ -112,6 +111,9 @@ ELSEWHERE = {
     "webapp/cli/house.py:ladder": "words",
     "webapp/demo_outsiders.py:tampering": "_labels",
     "webapp/deeds/forms.py:load": "told: what a body's fields refuse",
+    "webapp/deeds/import_templates.py:_heading": "told: of the columns of files",
+    "webapp/deeds/import_templates.py:workbook": "told: of the tables in files",
+    "webapp/pages/import_templates.py:file_note": "told: of the tables in files",
     "webapp/jobs.py:refusal_text": "where the refusal that was kept was raised",
     "webapp/pages/lists.py:about": "told: what feedback may be about, the choices of its deed",
     "webapp/pages/nouns.py:call_by_title": "told: titles of a body's fields",
@@ -512,6 +514,12 @@ def told() -> Iterator[tuple[str, str]]:
     for question in QUESTIONS.values():
         where = f"the question {question.name}"
         yield from ((text, where) for text in (question.title, *_of_fields(question.query)))
+    for table in import_templates.TABLES.values():
+        where = f"the table {table.sheet}"
+        columns = [*table.told.values(), *(one for _, one in table.beside.values())]
+        texts = (table.sheet, table.note, *table.notes, *import_templates.NOTES,
+                 *(one.holds for one in columns))  # fmt: skip
+        yield from ((text, where) for text in texts)
     for refusal in SAID.values():
         yield refusal.partition("\n")[0], "webapp/deeds/forms.py"
 
@@ -614,7 +622,6 @@ def handed() -> dict[str, set[str]]:
             *finance_pages.BESIDE.values(),
             *finance_pages.BESIDE_ALL.values(),
         },
-        "file_columns": {told for _, holds in payments.FILES.values() for told in holds.values()},
         "may": set(rights.RELATIONS),
         "group_of": {*public.HEADINGS.values(), public.FOR_ONESELF},
         "titles_of": {*titles, *public.VERBS.values()},

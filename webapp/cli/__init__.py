@@ -47,6 +47,7 @@ PLACES = {
     "usage": "webapp.cli.usage",
     "verify": "webapp.cli.verify",
     "verifier": "webapp.cli.verifier",
+    "template": "webapp.cli.import_templates",
     "serve": "webapp.serve",
     "site": "webapp.serve",
     "demo": "webapp.demo",

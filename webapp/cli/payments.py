@@ -11,6 +11,7 @@ from ledger.proof.encoding import digest_text
 from ledger.proof.verify import read_file
 from valuation.money import yuan
 from webapp.cli import main
+from webapp.cli.import_templates import require_xlsx
 from webapp.cli.run import (
     Run,
     as_member,
@@ -152,6 +153,19 @@ def payout_file(run: Run, login: str, number: str, output: Path) -> None:
     if made is None:
         raise Invalid("{path} must end in .csv or .xlsx.", path=str(output))
     write_durably(output, run.ask(made, login, payout_number=number).content)
+    run.say({"path": str(output)}, "{path} written.")
+
+
+@payout.command("template")
+@click.argument("number")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False),
+              help=".xlsx")  # fmt: skip
+@as_member
+@with_home
+def payout_template(run: Run, login: str, number: str, output: Path) -> None:
+    """Write a workbook for the bank's result, with the payments not yet answered (finance maker)."""
+    require_xlsx(output)
+    write_durably(output, run.ask(payouts.results_template, login, payout_number=number).content)
     run.say({"path": str(output)}, "{path} written.")
 
 

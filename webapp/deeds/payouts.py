@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from marshmallow import Schema, fields
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledger import (
@@ -21,13 +22,14 @@ from ledger.bank_accounts import BankAccount
 from ledger.bank_files import Result
 from ledger.errors import Conflict, Faults
 from ledger.parties import Actor, Party
-from ledger.payout_rows import Payout
+from ledger.payout_rows import Payout, PayoutLine
 from ledger.tabular import read_table
 from valuation import money
 from webapp.deeds import Desk, File, Report, deed, question
 from webapp.deeds.answers import history_of, lists, row_schema, seen_schema, shown_schema
 from webapp.deeds.field import DIGEST, ReasonBody
 from webapp.deeds.forms import Body, text
+from webapp.deeds.import_templates import RESULT, template
 from webapp.deeds.previews import ROWS_TOLD, preview
 from webapp.tables import CSV, XLSX
 
@@ -41,16 +43,6 @@ LEFT_OUT = {
     "unknown": "not registered here",
     "unanswered": "the bank has not answered an earlier payment",
 }  # fmt: skip
-# What the columns of the bank's result hold.
-RESULT_HOLDS = {
-    "serial": "the serial number of the payment file",
-    "amount": "yuan, at most two decimals",
-    "result": "成功 (paid), 失败 (failed) or 退汇 (came back)",
-    "day": "of what was paid or came back: the day, such as 2026-01-31",
-    "reference": "of what was paid or came back: the bank's number of the movement",
-    "reason": "of what failed or came back: why",
-    "debit": "may be left out: the sum of the debit, where one debit paid several",
-}
 KINDS = {"account": "Account of an organisation", "card": "Card of an organisation"}
 
 
@@ -261,6 +253,25 @@ def _tell_results(
 
 
 preview_results = preview(confirm, "Look at the bank's result", _tell_results)
+
+
+def _unanswered(session: Session, found: Payout) -> list[dict[str, Any]]:
+    """The payments that the bank has not answered, else all of them: one may come back."""
+    payouts.require_given(found)
+    wanted = (
+        select(PayoutLine, BankAccount.holder_name)
+        .join(BankAccount, BankAccount.id == PayoutLine.bank_account_id)
+        .where(PayoutLine.payout_id == found.id)
+        .order_by(PayoutLine.n)
+    )
+    rows = [
+        (line.state, {"serial": line.serial, "payee": holder, "amount": line.amount_fen})
+        for line, holder in session.execute(wanted)
+    ]
+    return [row for state, row in rows if state == "held"] or [row for _, row in rows]
+
+
+results_template = template(confirm, RESULT, _unanswered)
 
 
 @question("payout.file", f"{PAYOUT}/file.csv", "Payment file (CSV)", name="payout.csv",

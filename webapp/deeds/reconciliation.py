@@ -26,6 +26,7 @@ from webapp.deeds.answers import (
 )
 from webapp.deeds.field import ReasonBody
 from webapp.deeds.forms import Body, day, text
+from webapp.deeds.import_templates import REPORT, STATEMENT, template
 from webapp.deeds.payouts import FileBody
 from webapp.deeds.previews import FINDINGS, ROWS_TOLD, preview
 from webapp.deeds.register import FoundBody
@@ -33,21 +34,6 @@ from webapp.deeds.register import FoundBody
 ONE, DIFFERENCE = "/reconciliations/<reconciliation_number>", "/differences/<difference_number>"
 KINDS = {kind: FINDINGS[kind] for kind in sorted(bank_matching.KINDS)}
 STATES = ("open", "answered", "settled")
-# What the columns of an account statement and of a report hold.
-STATEMENT_HOLDS = {
-    "day": "the day, such as 2026-01-31",
-    "reference": "the bank's number of the movement",
-    "in": "what came in, in yuan; else empty",
-    "out": "what went out, in yuan; else empty",
-    "counterparty": "may be left out: who is on the other side",
-    "memo": "may be left out: what the bank says it is for",
-    "balance": "may be left out: what stands on the account after it, in yuan",
-}
-REPORT_HOLDS = {
-    "trade": "the exchange's number of the trade",
-    "amount": "yuan, at most two decimals",
-    "day": "the day, such as 2026-01-31",
-}
 OWING = {
     "bank": "The bank, asked by finance", "exchange": "The exchange", "finance": "Finance",
     "operator": "The operator",
@@ -151,6 +137,7 @@ def _tell_statement(
 
 
 preview_bank = preview(import_bank, "Look at the account statement", _tell_statement)
+statement_template = template(import_bank, STATEMENT)
 
 
 def _read_report(
@@ -188,6 +175,7 @@ def _tell_report(
 
 
 preview_exchange = preview(import_exchange, "Look at the exchange's report", _tell_report)
+report_template = template(import_exchange, REPORT)
 
 
 # -- differences -------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from valuation import national_table
 from webapp.deeds import Desk, File, question
 from webapp.deeds.figures import FigureAnswer
 from webapp.deeds.forms import Body, day, document, text
+from webapp.deeds.import_templates import NATIONAL, template
 from webapp.tables import XLSX
 
 BY = {"month": "Month", "quarter": "Quarter", "year": "Year"}
@@ -119,6 +120,9 @@ def national(
     _desk: Desk, _session: Session, _actor: Actor, *, document: dict[str, Any]
 ) -> dict[str, Any]:
     return national_table.run(document).to_dict()
+
+
+national_template = template(national, NATIONAL)
 
 
 @question("figure.compute", "/figures/national.xlsx", "Table of data capital as a workbook",

@@ -39,6 +39,7 @@ from webapp.deeds.answers import lists, shows
 from webapp.deeds.circulation import LicenceBody
 from webapp.deeds.field import DIGEST, ReasonBody
 from webapp.deeds.forms import MISSHAPEN, Body, day, document, said, text, yuan
+from webapp.deeds.import_templates import TRADES, template
 from webapp.deeds.previews import ROWS_TOLD, preview
 from webapp.deeds.usage import JSON, RowQuery, RowsQuery, UsageRowsAnswer
 
@@ -128,10 +129,11 @@ def place(
     from_on: date, until_on: date, price_yuan: int, **more: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """The terms of a licence, frozen for a buyer; the term runs over whole days in Shanghai."""
+    faults = Faults()
     made = orders.place(
-        session, actor, desk.now, voucher=found, buyer=parties.party_by_uscc(session, licensee),
-        valid_from=start_of_day(from_on), valid_until=end_of_day(until_on), price_fen=price_yuan,
-        reference=order, **more,
+        session, actor, desk.now, voucher=found, valid_from=start_of_day(from_on),
+        buyer=faults.tried("licensee", parties.party_by_uscc, session, licensee),
+        valid_until=end_of_day(until_on), price_fen=price_yuan, reference=order, faults=faults, **more,
     )  # fmt: skip
     return _stands(made)
 
@@ -322,6 +324,7 @@ def _tell_trades(
 
 
 preview_trades = preview(confirm, "Look at confirmed trades", _tell_trades)
+trades_template = template(confirm, TRADES)
 
 
 @question("confirmation.read", f"{CONFIRMATION}/rows", "Trades of a confirmation",

@@ -22,6 +22,7 @@ from webapp.deeds import Desk, File, Report, deed, question
 from webapp.deeds.answers import lists, rows_a_page, shows
 from webapp.deeds.field import DIGEST
 from webapp.deeds.forms import MISSHAPEN, Body, said, text
+from webapp.deeds.import_templates import USAGE, template
 from webapp.home import Home, clock
 
 JSON = "application/json"
@@ -194,6 +195,7 @@ def import_usage(
     }  # fmt: skip
 
 
+usage_template = template(import_usage, USAGE)
 show_usage = shows("usage", "/usage-batches/<batch_number>", "Batch of events")
 list_usage = lists("usage", "/usage-batches", "Usage", "number source_name row_count first_at last_at",
                    (Batch.number, Batch.source_name))  # fmt: skip

@@ -31,6 +31,7 @@ from webapp.pages import (
     finance,
     house,
     identity,
+    import_templates,
     lists,
     messages,
     nouns,
@@ -63,7 +64,7 @@ PLACES: tuple[Any, ...] = (start, people, organisations, public, catalogue_expor
                            statements, usage, house, identity, witnesses, lists, resource, duties,
                            supervision, catalogue, agreements, space, messages, recognition, prices,
                            finance, payments, books, statistics, bookkeeping, contribution,
-                           trade, previews)  # fmt: skip
+                           trade, previews, import_templates)  # fmt: skip
 
 
 def set_up(app: Flask, limiter: Limiter, csrf: CSRFProtect) -> None:

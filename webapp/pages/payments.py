@@ -6,7 +6,7 @@ from flask import Flask, Response, render_template, request
 from flask_limiter import Limiter
 from sqlalchemy.orm import Session, object_session
 
-from ledger import bank_accounts, bank_files, payment_files, payout_rows, reconciliation
+from ledger import bank_accounts, payment_files, payout_rows, reconciliation
 from ledger.agreements import Agreement
 from ledger.bank_accounts import BankAccount
 from ledger.books import ACCOUNTS
@@ -23,13 +23,6 @@ from webapp.pages.forms import choices_for
 from webapp.pages.show import redirect
 from webapp.pages.value import person
 
-# Upload → the columns its file must have and may have, and what they hold.
-FILES = {
-    "payout.confirm": (bank_files.RESULT, payment_deeds.RESULT_HOLDS),
-    "reconciliation.bank": (bank_files.STATEMENT, deeds.STATEMENT_HOLDS),
-    "reconciliation.exchange": (bank_files.REPORT, deeds.REPORT_HOLDS),
-}
-
 
 def enter(app: Flask, _limiter: Limiter) -> None:
     """Enter the routes of the payment file, and what the templates need."""
@@ -37,7 +30,6 @@ def enter(app: Flask, _limiter: Limiter) -> None:
         "BANK_ACCOUNT_KINDS": payment_deeds.KINDS, "DIFFERENCE_KINDS": deeds.KINDS,
         "DIFFERENCE_OWING": deeds.OWING, "DIFFERENCE_STATES": deeds.STATES,
         "LEFT_OUT": payment_deeds.LEFT_OUT, "PAYMENT_FILE": payment_files.TITLES,
-        "file_columns": file_columns,
         "account_before": account_before, "holder_differs": holder_differs, "payout_lines": payout_lines,
         "BOOK_ACCOUNTS": {name: (name, f"{name[:4]} {kind.en}") for name, kind in ACCOUNTS.items()},
     }  # fmt: skip
@@ -49,15 +41,6 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     app.add_url_rule("/bank-accounts/new", "bank_account_begin", begin_account)
     app.add_url_rule(payment_deeds.csv_file.path, "payout_csv", csv_file)
     app.add_url_rule(payment_deeds.xlsx_file.path, "payout_xlsx", xlsx_file)
-
-
-def file_columns(deed: str) -> list[tuple[str, tuple[str, ...], str]]:
-    """The columns of the file that a deed takes in: heading, other headings, what it holds in English."""
-    if deed not in FILES:
-        return []
-    (needed, optional), holds = FILES[deed]
-    named = ((bank_files.ALIASES[one], holds[one]) for one in (*needed, *optional))
-    return [(titles[0], titles[1:], told) for titles, told in named]
 
 
 def account_before(row: BankAccount) -> dict[str, Any] | None:
