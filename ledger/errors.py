@@ -199,3 +199,15 @@ class ChainUnavailable(LedgerError):
     """No node answered, or it is another chain's node."""
 
     code, http_status = "chain_unavailable", 503
+
+
+class DiskFull(Conflict):
+    """There is no room left to write; met wherever a database that is busy is."""
+
+    code, http_status = "disk_full", 507
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server's disk is full: nothing was stored. Tell the administrator of this site, and "
+            "try again when there is room."
+        )

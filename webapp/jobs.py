@@ -15,9 +15,9 @@ import structlog
 from sqlalchemy import Index, String, and_, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger.errors import Conflict, Faults, Invalid, LedgerError, Missing
+from ledger.errors import Conflict, DiskFull, Faults, Invalid, LedgerError, Missing
 from ledger.proof.encoding import check_subset
-from ledger.store import Base, new_id
+from ledger.store import Base, is_full, new_id
 from webapp.home import Home
 
 LEASE_S = 60
@@ -188,9 +188,9 @@ class Runner:
             answer = self.act(job, self._reporter(job))
         except LedgerError as error:
             return partial(fail, error=error)
-        except Exception:
+        except Exception as error:
             logger.exception("job broke", job=job.id, verb=job.verb)
-            return partial(fail, error=_our_fault())
+            return partial(fail, error=DiskFull() if is_full(error) else _our_fault())
         try:
             check_subset(answer)
         except Invalid:
