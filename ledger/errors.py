@@ -206,8 +206,10 @@ class DiskFull(Conflict):
 
     code, http_status = "disk_full", 507
 
-    def __init__(self) -> None:
-        super().__init__(
-            "The server's disk is full: nothing was stored. Tell the administrator of this site, and "
-            "try again when there is room."
-        )
+
+def no_room() -> DiskFull:
+    """The refusal of whatever found the disk full."""
+    return DiskFull(
+        "The server's disk is full: nothing was stored. Tell the administrator of this site, and try "
+        "again when there is room."
+    )

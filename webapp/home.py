@@ -35,7 +35,7 @@ from ledger.catalogue import Resource
 from ledger.chain import keys, node
 from ledger.chain.gateway import Gateway, connect, contract_address
 from ledger.chain.outbox import Deployment
-from ledger.errors import ChainUnavailable, Conflict, DiskFull, Missing, NotAuthenticated
+from ledger.errors import ChainUnavailable, Conflict, Missing, NotAuthenticated, no_room
 from ledger.proof.encoding import digest_text, instant, parse_instant
 from ledger.store import SQLITE_BUSY_S, is_full, open_engine
 
@@ -202,7 +202,7 @@ class Home:
                 import structlog  # noqa: PLC0415 - only when something broke
 
                 structlog.get_logger().error("disk full", cause=str(error.orig).strip())
-                raise DiskFull from error
+                raise no_room() from error
             raise Conflict(
                 "The database is busy or not there; nothing was stored. Try again. ({cause})",
                 cause=str(error.orig).splitlines()[0] if error.orig else "-",

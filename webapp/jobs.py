@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Index, String, and_, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger.errors import Conflict, DiskFull, Faults, Invalid, LedgerError, Missing
+from ledger.errors import Conflict, Faults, Invalid, LedgerError, Missing, no_room
 from ledger.proof.encoding import check_subset
 from ledger.store import Base, is_full, new_id
 from webapp.home import Home
@@ -190,7 +190,7 @@ class Runner:
             return partial(fail, error=error)
         except Exception as error:
             logger.exception("job broke", job=job.id, verb=job.verb)
-            return partial(fail, error=DiskFull() if is_full(error) else _our_fault())
+            return partial(fail, error=no_room() if is_full(error) else _our_fault())
         try:
             check_subset(answer)
         except Invalid:

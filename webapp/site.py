@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ledger.chain.keys import write_durably
-from ledger.errors import DiskFull, LedgerError
+from ledger.errors import LedgerError, no_room
 from ledger.store import is_full
 from webapp import api, door, pages
 from webapp.api import problems
@@ -166,5 +166,5 @@ def _fault(error: Exception) -> Any:
 
     structlog.get_logger().error("fault", path=request.path, exc_info=error)
     if is_full(error):
-        return _refused(DiskFull())
+        return _refused(no_room())
     return problems.of_fault() if _is_api() else pages.fault()
