@@ -205,11 +205,3 @@ class DiskFull(Conflict):
     """There is no room left to write; met wherever a database that is busy is."""
 
     code, http_status = "disk_full", 507
-
-
-def no_room() -> DiskFull:
-    """The refusal of whatever found the disk full."""
-    return DiskFull(
-        "The server's disk is full: nothing was stored. Tell the administrator of this site, and try "
-        "again when there is room."
-    )

@@ -42,7 +42,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, declared_attr, mapp
 from sqlalchemy.types import TypeDecorator
 from uuid6 import uuid7
 
-from ledger.errors import Conflict, Invalid
+from ledger.errors import Conflict, DiskFull, Invalid
 from ledger.proof.encoding import check_subset, instant
 
 SQLITE_BUSY_S = 30
@@ -235,6 +235,14 @@ def is_full(error: BaseException | None) -> bool:
     return (
         getattr(error, "sqlstate", None) == POSTGRES_FULL
         or getattr(error, "sqlite_errorname", None) in SQLITE_FULL
+    )
+
+
+def no_room() -> DiskFull:
+    """The refusal of whatever found the disk full."""
+    return DiskFull(
+        "The server's disk is full: nothing was stored. Tell the administrator of this site, and try "
+        "again when there is room."
     )
 
 

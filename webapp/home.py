@@ -35,9 +35,9 @@ from ledger.catalogue import Resource
 from ledger.chain import keys, node
 from ledger.chain.gateway import Gateway, connect, contract_address
 from ledger.chain.outbox import Deployment
-from ledger.errors import ChainUnavailable, Conflict, Missing, NotAuthenticated, no_room
+from ledger.errors import ChainUnavailable, Conflict, Missing, NotAuthenticated
 from ledger.proof.encoding import digest_text, instant, parse_instant
-from ledger.store import SQLITE_BUSY_S, is_full, open_engine
+from ledger.store import SQLITE_BUSY_S, is_full, no_room, open_engine
 
 CONFIG_VERSION = 1
 EMBEDDED_CHAIN_ID = 20260601

@@ -15,9 +15,9 @@ import structlog
 from sqlalchemy import Index, String, and_, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger.errors import Conflict, Faults, Invalid, LedgerError, Missing, no_room
+from ledger.errors import Conflict, Faults, Invalid, LedgerError, Missing
 from ledger.proof.encoding import check_subset
-from ledger.store import Base, is_full, new_id
+from ledger.store import Base, is_full, new_id, no_room
 from webapp.home import Home
 
 LEASE_S = 60

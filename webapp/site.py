@@ -19,8 +19,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ledger.chain.keys import write_durably
-from ledger.errors import LedgerError, no_room
-from ledger.store import is_full
+from ledger.errors import LedgerError
+from ledger.store import is_full, no_room
 from webapp import api, door, pages
 from webapp.api import problems
 from webapp.api.respond import dump
