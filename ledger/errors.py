@@ -199,3 +199,9 @@ class ChainUnavailable(LedgerError):
     """No node answered, or it is another chain's node."""
 
     code, http_status = "chain_unavailable", 503
+
+
+class DiskFull(Conflict):
+    """There is no room left to write; met wherever a database that is busy is."""
+
+    code, http_status = "disk_full", 507

@@ -36,6 +36,7 @@ from valuation.differences import Takings
 
 PARTS = ("own", "late")
 ROWS_AT_ONCE = 2_000
+ENDS_TOLD = 6  # so many last days are named where there is no period of a day
 TRADES = ("payment", "trade")  # the kinds of settlement that are not refunds
 OF_PAYEES = (books.PAYABLE, books.TREASURY)
 
@@ -189,8 +190,9 @@ def span(
     for day in (until_on, since_on):
         if day and day not in ends:
             raise Missing(
-                "No period of agreement {number} ended on {day}.", number=agreement.number, day=day
-            )
+                "No period of agreement {number} ended on {day}; the last ones ended on: {days}.",
+                number=agreement.number, day=day, days=", ".join(sorted(ends)[-ENDS_TOLD:]) or "-",
+            )  # fmt: skip
     earlier = [until for until in ends if not until_on or until < until_on]
     since = since_on if since_on is not None else max(earlier, default="")
     begin = next((start for start, until, _ in closed if until == until_on), agreement.from_on)

@@ -8,6 +8,7 @@ SQLite runs in WAL mode; a session that writes begins with BEGIN IMMEDIATE, beca
 transaction that upgrades fails at once when another one writes.
 """
 
+import errno
 import gc
 import secrets
 import sqlite3
@@ -41,12 +42,15 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, declared_attr, mapp
 from sqlalchemy.types import TypeDecorator
 from uuid6 import uuid7
 
-from ledger.errors import Conflict, Invalid
+from ledger.errors import Conflict, DiskFull, Invalid
 from ledger.proof.encoding import check_subset, instant
 
 SQLITE_BUSY_S = 30
 SQLITE_MAPPED = 2_000_000_000  # bytes read without copying; SQLite itself allows about so many
 SQLITE_CACHE_KB = 16_000
+# Where the index of the write-ahead log finds no room, SQLite speaks of input and output.
+SQLITE_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+POSTGRES_FULL = "53100"
 _RANDOM_BITS = 62  # the last ones of a UUIDv7
 _RANDOM_MASK = (1 << _RANDOM_BITS) - 1
 
@@ -222,6 +226,24 @@ def open_engine(url: str) -> Engine:
         except (ArgumentError, ValueError):
             raise Invalid("DATABASE_URL is not a database address.") from None
     raise Invalid("The database must be SQLite or PostgreSQL.")
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether the system or the database's driver could not write because there is no room."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return (
+        getattr(error, "sqlstate", None) == POSTGRES_FULL
+        or getattr(error, "sqlite_errorname", None) in SQLITE_FULL
+    )
+
+
+def no_room() -> DiskFull:
+    """The refusal of whatever found the disk full."""
+    return DiskFull(
+        "The server's disk is full: nothing was stored. Tell the administrator of this site, and try "
+        "again when there is room."
+    )
 
 
 def next_number(session: Session, prefix: str) -> int:

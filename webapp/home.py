@@ -37,7 +37,7 @@ from ledger.chain.gateway import Gateway, connect, contract_address
 from ledger.chain.outbox import Deployment
 from ledger.errors import ChainUnavailable, Conflict, Missing, NotAuthenticated
 from ledger.proof.encoding import digest_text, instant, parse_instant
-from ledger.store import SQLITE_BUSY_S, open_engine
+from ledger.store import SQLITE_BUSY_S, is_full, no_room, open_engine
 
 CONFIG_VERSION = 1
 EMBEDDED_CHAIN_ID = 20260601
@@ -198,6 +198,11 @@ class Home:
                 cause=str(error.orig).splitlines()[0],
             ) from error
         except OperationalError as error:
+            if is_full(error.orig):
+                import structlog  # noqa: PLC0415 - only when something broke
+
+                structlog.get_logger().error("disk full", cause=str(error.orig).strip())
+                raise no_room() from error
             raise Conflict(
                 "The database is busy or not there; nothing was stored. Try again. ({cause})",
                 cause=str(error.orig).splitlines()[0] if error.orig else "-",

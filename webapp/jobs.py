@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ledger.errors import Conflict, Faults, Invalid, LedgerError, Missing
 from ledger.proof.encoding import check_subset
-from ledger.store import Base, new_id
+from ledger.store import Base, is_full, new_id, no_room
 from webapp.home import Home
 
 LEASE_S = 60
@@ -188,9 +188,9 @@ class Runner:
             answer = self.act(job, self._reporter(job))
         except LedgerError as error:
             return partial(fail, error=error)
-        except Exception:
+        except Exception as error:
             logger.exception("job broke", job=job.id, verb=job.verb)
-            return partial(fail, error=_our_fault())
+            return partial(fail, error=no_room() if is_full(error) else _our_fault())
         try:
             check_subset(answer)
         except Invalid:

@@ -8,7 +8,7 @@ from os import environ
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, request
 from flask.json.provider import JSONProvider
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -20,6 +20,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ledger.chain.keys import write_durably
 from ledger.errors import LedgerError
+from ledger.store import is_full, no_room
 from webapp import api, door, pages
 from webapp.api import problems
 from webapp.api.respond import dump
@@ -160,8 +161,10 @@ def _http_refused(error: HTTPException) -> Any:
     return problems.of_http(error) if _is_api() else pages.http_refused(error)
 
 
-def _fault(error: Exception) -> Response | tuple[str, int]:
+def _fault(error: Exception) -> Any:
     import structlog  # noqa: PLC0415 - only when something broke
 
     structlog.get_logger().error("fault", path=request.path, exc_info=error)
+    if is_full(error):
+        return _refused(no_room())
     return problems.of_fault() if _is_api() else pages.fault()

@@ -198,8 +198,8 @@ def write_durably(path: Path, content: Any) -> None:
             json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n",
         )
     part = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.writelines(pieces)
             file.flush()
@@ -210,8 +210,8 @@ def write_durably(path: Path, content: Any) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
-    except OSError as error:  # a disk that is full does not say of itself where
-        error.filename = error.filename or str(path)
+    except OSError as error:  # it speaks of the part, or of nothing, as where a disk is full
+        error.filename = str(path)
         raise
     finally:
         part.unlink(missing_ok=True)

@@ -220,3 +220,10 @@ def test_a_signature_has_one_form_and_names_its_signer() -> None:
     for wrong in (signature.upper(), signature[2:], signature + "00", bytes.fromhex(signature[2:])):
         with pytest.raises(Invalid):
             keys.recover_typed(TYPED, wrong)
+
+
+def test_a_file_that_cannot_be_written_is_called_by_its_own_name(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "books.beancount"
+    with pytest.raises(FileNotFoundError) as told:
+        keys.write_durably(path, b"x")
+    assert told.value.filename == str(path)

@@ -13,7 +13,7 @@ from ledger.proof.row import TRADE_TYPE, check_row
 from ledger.vouchers import Voucher
 from tests.conftest import ORIGIN
 from tests.ledger import deals
-from tests.web import test_api
+from tests.web import examples
 from tests.web.conftest import Site
 from tests.web.test_jobs_pages import plain, visit_of
 from webapp import jobs
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.pages
 
 
 def test_an_order_for_nobody_is_told_with_all_that_is_wrong_besides(site: Site) -> None:
-    asked = test_api.an_order(site)
+    asked = examples.an_order(site)
     path = f"/vouchers/{asked.keys['voucher_number']}/orders"
     wrong = {**asked.body, "licensee": "91000000DEM000099X", "offer_until": "2020-01-01",
              "until_on": "2099-12-31", "terms": "scene: 风险评估"}  # fmt: skip

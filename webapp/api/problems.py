@@ -30,6 +30,7 @@ STATUSES = {
     500: "Our fault",
     502: "The contract refused",
     503: "The chain's node is away",
+    507: "The disk is full",
 }
 
 
@@ -70,10 +71,11 @@ def problems_of(*, names: bool = False, body: bool = False, changes: bool = Fals
                 chain: bool = False) -> dict[str, str]:  # fmt: skip
     """The refusals of an operation: of all, and of one that names things, has a body, and so on.
 
-    401 and 403 are documented for public operations too: a wrong token is refused everywhere; 409 for
-    all, because a busy database is one; 422 where something is handed in that may prove nothing.
+    401 and 403 are documented for public operations too: a wrong token is refused everywhere; 409 and
+    507 for all, because a busy database is one, and every answer may need room; 422 where something is
+    handed in that may prove nothing.
     """
-    statuses = [400, 401, 403, 409, 429, 500]
+    statuses = [400, 401, 403, 409, 429, 500, 507]
     statuses += [404] * names + [413, 415, 422] * body + [412, 428] * changes + [502, 503] * chain
     return {str(status): f"Refused{status}" for status in sorted(statuses)}
 

@@ -71,3 +71,9 @@ class Commands(click.Group):
 def main() -> None:
     """数证 Shuzheng: public data assets registered, valued, vouched for, traded and shared out."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    processors = structlog.get_config()["processors"]
+    if isinstance(processors[-1], structlog.dev.ConsoleRenderer):
+        # As it comes it shows the values of variables too: passwords, keys, account numbers.
+        processors[-1] = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )

@@ -243,6 +243,7 @@ def books_balance(
             raise Invalid("Write to a file that ends in .xlsx.")
         found = run.ask(deeds.balance_xlsx, None, asked, agreement_number=agreement_number)
         write_durably(output, found.content)
+        run.say({"path": str(output)}, "Written: {path}")
         return
     found = run.ask(deeds.balance, None, asked, agreement_number=agreement_number)
     if run.as_json:

@@ -25,6 +25,7 @@ from ledger.parties import Account, Actor, Member
 from ledger.schemes import Scheme
 from ledger.spreadsheet import write_distribution
 from ledger.statements import Statement
+from ledger.states import move
 from valuation import ValuationError, money
 from webapp.deeds import Desk, File, Report, deed, question
 from webapp.deeds.answers import lists, shows
@@ -324,6 +325,7 @@ def approval_request(
     if address is None:
         login = session.get_one(Account, actor.member_id).login
         raise Invalid("{login} has no signing address.", login=login)
+    move("statement", "approve", found.state)  # what is not proposed nobody signs
     gateway = desk.gateway()
     nonce = gateway.call("RevenueBook", desk.deployment.contracts["RevenueBook"], "nonces", address)
     deadline = int((desk.now + timedelta(days=APPROVAL_DAYS)).timestamp())
