@@ -1,11 +1,13 @@
 """Stories led on the finance machine to where chance seldom gets: the same deeds beside the same model."""
 
 from ledger import books
-from tests.ledger.finance_payouts import WRONG, Paying
+from tests.ledger.finance_divisions import Dividing
+from tests.ledger.finance_model import OPERATOR, REGISTRY
+from tests.ledger.finance_payouts import WRONG
 from tests.ledger.finance_walk import DAY
 
 
-def periods(one: Paying) -> None:
+def periods(one: Dividing) -> None:
     """What was sent back is drawn up anew in its period, which stays closed, or is reopened, or longer."""
     one.share()
     told = one.model.statements[-1]
@@ -24,7 +26,7 @@ def periods(one: Paying) -> None:
     one.correct_to(told, 1)
 
 
-def sent_back(one: Paying) -> None:
+def sent_back(one: Dividing) -> None:
     """Meanwhile another statement has its days."""
     one.share()
     told = one.model.statements[-1]
@@ -36,7 +38,7 @@ def sent_back(one: Paying) -> None:
     one.correct_to(one.model.statements[-1], 3)
 
 
-def questions(one: Paying) -> None:
+def questions(one: Dividing) -> None:
     """The last signature waits for an answer."""
     one.share()
     told = one.model.statements[-1]
@@ -55,7 +57,7 @@ def questions(one: Paying) -> None:
     one.finish()
 
 
-def payouts(one: Paying) -> None:
+def payouts(one: Dividing) -> None:
     """Not in the bank, not in time, not to where the payee is paid, not by who took part."""
     one.prepare_of("mona", None)
     one.share()
@@ -67,19 +69,19 @@ def payouts(one: Paying) -> None:
     one.file(first)
     one.answer(first, {first.lines[0].serial: "paid"})
     one.close_payout(first)
-    one.move_account("operator")
+    one.move_account(OPERATOR)
     one.approve(first)
     one.days_pass(2)
     one.approve(first)
     one.prepare_of("max", None)
-    one.move_account("registry")
+    one.move_account(REGISTRY)
     second = one.prepare_of("max", None)
     assert second
     one.cancel(first)
     one.approve_all(second)
     one.close_payout(second, "max")
     one.file(second)
-    one.move_account("registry")
+    one.move_account(REGISTRY)
     one.file(second)
     one.cancel(second)
     one.approve(second)
@@ -87,7 +89,7 @@ def payouts(one: Paying) -> None:
     one.close_payout(second)
 
 
-def bank(one: Paying) -> None:
+def bank(one: Dividing) -> None:
     """Whatever it says wrongly; what was given up and paid after all, in and out of the bank, and twice."""
     one.share()
     one.finish()
@@ -128,7 +130,7 @@ def bank(one: Paying) -> None:
     one.prepare_of("mona", None)  # the bureau's account is to be confirmed anew
 
 
-def statements_paid(one: Paying) -> None:
+def statements_paid(one: Dividing) -> None:
     """All that is due was paid when there was one statement; of the next one its own is paid."""
     one.remit(90_000, False)
     one.share()
@@ -143,7 +145,7 @@ def statements_paid(one: Paying) -> None:
     one.prepare_of("mona", newer)
 
 
-def reversal(one: Paying) -> None:
+def reversal(one: Dividing) -> None:
     """Nothing of a statement is paid while it is taken back, and it is not while it is paid."""
     one.share()
     one.finish()
@@ -164,7 +166,7 @@ def reversal(one: Paying) -> None:
     one.finish()
 
 
-def by_hand(one: Paying) -> None:
+def by_hand(one: Dividing) -> None:
     """Journals and receipts undone, where the day is closed or the money is not there."""
     one.pay(10_000, 0, "")
     receipt = one.receipts[-1]

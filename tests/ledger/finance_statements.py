@@ -9,7 +9,7 @@ from ledger import books, inquiries, periods, revenue, reversals
 from ledger.periods import Period
 from ledger.statements import Statement
 from tests.conftest import ORIGIN
-from tests.ledger.finance_model import Asked, Closing, Told, share_out
+from tests.ledger.finance_model import Asked, Closing, Told, owed_on, share_out
 from tests.ledger.finance_walk import DAY, Trade, chance, likely
 
 costs = st.sampled_from([0, 0, 1, 5_000, 10**7])
@@ -337,7 +337,10 @@ class Distribution(Trade):
         if one.signed:
             self.never("signed already", lambda: self.town.approve(made, "carl"))
         is_last = one.signed + 1 == one.required
-        bars = {"a question is open": is_last and bool(self.open_questions(one))}
+        bars = {
+            "a question is open": is_last and bool(self.open_questions(one)),
+            "a limit keeps it": is_last and one.undoes is not None and self.model.kept_from(one),
+        }
         login = CHECKERS[one.signed]
         self.attempt(bars, lambda: self.town.approve(made, login))
         if not any(bars.values()):
@@ -382,6 +385,11 @@ class Distribution(Trade):
             "money is set aside": any(
                 model.held[account, party] for party in one.lines
                 for account in (books.PAYABLE, books.TREASURY)
+            ),
+            "a limit keeps it": model.kept_from(one),
+            "divided": any(
+                model.divided(place) and model.accounts[place] < fen
+                for party, fen in one.lines.items() for place in [(owed_on(party), party)]
             ),
         }  # fmt: skip
         known = next(

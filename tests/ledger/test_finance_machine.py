@@ -3,7 +3,8 @@
 Σ debit = Σ credit; what stands on an account is the fold of the entries; held is what is pending and there;
 no negative share; lines sum to the amount; no party drifts by a fen; each settlement is in one standing
 statement or none; a reversal leaves what was before; nobody is paid more than he was credited, but what is
-told; a refused deed leaves every byte as it was; the audit finds nothing.
+told; what a limit keeps stays; a debit of the bank is of one payout, and its lines name one of them; a
+refused deed leaves every byte as it was; the audit finds nothing.
 """
 
 import shutil
@@ -20,13 +21,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 from sqlalchemy import func, select
 
-from ledger import books
+from ledger import books, parties
 from ledger import settings as choices
 from ledger.agreements import Agreement
 from ledger.books import BookAccount, Entry, EntryLine
 from ledger.holds import Hold
 from ledger.inquiries import Inquiry
 from ledger.journals import Journal
+from ledger.limits import AccountLimit
 from ledger.payout_rows import Payout, PayoutLine
 from ledger.periods import Period
 from ledger.proof.checkpoint import verifier_key
@@ -45,16 +47,18 @@ from tests.conftest import (
     fresh_database,
 )
 from tests.ledger import paying
+from tests.ledger.finance_divisions import Dividing
 from tests.ledger.finance_led import STORIES
 from tests.ledger.finance_model import (
     LICENCE_FEN,
+    OFFICE,
     OPERATOR,
+    PARTNER,
     PAYOUT_DAYS,
     SHARES,
     THIRD_YUAN,
     scheme_document,
 )
-from tests.ledger.finance_payouts import Paying
 from tests.ledger.finance_walk import Open, serial
 
 MET_BY_ALL = {  # deeds done and what came of them; then, of each, why it was refused or how it went
@@ -105,7 +109,7 @@ MET_BY_ALL = {  # deeds done and what came of them; then, of each, why it was re
 KEY = verifier_key(ORIGIN, LOG_KEY.public_key().public_bytes_raw())
 
 
-class Finance(Paying):
+class Finance(Dividing):
     """All deeds of finance, with the laws that hold after each of them."""
 
     audited: bool
@@ -162,6 +166,12 @@ class Finance(Paying):
         held = {(one.account, one.party): one.held_fen for one in stands if one.held_fen}
         assert held == without_noughts(model.held) == +aside
         assert all(one.held_fen <= max(0, one.posted_fen) for one in stands)
+        for one in stands:
+            place = (one.account, one.party)
+            limit = model.limits.get(place)
+            number = limit.number if limit and limit.floor_fen is not None else None
+            assert (one.floor_fen, one.limited_by) == (model.least(place), number)
+            assert one.floor_fen is None or one.posted_fen - one.held_fen >= one.floor_fen
 
     @invariant()
     def each_settlement_is_in_one_standing_statement_or_in_none(self) -> None:
@@ -223,7 +233,12 @@ class Finance(Paying):
             asked = session.execute(select(Inquiry.id, Inquiry.state))
             assert dict(asked.tuples().all()) == {one.id: one.state for one in self.model.asked}
             waiting = session.scalars(select(Journal.id).where(Journal.state == "proposed"))
-            assert set(waiting) == {one.id for one, _ in self.journals}
+            assert set(waiting) == {
+                *(one.id for one, _ in self.journals),
+                *(one.id for one in self.model.divisions if one.state == "proposed"),
+            }
+            limited = session.execute(select(AccountLimit.id, AccountLimit.state))
+            assert dict(limited.tuples().all()) == {one.id: one.state for one in self.limits}
             batches = session.execute(select(Payout.id, Payout.state))
             assert dict(batches.tuples().all()) == {
                 one.id: one.state for one in self.payments.batches
@@ -240,6 +255,29 @@ class Finance(Paying):
             (hold == "posted") == (state in ("paid", "came_back"))
             for state, _, hold in found.values()
         )
+
+    @invariant()
+    def each_debit_of_the_bank_is_of_one_payout(self) -> None:
+        """Its lines bear one reference and name one of themselves, which no other debit has."""
+        with self.town.reading() as session:
+            found = session.execute(
+                select(PayoutLine.serial, PayoutLine.id, PayoutLine.bank_reference, PayoutLine.debit_id)
+            ).tuples().all()  # fmt: skip
+        told = {serial: reference for serial, _, reference, _ in found}
+        assert told == {line.serial: line.reference or None for _, line in self.payments.lines()}
+        debits: dict[str, set[str | None]] = {}
+        for _, known, reference, debit in found:
+            debits.setdefault(reference or "", set()).add(debit)
+            assert (reference is None) == (debit is None)
+            assert debit is None or (debit, reference, debit) in {
+                (one, of, leads) for _, one, of, leads in found
+            }, known
+        assert all(len(those) == 1 for those in debits.values())
+        batches = [
+            {line.reference for line in batch.lines if line.reference}
+            for batch in self.payments.batches
+        ]
+        assert len(set().union(*batches)) == sum(map(len, batches))
 
     @invariant()
     def nobody_is_paid_more_than_he_was_credited_but_what_is_told(self) -> None:
@@ -260,6 +298,11 @@ def towns(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[O
     """Gives copies of one town that has sold a licence."""
     with fresh_database(kind, request, folder, founded=False) as url:
         for town in found_town(url, folder):
+            with town.deed() as session:
+                for code, kind in ((PARTNER, "enterprise"), (OFFICE, "public_body")):
+                    parties.add_party(
+                        session, "system", town.now, kind=kind, name=f"单位 {code}", uscc=code
+                    )
             registered = town.registration()
             agreement = town.get(Agreement, registered)
             town.scheme(agreement, scheme_document())
@@ -314,7 +357,7 @@ def run(of: type[Finance], examples: int, steps: int) -> None:
     )  # fmt: skip
 
 
-def lead(one: Finance, story: Callable[[Paying], None]) -> None:
+def lead(one: Finance, story: Callable[[Dividing], None]) -> None:
     """A story, after which the laws hold."""
     try:
         story(one)
