@@ -357,8 +357,8 @@ def _name_unheld(
         if limit is not None and owed - aside - taken - back < floor:
             row_fault(
                 "row {row}: {serial} was given up, and of the {owed} yuan that are owed limit {limit} "
-                "keeps {floor} yuan, and {back} yuan are taken back by a reversal that is signed: the finance "
-                "department lifts the limit first, by two persons; then import this file again"
+                "keeps {floor} yuan, and {back} yuan are taken back by a reversal that is signed: the "
+                "finance department lifts the limit first, by two persons; then import this file again"
                 if back
                 else "row {row}: {serial} was given up, and of the {owed} yuan that are owed limit {limit} "
                 "keeps {floor} yuan: the finance department lifts the limit first, by two persons; then "
