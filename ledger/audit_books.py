@@ -34,6 +34,8 @@ GUARDS: dict[str, dict[tuple[str, str], str]] = {
         ("entry_lines", "entry_lines_checked"): "4d6b6de34ea9",
         ("entry_lines", "entry_lines_undeleted"): "513e48987365",
         ("entry_lines", "entry_lines_unedited"): "6f9632f62067",
+        ("payout_lines", "payout_lines_led"): "162d66f3f8d6",
+        ("payout_lines", "payout_lines_led_again"): "8969d8821f9f",
         ("statements", "statements_go_on"): "960f6d1e7304",
         ("statements", "statements_go_on_again"): "b7044104a853",
     },
@@ -44,6 +46,7 @@ GUARDS: dict[str, dict[tuple[str, str], str]] = {
         ("entry_lines", "entry_lines_checked"): "5979374e6d90",
         ("entry_lines", "entry_lines_kept"): "57582e6f1c81",
         ("entry_lines", "entry_lines_kept_whole"): "f41dbdb66646",
+        ("payout_lines", "payout_lines_led"): "638f63c669e9",
         ("statements", "statements_go_on"): "42194e90b2bd",
     },
 }

@@ -299,9 +299,9 @@ def towns(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[O
     with fresh_database(kind, request, folder, founded=False) as url:
         for town in found_town(url, folder):
             with town.deed() as session:
-                for code, kind in ((PARTNER, "enterprise"), (OFFICE, "public_body")):
+                for code, what in ((PARTNER, "enterprise"), (OFFICE, "public_body")):
                     parties.add_party(
-                        session, "system", town.now, kind=kind, name=f"单位 {code}", uscc=code
+                        session, "system", town.now, kind=what, name=f"单位 {code}", uscc=code
                     )
             registered = town.registration()
             agreement = town.get(Agreement, registered)
