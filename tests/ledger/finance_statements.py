@@ -303,6 +303,15 @@ class Distribution(Trade):
                 asked.state = "answered"
             self.step()
 
+    def sign_all(self) -> None:
+        """All sign the statement under way, if nothing is in the way; it is not booked yet."""
+        before = -1
+        while (one := self.model.unfinished()) and one.state != "approved":
+            if one.state == "proposed" and one.signed == before:
+                return
+            before = one.signed if one.state == "proposed" else -1
+            self.step()
+
     def send_back(self) -> None:
         one = self.model.unfinished()
         if one is None:
