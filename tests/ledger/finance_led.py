@@ -304,7 +304,7 @@ def kept_from_a_reversal(one: Dividing) -> None:
     one.share()
     one.finish()
     told = one.model.standing()[-1]
-    limit = one.keep(share, one.model.accounts[share] - told.lines[OPERATOR])
+    limit = one.keep(share, 1)
     assert limit
     one.decide_limit_of(limit, "approve")
     one.reverse_of(told)
@@ -354,12 +354,20 @@ def divisions(one: Dividing) -> None:
     body, institution = one.split_of(OFFICE)
     one.move_account(PARTNER)
     one.approve(held)
-    stood = one.model.accounts[share]
     one.divide_of(share, {first: 1})  # all of it is set aside
-    one.days_pass(2)
+    one.share()
+    one.finish()
+    early = one.divide_of(share, {first: 1})
+    assert early
+    one.days_pass(1)
     one.divide_of(share, {first: 1})  # unanswered
+    one.decide_division_of(early, "approve")
+    one.decide_division_of(early, "reject")
     one.cancel(held)
-    one.prepare_of("mona", None)
+    rest = one.prepare_of("mona", None)
+    assert rest
+    one.cancel(rest)
+    stood = one.model.accounts[share]
     one.divide_of(share, {OPERATOR: 1})
     one.divide_of(share, {first: 1}, one.today - 9 * DAY)
     one.divide_of(share, {first: stood, second: 1})
@@ -409,8 +417,12 @@ def divisions(one: Dividing) -> None:
     assert back
     one.decide_division_of(back, "approve")
     again = one.divide_of(share, {second: 1})
+    small = one.divide_of(share, {second: 2})
     assert again
+    assert small
+    one.decide_division_of(small, "approve")
     one.reverse_of(told)
+    one.undo_of(small)
     one.divide_of(share, {first: 1})
     one.decide_division_of(again, "approve")
     one.send_back()

@@ -406,18 +406,21 @@ class Paying(Distribution):
         return {
             "set aside for others": aside,
             "a limit keeps it": any(self.keeps(line) for line in late),
+            "a signed reversal takes it back": any(
+                self.keeps(line, signed=True) and not self.keeps(line) for line in late
+            ),
             "not in the bank": need > model.unheld(books.BANK),
             "a limit keeps it in the bank": model.unheld(books.BANK)
             >= need
             > model.free(books.BANK),
         }
 
-    def keeps(self, line: Pay) -> bool:
-        """Whether a limit keeps what a payment after all takes, with what a signed reversal takes."""
+    def keeps(self, line: Pay, *, signed: bool = False) -> bool:
+        """Whether a limit keeps what a payment after all takes; and what a signed reversal takes back."""
         model, place = self.model, (line.account, line.party)
         owed, under_way = model.accounts[place], model.unfinished()
         fen = min(line.fen, max(0, owed)) if line.account == books.REFUNDS else line.fen
-        if under_way and under_way.undoes and under_way.state == "approved":
+        if signed and under_way and under_way.undoes and under_way.state == "approved":
             fen += self.taken_back(under_way, place)
         return model.floor(place) is not None and not model.yields(place, fen)
 

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 from sqlalchemy import func, select
 
-from ledger import books, parties
+from ledger import books, parties, payout_dues
 from ledger import settings as choices
 from ledger.agreements import Agreement
 from ledger.books import BookAccount, Entry, EntryLine
@@ -62,16 +62,21 @@ from tests.ledger.finance_model import (
 from tests.ledger.finance_walk import Open, serial
 
 MET_BY_ALL = {  # deeds done and what came of them; then, of each, why it was refused or how it went
-    "anew after a reversal", "answer", "approve", "approve_refund", "approved by two", "ask_about",
-    "cancel", "close", "close_payout", "correct_to", "corrected in a period closed anew",
-    "decide_journal_of", "draft", "file", "late rows distributed", "of a statement", "order",
-    "paid twice, and told", "pay", "posted", "prepare_of", "propose", "put", "receipt undone",
-    "rejected", "remit", "reversal posted", "reversal rejected", "reverse_of", "send_back",
-    "sent back and corrected", "sign", "signed by two", "take_back", "talk_of", "undoing proposed",
+    "a debit told in parts", "anew after a reversal", "answer", "approve", "approve_refund",
+    "approved by two", "ask_about", "cancel", "close", "close_payout", "correct_to",
+    "corrected in a period closed anew", "decide_division_of", "decide_journal_of", "decide_limit_of",
+    "divide_of", "draft", "file", "late rows distributed", "lifting proposed", "limit superseded",
+    "move_account", "of a statement", "of a trade", "order", "paid twice, and told", "pay", "posted",
+    "prepare_of", "propose", "proposed", "put", "receipt undone", "rejected", "remit",
+    "reversal posted", "reversal rejected", "reverse_of", "send_back", "sent back and corrected",
+    "several in one debit", "sign", "signed by two", "split", "take_back", "talk_of", "undo_of",
+    "undoing proposed",
     *(f"{deed}: {how}" for deed, told in {
-        "answer": "a reference twice; a stranger; another amount; before the approval; "
-                  "in the future; no rows; not approved; not in the bank; otherwise; "
-                  "set aside for others",
+        "answer": "a debit of another sum; a debit of two days; a debit of two sums; "
+                  "a debit without its sum; a limit keeps it; a limit keeps it in the bank; "
+                  "a reference twice; a signed reversal takes it back; a stranger; another amount; "
+                  "another payout's debit; before the approval; in the future; no rows; not approved; "
+                  "not in the bank; otherwise; set aside for others",
         "approve": "a reversal is under way; by who took part; not prepared; paid elsewhere; "
                    "ran out",
         "approve_refund": "by who proposed it; decided; not in the bank; used",
@@ -82,28 +87,44 @@ MET_BY_ALL = {  # deeds done and what came of them; then, of each, why it was re
         "close_payout": "by its maker; not with the bank",
         "correct_to": "a reversal; another is not finished; another stands since; "
                       "closed otherwise since; not a draft nor sent back; nothing to share",
+        "decide_division_of": "a reversal is under way; a successor's is not free; by who proposed it; "
+                              "closed since; decided; not free any more; unanswered; "
+                              "withdrawn by another",
         "decide_journal_of": "by who proposed it; closed since; decided; not in the bank; "
                              "withdrawn by another",
+        "decide_limit_of": "a reversal is under way; by who proposed it; decided; "
+                           "not there any more; withdrawn by another",
         "decide_order": "by who placed it; decided",
+        "divide_of": "a reversal is under way; before the split; closed; in the future; "
+                     "more than is free; not divided; not split; not the sum; to a public body; "
+                     "to a stranger; to no public body; unanswered; without a document",
+        "divided": "; ".join(payout_dues.OWED),
+        "division": "approve; reject; withdraw",
         "draft": "another is not finished; not over; nothing to share; with other facts",
         "file": "not approved; paid elsewhere",
         "journal": "approve; reject; withdraw",
-        "left out": "no_account; returned; unanswered",
-        "move_account": "confirmed by who entered it",
+        "keep": "below nought; nothing booked; takes none; with a party; without a ground; "
+                "without a party",
+        "left out": "limited; no_account; returned; split; unanswered",
+        "limit": "approve; reject; withdraw",
+        "move_account": "confirmed by who entered it; ended by a split",
         "order": "more than is free",
         "pay": "more than it costs; otherwise",
         "prepare_of": "a reversal is under way; not in the bank; nothing to pay",
-        "propose": "cleared; more than is left; not booked by itself; used",
+        "propose": "cleared; more than is left; no such trade; not booked by itself; used",
+        "proposed": "a lifting itself; another waits; does not hold; not there",
         "put": "closed; not between these accounts",
         "question": "answer; close; insist; withdraw",
         "remit": "more than is due",
-        "reverse_of": "money is set aside; not the last",
+        "reverse_of": "a limit keeps it; divided; money is set aside; not the last",
         "send_back": "approved",
-        "sign": "a question is open; rejected by its maker; signed already",
+        "sign": "a limit keeps it; a question is open; rejected by its maker; signed already",
         "step": "approved as a draft",
         "take_back": "by who closed it; not the last; under a standing statement",
         "talk_of": "answer out of turn; close out of turn; insist out of turn; insisted too late; "
                    "withdraw out of turn",
+        "undo_of": "a reversal is under way; another waits; does not stand",
+        "undoing": "approve; reject; withdraw",
     }.items() for how in told.split("; ")),
 }  # fmt: skip
 KEY = verifier_key(ORIGIN, LOG_KEY.public_key().public_bytes_raw())
