@@ -21,6 +21,7 @@ from ledger.errors import LedgerError, Missing
 from ledger.periods import Period
 from ledger.schemes import Scheme
 from ledger.statements import STANDS, Statement, reach_of
+from valuation import ValuationError
 
 Told = tuple[str, str, Any, Any]  # place, field, known, derived
 
@@ -82,8 +83,8 @@ def _shares(session: Session, statement: Statement, before: Statement | None) ->
         if scheme is None:
             raise Missing("The scheme is not there.")
         revenue.recompute(statement, scheme)
-    except LedgerError as error:
-        yield place, "lines", error.sentence, "what its scheme shares out"
+    except (LedgerError, ValuationError) as error:
+        yield place, "lines", str(error), "what its scheme shares out"
 
 
 def _booking(session: Session, statement: Statement) -> Iterator[Told]:
