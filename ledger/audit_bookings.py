@@ -35,14 +35,14 @@ def audit_bookings(connection: Connection) -> Iterator[Told]:
         yield f"booking {number}", "cause_id", cause, "a deed that caused it"
     for number, reverses in fetch(connection, REVERSED_BY_NONE):
         yield f"booking {number}", "reverses", reverses, AS_SAID
-    for noun, sql, due_of in DEEDS:
+    for sql, due_of in DEEDS:
         for number, lines, book, due_book, *facts in fetch(connection, sql):
             with suppress(*UNREADABLE):
-                yield from _booked(f"{noun} {number}", lines, book, due_book, due_of(*facts))
+                yield from _booked(f"booking {number}", lines, book, due_book, due_of(*facts))
     for number, undoes, entry in fetch(connection, NOT_UNDONE):
-        yield f"refund {number}", "undoes", undoes, entry
+        yield f"booking {number}", "undoes", undoes, entry
     for reference, state, held in fetch(connection, ORDERS_NOT_AS_HELD):
-        yield f"order {reference}", "state", state, f"hold: {held}"
+        yield f"booking {reference}", "state", state, f"hold: {held}"
     yield from _holds(connection)
     yield from _divisions(connection)
 
@@ -92,14 +92,19 @@ def _holds(connection: Connection) -> Iterator[Told]:
     for number, key, book, text, amount, digest, booked, booked_in in fetch(connection, HOLDS):
         with suppress(*UNREADABLE):
             lines = orjson.loads(text)
-            yield from _lines(f"hold {number}", lines)
+            yield from _lines(f"booking {number}", lines)
             due = books.digest_of(book_id=book, key=key, lines=lines)
             if digest != due:
-                yield f"hold {number}", "body_digest", digest, due
+                yield f"booking {number}", "body_digest", digest, due
             if amount != sum(line["debit_fen"] for line in lines):
-                yield f"hold {number}", "amount_fen", amount, sum(one["debit_fen"] for one in lines)
+                yield (
+                    f"booking {number}",
+                    "amount_fen",
+                    amount,
+                    sum(one["debit_fen"] for one in lines),
+                )
             if booked is not None:
-                yield from _booked(f"hold {number}", booked, booked_in, book, lines)
+                yield from _booked(f"booking {number}", booked, booked_in, book, lines)
 
 
 def _divisions(connection: Connection) -> Iterator[Told]:
@@ -129,7 +134,7 @@ def _divisions(connection: Connection) -> Iterator[Told]:
                 "debit_fen": first["debit_fen"], "heirs": {share["party_id"] for share in shares},
             }  # fmt: skip
             if known != due:
-                yield f"journal {number}", "lines", text, AS_SAID
+                yield f"booking {number}", "lines", text, AS_SAID
 
 
 # ---------------------------------------------------------------- what each deed books
@@ -168,33 +173,27 @@ def _chosen(debit: str, credit: str, amount: int) -> Any:
     return [_line(debit, amount, 0), _line(credit, 0, amount)] if fits else None
 
 
-Deed = tuple[str, str, Callable[..., Any]]
-DEEDS: tuple[Deed, ...] = (
-    ("payment",
-     """SELECT p.reference, e.lines, e.book_id, p.agreement_id, p.amount_fen, p.net_fen
+# A deed's label, the lines and book of its entry, its own book, and what `due_of` makes lines of.
+DEEDS: tuple[tuple[str, Callable[..., Any]], ...] = (
+    ("""SELECT p.reference, e.lines, e.book_id, p.agreement_id, p.amount_fen, p.net_fen
      FROM payments p
      LEFT JOIN entries e ON e.cause_id = p.id AND e.reverses IS NULL
      WHERE p.n IS NOT NULL AND NOT EXISTS (
        SELECT 1 FROM orders o WHERE o.reference = p.reference AND o.hold_id IS NOT NULL)""", _received),
-    ("remittance",
-     """SELECT r.reference, e.lines, e.book_id, r.agreement_id, r.amount_fen, r.purpose, q.uscc
+    ("""SELECT r.reference, e.lines, e.book_id, r.agreement_id, r.amount_fen, r.purpose, q.uscc
      FROM remittances r LEFT JOIN parties q ON q.id = r.party_id
      LEFT JOIN entries e ON e.cause_id = r.id AND e.reverses IS NULL""", _remitted),
-    ("refund",
-     """SELECT f.number, e.lines, e.book_id, f.agreement_id, f.amount_fen, f.vat_fen, f.net_fen, f.buyer,
+    ("""SELECT f.number, e.lines, e.book_id, f.agreement_id, f.amount_fen, f.vat_fen, f.net_fen, f.buyer,
      f.remittance_id FROM refunds f
      LEFT JOIN entries e ON e.cause_id = f.id AND e.reverses IS NULL
      WHERE f.state = 'approved' AND NOT f.undoes""", _refunded),
-    ("confirmation",
-     """SELECT c.number, e.lines, e.book_id, c.agreement_id, c.amount_fen, c.net_fen, q.uscc
+    ("""SELECT c.number, e.lines, e.book_id, c.agreement_id, c.amount_fen, c.net_fen, q.uscc
      FROM confirmations c LEFT JOIN parties q ON q.id = c.exchange_id
      LEFT JOIN entries e ON e.cause_id = c.id AND e.reverses IS NULL""", _confirmed),
-    ("order",
-     """SELECT o.reference, h.lines, h.book_id, o.agreement_id, o.price_fen, q.uscc
+    ("""SELECT o.reference, h.lines, h.book_id, o.agreement_id, o.price_fen, q.uscc
      FROM orders o LEFT JOIN parties q ON q.id = o.buyer_id LEFT JOIN holds h ON h.id = o.hold_id
      WHERE o.hold_id IS NOT NULL""", _ordered),
-    ("journal",
-     """SELECT j.number, e.lines, e.book_id, j.agreement_id, j.debit, j.credit, j.amount_fen
+    ("""SELECT j.number, e.lines, e.book_id, j.agreement_id, j.debit, j.credit, j.amount_fen
      FROM journals j
      LEFT JOIN entries e ON e.cause_id = j.id AND e.reverses IS NULL
      WHERE j.state = 'approved' AND j.kind = 'chosen'""", _chosen),

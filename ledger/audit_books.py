@@ -102,9 +102,9 @@ class Closings:
             days.append(day)
         else:
             if days and day != max(days):
-                self.findings.compare("periods", number, "until_on", day, max(days))
+                self.findings.compare("closing", number, "until_on", day, max(days))
             if payload.get("actor") == body.get("closed_by"):
-                self.findings.compare("periods", number, "closed_by", payload.get("actor"),
+                self.findings.compare("closing", number, "closed_by", payload.get("actor"),
                                       "another person")  # fmt: skip
             if day in days:
                 days.remove(day)
@@ -116,12 +116,12 @@ class Closings:
         with suppress(OverflowError, TypeError, ValueError):
             at = datetime.fromisoformat(str(payload["at"]))
             if until_on >= (today := local_date(at).isoformat()):
-                self.findings.compare("periods", body.get("number"), "until_on", until_on,
+                self.findings.compare("closing", body.get("number"), "until_on", until_on,
                                       f"before {today}")  # fmt: skip
             if days:
                 due = (date.fromisoformat(max(days)) + timedelta(days=1)).isoformat()
                 if body.get("from_on") != due:
-                    self.findings.compare("periods", body.get("number"), "from_on",
+                    self.findings.compare("closing", body.get("number"), "from_on",
                                           body.get("from_on"), due)  # fmt: skip
 
     def _entry(self, index: int, _digest: str, payload: Mapping[str, Any]) -> None:

@@ -40,11 +40,11 @@ HELD_BY = {  # of each state of a line, those of its hold; and whether its entry
 def audit_payouts(connection: Connection) -> Iterator[Told]:
     """What of payouts, their lines and the hands they went through does not follow from the rest."""
     for (serial,) in fetch(connection, UNLED):
-        yield f"payout_lines {serial}", "debit_id", serial, "a line of its payout that leads"
+        yield f"payout {serial}", "debit_id", serial, "a line of its payout that leads"
     for number, times in fetch(connection, PAID_TO_TWO):
-        yield f"bank_accounts {number}", "state", times, 1
-    for table, number, who in fetch(connection, ONE_HAND):
-        yield f"{table} {number}", "decided_by", who, "another person"
+        yield f"payout {number}", "state", times, 1
+    for number, who in fetch(connection, ONE_HAND):
+        yield f"decision {number}", "decided_by", who, "another person"
     for row in fetch(connection, PAYOUTS):
         payout = dict(zip(PAYOUT, row, strict=True))
         with suppress(*UNREADABLE):
@@ -59,7 +59,7 @@ def audit_payouts(connection: Connection) -> Iterator[Told]:
 
 
 def _line(payout: Row, line: Row) -> Iterator[Told]:
-    place, lines = f"payout_lines {line['serial']}", orjson.loads(line["hold_lines"])
+    place, lines = f"payout {line['serial']}", orjson.loads(line["hold_lines"])
     due = {
         "cause_id": payout["id"], "book_id": payout["agreement_id"],
         "bank": line["amount_fen"], "owed": line["amount_fen"], "party": {line["party"]},
@@ -90,7 +90,7 @@ def _line(payout: Row, line: Row) -> Iterator[Told]:
 
 
 def _payout(payout: Row, lines: list[Row]) -> Iterator[Told]:
-    place, states = f"payouts {payout['number']}", Counter(line["state"] for line in lines)
+    place, states = f"payout {payout['number']}", Counter(line["state"] for line in lines)
     results, approvals = orjson.loads(payout["results"]), orjson.loads(payout["approvals"])
     is_given = payout["state"] in GIVEN
     due = {
@@ -183,12 +183,12 @@ SELECT MIN(number), COUNT(*) FROM bank_accounts WHERE state = 'confirmed'
 GROUP BY party_id HAVING COUNT(*) > 1
 """
 ONE_HAND = """
-SELECT 'journals', number, decided_by FROM journals WHERE decided_by = proposed_by
-UNION ALL SELECT 'account_limits', number, decided_by FROM account_limits WHERE decided_by = proposed_by
-UNION ALL SELECT 'refunds', number, decided_by FROM refunds WHERE decided_by = proposed_by
-UNION ALL SELECT 'bank_accounts', number, decided_by FROM bank_accounts WHERE decided_by = entered_by
-UNION ALL SELECT 'statements', number, checker_id FROM statements WHERE checker_id = maker_id
-UNION ALL SELECT 'orders', reference, decided_by FROM orders
+SELECT number, decided_by FROM journals WHERE decided_by = proposed_by
+UNION ALL SELECT number, decided_by FROM account_limits WHERE decided_by = proposed_by
+UNION ALL SELECT number, decided_by FROM refunds WHERE decided_by = proposed_by
+UNION ALL SELECT number, decided_by FROM bank_accounts WHERE decided_by = entered_by
+UNION ALL SELECT number, checker_id FROM statements WHERE checker_id = maker_id
+UNION ALL SELECT reference, decided_by FROM orders
   WHERE decided_by = placed_by AND state = 'fulfilled' AND hold_id IS NOT NULL
-UNION ALL SELECT 'differences', number, settled_by FROM differences WHERE settled_by = answered_by
+UNION ALL SELECT number, settled_by FROM differences WHERE settled_by = answered_by
 """

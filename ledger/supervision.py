@@ -475,7 +475,7 @@ class Audit:
     def _books(self) -> None:
         """What cannot even be read of an entry is told; PostgreSQL goes on only behind a savepoint."""
         for kind, derive in (
-            ("entry_lines", audit_books), ("booking", audit_bookings), ("payouts", audit_payouts),
+            ("entry_lines", audit_books), ("booking", audit_bookings), ("payout", audit_payouts),
         ):  # fmt: skip
             fetch(self.connection, "SAVEPOINT books")
             try:

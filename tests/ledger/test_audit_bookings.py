@@ -96,70 +96,70 @@ TAMPERINGS: dict[str, str] = {
     "WHERE cause_id = (SELECT hold_id FROM orders WHERE state = 'fulfilled')": "booking: cause_id",
     "UPDATE refunds SET state = 'rejected' WHERE state = 'approved' AND NOT undoes": "booking: cause_id",
     "UPDATE statements SET state = 'approved' WHERE state = 'posted'": "booking: cause_id",
-    OF.format("book_id = 'another'", "remittances"): "remittance: book_id",
+    OF.format("book_id = 'another'", "remittances"): "booking: book_id",
     "UPDATE entries SET book_id = 'another' WHERE reverses IS NOT NULL": "booking: reverses",
     "UPDATE entries SET cause_id = (SELECT MIN(id) FROM orders) WHERE reverses IS NOT NULL":
         "booking: cause_id",
     # deeds
-    "UPDATE payments SET net_fen = net_fen + 1": "payment: lines",
-    "UPDATE remittances SET amount_fen = amount_fen + 1": "remittance: lines",
-    "UPDATE refunds SET vat_fen = vat_fen + 1 WHERE NOT undoes": "refund: lines",
-    "UPDATE refunds SET payment_id = (SELECT MIN(id) FROM payments) WHERE undoes": "refund: undoes",
-    "UPDATE confirmations SET amount_fen = amount_fen + 1": "confirmation: lines",
-    "UPDATE orders SET price_fen = price_fen + 1": "order: lines",
-    "UPDATE orders SET state = 'cancelled' WHERE state = 'fulfilled'": "order: state",
-    "UPDATE journals SET amount_fen = amount_fen + 1 WHERE kind = 'chosen'": "journal: lines",
-    "UPDATE journals SET debit = '2202 待分配收入' WHERE kind = 'chosen'": "journal: lines",
+    "UPDATE payments SET net_fen = net_fen + 1": "booking: lines",
+    "UPDATE remittances SET amount_fen = amount_fen + 1": "booking: lines",
+    "UPDATE refunds SET vat_fen = vat_fen + 1 WHERE NOT undoes": "booking: lines",
+    "UPDATE refunds SET payment_id = (SELECT MIN(id) FROM payments) WHERE undoes": "booking: undoes",
+    "UPDATE confirmations SET amount_fen = amount_fen + 1": "booking: lines",
+    "UPDATE orders SET price_fen = price_fen + 1": "booking: lines",
+    "UPDATE orders SET state = 'cancelled' WHERE state = 'fulfilled'": "booking: state",
+    "UPDATE journals SET amount_fen = amount_fen + 1 WHERE kind = 'chosen'": "booking: lines",
+    "UPDATE journals SET debit = '2202 待分配收入' WHERE kind = 'chosen'": "booking: lines",
     # divisions: another sum, to a stranger, on two accounts
-    "UPDATE journals SET amount_fen = amount_fen + 1 WHERE kind = 'division'": "journal: lines",
+    "UPDATE journals SET amount_fen = amount_fen + 1 WHERE kind = 'division'": "booking: lines",
     f"UPDATE journals SET lines = REPLACE(lines, {HEIR}, {STRANGER}) WHERE kind = 'division'":
-        "journal: lines",
-    "UPDATE journals SET credit = '2204 应缴财政款' WHERE kind = 'division'": "journal: lines",
+        "booking: lines",
+    "UPDATE journals SET credit = '2204 应缴财政款' WHERE kind = 'division'": "booking: lines",
     # holds
-    "UPDATE holds SET body_digest = 'sha256:0'": "hold: body_digest",
-    "UPDATE holds SET amount_fen = amount_fen + 1": "hold: amount_fen",
+    "UPDATE holds SET body_digest = 'sha256:0'": "booking: body_digest",
+    "UPDATE holds SET amount_fen = amount_fen + 1": "booking: amount_fen",
     "UPDATE holds SET lines = REPLACE(lines, '\"debit_fen\":0', '\"debit_fen\":1') WHERE state = 'posted'":
-        "hold: lines",
-    "UPDATE holds SET book_id = 'another' WHERE state = 'posted'": "hold: book_id",
+        "booking: lines",
+    "UPDATE holds SET book_id = 'another' WHERE state = 'posted'": "booking: book_id",
     # what must stay, and must be there
     "UPDATE account_limits SET floor_fen = 999999999": "book_accounts: posted_fen",
     "UPDATE holds SET lines = REPLACE(lines, '_fen\":600', '_fen\":600000') WHERE state = 'pending'":
         "book_accounts: held_fen",
     # payments
-    "UPDATE payout_lines SET amount_fen = amount_fen + 1": "payout_lines: hold_id",
-    "UPDATE payout_lines SET party = 'another'": "payout_lines: hold_id",
-    "UPDATE payout_lines SET account = '2205 预收账款'": "payout_lines: hold_id",
-    "UPDATE payout_lines SET state = 'paid' WHERE state = 'held'": "payout_lines: state",
-    "UPDATE payout_lines SET state = 'paid' WHERE state = 'came_back'": "payout_lines: state",
-    "UPDATE payout_lines SET paid_on = NULL": "payout_lines: paid_on",
-    "UPDATE payout_lines SET bank_reference = 'X' WHERE state = 'held'": "payout_lines: bank_reference",
-    "UPDATE payout_lines SET returned_on = NULL": "payout_lines: returned_on",
-    "UPDATE payout_lines SET return_reference = NULL": "payout_lines: return_reference",
-    f"UPDATE payout_lines SET debit_id = {OTHER} WHERE debit_id IS NOT NULL": "payout_lines: debit_id",
-    f"UPDATE payout_lines SET debit_id = {OTHER} WHERE debit_id = id": "payout_lines: debit_id",
-    "UPDATE payout_lines SET bank_reference = 'X' WHERE debit_id <> id": "payout_lines: debit_id",
-    "UPDATE payout_lines SET debit_id = NULL": "payout_lines: debit_id",
-    "UPDATE payout_lines SET n = n + 9": "payouts: n",
+    "UPDATE payout_lines SET amount_fen = amount_fen + 1": "payout: hold_id",
+    "UPDATE payout_lines SET party = 'another'": "payout: hold_id",
+    "UPDATE payout_lines SET account = '2205 预收账款'": "payout: hold_id",
+    "UPDATE payout_lines SET state = 'paid' WHERE state = 'held'": "payout: state",
+    "UPDATE payout_lines SET state = 'paid' WHERE state = 'came_back'": "payout: state",
+    "UPDATE payout_lines SET paid_on = NULL": "payout: paid_on",
+    "UPDATE payout_lines SET bank_reference = 'X' WHERE state = 'held'": "payout: bank_reference",
+    "UPDATE payout_lines SET returned_on = NULL": "payout: returned_on",
+    "UPDATE payout_lines SET return_reference = NULL": "payout: return_reference",
+    f"UPDATE payout_lines SET debit_id = {OTHER} WHERE debit_id IS NOT NULL": "payout: debit_id",
+    f"UPDATE payout_lines SET debit_id = {OTHER} WHERE debit_id = id": "payout: debit_id",
+    "UPDATE payout_lines SET bank_reference = 'X' WHERE debit_id <> id": "payout: debit_id",
+    "UPDATE payout_lines SET debit_id = NULL": "payout: debit_id",
+    "UPDATE payout_lines SET n = n + 9": "payout: n",
     "UPDATE holds SET expires_at = '2030-01-01 00:00:00.000000' WHERE state = 'pending'":
-        "payout_lines: hold_id",
-    "UPDATE payouts SET amount_fen = amount_fen + 1": "payouts: amount_fen",
-    "UPDATE payouts SET line_count = line_count + 1": "payouts: line_count",
-    "UPDATE payouts SET state = 'paid' WHERE state = 'approved'": "payouts: state",
-    "UPDATE payouts SET state = 'prepared' WHERE state = 'approved'": "payouts: approvals",
-    "UPDATE payouts SET results = '[]'": "payouts: results",
+        "payout: hold_id",
+    "UPDATE payouts SET amount_fen = amount_fen + 1": "payout: amount_fen",
+    "UPDATE payouts SET line_count = line_count + 1": "payout: line_count",
+    "UPDATE payouts SET state = 'paid' WHERE state = 'approved'": "payout: state",
+    "UPDATE payouts SET state = 'prepared' WHERE state = 'approved'": "payout: approvals",
+    "UPDATE payouts SET results = '[]'": "payout: results",
     "UPDATE payouts SET maker_id = REPLACE(REPLACE(approvals, '[{\"by\":\"', ''), '\"}]', '')":
-        "payouts: approvals",
-    "UPDATE payouts SET approvals_required = 3": "payouts: approvals",
-    "UPDATE payouts SET digests = NULL": "payouts: digests",
-    "UPDATE bank_accounts SET account_number = '80000000000'": "payouts: digests",
-    "UPDATE payouts SET statement_id = (SELECT MAX(id) FROM statements)": "payouts: statement_id",
+        "payout: approvals",
+    "UPDATE payouts SET approvals_required = 3": "payout: approvals",
+    "UPDATE payouts SET digests = NULL": "payout: digests",
+    "UPDATE bank_accounts SET account_number = '80000000000'": "payout: digests",
+    "UPDATE payouts SET statement_id = (SELECT MAX(id) FROM statements)": "payout: statement_id",
     # hands
-    "UPDATE journals SET decided_by = proposed_by": "journals: decided_by",
-    "UPDATE account_limits SET decided_by = proposed_by": "account_limits: decided_by",
-    "UPDATE refunds SET decided_by = proposed_by": "refunds: decided_by",
-    "UPDATE bank_accounts SET decided_by = entered_by": "bank_accounts: decided_by",
-    "UPDATE statements SET checker_id = maker_id": "statements: decided_by",
-    "UPDATE orders SET decided_by = placed_by": "orders: decided_by",
+    "UPDATE journals SET decided_by = proposed_by": "decision: decided_by",
+    "UPDATE account_limits SET decided_by = proposed_by": "decision: decided_by",
+    "UPDATE refunds SET decided_by = proposed_by": "decision: decided_by",
+    "UPDATE bank_accounts SET decided_by = entered_by": "decision: decided_by",
+    "UPDATE statements SET checker_id = maker_id": "decision: decided_by",
+    "UPDATE orders SET decided_by = placed_by": "decision: decided_by",
     # statements
     "UPDATE statements SET deficits_before = '{\"x\":\"1/2\"}'": "statements: deficits_before",
     "UPDATE statements SET deficits_after = '{\"x\":\"1/2\"}'": "statements: lines",
@@ -192,7 +192,7 @@ def test_a_party_is_paid_to_one_account(busy: Town) -> None:
     with busy.home.engine.connect() as connection:
         connection.exec_driver_sql("DROP INDEX bank_accounts_paid_to")
         connection.exec_driver_sql("UPDATE bank_accounts SET state = 'confirmed'")
-        assert "bank_accounts: state" in derived(connection)
+        assert "payout: state" in derived(connection)
         connection.rollback()
 
 
@@ -220,10 +220,10 @@ def test_closings_follow_each_other_and_the_last_is_taken_back_by_another_person
     again = closing("period.closed", 3, april, "2026-05-04T01:00:00Z", "mona")
     assert told(first, second, back, again) == []
     early = closing("period.closed", 1, march, "2026-03-31T15:59:59Z", "mona")
-    assert told(early) == ["periods GZ-1: until_on"], "in Shanghai the day is not over"
+    assert told(early) == ["closing GZ-1: until_on"], "in Shanghai the day is not over"
     gap = closing("period.closed", 2, ("2026-04-02", "2026-04-30"), "2026-05-02T01:00:00Z", "mona")
-    assert told(first, gap) == ["periods GZ-2: from_on"]
+    assert told(first, gap) == ["closing GZ-2: from_on"]
     not_last = closing("period.reopened", 1, march, "2026-05-03T01:00:00Z", "carl")
-    assert told(first, second, not_last) == ["periods GZ-1: until_on"]
+    assert told(first, second, not_last) == ["closing GZ-1: until_on"]
     own = closing("period.reopened", 2, april, "2026-05-03T01:00:00Z", "mona")
-    assert told(first, second, own) == ["periods GZ-2: closed_by"]
+    assert told(first, second, own) == ["closing GZ-2: closed_by"]

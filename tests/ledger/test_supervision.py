@@ -55,16 +55,13 @@ BESIDE = {
     "trades", "settlements", "numbers",
 }  # fmt: skip
 # An entry is a deed's booking; a statement covers what its period closed and shares it by its scheme.
-DEEDS = {"confirmation", "hold", "journal", "order", "payment", "refund", "remittance", "statements"}
 WITH = {
-    "bank_accounts": {"payouts"}, "confirmations": {"booking", "confirmation"},
-    "entries": {"booking", "payout_lines", *DEEDS},
-    "holds": {"booking", "hold", "order", "payout_lines"}, "journals": {"booking", "journal"},
-    "orders": {"booking", "order", "payment"}, "parties": DEEDS,
-    "payments": {"booking", "payment", "refund"}, "payout_lines": {"payouts"},
-    "payouts": {"payout_lines"}, "periods": {"statements"}, "refunds": {"booking", "refund"},
-    "remittances": {"booking", "remittance"}, "schemes": {"statements"},
-    "statements": {"booking", "payouts"},
+    **dict.fromkeys(("bank_accounts", "payout_lines", "payouts"), {"payout"}),
+    **dict.fromkeys(("confirmations", "journals", "orders", "payments", "refunds", "remittances"),
+                    {"booking"}),
+    "entries": {"booking", "payout", "statements"}, "holds": {"booking", "payout"},
+    "parties": {"booking", "statements"}, "periods": {"statements"}, "schemes": {"statements"},
+    "statements": {"booking", "payout"},
 }  # fmt: skip
 KEY = verifier_key(ORIGIN, LOG_KEY.public_key().public_bytes_raw())
 
