@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from ledger import books, coverage, revenue
 from ledger.books import Entry
 from ledger.coverage import Reach
-from ledger.errors import LedgerError, Missing
+from ledger.errors import LedgerError
 from ledger.periods import Period
 from ledger.schemes import Scheme
 from ledger.statements import STANDS, Statement, reach_of
@@ -79,9 +79,10 @@ def _shares(session: Session, statement: Statement, before: Statement | None) ->
     if statement.deficits_before != carried:
         yield place, "deficits_before", statement.deficits_before, carried
     scheme = session.get(Scheme, statement.scheme_id)
+    if scheme is None:
+        yield place, "scheme_id", statement.scheme_id, "a row"
+        return
     try:
-        if scheme is None:
-            raise Missing("The scheme is not there.")
         revenue.recompute(statement, scheme)
     except (LedgerError, ValuationError) as error:
         yield place, "lines", str(error), "what its scheme shares out"

@@ -56,9 +56,9 @@ BESIDE = {
 }  # fmt: skip
 # An entry is a deed's booking; a statement covers what its period closed and shares it by its scheme.
 WITH = {
-    **dict.fromkeys(("bank_accounts", "payout_lines", "payouts"), {"payout"}),
-    **dict.fromkeys(("confirmations", "journals", "orders", "payments", "refunds", "remittances"),
-                    {"booking"}),
+    "bank_accounts": {"payout"}, "payout_lines": {"payout"}, "payouts": {"payout"},
+    "confirmations": {"booking"}, "journals": {"booking"}, "orders": {"booking"},
+    "payments": {"booking"}, "refunds": {"booking"}, "remittances": {"booking"},
     "entries": {"booking", "payout", "statements"}, "holds": {"booking", "payout"},
     "parties": {"booking", "statements"}, "periods": {"statements"}, "schemes": {"statements"},
     "statements": {"booking", "payout"},
