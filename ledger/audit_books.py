@@ -2,17 +2,20 @@
 
 guards     the triggers that keep the books are there, as they were made
 lines      entry_lines are the entries' own, and each entry balances
-accounts   book_accounts are the fold of the lines, and of the pending holds
+accounts   book_accounts are the fold of the lines, and of the pending holds; what is held is there, and no
+           account is below its floor
 limits     the floor of an account is its kind's, or that of the limit which stands
 reversals  each undoes one entry that is no reversal, line by line
 holds      a hold is booked exactly where it is said to be posted
 divisions  a claim divided by a voucher, or taken back, is booked as it says
-closings   no entry was recorded on a day that was closed by then
+closings   no entry was recorded on a day that was closed by then; they follow each other without a gap,
+           close days that are over, and only the last is taken back, by another person
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -22,6 +25,7 @@ from sqlalchemy import Connection
 from ledger.audit_findings import Findings
 from ledger.audit_rows import OPTIONS, fetch
 from ledger.books import ACCOUNTS, held, reversed_lines
+from ledger.calendar import local_date
 
 Told = tuple[str, str, Any, Any]  # place, field, known, derived
 # Of each guard as the migration made it, the digest: of its text, on PostgreSQL of its function's.
@@ -34,6 +38,8 @@ GUARDS: dict[str, dict[tuple[str, str], str]] = {
         ("entry_lines", "entry_lines_checked"): "4d6b6de34ea9",
         ("entry_lines", "entry_lines_undeleted"): "513e48987365",
         ("entry_lines", "entry_lines_unedited"): "6f9632f62067",
+        ("payout_lines", "payout_lines_led"): "162d66f3f8d6",
+        ("payout_lines", "payout_lines_led_again"): "8969d8821f9f",
         ("statements", "statements_go_on"): "960f6d1e7304",
         ("statements", "statements_go_on_again"): "b7044104a853",
     },
@@ -44,6 +50,7 @@ GUARDS: dict[str, dict[tuple[str, str], str]] = {
         ("entry_lines", "entry_lines_checked"): "5979374e6d90",
         ("entry_lines", "entry_lines_kept"): "57582e6f1c81",
         ("entry_lines", "entry_lines_kept_whole"): "f41dbdb66646",
+        ("payout_lines", "payout_lines_led"): "638f63c669e9",
         ("statements", "statements_go_on"): "42194e90b2bd",
     },
 }
@@ -89,12 +96,33 @@ class Closings:
     def _period(self, _index: int, _digest: str, payload: Mapping[str, Any]) -> None:
         body = payload["body"]
         days = self.closed.setdefault(str(body.get("agreement_id")), [])
-        day = str(body.get("until_on"))
+        day, number = str(body.get("until_on")), body.get("number")
         if payload["kind"] == "period.closed":
+            self._closed(payload, days, day)
             days.append(day)
-        elif day in days:
-            days.remove(day)
+        else:
+            if days and day != max(days):
+                self.findings.compare("closing", number, "until_on", day, max(days))
+            if payload.get("actor") == body.get("closed_by"):
+                self.findings.compare("closing", number, "closed_by", payload.get("actor"),
+                                      "another person")  # fmt: skip
+            if day in days:
+                days.remove(day)
         self.findings["closed"] = self.closed
+
+    def _closed(self, payload: Mapping[str, Any], days: list[str], until_on: str) -> None:
+        """A closing goes on where the last one ended, and over no day that is not over."""
+        body = payload["body"]
+        with suppress(OverflowError, TypeError, ValueError):
+            at = datetime.fromisoformat(str(payload["at"]))
+            if until_on >= (today := local_date(at).isoformat()):
+                self.findings.compare("closing", body.get("number"), "until_on", until_on,
+                                      f"before {today}")  # fmt: skip
+            if days:
+                due = (date.fromisoformat(max(days)) + timedelta(days=1)).isoformat()
+                if body.get("from_on") != due:
+                    self.findings.compare("closing", body.get("number"), "from_on",
+                                          body.get("from_on"), due)  # fmt: skip
 
     def _entry(self, index: int, _digest: str, payload: Mapping[str, Any]) -> None:
         body = payload["body"]
@@ -147,12 +175,21 @@ def _accounts(connection: Connection) -> Iterator[Told]:
         if derived is None:
             yield f"book_accounts {named(key)}", "row", "a row", "none"
             continue
+        yield from _kept(key, *derived)
         stood = (posted, on_hold, floor, limit)
         for field, one, should in zip(FIELDS, stood, derived, strict=True):
             if type(one) is not type(should) or one != should:
                 yield f"book_accounts {named(key)}", field, one, should
     for left in due:
         yield f"book_accounts {named(left)}", "row", None, "a row"
+
+
+def _kept(key: Iterable[Any], posted: int, on_hold: int, floor: Any, _limit: Any) -> Iterator[Told]:
+    """What entries and holds took from an account that must stay there, or is not there."""
+    if on_hold and on_hold > posted:
+        yield f"book_accounts {named(key)}", "held_fen", on_hold, f"at most {posted}"
+    if isinstance(floor, int) and posted - on_hold < floor:
+        yield f"book_accounts {named(key)}", "posted_fen", posted - on_hold, f"at least {floor}"
 
 
 def _limits(connection: Connection, due: Mapping[tuple[Any, ...], list[Any]]) -> Iterator[Told]:

@@ -2,6 +2,8 @@
 
 regions     each standing statement goes beyond the last, and says which one that is
 coverage    its sums are those of the settlements that its region adds
+shares      its lines and what it carries on follow from its scheme and from what the last one carried on
+booking     it is booked, or what it takes back is booked back, once it is posted, and not before
 reversals   a reversed statement is named by one that is booked, with the same lines
 """
 
@@ -12,10 +14,14 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import coverage
+from ledger import books, coverage, revenue
+from ledger.books import Entry
 from ledger.coverage import Reach
+from ledger.errors import LedgerError
 from ledger.periods import Period
+from ledger.schemes import Scheme
 from ledger.statements import STANDS, Statement, reach_of
+from valuation import ValuationError
 
 Told = tuple[str, str, Any, Any]  # place, field, known, derived
 
@@ -29,8 +35,11 @@ def audit_statements(session: Session) -> Iterator[Told]:
         before: Statement | None = None
         for statement in those:
             yield from _covers(session, statement, before)
+            yield from _shares(session, statement, before)
             before = statement
     yield from _reversals(session)
+    for statement in session.scalars(select(Statement).where(Statement.covers.is_not(None))):
+        yield from _booking(session, statement)
 
 
 def _covers(session: Session, statement: Statement, before: Statement | None) -> Iterator[Told]:
@@ -61,6 +70,42 @@ def _covers(session: Session, statement: Statement, before: Statement | None) ->
                 yield place, field, known, derived
     if reach.until_on <= after.until_on or reach.through_n < after.through_n:
         yield place, "through_n", [*_told(reach)], f"beyond {[*_told(after)]}"
+
+
+def _shares(session: Session, statement: Statement, before: Statement | None) -> Iterator[Told]:
+    place, carried = f"statements {statement.number}", before.deficits_after if before else {}
+    if statement.covers is None:
+        return  # one of before
+    if statement.deficits_before != carried:
+        yield place, "deficits_before", statement.deficits_before, carried
+    scheme = session.get(Scheme, statement.scheme_id)
+    if scheme is None:
+        yield place, "scheme_id", statement.scheme_id, "a row"
+        return
+    try:
+        revenue.recompute(statement, scheme)
+    except (LedgerError, ValuationError) as error:
+        yield place, "lines", str(error), "what its scheme shares out"
+
+
+def _booking(session: Session, statement: Statement) -> Iterator[Told]:
+    place, made = f"statements {statement.number}", books.entry_of(session, statement.id)
+    undone = session.scalars(
+        select(Entry.reverses).where(Entry.cause_id == statement.id, Entry.reverses.is_not(None))
+    ).all()
+    due, due_undone = None, list[str]()
+    if statement.reverses is None and statement.state in ("posted", "reversed"):
+        due = revenue.booked(session, statement)
+    elif statement.reverses is not None and statement.state == "posted":
+        taken_back = books.entry_of(session, statement.reverses)
+        due_undone = [] if taken_back is None else [taken_back.id]
+    known = None if made is None else made.lines
+    if known != due:
+        yield place, "lines", known, due
+    if made is not None and made.book_id != statement.agreement_id:
+        yield place, "agreement_id", made.book_id, statement.agreement_id
+    if list(undone) != due_undone:
+        yield place, "reverses", [*undone], due_undone
 
 
 def _told(reach: Reach) -> tuple[int, str]:

@@ -322,7 +322,7 @@ def _enter(
         id=new_id(), number=f"{prefix}-{next_number(session, prefix):06d}", cause_id=cause_id,
         effective_on=effective_on, memo=memo, lines=lines, reverses=reverses, cause_key=key,
         book_id=book_id, body_digest=digest, recorded_at=now.replace(microsecond=0),
-        effective_at=_beginning(effective_on),
+        effective_at=beginning(effective_on),
     )  # fmt: skip
     log.append(session, entry, "entry.posted", actor_id)
     session.flush()
@@ -337,7 +337,7 @@ def _put(
     prefix = f"JZ{local_date(now).year}"
     first, ids = next_numbers(session, prefix, len(fresh)), new_ids(len(fresh))
     connection, recorded_at = session.connection(), now.replace(microsecond=0)
-    begun = {booking.effective_on: _beginning(booking.effective_on) for booking, _, _ in fresh}
+    begun = {booking.effective_on: beginning(booking.effective_on) for booking, _, _ in fresh}
     said_at = instant(recorded_at)
     said_begun = {day: instant(at) for day, at in begun.items()}
     put_at = as_driven(connection, _entries, "recorded_at", recorded_at)
@@ -363,7 +363,7 @@ def _put(
     return iter(ids)
 
 
-def _beginning(day: str) -> datetime:
+def beginning(day: str) -> datetime:
     """When a day begins in Shanghai, in UTC."""
     return datetime.combine(date.fromisoformat(day), time(0), SHANGHAI).astimezone(UTC)
 

@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import books, holds, log, periods
+from ledger import books, holds, log, periods, statements
 from ledger.bank_files import Result, refuse, row_fault
 from ledger.books import BANK, DUE, REFUNDS, BookAccount
 from ledger.calendar import local_date
@@ -336,7 +336,7 @@ def _name_unheld(
     fresh: Sequence[Result],
 ) -> None:  # fmt: skip
     """What was paid though nothing is held for it any more, and cannot be booked before something else."""
-    need = 0
+    need, signed = 0, _signed_back(session, payout)
     for one in fresh:
         line = lines[one.serial]
         if not one.paid or session.get_one(Hold, line.hold_id).state == "pending":
@@ -350,7 +350,30 @@ def _name_unheld(
                 "import this file again",
                 faults, one.row, serial=one.serial, others=", ".join(_holding(session, payout, line)),
             )  # fmt: skip
+            continue
+        floor, limit = _limit(session, payout, line.account, line.party)
+        taken = line.amount_fen if line.account != REFUNDS else min(line.amount_fen, max(0, owed))
+        back = signed.get((line.account, line.party), 0)
+        if limit is not None and owed - aside - taken - back < floor:
+            row_fault(
+                "row {row}: {serial} was given up, and of the {owed} yuan that are owed limit {limit} "
+                "keeps {floor} yuan, and {back} yuan are taken back by a reversal that is signed: the "
+                "finance department lifts the limit first, by two persons; then import this file again"
+                if back
+                else "row {row}: {serial} was given up, and of the {owed} yuan that are owed limit {limit} "
+                "keeps {floor} yuan: the finance department lifts the limit first, by two persons; then "
+                "import this file again",
+                faults, one.row, floor=yuan(floor), limit=limit, owed=yuan(owed), serial=one.serial,
+                **({"back": yuan(back)} if back else {}),
+            )  # fmt: skip
     there, aside = _stands(session, payout, BANK)
+    floor, limit = _limit(session, payout, BANK)
+    if limit is not None and there - aside >= need > there - aside - floor:
+        faults.name_fault(
+            "on {account} {free} yuan are free, {asked} yuan are asked, and limit {limit} keeps {floor} "
+            "yuan there: ask the finance department, which alone lifts it by two persons",
+            account=BANK, asked=yuan(need), floor=yuan(floor), free=yuan(there - aside), limit=limit,
+        )  # fmt: skip
     if need > there - aside:
         faults.name_fault(
             "on {account} stand {there} yuan, {aside} yuan of them set aside for other payments, and "
@@ -360,6 +383,28 @@ def _name_unheld(
             account=BANK, there=yuan(there), aside=yuan(aside), need=yuan(need),
             missing=yuan(need - there + aside),
         )  # fmt: skip
+
+
+def _limit(
+    session: Session, payout: Payout, account: str, party: str = ""
+) -> tuple[int, str | None]:
+    """What a limit keeps on an account of the payout's book, and which one; 0 and None where none does."""
+    row = session.get(BookAccount, (payout.agreement_id, account, party), populate_existing=True)
+    if row is None or row.limited_by is None:
+        return 0, None
+    return row.floor_fen or 0, row.limited_by
+
+
+def _signed_back(session: Session, payout: Payout) -> dict[books.Key, int]:
+    """What the reversal of a statement takes from each account that is signed and not yet booked.
+
+    It could not be booked any more where a limit keeps what a payment took meanwhile.
+    """
+    under_way = statements.reversal_under_way(session, payout.agreement_id)
+    if under_way is None or under_way.state != "approved":
+        return {}
+    entry = books.entry_of(session, str(under_way.reverses))
+    return {} if entry is None else books.held(books.reversed_lines(entry.lines))
 
 
 def _holding(session: Session, payout: Payout, line: PayoutLine) -> list[str]:

@@ -57,7 +57,8 @@ class PayoutLine(Evidence):
         UniqueConstraint("payout_id", "n"),
         CheckConstraint("amount_fen > 0", name="payout_lines_amount"),
         # One debit of the bank may pay several lines, all of one payout: one of them leads under its
-        # reference, unique over all books, and the others refer to that one.
+        # reference, unique over all books, and the others refer to that one. That it leads, which no
+        # foreign key can ask, triggers do (migration 0020).
         CheckConstraint(
             "(bank_reference IS NULL) = (debit_id IS NULL)", name="payout_lines_debit_told"
         ),

@@ -345,7 +345,7 @@ def post(session: Session, now: datetime, actor_id: str, statement: Statement) -
         books.post(
             session, actor_id, now, cause=statement, book_id=statement.agreement_id,
             effective_on=on, memo=f"收益分配 {statement.number}（{term}）",
-            lines=_booked(session, statement),
+            lines=booked(session, statement),
         )  # fmt: skip
     else:
         reversals.undo(session, now, actor_id, statement, on, term)
@@ -353,7 +353,7 @@ def post(session: Session, now: datetime, actor_id: str, statement: Statement) -
     log.append(session, statement, "statement.posted", actor_id)
 
 
-def _booked(session: Session, statement: Statement) -> list[dict[str, Any]]:
+def booked(session: Session, statement: Statement) -> list[dict[str, Any]]:
     """Debit what was to be distributed, credit each payee; what goes to public bodies is the treasury's."""
     kinds = dict(
         session.execute(

@@ -6,6 +6,8 @@
     checkpoints   their root, note and signature; where and when the contract took them
     batches       each row of a usage batch → the batch's root; trades and settlements alike
     books         lines and accounts from entries and holds, reversals, closings (`audit_books`);
+                  entries from the deeds that caused them (`audit_bookings`); payouts from their
+                  lines, holds, approvals (`audit_payouts`);
                   what statements cover, from the settlements (`audit_statements`)
     file          what SQLite itself says of its file
     chain         each root, voucher, licence and statement: the contracts' events and state, both ways
@@ -30,9 +32,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ledger import audit_trade, books, confirmations, log, settlements, usage, vouchers, witnesses
+from ledger.audit_bookings import audit_bookings
 from ledger.audit_books import Closings, audit_books, audit_guards
 from ledger.audit_chain import Chain, Dues, OnChain
 from ledger.audit_findings import Difference, Findings
+from ledger.audit_payouts import audit_payouts
 from ledger.audit_records import Records
 from ledger.audit_rows import Shape, Unread, Unreadable, fetch, fetch_readable
 from ledger.audit_statements import audit_statements
@@ -470,13 +474,16 @@ class Audit:
 
     def _books(self) -> None:
         """What cannot even be read of an entry is told; PostgreSQL goes on only behind a savepoint."""
-        fetch(self.connection, "SAVEPOINT books")
-        try:
-            self._tell(audit_books(self.connection))
-        except (Unread, *SPOILED) as error:
-            fetch(self.connection, "ROLLBACK TO SAVEPOINT books")
-            self.findings.compare("entry_lines", "", "rows", str(error), "readable rows")
-        fetch(self.connection, "RELEASE SAVEPOINT books")
+        for kind, derive in (
+            ("entry_lines", audit_books), ("booking", audit_bookings), ("payout", audit_payouts),
+        ):  # fmt: skip
+            fetch(self.connection, "SAVEPOINT books")
+            try:
+                self._tell(derive(self.connection))
+            except (Unread, *SPOILED) as error:
+                fetch(self.connection, "ROLLBACK TO SAVEPOINT books")
+                self.findings.compare(kind, "", "rows", str(error), "readable rows")
+            fetch(self.connection, "RELEASE SAVEPOINT books")
         with self._noting("statements"), self.session.begin_nested():
             self._tell(audit_statements(self.session))
         self.session.expunge_all()

@@ -111,6 +111,8 @@ PLACES: dict[str, str] = {
     "act": "act on chain {name}",
     "booking": "booking {name}",
     "chain": "contract CheckpointAnchor, size {name}",
+    "closing": "closing {name}",
+    "decision": "decision on {name}",
     "checkpoint": "checkpoint of size {name}",
     "cosignature": "cosignature of {name}",
     "database": "database file",
@@ -119,6 +121,7 @@ PLACES: dict[str, str] = {
     "licence": "licence {name}",
     "log": "the whole log",
     "log head": "head of the log",
+    "payout": "payment {name}",
     "record": "record {name} of the log",
     "statement": "statement {name}",
     "table": "table {name}",
@@ -129,22 +132,27 @@ OF_ROWS = ("record", "row", "rows")  # what differs of a row that is not a colum
 JUDGED = ("body", "note", "rows")  # where the audit may say why something cannot be read
 # What an audit says instead of a value, in the order in which it is looked for.
 WORDS: tuple[str, ...] = (
-    "16 bytes", "False", "True", "a batch with this number", "a kind of thing that is recorded",
+    "16 bytes", "False", "True", "a batch with this number", "a deed that caused it",
+    "a hold of what it pays", "a kind of thing that is recorded",
     "a place in the tree", "a place within the log", "a readable value", "a record",
-    "a record that caused it", "a row", "a row in its canonical form", "a row, and its witness's",
+    "a line of its payout that leads", "a record that caused it", "a row",
+    "a row in its canonical form", "a row, and its witness's",
     "a row: the contract holds it", "a signature by the exchange",
     "a signature by the log's key, and nothing else",
     "a size the log has", "a text", "a text or nothing", "a tile", "a time", "a time as stored",
     "a valid one", "a version from 1", "after {day}", "an account of the books",
     "an entry that is no reversal", "a withheld field of its voucher", "all of them",
-    "an event on chain", "an object", "as stored", "at least {count}", "canonical JSON", "effective",
-    "id and type", "irregular", "its entry's line", "no record", "no record before it", "none",
+    "an event on chain", "an object", "another person", "as stored", "at least {count}",
+    "at most {count}", "before {day}", "canonical JSON", "effective",
+    "id and type", "irregular", "its entry's line", "lines of the books", "no record",
+    "no record before it", "none",
     "none ({state}, since {at})", "none at this place", "not before {at}",
     "of another content", "of another type", "ok",
     "posted where it is booked, and only there", "readable rows",
     "records are missing", "regular", "the digest of salt and payload",
     "those of the entry it reverses, exchanged", "the next number",
-    "the ten fields of a record", "version {version}, block {block}", "{facts}, block {block}",
+    "the ten fields of a record", "version {version}, block {block}",
+    "what its deed says", "what its scheme shares out", "{facts}, block {block}",
     "what its step on chain needs", "without {columns}", "wrong",
 )  # fmt: skip
 FIELDS: tuple[str, ...] = (
@@ -186,7 +194,13 @@ MEANINGS: dict[str, dict[str, str]] = {
         "settled."
     },
     "booking": {"": "The books contradict themselves here: no deed of ours books so."},
+    "closing": {
+        "": "This closing does not follow the one before it, or came too early, or the same person "
+        "took it back."
+    },
+    "decision": {"": "The same person made this and decided on it."},
     "entry_lines": {"": "This line is not as its entry says."},
+    "payout": {"": "This payment is not what its hold, its booking and its approvals say."},
     "disclosure": {"": "What would be disclosed is not what the voucher withholds."},
     "event": {"": "Something was done in the contract that no record here has caused."},
     "licence": ON_CHAIN,

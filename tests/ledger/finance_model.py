@@ -11,17 +11,25 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
+from stdnum.cn import uscc
+
 from ledger import books
 from tests.conftest import PARTIES
 
 OPERATOR, BUREAU, REGISTRY, TREASURY, BUYER, EXCHANGE = (
     PARTIES[key][2] for key in ("operator", "bureau", "registry", "treasury", "bank", "exchange")
 )
+# Two more payees, an enterprise and a public body, that are split on some walks.
+PARTNER, OFFICE = (
+    stem + uscc.calc_check_digit(stem) for stem in ("91000000DEM000008", "11000000DEM000009")
+)
+POOL = {OPERATOR: "1/2", BUREAU: "1/5", REGISTRY: "1/10", PARTNER: "1/10", OFFICE: "1/10"}
 SHARES = {
-    TREASURY: Fraction(1, 10), OPERATOR: Fraction(9, 10) * Fraction(3, 5),
-    BUREAU: Fraction(9, 10) * Fraction(3, 10), REGISTRY: Fraction(9, 10) * Fraction(1, 10),
-}  # fmt: skip
-PUBLIC = {TREASURY, BUREAU}
+    TREASURY: Fraction(1, 10),
+    **{party: Fraction(9, 10) * Fraction(share) for party, share in POOL.items()},
+}
+PUBLIC = {TREASURY, BUREAU, OFFICE}
+NEVER_BELOW_NOUGHT = {books.BANK, books.PREPAID, books.REFUNDS}
 LICENCE_FEN = 400_000
 THIRD_YUAN = 300  # above which two must sign
 PAYOUT_DAYS = 2  # after which a payout not approved lets go of what it holds
@@ -43,14 +51,13 @@ def without_vat(amount_fen: int) -> int:
 def scheme_document() -> dict[str, Any]:
     """The operator's costs first, exactly; of what is left fixed shares."""
     text = {"zh": "分配", "en": "share"}
-    shares = [(OPERATOR, "3/5"), (BUREAU, "3/10"), (REGISTRY, "1/10")]
     return {
         "v": 1, "name": text,
         "steps": [
             {"kind": "recover", "party": OPERATOR, "label": text, "fact": "cost_fen"},
             {"kind": "share", "party": TREASURY, "label": text, "ratio": "1/10"},
             {"kind": "pool", "label": text,
-             "shares": [{"party": party, "share": share} for party, share in shares]},
+             "shares": [{"party": party, "share": share} for party, share in POOL.items()]},
         ],
     }  # fmt: skip
 
@@ -129,7 +136,7 @@ class Asked:
 class Receipt:
     """Money received: of a licence, or (`account`) a buyer's prepayment or an exchange's clearing.
 
-    One out of a prepayment was no receipt of the bank's.
+    One out of a prepayment was no receipt of the bank's, nor is a confirmed trade (`row`).
     """
 
     id: str
@@ -137,6 +144,8 @@ class Receipt:
     amount_fen: int
     account: str = ""
     by_itself: bool = True
+    row: int = 0
+    buyer: str = BUYER
     refunded_fen: int = 0
     proposed_fen: int = 0
 
@@ -147,6 +156,45 @@ class Receipt:
     def vat_of(self, part_fen: int) -> int:
         vat = 0 if self.account else self.amount_fen - without_vat(self.amount_fen)
         return half_up(Fraction(vat * part_fen, self.amount_fen))
+
+
+@dataclass
+class Limit:
+    """What must stay of an account; with `floor_fen` None the lifting of it."""
+
+    id: str
+    number: str
+    place: Account
+    floor_fen: int | None
+    by: str
+    state: str = "proposed"
+
+
+@dataclass
+class Split:
+    """How a payee ended: its successors, and whether each is a public body."""
+
+    day: str
+    heirs: dict[str, bool]
+
+
+@dataclass
+class Division:
+    """Who gets what of the claim of a payee that was split, or (`undoes`) that it is taken back."""
+
+    id: str
+    place: Account
+    fen: int
+    shares: Lines
+    day: str
+    by: str
+    memo: str
+    state: str = "proposed"
+    undoes: "Division | None" = None
+
+    @property
+    def stands(self) -> bool:
+        return self.state == "approved" and self.undoes is None
 
 
 @dataclass
@@ -165,10 +213,58 @@ class Model:
     peak: Counter[Account] = field(default_factory=Counter)
     """the most that `credited` ever was"""
     paid_fen: int = 0  # of the one licence that is paid in parts
+    limits: dict[Account, Limit] = field(default_factory=dict)
+    """the last that was decided of each account"""
+    splits: dict[str, Split] = field(default_factory=dict)
+    divisions: list[Division] = field(default_factory=list)
 
-    def free(self, account: str, party: str = "") -> int:
+    def floor(self, place: Account) -> int | None:
+        """What a limit keeps of an account; None where none does."""
+        return self.limits[place].floor_fen if place in self.limits else None
+
+    def least(self, place: Account) -> int | None:
+        """Below what an account never falls; None where it may fall below nought."""
+        floor = self.floor(place)
+        return 0 if floor is None and place[0] in NEVER_BELOW_NOUGHT else floor
+
+    def unheld(self, account: str, party: str = "") -> int:
         """What stands on an account and is held for nothing."""
         return self.accounts[account, party] - self.held[account, party]
+
+    def free(self, account: str, party: str = "") -> int:
+        """What of it no limit keeps either."""
+        return self.unheld(account, party) - (self.least((account, party)) or 0)
+
+    def yields(self, place: Account, fen: int) -> bool:
+        """Whether so much can be taken from an account, below nought too if nothing must stay there."""
+        left, least = self.unheld(*place) - fen, self.least(place)
+        return (least is None or left >= least) and (not self.held[place] or left >= 0)
+
+    def divide(self, one: Division) -> None:
+        """A claim is owed to the successors instead; or, taken back, to whom it was owed."""
+        sign = 1 if one.undoes is None else -1
+        self.credit(*one.place, -sign * one.fen)
+        for heir, fen in one.shares.items():
+            self.credit(one.place[0], heir, sign * fen)
+
+    def divided(self, place: Account) -> bool:
+        """Whether a division of it stands."""
+        return any(one.stands and one.place == place for one in self.divisions)
+
+    def came(self, place: Account) -> int:
+        """What came to a payee by divisions, less what went away."""
+        standing = [one for one in self.divisions if one.stands and one.place[0] == place[0]]
+        return sum(one.shares.get(place[1], 0) for one in standing) - sum(
+            one.fen for one in standing if one.place == place
+        )
+
+    def kept_from(self, statement: Told) -> bool:
+        """Whether a limit keeps what the reversal of a statement would take back."""
+        for party, fen in statement.lines.items():
+            place = (owed_on(party), party)
+            if fen and self.floor(place) is not None and not self.yields(place, fen):
+                return True
+        return False
 
     def credit(self, account: str, party: str, fen: int) -> None:
         """Owe somebody more, or less."""
@@ -192,7 +288,7 @@ class Model:
     def give_back(self, day: str, receipt: Receipt, amount_fen: int) -> None:
         """A refund: it is owed to the buyer."""
         self._take_back(day, receipt, amount_fen)
-        self.credit(books.REFUNDS, BUYER, amount_fen)
+        self.credit(books.REFUNDS, receipt.buyer, amount_fen)
 
     def undo(self, day: str, receipt: Receipt) -> None:
         """What was received was not: it is not in the bank, and owed to nobody."""
@@ -263,6 +359,8 @@ def owed_on(party: str) -> str:
 
 # ---------------------------------------------------------------- payouts
 
+OWED = (books.PAYABLE, books.TREASURY, books.REFUNDS)
+
 
 @dataclass
 class Pay:
@@ -318,40 +416,54 @@ class Payments:
         under_way = self.of.unfinished()
         return under_way is not None and under_way.undoes is not None
 
-    def due(self, statement: Told | None) -> tuple[dict[Account, int], dict[Account, str]]:
-        """What can be paid now, of a statement or of all; and who is left out, with why."""
+    def due(
+        self, statement: Told | None
+    ) -> tuple[dict[Account, int], set[tuple[str, str, int, str]]]:
+        """What can be paid now, of a statement or of all; and who is left out of what, with why."""
         paid: dict[Account, int] = {}
-        left_out: dict[Account, str] = {}
-        for account, party in sorted(self.of.accounts):
-            if account not in (books.PAYABLE, books.TREASURY, books.REFUNDS):
+        left_out: set[tuple[str, str, int, str]] = set()
+        for place in sorted(self.of.accounts):
+            if place[0] not in OWED:
                 continue
-            place = (account, party)
-            fen = self.of.free(*place)
+            owed = self.of.unheld(*place)
             if statement is not None:
-                fen = min(fen, self.left_of(statement, place))
+                owed = min(owed, self.left_of(statement, place))
+            fen = min(owed, self.of.free(*place))
+            if owed > max(0, fen):
+                left_out.add((*place, owed - max(0, fen), "limited"))
             if fen <= 0:
                 continue
-            lapsed = any(
-                (line.account, line.party) == place and line.state == "held" and not line.held
-                for _, line in self.lines()
-            )
-            if lapsed:
-                left_out[place] = "unanswered"
-            elif party not in self.banked:
-                left_out[place] = "no_account"
-            elif any(
-                line.state == "came_back" and line.bank_account == self.banked[party]
-                for _, line in self.lines()
-            ):
-                left_out[place] = "returned"
+            why = self.why_not(place)
+            if why:
+                left_out.add((*place, fen, why))
             else:
                 paid[place] = fen
         return paid, left_out
 
+    def why_not(self, place: Account) -> str:
+        """Why a payee cannot be paid what he is owed; empty where he can."""
+        if self.lapsed(place):
+            return "unanswered"
+        if place[1] not in self.banked:
+            return "split" if place[1] in self.of.splits else "no_account"
+        came_back = any(
+            line.state == "came_back" and line.bank_account == self.banked[place[1]]
+            for _, line in self.lines()
+        )
+        return "returned" if came_back else ""
+
+    def lapsed(self, place: Account) -> bool:
+        """Whether an earlier payment is not answered though nothing is held for it any more."""
+        return any(
+            (line.account, line.party) == place and line.state == "held" and not line.held
+            for _, line in self.lines()
+        )
+
     def left_of(self, statement: Told, place: Account) -> int:
         """What a payee is still owed of one posted statement.
 
-        What was paid without naming a statement was paid of the oldest that were not paid by name.
+        What was paid without naming a statement was paid of what came by divisions, then of the oldest that
+        were not paid by name; what went away by them was of the oldest too.
         """
         if statement.state != "posted" or place[0] != owed_on(place[1]):
             return 0
@@ -359,10 +471,11 @@ class Payments:
         for batch, line in self.lines():
             if (line.account, line.party) == place and line.state in ("held", "paid"):
                 by_name[batch.of.id if batch.of else ""] += line.fen
+        by_name[""] = max(0, by_name[""] - self.of.came(place))
         for one in self.of.standing():
             if one.state != "posted":
                 continue
-            left = one.lines[place[1]] - by_name[one.id]
+            left = one.lines.get(place[1], 0) - by_name[one.id]
             covered = max(0, min(left, by_name[""]))
             by_name[""] -= covered
             if one is statement:

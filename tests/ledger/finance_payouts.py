@@ -1,6 +1,7 @@
 """Payouts made up at random for the finance machine, what the bank answers, and what is booked by hand."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,22 +11,37 @@ from sqlalchemy import select
 from ledger import bank_accounts, books, journals, payout_results, payout_rows, payouts
 from ledger.bank_accounts import BankAccount
 from ledger.bank_files import Result
+from ledger.parties import Party
 from ledger.payout_rows import Payout
 from tests.conftest import PARTIES
 from tests.ledger import bookings, paying
-from tests.ledger.finance_model import PAYOUT_DAYS, Batch, Pay, Payments, Told
+from tests.ledger.finance_model import (
+    OFFICE,
+    PARTNER,
+    PAYOUT_DAYS,
+    SHARES,
+    Account,
+    Batch,
+    Pay,
+    Payments,
+    Told,
+    owed_on,
+)
 from tests.ledger.finance_statements import Distribution
 from tests.ledger.finance_walk import DAY, amounts, chance, likely, serial
 
-PAYEES = ("operator", "registry", "bureau", "treasury", "bank")
+PAYEES = (*(PARTIES[key][2] for key in ("operator", "registry", "bureau", "treasury", "bank")),
+          PARTNER, OFFICE)  # fmt: skip
 BY_HAND = {
     (books.FEES, books.BANK), (books.BANK, books.FEES), (books.VAT, books.BANK),
     (books.BANK, books.VAT),
 }  # fmt: skip
 WRONG = (
     "another amount", "before the approval", "in the future", "a stranger", "a reference twice",
-    "otherwise",
+    "otherwise", "a debit without its sum", "a debit of another sum", "a debit of two sums",
+    "a debit of two days", "another payout's debit",
 )  # fmt: skip
+DEBITS = WRONG[6:]
 IN_DAYS = {"before the approval": -1, "in the future": 1}
 
 
@@ -35,16 +51,12 @@ class Paying(Distribution):
     def __init__(self) -> None:
         super().__init__()
         with self.town.reading() as session:
-            known = {
-                one.party_id: one.id
-                for one in session.scalars(
-                    select(BankAccount).where(BankAccount.state == "confirmed")
-                )
-            }
-        self.payments = Payments(self.model, {
-            PARTIES[key][2]: known[self.town.parties[key]]
-            for key in PAYEES if self.town.parties[key] in known
-        })  # fmt: skip
+            known = session.execute(
+                select(Party.uscc, BankAccount.id)
+                .join(BankAccount, BankAccount.party_id == Party.id)
+                .where(BankAccount.state == "confirmed")
+            )
+            self.payments = Payments(self.model, dict(known.tuples().all()))
         self.journals: list[tuple[journals.Journal, str]] = []  # proposed, with their makers
 
     def run_out(self) -> None:
@@ -52,20 +64,30 @@ class Paying(Distribution):
 
     # ------------------------------------------------------------ bank accounts
 
-    @chance(key=st.sampled_from(PAYEES))
-    def move_account(self, key: str) -> None:
+    def party(self, code: str) -> Party:
+        with self.town.reading() as session:
+            return session.scalars(select(Party).where(Party.uscc == code)).one()
+
+    @chance(code=st.sampled_from(PAYEES))
+    def move_account(self, code: str) -> None:
         """A payee is paid elsewhere from now on."""
+        party = self.party(code)
         facts = paying.account_facts(
-            account_number=f"8000{next(serial):08d}", holder_name=key,
-            **(paying.CODES if PARTIES[key][0] == "public_body" else {}),
+            account_number=f"8000{next(serial):08d}", holder_name=party.name,
+            **(paying.CODES if party.kind == "public_body" else {}),
         )  # fmt: skip
-        made = self.town.do("max", bank_accounts.enter, self.town.party(key), **facts)
+        made = self.attempt(
+            {"ended by a split": code in self.model.splits},
+            lambda: self.town.do("max", bank_accounts.enter, party, **facts),
+        )
+        if made is None:
+            return
         self.never(
             "confirmed by who entered it",
             lambda: self.town.do("max", bank_accounts.confirm, made),
         )
         self.town.do("carl", bank_accounts.confirm, made)
-        self.payments.banked[PARTIES[key][2]] = made.id
+        self.payments.banked[code] = made.id
 
     # ------------------------------------------------------------ payouts
 
@@ -113,9 +135,11 @@ class Paying(Distribution):
         made = self.attempt(bars, deed)
         if made is None:
             return None
-        told = {(one["account"], one["party"]): one["why"] for one in made.left_out}
-        assert told == left_out
-        self.met.update(f"left out: {why}" for why in left_out.values())
+        told = [
+            (one["account"], one["party"], one["amount_fen"], one["why"]) for one in made.left_out
+        ]
+        assert sorted(told) == sorted(left_out)
+        self.met.update(f"left out: {why}" for *_, why in left_out)
         self.met["of a statement"] += statement is not None
         with self.town.reading() as session:
             lines = payout_rows.lines_of(session, made)
@@ -232,8 +256,11 @@ class Paying(Distribution):
 
     # ------------------------------------------------------------ what the bank says
 
-    @chance(data=st.data(), wrong=st.sampled_from(["", "", "", *WRONG]), again=st.booleans())
-    def bank_answers(self, data: st.DataObject, wrong: str, again: bool) -> None:
+    @chance(
+        data=st.data(), wrong=st.sampled_from([""] * 5 + [*WRONG]), again=st.booleans(),
+        debit=st.sampled_from(["", "one", "with before"]),
+    )  # fmt: skip
+    def bank_answers(self, data: st.DataObject, wrong: str, again: bool, debit: str) -> None:
         """On some lines of a payout, each by what can become of it; and perhaps what cannot be."""
         for _ in range(1 + again):
             batch = self.drawn(data, "approved", "partly_paid", *["paid", "closed"] * again)
@@ -242,11 +269,12 @@ class Paying(Distribution):
             ways = {}
             for line in batch.lines:
                 ways[line.serial] = data.draw(st.sampled_from({
-                    "held": ["paid", "paid", "failed", ""], "failed": ["paid", "", "same"],
+                    "held": ["paid", "paid", "there and back", "failed", ""],
+                    "failed": ["paid", "", "same"],
                     "cancelled": ["paid", "", "same"], "paid": ["returned", "", "", "same"],
                     "came_back": ["", "same"],
                 }[line.state]))  # fmt: skip
-            self.answer(batch, ways, wrong)
+            self.answer(batch, ways, wrong, "one" if wrong in DEBITS else debit)
 
     @chance(data=st.data(), again=likely)
     def paid_after_all(self, data: st.DataObject, again: bool) -> None:
@@ -266,7 +294,10 @@ class Paying(Distribution):
                 self.answer(newest, {line.serial: "paid" for line in newest.lines})
         self.answer(batch, given_up)
 
-    def answer(self, batch: Batch, ways: Mapping[str, str], wrong: str = "") -> None:
+    def answer(
+        self, batch: Batch, ways: Mapping[str, str], wrong: str = "", debit: str = ""
+    ) -> None:
+        """The bank's word on lines of a payout, of which it paid some in one debit (`debit`)."""
         row, today = self.payout(batch), self.today.isoformat()
         news: list[tuple[Pay, str]] = []
         rows: list[Result] = []
@@ -274,10 +305,13 @@ class Paying(Distribution):
             way = ways.get(line.serial)
             if way == "same":
                 rows.append(self.said(line, len(rows) + 2))
-            elif way:
-                news.append((line, way))
-                rows.append(self.says(line, way, today, len(rows) + 2))
+            for one in ("paid", "returned") if way == "there and back" else (way,):
+                if one and one != "same":
+                    news.append((line, one))
+                    rows.append(self.says(line, one, today, len(rows) + 2))
         bars = self.barred(batch, news)
+        if debit:
+            bars["a debit of two days"] = self.in_one(rows, news, batch, debit == "with before")
         if wrong and self.spoil(rows, wrong, batch):
             bars[wrong] = True
         bars["no rows"] = not rows
@@ -296,7 +330,10 @@ class Paying(Distribution):
             return
         twice: list[dict[str, Any]] = []
         for line, way in sorted(news, key=lambda one: one[1] == "returned"):
-            said = next(one for one in rows if one.serial == line.serial)
+            said = next(
+                one for one in rows
+                if one.serial == line.serial and one.returned == (way == "returned")
+            )  # fmt: skip
             self.met[f"bank: {line.state} → {way}"] += 1
             if way == "paid":
                 self.payments.pay(line, before, today, said.reference)
@@ -319,6 +356,28 @@ class Paying(Distribution):
                 batch.state = "paid" if states == {"paid"} else "closed"
         assert self.same(deed) == answer
 
+    def in_one(
+        self, rows: list[Result], news: list[tuple[Pay, str]], batch: Batch, with_before: bool
+    ) -> bool:
+        """The payments among the rows were one debit, or a part of one before; whether of another day."""
+        paid = {line.serial: line for line, way in news if way == "paid"}
+        before = [
+            line for line in batch.lines if line.reference and line.serial not in paid
+        ]  # fmt: skip
+        if not paid:
+            return False
+        reference, day = f"PL-{next(serial)}", self.today.isoformat()
+        before = [line for line in before if with_before and line.reference == before[0].reference]
+        if before:
+            reference, day = before[0].reference, before[0].day
+            self.met["a debit told in parts"] += 1
+        fen = sum(line.fen for line in (*paid.values(), *before))
+        for n, one in enumerate(rows):
+            if one.paid and (one.serial in paid or one.reference == reference):
+                rows[n] = replace(one, reference=reference, debit_fen=fen)
+        self.met["several in one debit"] += len(paid) + len(before) > 1
+        return day != self.today.isoformat()
+
     def says(self, line: Pay, way: str, day: str, n: int) -> Result:
         if way == "failed":
             return Result(n, line.serial, line.fen, False, "", "", "账号有误")
@@ -339,14 +398,35 @@ class Paying(Distribution):
         late = [line for line, way in news if way == "paid" and not line.held]
         model = self.model
         aside = any(
-            model.held[line.account, line.party] and model.free(line.account, line.party) < line.fen
+            model.held[line.account, line.party]
+            and model.unheld(line.account, line.party) < line.fen
             for line in late
         )
         need = sum(line.fen for line in late)
         return {
             "set aside for others": aside,
-            "not in the bank": need > model.free(books.BANK),
+            "a limit keeps it": any(self.keeps(line) for line in late),
+            "a signed reversal takes it back": any(
+                self.keeps(line, signed=True) and not self.keeps(line) for line in late
+            ),
+            "not in the bank": need > model.unheld(books.BANK),
+            "a limit keeps it in the bank": model.unheld(books.BANK)
+            >= need
+            > model.free(books.BANK),
         }
+
+    def keeps(self, line: Pay, *, signed: bool = False) -> bool:
+        """Whether a limit keeps what a payment after all takes; and what a signed reversal takes back."""
+        model, place = self.model, (line.account, line.party)
+        owed, under_way = model.accounts[place], model.unfinished()
+        fen = min(line.fen, max(0, owed)) if line.account == books.REFUNDS else line.fen
+        if signed and under_way and under_way.undoes and under_way.state == "approved":
+            fen += self.taken_back(under_way, place)
+        return model.floor(place) is not None and not model.yields(place, fen)
+
+    def taken_back(self, one: Told, place: Account) -> int:
+        account, party = place
+        return one.lines[party] if party in SHARES and owed_on(party) == account else 0
 
     def spoil(self, rows: list[Result], wrong: str, batch: Batch) -> bool:
         """Make one of the rows wrong; whether it could be made so."""
@@ -355,6 +435,10 @@ class Paying(Distribution):
             line = lines[one.serial]
             fresh = one.paid and line.state != "paid" and line.state != "came_back"
             facts = vars(one)
+            if wrong in DEBITS:
+                if fresh:
+                    return self.spoil_debit(rows, n, wrong, batch)
+                continue
             if wrong == "another amount":
                 rows[n] = Result(**{**facts, "amount_fen": one.amount_fen + 1})
             elif wrong == "a stranger":
@@ -375,6 +459,32 @@ class Paying(Distribution):
                 continue
             return True
         return False
+
+    def spoil_debit(self, rows: list[Result], n: int, wrong: str, batch: Batch) -> bool:
+        """Make the debit of a row wrong, of which there are others; whether it could be made so."""
+        one = rows[n]
+        fellows = [
+            at for at, other in enumerate(rows) if other.paid and other.reference == one.reference
+        ]
+        if len(fellows) < 2 or one.debit_fen is None:
+            return False
+        if wrong == "a debit without its sum":
+            rows[n] = replace(one, debit_fen=None)
+        elif wrong == "a debit of another sum":
+            for at in fellows:
+                rows[at] = replace(rows[at], debit_fen=one.debit_fen + 1)
+        elif wrong == "a debit of two sums":
+            rows[n] = replace(one, debit_fen=one.debit_fen + 1)
+        elif wrong == "a debit of two days":
+            rows[n] = replace(one, day=(self.today - DAY).isoformat())
+        else:
+            used = [line.reference for other, line in self.payments.lines()
+                    if line.reference and other is not batch]  # fmt: skip
+            if not used:
+                return False
+            for at in fellows:
+                rows[at] = replace(rows[at], reference=used[0])
+        return True
 
     # ------------------------------------------------------------ by hand
 

@@ -9,7 +9,7 @@ from ledger import books, inquiries, periods, revenue, reversals
 from ledger.periods import Period
 from ledger.statements import Statement
 from tests.conftest import ORIGIN
-from tests.ledger.finance_model import Asked, Closing, Told, share_out
+from tests.ledger.finance_model import Asked, Closing, Told, owed_on, share_out
 from tests.ledger.finance_walk import DAY, Trade, chance, likely
 
 costs = st.sampled_from([0, 0, 1, 5_000, 10**7])
@@ -303,6 +303,15 @@ class Distribution(Trade):
                 asked.state = "answered"
             self.step()
 
+    def sign_all(self) -> None:
+        """All sign the statement under way, if nothing is in the way; it is not booked yet."""
+        before = -1
+        while (one := self.model.unfinished()) and one.state != "approved":
+            if one.state == "proposed" and one.signed == before:
+                return
+            before = one.signed if one.state == "proposed" else -1
+            self.step()
+
     def send_back(self) -> None:
         one = self.model.unfinished()
         if one is None:
@@ -337,7 +346,10 @@ class Distribution(Trade):
         if one.signed:
             self.never("signed already", lambda: self.town.approve(made, "carl"))
         is_last = one.signed + 1 == one.required
-        bars = {"a question is open": is_last and bool(self.open_questions(one))}
+        bars = {
+            "a question is open": is_last and bool(self.open_questions(one)),
+            "a limit keeps it": is_last and one.undoes is not None and self.model.kept_from(one),
+        }
         login = CHECKERS[one.signed]
         self.attempt(bars, lambda: self.town.approve(made, login))
         if not any(bars.values()):
@@ -382,6 +394,11 @@ class Distribution(Trade):
             "money is set aside": any(
                 model.held[account, party] for party in one.lines
                 for account in (books.PAYABLE, books.TREASURY)
+            ),
+            "a limit keeps it": model.kept_from(one),
+            "divided": any(
+                model.divided(place) and model.accounts[place] < fen
+                for party, fen in one.lines.items() for place in [(owed_on(party), party)]
             ),
         }  # fmt: skip
         known = next(

@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from ledger import books, holds, orders, refunds, trading
 from ledger.calendar import local_date
+from ledger.confirmations import Confirmation
 from ledger.errors import LedgerError
 from ledger.orders import Order
 from ledger.refunds import Refund
@@ -25,7 +26,7 @@ from ledger.remittances import Remittance
 from ledger.trading import Payment
 from ledger.vouchers import Voucher
 from tests.conftest import ORIGIN
-from tests.ledger.finance_model import BUYER, EXCHANGE, LICENCE_FEN, Bars, Model, Receipt
+from tests.ledger.finance_model import BUYER, EXCHANGE, LICENCE_FEN, PARTNER, Bars, Model, Receipt
 
 DAY = timedelta(days=1)
 LOOKED_AT = 1  # times on a walk
@@ -62,6 +63,7 @@ class Trade(RuleBasedStateMachine):
         self.voucher = self.town.get(Voucher, self.licence)
         self.model = Model(self.agreement.from_on)
         self.receipts: list[Receipt] = []
+        self.trades: list[Receipt] = []  # confirmed, with the confirmation's id
         self.orders: list[tuple[Order, int, str]] = []  # placed: with price and last day
         self.refunds: list[tuple[Refund, Receipt]] = []
         self.freed: list[str] = []  # the bank's references of receipts undone
@@ -240,7 +242,10 @@ class Trade(RuleBasedStateMachine):
 
     def ask(self, receipt: Receipt, fen: int, undoes: bool) -> Refund:
         with self.town.deed() as session:
-            if receipt.account:
+            if receipt.row:
+                made = session.get_one(Confirmation, receipt.id)
+                source = refunds.of_trade(session, made, receipt.row)
+            elif receipt.account:
                 source = refunds.of_remittance(session, session.get_one(Remittance, receipt.id))
             else:
                 source = refunds.of_payment(session, session.get_one(Payment, receipt.id))
@@ -254,6 +259,19 @@ class Trade(RuleBasedStateMachine):
         """A part of what was received, or (four thirds) too much."""
         one = self.received(data)
         self.propose(one, max(1, one.amount_fen * part // 3), False)
+
+    @chance(data=st.data(), part=st.integers(1, 4), undoes=st.sampled_from([False, False, False, True]),
+            goes_on=likely)  # fmt: skip
+    def ask_refund_of_trade(
+        self, data: st.DataObject, part: int, undoes: bool, goes_on: bool
+    ) -> None:
+        """Of a trade that an exchange confirmed, in parts; or as if it had been a receipt."""
+        if not self.trades:
+            self.confirm(2, data.draw(st.booleans()))
+        one = data.draw(st.sampled_from(self.trades))
+        made = self.propose(one, max(1, one.amount_fen * part // 3), undoes)
+        if made and goes_on:
+            self.approve_refund(*self.refunds[-1])
 
     @chance(data=st.data())
     def ask_undoing(self, data: st.DataObject) -> None:
@@ -275,7 +293,11 @@ class Trade(RuleBasedStateMachine):
             "used": one.account == books.PREPAID and fen > self.model.free(books.PREPAID, BUYER),
         }
         made = self.attempt(bars, lambda: self.ask(one, fen, undoes))
+        if one.row:
+            stranger = Receipt(one.id, "", 1, row=one.row + 9)
+            self.never("no such trade", lambda: self.ask(stranger, 1, False))
         if made:
+            self.met["of a trade"] += one.row > 0
             self.met["undoing proposed"] += undoes
             one.proposed_fen += fen
             self.refunds.append((made, one))
@@ -322,15 +344,18 @@ class Trade(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ trades of an exchange
 
-    @chance(rows=st.integers(1, 4))
-    def confirm(self, rows: int) -> None:
+    @chance(rows=st.integers(1, 4), partner=st.booleans())
+    def confirm(self, rows: int, partner: bool = False) -> None:
         """An exchange confirms trades, and hands the same file in once more."""
-        number = f"CJ-{next(serial)}"
-        text = self.town.trades_file(self.voucher, rows).replace("\nT-", f"\nT-{number}-")
+        number, buyer = f"CJ-{next(serial)}", PARTNER if partner else BUYER
+        text = self.town.trades_file(self.voucher, rows, buyer=buyer)
+        text = text.replace("\nT-", f"\nT-{number}-")
         signed = self.town.signed(self.agreement, text, number)
         made = self.town.confirm(signed, text)
         for n in range(1, rows + 1):
-            self.model.receive(
-                self.today.isoformat(), 100 * (105 + n), books.DUE, EXCHANGE, "trade"
+            fen = 100 * (105 + n)
+            self.model.receive(self.today.isoformat(), fen, books.DUE, EXCHANGE, "trade")
+            self.trades.append(
+                Receipt(made.id, f"{number} {n}", fen, by_itself=False, row=n, buyer=buyer)
             )
         assert self.same(lambda: self.town.confirm(signed, text)).id == made.id

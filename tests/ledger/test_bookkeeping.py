@@ -407,7 +407,7 @@ def test_the_audit_tells_what_the_guards_would_have_refused(village: Town) -> No
             assert said in found, statement
             if sqlite:
                 missing = [one[3] for one in audit_books.audit_guards(connection)]
-                assert len(missing) == len(guards) == 9
+                assert len(missing) == len(guards) == 11
             connection.rollback()
     with village.reading() as session:
         assert list(audit_books.audit_guards(session.connection())) == []

@@ -3,7 +3,8 @@
 Σ debit = Σ credit; what stands on an account is the fold of the entries; held is what is pending and there;
 no negative share; lines sum to the amount; no party drifts by a fen; each settlement is in one standing
 statement or none; a reversal leaves what was before; nobody is paid more than he was credited, but what is
-told; a refused deed leaves every byte as it was; the audit finds nothing.
+told; what a limit keeps stays; a debit of the bank is of one payout, and its lines name one of them; a
+refused deed leaves every byte as it was; the audit finds nothing.
 """
 
 import shutil
@@ -20,13 +21,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 from sqlalchemy import func, select
 
-from ledger import books
+from ledger import books, parties, payout_dues
 from ledger import settings as choices
 from ledger.agreements import Agreement
 from ledger.books import BookAccount, Entry, EntryLine
 from ledger.holds import Hold
 from ledger.inquiries import Inquiry
 from ledger.journals import Journal
+from ledger.limits import AccountLimit
 from ledger.payout_rows import Payout, PayoutLine
 from ledger.periods import Period
 from ledger.proof.checkpoint import verifier_key
@@ -45,29 +47,36 @@ from tests.conftest import (
     fresh_database,
 )
 from tests.ledger import paying
+from tests.ledger.finance_divisions import Dividing
 from tests.ledger.finance_led import STORIES
 from tests.ledger.finance_model import (
     LICENCE_FEN,
+    OFFICE,
     OPERATOR,
+    PARTNER,
     PAYOUT_DAYS,
     SHARES,
     THIRD_YUAN,
     scheme_document,
 )
-from tests.ledger.finance_payouts import Paying
 from tests.ledger.finance_walk import Open, serial
 
 MET_BY_ALL = {  # deeds done and what came of them; then, of each, why it was refused or how it went
-    "anew after a reversal", "answer", "approve", "approve_refund", "approved by two", "ask_about",
-    "cancel", "close", "close_payout", "correct_to", "corrected in a period closed anew",
-    "decide_journal_of", "draft", "file", "late rows distributed", "of a statement", "order",
-    "paid twice, and told", "pay", "posted", "prepare_of", "propose", "put", "receipt undone",
-    "rejected", "remit", "reversal posted", "reversal rejected", "reverse_of", "send_back",
-    "sent back and corrected", "sign", "signed by two", "take_back", "talk_of", "undoing proposed",
+    "a debit told in parts", "anew after a reversal", "answer", "approve", "approve_refund",
+    "approved by two", "ask_about", "cancel", "close", "close_payout", "correct_to",
+    "corrected in a period closed anew", "decide_division_of", "decide_journal_of", "decide_limit_of",
+    "divide_of", "draft", "file", "late rows distributed", "lifting proposed", "limit superseded",
+    "move_account", "of a statement", "of a trade", "order", "paid twice, and told", "pay", "posted",
+    "prepare_of", "propose", "proposed", "put", "receipt undone", "rejected", "remit",
+    "reversal posted", "reversal rejected", "reverse_of", "send_back", "sent back and corrected",
+    "several in one debit", "sign", "signed by two", "split", "take_back", "talk_of", "undo_of",
+    "undoing proposed",
     *(f"{deed}: {how}" for deed, told in {
-        "answer": "a reference twice; a stranger; another amount; before the approval; "
-                  "in the future; no rows; not approved; not in the bank; otherwise; "
-                  "set aside for others",
+        "answer": "a debit of another sum; a debit of two days; a debit of two sums; "
+                  "a debit without its sum; a limit keeps it; a limit keeps it in the bank; "
+                  "a reference twice; a signed reversal takes it back; a stranger; another amount; "
+                  "another payout's debit; before the approval; in the future; no rows; not approved; "
+                  "not in the bank; otherwise; set aside for others",
         "approve": "a reversal is under way; by who took part; not prepared; paid elsewhere; "
                    "ran out",
         "approve_refund": "by who proposed it; decided; not in the bank; used",
@@ -78,34 +87,50 @@ MET_BY_ALL = {  # deeds done and what came of them; then, of each, why it was re
         "close_payout": "by its maker; not with the bank",
         "correct_to": "a reversal; another is not finished; another stands since; "
                       "closed otherwise since; not a draft nor sent back; nothing to share",
+        "decide_division_of": "a reversal is under way; a successor's is not free; by who proposed it; "
+                              "closed since; decided; not free any more; unanswered; "
+                              "withdrawn by another",
         "decide_journal_of": "by who proposed it; closed since; decided; not in the bank; "
                              "withdrawn by another",
+        "decide_limit_of": "a reversal is under way; by who proposed it; decided; "
+                           "not there any more; withdrawn by another",
         "decide_order": "by who placed it; decided",
+        "divide_of": "a reversal is under way; before the split; closed; in the future; "
+                     "more than is free; not divided; not split; not the sum; to a public body; "
+                     "to a stranger; to no public body; unanswered; without a document",
+        "divided": "; ".join(payout_dues.OWED),
+        "division": "approve; reject; withdraw",
         "draft": "another is not finished; not over; nothing to share; with other facts",
         "file": "not approved; paid elsewhere",
         "journal": "approve; reject; withdraw",
-        "left out": "no_account; returned; unanswered",
-        "move_account": "confirmed by who entered it",
+        "keep": "below nought; nothing booked; takes none; with a party; without a ground; "
+                "without a party",
+        "left out": "limited; no_account; returned; split; unanswered",
+        "limit": "approve; reject; withdraw",
+        "move_account": "confirmed by who entered it; ended by a split",
         "order": "more than is free",
         "pay": "more than it costs; otherwise",
         "prepare_of": "a reversal is under way; not in the bank; nothing to pay",
-        "propose": "cleared; more than is left; not booked by itself; used",
+        "propose": "cleared; more than is left; no such trade; not booked by itself; used",
+        "proposed": "a lifting itself; another waits; does not hold; not there",
         "put": "closed; not between these accounts",
         "question": "answer; close; insist; withdraw",
         "remit": "more than is due",
-        "reverse_of": "money is set aside; not the last",
+        "reverse_of": "a limit keeps it; divided; money is set aside; not the last",
         "send_back": "approved",
-        "sign": "a question is open; rejected by its maker; signed already",
+        "sign": "a limit keeps it; a question is open; rejected by its maker; signed already",
         "step": "approved as a draft",
         "take_back": "by who closed it; not the last; under a standing statement",
         "talk_of": "answer out of turn; close out of turn; insist out of turn; insisted too late; "
                    "withdraw out of turn",
+        "undo_of": "a reversal is under way; another waits; does not stand",
+        "undoing": "approve; reject; withdraw",
     }.items() for how in told.split("; ")),
 }  # fmt: skip
 KEY = verifier_key(ORIGIN, LOG_KEY.public_key().public_bytes_raw())
 
 
-class Finance(Paying):
+class Finance(Dividing):
     """All deeds of finance, with the laws that hold after each of them."""
 
     audited: bool
@@ -162,6 +187,12 @@ class Finance(Paying):
         held = {(one.account, one.party): one.held_fen for one in stands if one.held_fen}
         assert held == without_noughts(model.held) == +aside
         assert all(one.held_fen <= max(0, one.posted_fen) for one in stands)
+        for one in stands:
+            place = (one.account, one.party)
+            limit = model.limits.get(place)
+            number = limit.number if limit and limit.floor_fen is not None else None
+            assert (one.floor_fen, one.limited_by) == (model.least(place), number)
+            assert one.floor_fen is None or one.posted_fen - one.held_fen >= one.floor_fen
 
     @invariant()
     def each_settlement_is_in_one_standing_statement_or_in_none(self) -> None:
@@ -223,7 +254,12 @@ class Finance(Paying):
             asked = session.execute(select(Inquiry.id, Inquiry.state))
             assert dict(asked.tuples().all()) == {one.id: one.state for one in self.model.asked}
             waiting = session.scalars(select(Journal.id).where(Journal.state == "proposed"))
-            assert set(waiting) == {one.id for one, _ in self.journals}
+            assert set(waiting) == {
+                *(one.id for one, _ in self.journals),
+                *(one.id for one in self.model.divisions if one.state == "proposed"),
+            }
+            limited = session.execute(select(AccountLimit.id, AccountLimit.state))
+            assert dict(limited.tuples().all()) == {one.id: one.state for one in self.limits}
             batches = session.execute(select(Payout.id, Payout.state))
             assert dict(batches.tuples().all()) == {
                 one.id: one.state for one in self.payments.batches
@@ -240,6 +276,29 @@ class Finance(Paying):
             (hold == "posted") == (state in ("paid", "came_back"))
             for state, _, hold in found.values()
         )
+
+    @invariant()
+    def each_debit_of_the_bank_is_of_one_payout(self) -> None:
+        """Its lines bear one reference and name one of themselves, which no other debit has."""
+        with self.town.reading() as session:
+            found = session.execute(
+                select(PayoutLine.serial, PayoutLine.id, PayoutLine.bank_reference, PayoutLine.debit_id)
+            ).tuples().all()  # fmt: skip
+        told = {serial: reference for serial, _, reference, _ in found}
+        assert told == {line.serial: line.reference or None for _, line in self.payments.lines()}
+        debits: dict[str, set[str | None]] = {}
+        for _, known, reference, debit in found:
+            debits.setdefault(reference or "", set()).add(debit)
+            assert (reference is None) == (debit is None)
+            assert debit is None or (debit, reference, debit) in {
+                (one, of, leads) for _, one, of, leads in found
+            }, known
+        assert all(len(those) == 1 for those in debits.values())
+        batches = [
+            {line.reference for line in batch.lines if line.reference}
+            for batch in self.payments.batches
+        ]
+        assert len(set().union(*batches)) == sum(map(len, batches))
 
     @invariant()
     def nobody_is_paid_more_than_he_was_credited_but_what_is_told(self) -> None:
@@ -260,6 +319,11 @@ def towns(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[O
     """Gives copies of one town that has sold a licence."""
     with fresh_database(kind, request, folder, founded=False) as url:
         for town in found_town(url, folder):
+            with town.deed() as session:
+                for code, what in ((PARTNER, "enterprise"), (OFFICE, "public_body")):
+                    parties.add_party(
+                        session, "system", town.now, kind=what, name=f"单位 {code}", uscc=code
+                    )
             registered = town.registration()
             agreement = town.get(Agreement, registered)
             town.scheme(agreement, scheme_document())
@@ -314,7 +378,7 @@ def run(of: type[Finance], examples: int, steps: int) -> None:
     )  # fmt: skip
 
 
-def lead(one: Finance, story: Callable[[Paying], None]) -> None:
+def lead(one: Finance, story: Callable[[Dividing], None]) -> None:
     """A story, after which the laws hold."""
     try:
         story(one)

@@ -16,6 +16,7 @@ from ledger import (
     limits,
     log,
     orders,
+    payout_results,
     payouts,
     refunds,
     revenue,
@@ -257,6 +258,41 @@ def test_a_reversal_that_a_limit_would_keep_from_being_booked_is_not_signed(town
     lifted(town, limit)
     town.do("carl", approvals.approve, undoing, approval, ORIGIN, town.home.config.deployment)
     assert paying.now(town, undoing).state == "approved"
+
+
+@pytest.mark.slow
+def test_a_payment_after_all_waits_for_the_limit_row_by_row_and_for_a_signed_reversal(
+    town: Town,
+) -> None:
+    """Else the contract would hold a reversal that nobody could book."""
+    agreement, licence = town.sold()
+    town.statement_over(agreement, licence, "posted", facts={"platform_cost_fen": 0})
+    for party in ("operator", "bureau"):
+        paying.account(town, party)
+    payout = town.do("mona", payouts.prepare, agreement)
+    town.do("carl", payouts.approve, payout)
+    town.do("carl", payouts.close, payout, "银行不付")
+    last = town.statement_over(agreement, licence, "posted", facts={"platform_cost_fen": 0})
+    limit = in_force(town, agreement, 1)
+    other = in_force(town, agreement, 1, account=TREASURY, party=PARTIES["bureau"][2])
+    undoing = town.do("mona", reversals.reverse, last, "口径有误")
+    town.do("mona", revenue.propose, undoing, ORIGIN)
+    town.approve(undoing)
+    file = {"name": "late.csv", "digest": "sha256:late"}
+    rows = paying.results(town, payout, True, True)
+    said = (f"row 2: .*limit {limit.number} keeps 0.01 yuan, and .* are taken back by a reversal that is "
+            f"signed.*row 3: .*limit {other.number} keeps 0.01 yuan, and")  # fmt: skip
+    refused(town, Invalid, said, "mona", payout_results.confirm, payout, rows, **file)
+    town.settle(undoing)
+    town.post()
+    assert paying.now(town, undoing).state == "posted"
+    said = f"row 2: .*limit {limit.number} keeps 0.01 yuan: the finance department.*row 3: "
+    refused(town, Invalid, said, "mona", payout_results.confirm, payout, rows, **file)
+    for one in (limit, other):
+        lifted(town, one)
+    town.do("mona", payout_results.confirm, payout, rows, **file)
+    assert row(town, agreement).posted_fen == 0
+    assert told(town) == []
 
 
 def test_the_audit_derives_each_floor_from_the_limits(village: Town) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ledger import (
@@ -359,6 +360,32 @@ def test_the_database_keeps_a_reference_to_one_payout(town: Town) -> None:
                 f"UPDATE payout_lines SET bank_reference = 'PL1', debit_id = {debit} "
                 f"WHERE payout_id = '{again.id}'"
             ))  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_database_keeps_a_debit_to_a_line_that_leads_it(town: Town) -> None:
+    """Two lines that name each other would be a debit of no line; nor does one that leads name another."""
+    made = approved(town)
+    a, b = lines(town, made)
+    other = f"CASE id WHEN '{a.id}' THEN '{b.id}' ELSE '{a.id}' END"
+
+    def refused_by_it(changes: str, where: str) -> None:
+        with pytest.raises(IntegrityError), town.home.engine.begin() as link:
+            link.execute(text(f"UPDATE payout_lines SET {changes} WHERE {where}"))
+
+    refused_by_it(f"bank_reference = 'PL1', debit_id = {other}", f"payout_id = '{made.id}'")
+    town.do("mona", payout_results.confirm, made, in_one(town, made), name="r", digest="sha256:r")
+    lead = lines(town, made)[0].debit_id
+    refused_by_it(f"debit_id = {other}", f"id = '{lead}'")
+    refused_by_it(f"debit_id = {other}", f"payout_id = '{made.id}'")
+    copied = [column.key for column in PayoutLine.__table__.columns]
+    odd = {"id": "'x'", "n": "9", "serial": "'x'", "debit_id": f"'{max({a.id, b.id} - {lead})}'"}
+    chosen = ", ".join(odd.get(column, column) for column in copied)
+    with pytest.raises(IntegrityError), town.home.engine.begin() as link:
+        link.execute(text(
+            f"INSERT INTO payout_lines ({', '.join(copied)}) SELECT {chosen} FROM payout_lines "
+            f"WHERE id = '{a.id}'"
+        ))  # fmt: skip
 
 
 @pytest.mark.slow

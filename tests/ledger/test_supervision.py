@@ -54,8 +54,16 @@ BESIDE = {
     "usage_rows", "usage_subtrees", "disclosure", "entry_lines", "book_accounts", "confirmations",
     "trades", "settlements", "numbers",
 }  # fmt: skip
-# An entry is a cause's booking; a statement covers what its period closed.
-WITH = {"entries": {"booking"}, "periods": {"statements"}}
+# An entry is a deed's booking; a statement covers what its period closed and shares it by its scheme.
+WITH = {
+    "account_limits": {"decision"}, "bank_accounts": {"decision", "payout"},
+    "payout_lines": {"payout"}, "payouts": {"payout"}, "confirmations": {"booking"},
+    "journals": {"booking", "decision"}, "orders": {"booking", "decision"},
+    "payments": {"booking"}, "refunds": {"booking", "decision"}, "remittances": {"booking"},
+    "differences": {"decision"}, "entries": {"booking", "payout", "statements"},
+    "holds": {"booking", "payout"}, "parties": {"booking", "statements"}, "periods": {"statements"},
+    "schemes": {"statements"}, "statements": {"booking", "decision", "payout"},
+}  # fmt: skip
 KEY = verifier_key(ORIGIN, LOG_KEY.public_key().public_bytes_raw())
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.web.conftest import Site
-from tests.web.test_api import problem
+from tests.web.sending import problem
 
 pytestmark = pytest.mark.pages
 
