@@ -103,6 +103,57 @@ def test_the_comparison_sums_to_the_difference(place: Site) -> None:
     assert "+1,320.73" in page
     assert "笔数变化" in page
     assert "15.00" in page
+    assert "增加 1,320.73 元（" in page
+    assert "较上期增加" in page[page.index("<ul class") :]
+
+
+def test_who_approves_sees_on_one_page_what_he_signs(place: Site) -> None:
+    with place.town.reading() as session:
+        last = statements.previous(session, session.get_one(Agreement, place.agreement.id))
+    assert last is not None
+    page = place.visit("carl").get(f"/statements/{last.number}/approve")
+    sheet = page[
+        page.index('id="step1"') : page.index('class="d-print-none">', page.index("sz-paper"))
+    ]
+    for text in (
+        "2,264.15", f"{last.from_on} 至 {last.until_on}", "增加 1,320.73 元（", "已申报 15.00 元",
+        "+1,320.73", "起草人", "更正", "质询", "sz-signing", "statement_line",
+    ):  # fmt: skip
+        assert (
+            f"/statements/{last.number}/line?n=1" if text == "statement_line" else text
+        ) in sheet
+    for line in last.lines:
+        yuan = f"{line['amount_fen'] // 100:,}.{line['amount_fen'] % 100:02d}"
+        assert f">{yuan}<" in sheet
+    assert sheet.count("<tr id=") == len(last.derivation["steps"]), "the whole derivation"
+
+
+def test_an_amount_of_a_closed_period_leads_to_the_lines_of_that_period(place: Site) -> None:
+    with place.town.reading() as session:
+        marks = finance.marks(session, session.get_one(Agreement, place.agreement.id))
+    visit, at = place.visit("mona"), f"/agreements/{place.number}"
+    page = unescape(visit.get(f"{at}/books/balance?until={marks[-1][1]}"))
+    leads = [link for link in LINK.findall(page) if link.startswith(f"{at}/account")]
+    assert leads
+    assert all(f"until={marks[-1][1]}" in link for link in leads)
+    page = unescape(visit.get(f"{at}/books/balance"))
+    assert not any("until=" in link for link in LINK.findall(page) if f"{at}/account" in link)
+
+
+def test_lists_of_money_name_the_agreement_and_are_narrowed_by_state(place: Site) -> None:
+    visit = place.visit("mona")
+    page = visit.get("/statements")
+    assert page.count(f">{place.number}<") or place.number in page
+    assert '<th scope="col" class="text-end">金额（元）</th>' in page
+    drafted, posted = (visit.get(f"/statements?state={one}") for one in ("drafted", "posted"))
+    assert 'value="posted" selected' in posted
+    assert "badge" in posted[posted.index("<tbody") :]
+    for state, page in (("drafted", drafted), ("posted", posted)):
+        body = page[page.index("<main") :]
+        assert all(
+            state_of(state, "statement") in row
+            for row in re.findall(r"<tr>\s*<th.*?</tr>", body, re.S)
+        )
 
 
 @pytest.mark.slow

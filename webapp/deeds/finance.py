@@ -146,6 +146,8 @@ class StatementComparisonAnswer(Schema):
 
     statement = fields.String(required=True)
     before = fields.String(required=True, allow_none=True)
+    spans = fields.List(fields.Dict(), required=True)
+    """the days of both: from_on, until_on"""
     takings = fields.List(fields.Dict(), required=True)
     amount = fields.Dict(required=True, allow_none=True)
     """in fen; `by`: volume is told by ``quantity`` or by ``number`` of trades"""
@@ -507,7 +509,7 @@ def comparison(_desk: Desk, session: Session, _actor: Actor, found: Statement) -
     made = comparisons.compare(session, found)
     if made is None:
         return {"amount": None, "before": None, "editions": [], "facts": [], "lines": [], "sold": [],
-                "statement": found.number, "takings": []}  # fmt: skip
+                "spans": [], "statement": found.number, "takings": []}  # fmt: skip
     labels = {
         step["fact"]: step["label"]
         for one in (made.before, made.after)
@@ -526,6 +528,7 @@ def comparison(_desk: Desk, session: Session, _actor: Actor, found: Statement) -
             if name.endswith("_fen")
         ],
         "lines": [{**asdict(one), "change_fen": one.change_fen} for one in made.lines],
+        "spans": [{"from_on": one.from_on, "until_on": one.until_on} for one in (made.before, made.after)],
         "statement": found.number,
         "sold": _sold(made) if made.amount.by == "quantity" else [],
         "takings": [
