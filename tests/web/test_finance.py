@@ -54,7 +54,9 @@ def test_from_the_period_to_a_trade_in_two_clicks(place: Site) -> None:
     assert "2,264.15" in trades
     takings = follow(visit, overview, "2,264.15")
     one, other = (follow(visit, takings, amount) for amount in ("2,264.15", "2,400.00"))
-    assert amounts(one) == amounts(other) == ["2,400.00", "135.85", "2,264.15"]
+    for page in (one, other):  # one row, and the sums below it
+        rows, sums = page.split("<tfoot>")
+        assert amounts(rows) == amounts(sums) == ["2,400.00", "135.85", "2,264.15"]
     with place.town.reading() as session:
         last_one = statements.previous(session, session.get_one(Agreement, place.agreement.id))
         assert last_one is not None
@@ -116,7 +118,7 @@ def test_who_approves_sees_on_one_page_what_he_signs(place: Site) -> None:
         page.index('id="step1"') : page.index('class="d-print-none">', page.index("sz-paper"))
     ]
     for text in (
-        "2,264.15", f"{last.from_on} 至 {last.until_on}", "增加 1,320.73 元（", "已申报 15.00 元",
+        "2,264.15", f"{last.from_on} 至 {last.until_on}", "增加 1,320.73 元（", "15.00 元",
         "+1,320.73", "起草人", "更正", "质询", "sz-signing", "statement_line",
     ):  # fmt: skip
         assert (
@@ -143,17 +145,12 @@ def test_an_amount_of_a_closed_period_leads_to_the_lines_of_that_period(place: S
 def test_lists_of_money_name_the_agreement_and_are_narrowed_by_state(place: Site) -> None:
     visit = place.visit("mona")
     page = visit.get("/statements")
-    assert page.count(f">{place.number}<") or place.number in page
+    assert re.search(rf'data-name="授权运营协议">\s*{place.number}\s*<', page)
     assert '<th scope="col" class="text-end">金额（元）</th>' in page
-    drafted, posted = (visit.get(f"/statements?state={one}") for one in ("drafted", "posted"))
+    posted, rejected = (visit.get(f"/statements?state={one}") for one in ("posted", "rejected"))
     assert 'value="posted" selected' in posted
-    assert "badge" in posted[posted.index("<tbody") :]
-    for state, page in (("drafted", drafted), ("posted", posted)):
-        body = page[page.index("<main") :]
-        assert all(
-            state_of(state, "statement") in row
-            for row in re.findall(r"<tr>\s*<th.*?</tr>", body, re.S)
-        )
+    assert place.number in posted
+    assert "没有符合条件的内容" in rejected
 
 
 @pytest.mark.slow

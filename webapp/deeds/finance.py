@@ -289,6 +289,7 @@ def overview(
     over = _span(desk, session, found, until)
     known = finance.account(session, over)
     issued = _ending_with(session, found, over)
+    standing = [one for one in issued if one.state != "reversed" and not one.reverses]
     within = finance.paid_sums(session, found, over.from_on, over.until_on)
     in_all = finance.paid_sums(session, found, "", local_date(desk.now).isoformat())
     payees = []
@@ -300,7 +301,8 @@ def overview(
         payees.append({
             **one, "due_fen": one["posted_fen"] + paid_fen, "open_fen": one["posted_fen"] - one["held_fen"],
             "paid_fen": paid_fen, "paid_within_fen": within.get(key, 0), "share_fen": sum(
-                line["amount_fen"] for row in issued for line in row.lines if line["party"] == one["party"]
+                line["amount_fen"] for row in standing for line in row.lines
+                if line["party"] == one["party"]
             ),
         })  # fmt: skip
     treasuries = {one["party"] for one in payees if one["account"] == books.TREASURY}
@@ -328,6 +330,8 @@ def overview(
         "statements": [
             {
                 "amount_fen": one.amount_fen, "number": one.number, "state": one.state,
+                "stands": one in standing,
+                "reverses": next((row.number for row in issued if row.id == one.reverses), None),
                 "before": statements.previous(session, found, one.from_on) is not None,
                 "lines": [{**line, "treasury": line["party"] in treasuries} for line in one.lines],
             }
