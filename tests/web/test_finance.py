@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 import pytest
 
-from ledger import books, finance, periods, statements
+from ledger import books, finance, periods, revenue, reversals, statements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
-from tests.conftest import PARTIES
+from tests.conftest import ORIGIN, PARTIES
 from tests.ledger import paying
 from tests.web.conftest import Site
 from webapp import intake, language
@@ -128,6 +128,31 @@ def test_who_approves_sees_on_one_page_what_he_signs(place: Site) -> None:
         yuan = f"{line['amount_fen'] // 100:,}.{line['amount_fen'] % 100:02d}"
         assert f">{yuan}<" in sheet
     assert sheet.count("<tr id=") == len(last.derivation["steps"]), "the whole derivation"
+
+
+@pytest.mark.slow
+def test_what_was_reversed_is_due_by_no_statement_of_its_period(site: Site) -> None:
+    town = site.town
+    agreement, licence = town.sold()
+    facts = {"platform_cost_fen": 1000}
+    made = town.statement_over(agreement, licence, "posted", 100_003, facts)
+    undoing = town.do("mona", reversals.reverse, made, "口径有误")
+    visit, at = site.visit("mona"), f"/agreements/{agreement.number}/finance?until={made.until_on}"
+    told = visit.read(at)
+    assert {one["number"]: (one["stands"], one["reverses"]) for one in told["statements"]} == {
+        made.number: (True, None), undoing.number: (False, made.number),
+    }  # fmt: skip
+    assert sum(one["share_fen"] for one in told["payees"]) == made.amount_fen
+    town.do("mona", revenue.propose, undoing, ORIGIN)
+    town.approve(undoing)
+    town.settle(undoing)
+    town.post()
+    assert [one["stands"] for one in visit.read(at)["statements"]] == [False, False]
+    assert {one["share_fen"] for one in visit.read(at)["payees"]} == {0}
+    assert f"冲销 {made.number}" in visit.get(at)
+    row = re.search(rf"{undoing.number}</a>.*?</tr>", visit.get("/statements"), re.S)
+    assert row is not None
+    assert made.number in row[0], "the list says what it takes back"
 
 
 def test_an_amount_of_a_closed_period_leads_to_the_lines_of_that_period(place: Site) -> None:

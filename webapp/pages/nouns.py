@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from ledger.agreements import Agreement
-from ledger.books import Entry
 from ledger.calendar import local_date
 from ledger.errors import Faults, Invalid, LedgerError, NotAuthenticated
 from ledger.parties import Actor, Party, allowed
@@ -91,7 +90,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     "hold": {"number": "Number", "amount_fen": "Amount (yuan)", "expires_at": "Until",
              "state": "State"},
     "statement": {"number": "Number", "agreement_id": "Agreement", "from_on": "First day",
-                  "until_on": "Last day", "amount_fen": "Amount (yuan)", "state": "State"},
+                  "until_on": "Last day", "amount_fen": "Amount (yuan)", "reverses": "Takes back",
+                  "state": "State"},
     "bank_account": {"number": "Number", "party_id": "Payee", "holder_name": "Account holder",
                      "bank": "Bank", "state": "State"},
     "payout": {"number": "Number", "agreement_id": "Agreement", "amount_fen": "Amount (yuan)",
@@ -177,9 +177,9 @@ def _list_view(question: Question) -> Any:
         ):
             with desk.home.reading() as session:
                 names = names_in(session, COLUMNS[question.noun])
-        if question.noun == "entry":
+        if question.noun in ("entry", "statement"):
             with desk.home.reading() as session:
-                names = _reversed(session, found["items"])
+                names |= _reversed(session, BY_NOUN[question.noun].model, found["items"])
         return render_template(
             [f"{question.noun}_list.html", "list.html"], question=question, found=found, keys=keys,
             names=names,
@@ -200,10 +200,10 @@ def _states(noun: str) -> list[str]:
     return list(dict.fromkeys(after for move in moves for after in move.values()))
 
 
-def _reversed(session: Session, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The numbers of the entries that those listed reverse, by their ids."""
+def _reversed(session: Session, model: Any, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The numbers of the entries or statements that those listed reverse, by their ids."""
     ids = [item["reverses"] for item in items if item["reverses"]]
-    found = session.execute(select(Entry.id, Entry.number).where(Entry.id.in_(ids)))
+    found = session.execute(select(model.id, model.number).where(model.id.in_(ids)))
     return {one.id: one.number for one in found}
 
 
