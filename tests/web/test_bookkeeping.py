@@ -7,8 +7,10 @@ import openpyxl
 import pytest
 from beancount import loader
 
+from ledger import holds
 from ledger.books import BANK, FEES, PAYABLE
 from ledger.calendar import local_date
+from ledger.holds import Hold
 from tests.conftest import PARTIES
 from tests.ledger import bookings, paying
 from tests.web.conftest import Site
@@ -153,3 +155,7 @@ def test_a_hold_is_told_with_its_lines(common_site: Site) -> None:
     page = common_site.visit("gwen").get(f"/holds/{held.number}")
     lines, _, sums = page.partition("<tfoot>")
     assert (lines.count("6.00"), sums.count("6.00")) == (3, 2)
+    with common_site.town.deed() as session:
+        holds.keep(session, "system", session.get_one(Hold, held.id))
+    page = common_site.visit("gwen").get(f"/holds/{held.number}")
+    assert '<dd class="col-sm-9">–</dd>' in page, "what is kept runs out on no day"
