@@ -78,7 +78,7 @@ def test_the_pages_of_finance_are_read_on_paper(people: People, tmp_path: Path) 
     number = wu.number(r"FP\d{4}-\d{4}")
     sheets = {
         f"/statements/{number}": ("358,490.57", "合计", "完整计算过程", "签字（盖章）", "打印人：吴制单"),
-        f"/statements/{number}/comparison": ("没有可比较的上期",),
+        f"/statements/{number}/comparison": ("此前没有可比较的分配单",),
         f"{at}/finance?until={day}": ("380,000.00", "本期发生额合计", "单位：元"),
         f"{at}/books/balance": ("期末余额（元）", "制单人", "签字（盖章）"),
         f"{at}/account?account=2203 应付分配款": ("余额（元）", "合计"),
