@@ -158,12 +158,19 @@ class Workbook:
         if kind is None:
             self.book.close()
 
-    def steps(self, figure: Figure, name: str, title: str) -> dict[str, str]:
-        """Add a sheet of inputs and steps; return the cell of each symbol, with the sheet's name."""
-        page = self.book.add_worksheet(name, Page)
+    def sheet(self, name: str, heading: int | None = None) -> Page:
+        """Add a sheet that prints on A4 across, one page wide, the row `heading` again on each page."""
+        page: Page = self.book.add_worksheet(name, Page)
         page.set_landscape()
         page.set_paper(A4)
         page.fit_to_pages(1, 0)
+        if heading is not None:
+            page.repeat_rows(heading)
+        return page
+
+    def steps(self, figure: Figure, name: str, title: str) -> dict[str, str]:
+        """Add a sheet of inputs and steps; return the cell of each symbol, with the sheet's name."""
+        page = self.sheet(name)
         given = [step for step in figure.steps if not step.formula]
         derived = [step for step in figure.steps if step.formula]
         top = 9  # the first input's row; above it the title, the result, a heading
@@ -335,7 +342,7 @@ class Workbook:
 
     def lines(self, distribution: Distribution, parts: Sequence[tuple[str, int]] = ()) -> None:
         """Add the sheet of lines and, after it, their derivation."""
-        page = self.book.add_worksheet("分配单 Lines", Page)
+        page = self.sheet("分配单 Lines")
         cells = self.steps(distribution.derivation, "计算 Derivation", "收益分配 Revenue sharing")
         name = distribution.scheme["name"]
         page.write_string(0, 0, f"{name['zh']} / {name['en']}", self.bold)

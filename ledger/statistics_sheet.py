@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
-from ledger.spreadsheet import Page, Target, Workbook
+from ledger.spreadsheet import Target, Workbook
 from ledger.statistics_definitions import INDICATORS
 from ledger.tabular import column_letters
 
@@ -16,9 +16,9 @@ UNITS = {"count": "个、次 count", "fen": "分 fen"}
 def write(report: Mapping[str, Any], target: Target) -> None:
     """Write a report (`statistics.report`); what is withheld there is a word here, and no number."""
     with Workbook(target) as book:
-        _tables(book, book.book.add_worksheet("统计表 Tables", Page), report)
-        _checks(book, book.book.add_worksheet("核对 Checks", Page), report)
-        _definitions(book, book.book.add_worksheet("定义 Definitions", Page), report)
+        _tables(book, book.sheet("统计表 Tables"), report)
+        _checks(book, book.sheet("核对 Checks"), report)
+        _definitions(book, book.sheet("定义 Definitions"), report)
 
 
 def to_bytes(report: Mapping[str, Any]) -> bytes:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from ledger.books import ACCOUNTS, EntryLine
 from ledger.errors import Conflict, Invalid
 from ledger.parties import Party
-from ledger.spreadsheet import Page, Workbook, cached
+from ledger.spreadsheet import Workbook, cached
 
 COLUMNS = ("opening_debit_fen", "opening_credit_fen", "debit_fen", "credit_fen", "closing_debit_fen",
            "closing_credit_fen")  # fmt: skip
@@ -87,7 +87,7 @@ def totals_of(rows: list[Row]) -> tuple[int, ...]:
 def write_trial_balance(rows: list[Row], title: str, target: BytesIO) -> None:
     """The table as a workbook, in yuan; closings and totals are live formulas over what was written."""
     with Workbook(target) as book:
-        page = book.book.add_worksheet("试算平衡 Trial balance", Page)
+        page = book.sheet("试算平衡 Trial balance", 2)
         page.write_string(0, 0, title, book.bold)
         for column, (heading, width) in enumerate(HEADINGS):
             page.set_column(column, column, width)

@@ -1,5 +1,8 @@
 """Finance in Chromium: from the overview to a trade in two clicks, on a desk, a telephone, on paper."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from ledger.tabular import read_table
@@ -85,3 +88,63 @@ def test_each_form_gives_the_template_of_its_file(people: People, lang: str) -> 
     phone = people("wu", lang, PHONE)
     phone.go(f"/payouts/{payout}/results")
     phone.look("template-result-phone")
+
+
+def pages_of(path: Path) -> list[str]:
+    """The text of each page of a printed file, in its place on paper."""
+    done = subprocess.run(
+        ["pdftotext", "-layout", str(path), "-"], capture_output=True, check=True, text=True
+    )
+    return done.stdout.split("\f")[:-1]
+
+
+@pytest.mark.slow
+def test_the_pages_of_finance_are_read_on_paper(people: People, tmp_path: Path) -> None:
+    wu, at = people("wu"), f"/agreements/{people.site.agreement}"
+    wu.go("/finance")
+    day = wu.page.locator("tbody a[href*='until=']").first.inner_text()
+    wu.go("/statements")
+    number = wu.number(r"FP\d{4}-\d{4}")
+    sheets = {
+        f"/statements/{number}": ("358,490.57", "合计", "完整计算过程", "签字（盖章）", "打印人：吴制单"),
+        f"/statements/{number}/comparison": ("此前没有可比较的分配单",),
+        f"{at}/finance?until={day}": ("380,000.00", "本期发生额合计", "单位：元"),
+        f"{at}/books/balance": ("期末余额（元）", "制单人", "签字（盖章）"),
+        f"{at}/account?account=2203 应付分配款": ("余额（元）", "合计"),
+    }  # fmt: skip
+    for path, texts in sheets.items():
+        wu.go(path)
+        wu.page.emulate_media(media="print")
+        wu.page.set_viewport_size({"width": 703, "height": 1000})  # A4 less its margins
+        wide = wu.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 703, f"{path} is {wide} px wide on paper"
+        paper = tmp_path / "page.pdf"
+        wu.page.pdf(path=str(paper), format="A4", prefer_css_page_size=True)
+        pages = pages_of(paper)
+        for text in texts:
+            assert any(text in page for page in pages), (path, text, pages)
+        for text in ("我的工作", "登录", "查询", "下载"):
+            assert not any(text in page for page in pages), (path, text)
+        assert f"1/{len(pages)}" in pages[0].replace(" ", ""), "the pages are numbered"
+        wu.page.emulate_media(media="screen")
+
+
+@pytest.mark.slow
+def test_a_refused_form_begins_where_it_is_wrong_and_menus_open_without_script(
+    people: People,
+) -> None:
+    wu = people("wu")
+    wu.go(f"/agreements/{people.site.agreement}/limits")
+    wu.page.evaluate("for (const form of document.forms) form.noValidate = true")
+    wu.fill(floor_yuan="五千")
+    wu.press()
+    assert wu.page.evaluate("document.activeElement.id") == "account"
+    plain = people.browser.new_context(java_script_enabled=False, locale="zh-CN")
+    people.contexts.append(plain)
+    plain.add_cookies(wu.context.cookies())
+    page = plain.new_page()
+    page.goto(people.site.url + "/finance")
+    page.locator(".navbar .dropdown-toggle", has_text="财务").focus()
+    with page.expect_navigation():
+        page.locator(".dropdown-item", has_text="付款").first.click()
+    assert page.url.endswith("/payouts")

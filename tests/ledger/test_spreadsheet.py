@@ -252,6 +252,12 @@ def test_the_lines_of_a_statement_refer_to_their_derivation():
         assert cell(lines.title, f"D{row}") == line.amount_fen
         assert opened(data, values=True).worksheets[0].cell(row, 4).value == line.amount_fen
     assert cell(lines.title, f"D{4 + len(STATEMENT.lines)}") == STATEMENT.amount_fen
+    for page in book.worksheets:  # on paper one page wide
+        assert (page.page_setup.orientation, page.page_setup.paperSize) == ("landscape", 9)
+        assert (page.sheet_properties.pageSetUpPr.fitToPage, page.page_setup.fitToHeight) == (
+            True,
+            0,
+        )
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 import pytest
 
-from ledger import books, finance, periods, statements
+from ledger import books, finance, periods, revenue, reversals, statements
 from ledger.agreements import Agreement
 from ledger.calendar import local_date
-from tests.conftest import PARTIES
+from tests.conftest import ORIGIN, PARTIES
 from tests.ledger import paying
 from tests.web.conftest import Site
 from webapp import intake, language
@@ -54,7 +54,9 @@ def test_from_the_period_to_a_trade_in_two_clicks(place: Site) -> None:
     assert "2,264.15" in trades
     takings = follow(visit, overview, "2,264.15")
     one, other = (follow(visit, takings, amount) for amount in ("2,264.15", "2,400.00"))
-    assert amounts(one) == amounts(other) == ["2,400.00", "135.85", "2,264.15"]
+    for page in (one, other):  # one row, and the sums below it
+        rows, sums = page.split("<tfoot>")
+        assert amounts(rows) == amounts(sums) == ["2,400.00", "135.85", "2,264.15"]
     with place.town.reading() as session:
         last_one = statements.previous(session, session.get_one(Agreement, place.agreement.id))
         assert last_one is not None
@@ -103,6 +105,76 @@ def test_the_comparison_sums_to_the_difference(place: Site) -> None:
     assert "+1,320.73" in page
     assert "笔数变化" in page
     assert "15.00" in page
+    assert "增加 1,320.73 元（" in page
+    assert "较上期增加" in page[page.index("<ul class") :]
+
+
+def test_who_approves_sees_on_one_page_what_he_signs(place: Site) -> None:
+    with place.town.reading() as session:
+        last = statements.previous(session, session.get_one(Agreement, place.agreement.id))
+    assert last is not None
+    page = place.visit("carl").get(f"/statements/{last.number}/approve")
+    sheet = page[
+        page.index('id="step1"') : page.index('class="d-print-none">', page.index("sz-paper"))
+    ]
+    for text in (
+        "2,264.15", f"{last.from_on} 至 {last.until_on}", "增加 1,320.73 元（", "15.00 元",
+        "+1,320.73", "起草人", "更正", "质询", "sz-signing", "statement_line",
+    ):  # fmt: skip
+        assert (
+            f"/statements/{last.number}/line?n=1" if text == "statement_line" else text
+        ) in sheet
+    for line in last.lines:
+        yuan = f"{line['amount_fen'] // 100:,}.{line['amount_fen'] % 100:02d}"
+        assert f">{yuan}<" in sheet
+    assert sheet.count("<tr id=") == len(last.derivation["steps"]), "the whole derivation"
+
+
+@pytest.mark.slow
+def test_what_was_reversed_is_due_by_no_statement_of_its_period(site: Site) -> None:
+    town = site.town
+    agreement, licence = town.sold()
+    facts = {"platform_cost_fen": 1000}
+    made = town.statement_over(agreement, licence, "posted", 100_003, facts)
+    undoing = town.do("mona", reversals.reverse, made, "口径有误")
+    visit, at = site.visit("mona"), f"/agreements/{agreement.number}/finance?until={made.until_on}"
+    told = visit.read(at)
+    assert {one["number"]: (one["stands"], one["reverses"]) for one in told["statements"]} == {
+        made.number: (True, None), undoing.number: (False, made.number),
+    }  # fmt: skip
+    assert sum(one["share_fen"] for one in told["payees"]) == made.amount_fen
+    town.do("mona", revenue.propose, undoing, ORIGIN)
+    town.approve(undoing)
+    town.settle(undoing)
+    town.post()
+    assert [one["stands"] for one in visit.read(at)["statements"]] == [False, False]
+    assert {one["share_fen"] for one in visit.read(at)["payees"]} == {0}
+    assert f"冲销 {made.number}" in visit.get(at)
+    row = visit.get("/statements").partition(f'href="/statements/{undoing.number}"')[2]
+    assert made.number in row[: row.index("</tr>")], "the list says what it takes back"
+
+
+def test_an_amount_of_a_closed_period_leads_to_the_lines_of_that_period(place: Site) -> None:
+    with place.town.reading() as session:
+        marks = finance.marks(session, session.get_one(Agreement, place.agreement.id))
+    visit, at = place.visit("mona"), f"/agreements/{place.number}"
+    page = unescape(visit.get(f"{at}/books/balance?until={marks[-1][1]}"))
+    leads = [link for link in LINK.findall(page) if link.startswith(f"{at}/account")]
+    assert leads
+    assert all(f"until={marks[-1][1]}" in link for link in leads)
+    page = unescape(visit.get(f"{at}/books/balance"))
+    assert not any("until=" in link for link in LINK.findall(page) if f"{at}/account" in link)
+
+
+def test_lists_of_money_name_the_agreement_and_are_narrowed_by_state(place: Site) -> None:
+    visit = place.visit("mona")
+    page = visit.get("/statements")
+    assert re.search(rf'data-name="授权运营协议">\s*{place.number}\s*<', page)
+    assert '<th scope="col" class="text-end">金额（元）</th>' in page
+    posted, rejected = (visit.get(f"/statements?state={one}") for one in ("posted", "rejected"))
+    assert 'value="posted" selected' in posted
+    assert place.number in posted
+    assert "没有符合条件的内容" in rejected
 
 
 @pytest.mark.slow

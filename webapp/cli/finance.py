@@ -12,6 +12,7 @@ from webapp.cli import main
 from webapp.cli.run import Run, print_json, with_home
 from webapp.deeds.all import finance as deeds
 from webapp.language import language, tr
+from webapp.reasons import amount_in_words
 from webapp.wording import word
 
 until_option = click.option("--until", help="last day of a closed period; else the one still open")
@@ -200,6 +201,7 @@ def compare(run: Run, number: str) -> None:
         click.echo(tr("There is no statement before it to compare with."))
         return
     amount = found["amount"]
+    click.echo(amount_in_words(found))
     _line(
         f"{found['before']} → {number}",
         amount["before_fen"],

@@ -151,7 +151,7 @@ def reopen(
 
 
 show_period = shows("period", "/periods/<period_number>", "Closed period")
-list_periods = lists("period", "/periods", "Closed periods", "number from_on until_on state",
+list_periods = lists("period", "/periods", "Closed periods", "number agreement_id from_on until_on state",
                      (Period.number,))  # fmt: skip
 
 
@@ -236,7 +236,7 @@ def withdraw_journal(
 
 show_journal = shows("journal", "/journals/<journal_number>", "Journal voucher")
 list_journals = lists("journal", "/journals", "Journal vouchers",
-                      "number effective_on memo debit credit amount_fen state",
+                      "number agreement_id effective_on memo debit credit amount_fen state",
                       (Journal.number, Journal.memo))  # fmt: skip
 
 

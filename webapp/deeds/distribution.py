@@ -417,7 +417,8 @@ list_schemes = lists("scheme", "/agreements/<agreement_number>/schemes", "Scheme
                      where=lambda row: Scheme.agreement_id == row.id)  # fmt: skip
 show_statement = shows("statement", "/statements/<statement_number>", "Statement")
 list_statements = lists("statement", "/statements", "Statements",
-                        "number from_on until_on amount_fen state", (Statement.number,))  # fmt: skip
+                        "number agreement_id from_on until_on amount_fen reverses state",
+                        (Statement.number,))  # fmt: skip
 show_inquiry = shows("inquiry", "/inquiries/<inquiry_number>", "Question on a statement")
 list_inquiries = lists("inquiry", "/inquiries", "Questions on statements",
                        "number line question raised_at state",

@@ -146,6 +146,8 @@ class StatementComparisonAnswer(Schema):
 
     statement = fields.String(required=True)
     before = fields.String(required=True, allow_none=True)
+    spans = fields.List(fields.Dict(), required=True)
+    """the days of both: from_on, until_on"""
     takings = fields.List(fields.Dict(), required=True)
     amount = fields.Dict(required=True, allow_none=True)
     """in fen; `by`: volume is told by ``quantity`` or by ``number`` of trades"""
@@ -287,6 +289,7 @@ def overview(
     over = _span(desk, session, found, until)
     known = finance.account(session, over)
     issued = _ending_with(session, found, over)
+    standing = [one for one in issued if one.state != "reversed" and not one.reverses]
     within = finance.paid_sums(session, found, over.from_on, over.until_on)
     in_all = finance.paid_sums(session, found, "", local_date(desk.now).isoformat())
     payees = []
@@ -298,7 +301,8 @@ def overview(
         payees.append({
             **one, "due_fen": one["posted_fen"] + paid_fen, "open_fen": one["posted_fen"] - one["held_fen"],
             "paid_fen": paid_fen, "paid_within_fen": within.get(key, 0), "share_fen": sum(
-                line["amount_fen"] for row in issued for line in row.lines if line["party"] == one["party"]
+                line["amount_fen"] for row in standing for line in row.lines
+                if line["party"] == one["party"]
             ),
         })  # fmt: skip
     treasuries = {one["party"] for one in payees if one["account"] == books.TREASURY}
@@ -326,6 +330,8 @@ def overview(
         "statements": [
             {
                 "amount_fen": one.amount_fen, "number": one.number, "state": one.state,
+                "stands": one in standing,
+                "reverses": next((row.number for row in issued if row.id == one.reverses), None),
                 "before": statements.previous(session, found, one.from_on) is not None,
                 "lines": [{**line, "treasury": line["party"] in treasuries} for line in one.lines],
             }
@@ -507,7 +513,7 @@ def comparison(_desk: Desk, session: Session, _actor: Actor, found: Statement) -
     made = comparisons.compare(session, found)
     if made is None:
         return {"amount": None, "before": None, "editions": [], "facts": [], "lines": [], "sold": [],
-                "statement": found.number, "takings": []}  # fmt: skip
+                "spans": [], "statement": found.number, "takings": []}  # fmt: skip
     labels = {
         step["fact"]: step["label"]
         for one in (made.before, made.after)
@@ -526,6 +532,7 @@ def comparison(_desk: Desk, session: Session, _actor: Actor, found: Statement) -
             if name.endswith("_fen")
         ],
         "lines": [{**asdict(one), "change_fen": one.change_fen} for one in made.lines],
+        "spans": [{"from_on": one.from_on, "until_on": one.until_on} for one in (made.before, made.after)],
         "statement": found.number,
         "sold": _sold(made) if made.amount.by == "quantity" else [],
         "takings": [

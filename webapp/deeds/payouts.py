@@ -342,5 +342,6 @@ def lines_told(session: Session, actor: Actor, row: Payout) -> list[dict[str, An
     return made
 
 
-list_payouts = lists("payout", "/payouts", "Payouts", "number amount_fen line_count expires_at state",
+list_payouts = lists("payout", "/payouts", "Payouts",
+                     "number agreement_id amount_fen line_count expires_at state",
                      (Payout.number,))  # fmt: skip

@@ -232,7 +232,7 @@ def show_reconciliation(
 
 list_reconciliations = lists(
     "reconciliation", "/reconciliations", "Reconciliations",
-    "number kind from_on until_on row_count matched_count file_name",
+    "number agreement_id kind from_on until_on row_count matched_count file_name",
     (Reconciliation.number, Reconciliation.file_name),
 )  # fmt: skip
 show_difference = shows("difference", DIFFERENCE, "Difference")

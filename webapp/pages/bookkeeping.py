@@ -5,6 +5,7 @@ GET  /agreements/XY2026-0001/books/balance.xlsx    the same as a workbook with l
 GET  /agreements/XY2026-0001/books.beancount       the book as text for another program
 """
 
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from ledger import books, journals, limits
 from ledger.agreements import Agreement
 from ledger.books import Entry
+from ledger.finance import marks
 from ledger.holds import Hold
 from ledger.journals import Journal
 from ledger.limits import AccountLimit
@@ -79,11 +81,19 @@ def trial_balance(agreement_number: str) -> Any:
         agreement = deeds.balance.subjects(session, keys)[0]
         return render_template(
             "trial_balance.html", agreement=agreement, asked=asked, found=found,
-            columns=COLUMNS,
+            columns=COLUMNS, period=_period(session, agreement, asked),
             offers=[(deed, nouns.address(deed.name.replace(".", "_"), keys))
                     for deed in (deeds.propose_journal, limit_deeds.propose, deeds.close)
                     if allowed(door.actor(), deed.verb)],
         )  # fmt: skip
+
+
+def _period(session: Session, agreement: Agreement, asked: Mapping[str, str]) -> str | None:
+    """The last day of the closed period that was asked for; None for any other days."""
+    days = asked.get("from_on"), asked.get("until_on")
+    return (
+        days[1] if days in {(start, end) for start, end, _ in marks(session, agreement)} else None
+    )
 
 
 @door.guard(deeds.balance_xlsx)

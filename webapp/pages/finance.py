@@ -32,6 +32,7 @@ from webapp.deeds.subjects import BY_NOUN
 from webapp.language import language, tr
 from webapp.pages import charts, nouns
 from webapp.pages.start import limit
+from webapp.reasons import amount_in_words, lines_in_words
 
 # What a finance department does: the first word of the deeds that wait for it.
 FINANCE = {"bank_account", "confirmation", "difference", "hold", "inquiry", "journal", "limit", "payment",
@@ -44,6 +45,7 @@ def enter(app: Flask, _limiter: Limiter) -> None:
     app.jinja_env.globals |= {
         "TRADE_KINDS": deeds.KINDS, "TRADE_PARTS": deeds.PARTS,
         "UNDISTRIBUTED": books.UNDISTRIBUTED, "VOLUME_BY": deeds.BY, "finance_places": places,
+        "desk_time": lambda: door.the_desk().now,
     }  # fmt: skip
     app.jinja_env.filters["account"] = deeds.account_name
     for question, view in (
@@ -345,13 +347,15 @@ def comparison(statement_number: str) -> str:
     with door.the_desk().home.reading() as session:
         [row] = deeds.comparison.subjects(session, keys)
         agreement = session.get_one(Agreement, row.agreement_id)
+        names = nouns.party_names(session)
         for one in found["lines"]:
             one["address"] = _line_address(row, one)
         return render_template(
             "finance_comparison.html", agreement=agreement, found=found, picture=_causes(found),
+            in_words=amount_in_words(found), lines_in_words=lines_in_words(found, names),
             causes=[(deeds.CAUSES[key], deeds.HOWS[how], fen)
                     for key, how, fen in deeds.causes(found["amount"])] if found["before"] else [],
-            names=nouns.party_names(session), places=places(agreement, row.until_on),
+            names=names, places=places(agreement, row.until_on),
         )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The list, the page and the forms of every noun, made from the deeds and questions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from ledger.agreements import Agreement
-from ledger.books import Entry
 from ledger.calendar import local_date
 from ledger.errors import Faults, Invalid, LedgerError, NotAuthenticated
 from ledger.parties import Actor, Party, allowed
@@ -79,24 +78,27 @@ COLUMNS: dict[str, dict[str, str]] = {
               "until_on": "Last day", "permitted_fen": "Maximum permitted revenue (yuan)",
               "state": "State"},
     "scheme": {"edition": "Edition", "effective_from": "First day it binds", "state": "State"},
-    "period": {"number": "Number", "from_on": "First day", "until_on": "Last day", "state": "State"},
+    "period": {"number": "Number", "agreement_id": "Agreement", "from_on": "First day",
+               "until_on": "Last day", "state": "State"},
     "limit": {"number": "Number", "agreement_id": "Agreement", "account": "Account",
               "party": "Organisation",
               "floor_fen": "Must stay (yuan)", "state": "State"},
-    "journal": {"number": "Number", "effective_on": "Day", "memo": "Memo", "debit": "Debit",
+    "journal": {"number": "Number", "agreement_id": "Agreement", "effective_on": "Day", "memo": "Memo",
+                "debit": "Debit",
                 "credit": "Credit", "amount_fen": "Amount (yuan)", "state": "State"},
     "entry": {"number": "Number", "effective_on": "Day", "memo": "Memo", "reverses": "Reverses"},
     "hold": {"number": "Number", "amount_fen": "Amount (yuan)", "expires_at": "Until",
              "state": "State"},
-    "statement": {"number": "Number", "from_on": "First day", "until_on": "Last day",
-                  "amount_fen": "Amount (yuan)", "state": "State"},
+    "statement": {"number": "Number", "agreement_id": "Agreement", "from_on": "First day",
+                  "until_on": "Last day", "amount_fen": "Amount (yuan)", "reverses": "Takes back",
+                  "state": "State"},
     "bank_account": {"number": "Number", "party_id": "Payee", "holder_name": "Account holder",
                      "bank": "Bank", "state": "State"},
-    "payout": {"number": "Number", "amount_fen": "Amount (yuan)", "line_count": "Payment lines",
-               "expires_at": "Set aside until", "state": "State"},
-    "reconciliation": {"number": "Number", "kind": "With whom", "from_on": "First day",
-                       "until_on": "Last day", "row_count": "Rows", "matched_count": "Matched",
-                       "file_name": "File name"},
+    "payout": {"number": "Number", "agreement_id": "Agreement", "amount_fen": "Amount (yuan)",
+               "line_count": "Payment lines", "expires_at": "Set aside until", "state": "State"},
+    "reconciliation": {"number": "Number", "agreement_id": "Agreement", "kind": "With whom",
+                       "from_on": "First day", "until_on": "Last day", "row_count": "Rows",
+                       "matched_count": "Matched", "file_name": "File name"},
     "difference": {"number": "Number", "kind": "Kind", "amount_fen": "Amount (yuan)",
                    "owed_by": "Who has to answer", "due": "Due", "state": "State"},
     "inquiry": {"number": "Number", "line": "Line", "question": "Question",
@@ -174,18 +176,15 @@ def _list_view(question: Question) -> Any:
             name.endswith("_id") or name in ("party", "buyer") for name in COLUMNS[question.noun]
         ):
             with desk.home.reading() as session:
-                names = party_names(session)
-                if "agreement_id" in COLUMNS[question.noun]:
-                    names |= dict(
-                        session.execute(select(Agreement.id, Agreement.number)).tuples().all()
-                    )
-        if question.noun == "entry":
+                names = names_in(session, COLUMNS[question.noun])
+        if question.noun in ("entry", "statement"):
             with desk.home.reading() as session:
-                names = _reversed(session, found["items"])
+                names |= _reversed(session, BY_NOUN[question.noun].model, found["items"])
         return render_template(
             [f"{question.noun}_list.html", "list.html"], question=question, found=found, keys=keys,
             names=names,
             columns=COLUMNS[question.noun], asked=asked, noun=question.noun,
+            states=_states(question.noun),
             offers=[DEEDS[name] for name in LISTED.get(question.noun, ())
                     if allowed(door.actor(), DEEDS[name].verb)],
         )  # fmt: skip
@@ -193,10 +192,18 @@ def _list_view(question: Question) -> Any:
     return view
 
 
-def _reversed(session: Session, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The numbers of the entries that those listed reverse, by their ids."""
+def _states(noun: str) -> list[str]:
+    """The states a row of a noun can be in, by which its list is narrowed, in the order of its life."""
+    if "state" not in COLUMNS[noun]:
+        return []
+    moves = MOVES.get(noun, {}).values()
+    return list(dict.fromkeys(after for move in moves for after in move.values()))
+
+
+def _reversed(session: Session, model: Any, items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The numbers of the entries or statements that those listed reverse, by their ids."""
     ids = [item["reverses"] for item in items if item["reverses"]]
-    found = session.execute(select(Entry.id, Entry.number).where(Entry.id.in_(ids)))
+    found = session.execute(select(model.id, model.number).where(model.id.in_(ids)))
     return {one.id: one.number for one in found}
 
 
@@ -301,6 +308,14 @@ def party_names(session: Session) -> dict[str, str]:
     return {key: name for party_id, uscc, name in found for key in (party_id, uscc)}
 
 
+def names_in(session: Session, columns: Container[str]) -> dict[str, str]:
+    """What the ids and codes in these columns stand for: organisations, and agreements."""
+    names = party_names(session)
+    if "agreement_id" in columns:
+        names |= dict(session.execute(select(Agreement.id, Agreement.number)).tuples().all())
+    return names
+
+
 def _list_of(noun: str) -> dict[str, str]:
     """The list a page belongs to, if the reader may see it."""
     question = QUESTIONS.get(f"{noun}.list")
@@ -336,7 +351,7 @@ def deed_page(
             fields=[one for one in form if not _from_upload(deed, one.at)],
             refusal=refusal, key=key or uuid4().hex, back=back_to(deed, keys),
             look=look and address(_name(look), keys), **_list_behind(deed), **(more or {}),
-            report=report and report.as_dict(translate), names=party_names(session),
+            report=report and report.as_dict(translate), names=names_in(session, _columns_told(deed)),
             seen=seen if seen is not None else (row.version if row is not None else ""),
         )  # fmt: skip
 

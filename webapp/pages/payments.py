@@ -18,6 +18,7 @@ from webapp import door
 from webapp.api.respond import send
 from webapp.deeds.all import payouts as payment_deeds
 from webapp.deeds.all import reconciliation as deeds
+from webapp.language import tr
 from webapp.pages import nouns
 from webapp.pages.forms import choices_for
 from webapp.pages.show import redirect
@@ -76,14 +77,19 @@ def about_account(session: Session, row: Any) -> dict[str, Any]:
 def about_payout(session: Session, row: Payout) -> dict[str, Any]:
     """Its payments, who made and approved it, and whether he may have its file."""
     lines = payment_deeds.lines_told(session, door.actor(), row)
+    approvers = [person(session, one["by"]) for one in row.approvals]
+    maker = person(session, row.maker_id)
+    open_places = [None] * (row.approvals_required - len(approvers))
     return {
         "agreement": session.get_one(Agreement, row.agreement_id),
-        "approvers": [person(session, one["by"]) for one in row.approvals],
+        "approvers": approvers,
         "counts": {state: sum(line["state"] == state for line in lines)
                    for state in ("held", "paid", "failed", "came_back", "cancelled")},
         "has_file": row.state in payout_rows.GIVEN and allowed(door.actor(), "payout.file"),
-        "lines": lines, "maker": person(session, row.maker_id),
+        "lines": lines, "maker": maker,
         "may_divide": allowed(door.actor(), "journal.propose"),
+        "signers": [(tr("Prepared by"), maker),
+                    *((tr("Checked by"), one) for one in [*approvers, *open_places])],
         "statement": row.statement_id and session.get_one(Statement, row.statement_id),
     }  # fmt: skip
 

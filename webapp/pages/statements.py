@@ -31,7 +31,7 @@ from valuation import ValuationError
 from valuation import schemes as scheme_language
 from valuation.money import round_half_up, yuan
 from webapp import door
-from webapp.deeds.all import distribution
+from webapp.deeds.all import distribution, finance
 from webapp.deeds.forms import faults_by_place
 from webapp.documents import Unreadable, read_text
 from webapp.intake import read_upload, ungrouped
@@ -41,6 +41,7 @@ from webapp.pages.forms import choices_for, fields_of
 from webapp.pages.revenue import KINDS, drawn
 from webapp.pages.show import redirect
 from webapp.pages.value import person, standing
+from webapp.reasons import amount_in_words
 
 SIGNED_BYTES_MAX = 64 * 1024
 FACT = "facts."
@@ -83,6 +84,12 @@ def about_statement(session: Session, row: Statement) -> dict[str, Any]:
         differs = error.localized(translate)
     sees_rows = allowed(actor, "payment.read", agreement.operator_id)
     payees = {row.uscc: row.id for row in session.scalars(select(Party))}
+    needed = row.approvals_required or revenue.signatures_due(session, row, door.the_desk().now)
+    maker = person(session, row.maker_id)
+    signatures = [
+        (person(session, one["checker_id"]), one, datetime.fromtimestamp(one["deadline"], UTC))
+        for one in approvals.signatures(row)
+    ]  # fmt: skip
     return {
         **standing(session, row),
         "agreement": agreement,
@@ -97,12 +104,12 @@ def about_statement(session: Session, row: Statement) -> dict[str, Any]:
                   if step.get("fact") in row.facts],
         "kinds": KINDS,
         "lines": lines_of(row, before, trails),
-        "maker": person(session, row.maker_id),
+        "maker": maker,
         "inquiries": [
             (one, person(session, one.raised_by)) for one in inquiries.of_statement(session, row)
             if allowed(actor, "inquiry.read", inquiries.owners_of(session, one))
         ],
-        "needed": row.approvals_required or revenue.signatures_due(session, row, door.the_desk().now),
+        "needed": needed,
         "original": session.get(Statement, row.reverses or ""),
         "period": session.get(Period, row.period_id or ""),
         "rows": rows_of(session, row) if sees_rows else None,
@@ -110,9 +117,9 @@ def about_statement(session: Session, row: Statement) -> dict[str, Any]:
         "proofs": [uscc for uscc in dict.fromkeys(line["party"] for line in row.lines)
                    if row.reverses is None and allowed(actor, "statement.proof", payees.get(uscc))],
         "scheme": scheme,
-        "signed": [
-            (person(session, one["checker_id"]), one, datetime.fromtimestamp(one["deadline"], UTC))
-            for one in approvals.signatures(row)
+        "signed": signatures,
+        "signers": [(tr("Drafted by"), maker)] + [
+            (tr("Checked by"), signatures[n][0] if n < len(signatures) else None) for n in range(needed)
         ],
         "undoing": session.scalars(
             select(Statement).where(Statement.reverses == row.id).order_by(Statement.id.desc())
@@ -405,12 +412,19 @@ def approve(statement_number: str) -> Any:
         page = render_template(
             "statement_approve.html", deed=deed, keys=keys, row=row, refusal=refusal, key=key,
             own=row.maker_id == member.id, address=member.signing_address, request_name=name,
-            signed_name=name.replace("request", "signed"), maker=person(session, row.maker_id),
-            names=nouns.party_names(session), days=distribution.APPROVAL_DAYS,
-            most=SIGNED_BYTES_MAX // 1024, **standing(session, row),
-            lines=[{**one, "share": percent(one["amount_fen"], row.amount_fen)} for one in row.lines],
+            signed_name=name.replace("request", "signed"), names=nouns.party_names(session),
+            days=distribution.APPROVAL_DAYS, most=SIGNED_BYTES_MAX // 1024, differs_by=_differs_by(keys),
+            **about_statement(session, row),
         )  # fmt: skip
     return page, status
+
+
+def _differs_by(keys: Mapping[str, str]) -> str:
+    """Why the amount is another than last time's, in words; empty where that cannot be told."""
+    try:
+        return amount_in_words(door.the_desk().ask(finance.comparison, door.who, keys, {}))
+    except Invalid:  # the page itself says what does not recompute
+        return ""
 
 
 def signed(given: FileStorage | None) -> dict[str, Any]:

@@ -66,3 +66,11 @@ if (job) {
   };
   setTimeout(ask, 500);
 }
+
+// A form that was refused begins again at the first field that is wrong, else at what was said of it.
+const refused = document.querySelector("main form[method=post]")
+  && (document.querySelector("main [aria-invalid=true]") || document.querySelector("main .alert-danger[role=alert]"));
+if (refused) {
+  if (!refused.matches("input, select, textarea")) refused.tabIndex = -1;
+  refused.focus();
+}
