@@ -239,11 +239,11 @@ def test_the_same_order_placed_and_sold_at_once_is_one(
     _, licence = town.sold()
     voucher = town.get(Voucher, licence)
     facts = town.order_facts(voucher)
-    again = meanwhile(trading, "check_terms", lambda: town.do("olga", orders.place, **facts))
+    again = meanwhile(trading, "name_terms", lambda: town.do("olga", orders.place, **facts))
     assert town.do("olga", orders.place, **facts).id == again().id
     sale = town.licence_facts(voucher)
     monkeypatch.undo()
-    again = meanwhile(trading, "check_terms", lambda: town.do("olga", trading.grant, **sale))
+    again = meanwhile(trading, "name_terms", lambda: town.do("olga", trading.grant, **sale))
     assert town.do("olga", trading.grant, **sale).id == again().id
 
 
@@ -252,7 +252,7 @@ def test_what_is_suspended_at_that_moment_is_sold_before_or_not_at_all(
 ) -> None:
     _, licence = town.sold()
     voucher = town.get(Voucher, licence)
-    suspended = meanwhile(trading, "check_terms", lambda: town.change("suspend", voucher))
+    suspended = meanwhile(trading, "name_terms", lambda: town.change("suspend", voucher))
     sold = town.licence(voucher)
     assert suspended() is None
     assert leaf(town, sold, "licence.granted") < leaf(town, voucher, "voucher.suspend")
