@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ledger import books, holds, log, periods
+from ledger import books, holds, log, periods, reversals, statements
 from ledger.bank_files import Result, refuse, row_fault
 from ledger.books import BANK, DUE, REFUNDS, BookAccount
 from ledger.calendar import local_date
@@ -29,6 +29,7 @@ from ledger.holds import Hold
 from ledger.parties import Actor, may
 from ledger.payout_rows import GIVEN, Payout, PayoutLine, lines_of
 from ledger.payouts import drop
+from ledger.statements import Statement
 from ledger.states import move
 from ledger.store import lock
 from valuation.money import yuan
@@ -336,12 +337,13 @@ def _name_unheld(
     fresh: Sequence[Result],
 ) -> None:  # fmt: skip
     """What was paid though nothing is held for it any more, and cannot be booked before something else."""
-    need = 0
+    need, taken = 0, defaultdict[books.Key, int](int)
     for one in fresh:
         line = lines[one.serial]
         if not one.paid or session.get_one(Hold, line.hold_id).state == "pending":
             continue
         need += line.amount_fen
+        taken[line.account, line.party] += line.amount_fen
         owed, aside = _stands(session, payout, line.account, line.party)
         if aside and owed - aside < line.amount_fen:
             row_fault(
@@ -360,6 +362,16 @@ def _name_unheld(
             account=BANK, there=yuan(there), aside=yuan(aside), need=yuan(need),
             missing=yuan(need - there + aside),
         )  # fmt: skip
+    undoing = statements.reversal_under_way(session, payout.agreement_id)
+    if taken and undoing is not None and undoing.state == "approved":
+        original = session.get_one(Statement, undoing.reverses)
+        if kept := reversals.kept_by_limits(session, original, taken):
+            faults.name_fault(
+                "reversal {number} is signed and could not be booked after these payments: {faults}; "
+                "the finance department lifts the limit first, by two persons, and then imports this file "
+                "again",
+                faults=kept, number=undoing.number,
+            )  # fmt: skip
 
 
 def _holding(session: Session, payout: Payout, line: PayoutLine) -> list[str]:

@@ -5,6 +5,7 @@ the contract marks the original reversed. What was distributed is then free for 
 """
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import select
@@ -108,24 +109,33 @@ def _require_not_held(session: Session, statement: Statement) -> None:
 
 def require_not_limited(session: Session, statement: Statement) -> None:
     """Raise Conflict where a limit of an account keeps what the reversal takes back, naming each."""
-    entry = books.entry_of(session, statement.id)
-    assert entry is not None, statement.number
-    back = books.moved(books.reversed_lines(entry.lines))
-    faults = Faults()
-    for row in books.limited(session, statement.agreement_id):
-        left = row.posted_fen - row.held_fen + back.get((row.account, row.party), 0)
-        if row.floor_fen is not None and left < row.floor_fen:
-            faults.name_fault(
-                "limit {limit} keeps {floor} yuan on {account}, and {left} yuan would be left", at="lines",
-                account=f"{row.account} {row.party}".strip(), floor=yuan(row.floor_fen), left=yuan(left),
-                limit=row.limited_by,
-            )  # fmt: skip
+    faults = kept_by_limits(session, statement, {})
     if faults:
         raise Conflict(
             "Statement {number} cannot be reversed: {faults}; the finance department lifts the limit "
             "first, by two persons.",
             number=statement.number, faults=faults,
         )  # fmt: skip
+
+
+def kept_by_limits(
+    session: Session, statement: Statement, taken: Mapping[books.Key, int]
+) -> Faults:
+    """What limits keep of what a statement's reversal takes back, if that much is taken besides."""
+    entry = books.entry_of(session, statement.id)
+    assert entry is not None, statement.number
+    back = books.moved(books.reversed_lines(entry.lines))
+    faults = Faults()
+    for row in books.limited(session, statement.agreement_id):
+        key = (row.account, row.party)
+        left = row.posted_fen - row.held_fen + back.get(key, 0) - taken.get(key, 0)
+        if key in back and row.floor_fen is not None and left < row.floor_fen:
+            faults.name_fault(
+                "limit {limit} keeps {floor} yuan on {account}, and {left} yuan would be left", at="lines",
+                account=f"{row.account} {row.party}".strip(), floor=yuan(row.floor_fen), left=yuan(left),
+                limit=row.limited_by,
+            )  # fmt: skip
+    return faults
 
 
 def _require_not_divided(session: Session, statement: Statement) -> None:

@@ -16,6 +16,7 @@ from ledger import (
     limits,
     log,
     orders,
+    payout_results,
     payouts,
     refunds,
     revenue,
@@ -257,6 +258,36 @@ def test_a_reversal_that_a_limit_would_keep_from_being_booked_is_not_signed(town
     lifted(town, limit)
     town.do("carl", approvals.approve, undoing, approval, ORIGIN, town.home.config.deployment)
     assert paying.now(town, undoing).state == "approved"
+
+
+@pytest.mark.slow
+def test_a_payment_made_after_all_waits_where_a_limit_would_keep_a_signed_reversal_out_of_the_books(
+    town: Town,
+) -> None:
+    agreement, statement = paying.owing(town)
+    paying.account(town)
+    paying.account(town, "bureau")
+    payout = town.do("mona", payouts.prepare, agreement)
+    town.do("carl", payouts.approve, payout)
+    town.do("carl", payouts.close, payout, "银行不付")
+    limit = in_force(town, agreement, 0)
+    undoing = town.do("mona", reversals.reverse, statement, "口径有误")
+    town.do("mona", revenue.propose, undoing, ORIGIN)
+    town.approve(undoing, "carl")
+    owed, late = row(town, agreement).posted_fen, paying.results(town, payout, True, True)
+    taken_in = ("mona", payout_results.confirm, payout, late)
+    refused(
+        town, Invalid, f"reversal {undoing.number} is signed and could not be booked after these payments: "
+        f"limit {limit.number} keeps 0.00 yuan on {PAYABLE} {OPERATOR}, and -{yuan(owed)} yuan would be "
+        "left; the finance department lifts the limit first", *taken_in, name="l", digest="sha256:l",
+    )  # fmt: skip
+    lifted(town, limit)
+    town.do(*taken_in, name="l", digest="sha256:l")
+    town.settle(undoing)
+    town.post()
+    assert paying.now(town, undoing).state == "posted"
+    assert row(town, agreement).posted_fen == -owed
+    assert told(town) == []
 
 
 def test_the_audit_derives_each_floor_from_the_limits(village: Town) -> None:
