@@ -46,7 +46,7 @@ RESULT_HOLDS = {
     "serial": "the serial number of the payment file",
     "amount": "yuan, at most two decimals",
     "result": "成功 (paid), 失败 (failed) or 退汇 (came back)",
-    "day": "of what was paid or came back: the day, such as 2026-01-31",
+    "day": "of what was paid or came back: the day: 2026-01-31, 2026/1/31, 20260131 or with 年月日",
     "reference": "of what was paid or came back: the bank's number of the movement",
     "reason": "of what failed or came back: why",
     "debit": "may be left out: the sum of the debit, where one debit paid several",

@@ -35,7 +35,7 @@ KINDS = {kind: FINDINGS[kind] for kind in sorted(bank_matching.KINDS)}
 STATES = ("open", "answered", "settled")
 # What the columns of an account statement and of a report hold.
 STATEMENT_HOLDS = {
-    "day": "the day, such as 2026-01-31",
+    "day": "the day: 2026-01-31, 2026/1/31, 20260131 or with 年月日",
     "reference": "the bank's number of the movement",
     "in": "what came in, in yuan; else empty",
     "out": "what went out, in yuan; else empty",
@@ -46,7 +46,7 @@ STATEMENT_HOLDS = {
 REPORT_HOLDS = {
     "trade": "the exchange's number of the trade",
     "amount": "yuan, at most two decimals",
-    "day": "the day, such as 2026-01-31",
+    "day": "the day: 2026-01-31, 2026/1/31, 20260131 or with 年月日",
 }
 OWING = {
     "bank": "The bank, asked by finance", "exchange": "The exchange", "finance": "Finance",
