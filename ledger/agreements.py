@@ -372,6 +372,13 @@ def _scene_faults(agreement: Agreement, scenes: Sequence[str], at: str) -> Fault
     return faults
 
 
+def began_on(session: Session, agreement: Agreement) -> str:
+    """The first day of an agreement; of one that renews another, that of the first of them."""
+    while agreement.renews_id is not None:
+        agreement = session.get_one(Agreement, agreement.renews_id)
+    return agreement.from_on
+
+
 def owners(agreement: Agreement) -> tuple[str, str]:
     """Whose business an agreement is: both sides'."""
     return agreement.implementer_id, agreement.operator_id

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from ledger import inquiries, log, reversals
+from ledger import books, inquiries, log, reversals
 from ledger.chain import keys, outbox
 from ledger.errors import Conflict, Invalid, NotAllowed
 from ledger.parties import Actor, Member, require_other
@@ -144,7 +144,8 @@ def approve(
     is_last = len(signed) + 1 >= (statement.approvals_required or 1)
     if is_last:
         inquiries.require_answered(session, statement)
-        if original is not None:  # what is signed must be bookable
+        if original is not None:  # what is signed must be bookable, and no payment comes between
+            books.begin(session)
             reversals.require_not_limited(session, original)
     statement.state = move("statement", "approve" if is_last else "sign", statement.state)
     statement.checker_id = actor.member_id

@@ -30,13 +30,12 @@ from ledger.payment_files import Payment
 from ledger.payout_dues import due
 from ledger.payout_rows import GIVEN, Payout, PayoutLine, lines_of
 from ledger.proof.encoding import digest_text
-from ledger.statements import Statement
+from ledger.statements import COUNTED_DAYS, Statement
 from ledger.states import move
 from ledger.store import lock, new_id, next_number
 from ledger.tabular import Table
 
 LINES_MAX = 10_000
-COUNTED_DAYS = 30  # payouts of one book within them are one sum for the threshold
 
 
 # ---------------------------------------------------------------- preparing

@@ -62,7 +62,7 @@ def record(
         if known == (agreement.id, party and party.id, purpose, amount_fen, received_on):
             return found
     faults = faults or Faults()
-    faults.add(trading.receipt_faults(session, now, amount_fen, received_on, reference))
+    faults.add(trading.receipt_faults(session, now, amount_fen, received_on, reference, agreement))
     if purpose not in PURPOSES:
         faults.name_fault(
             "the field {name} must be one of {choices}", at="purpose", name="purpose",

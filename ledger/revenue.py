@@ -11,7 +11,7 @@ A posted statement is undone as a whole by a reversing statement, which is appro
 
 import secrets
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
@@ -41,6 +41,7 @@ from ledger.proof.merkle import inclusion_proof
 from ledger.schemes import Scheme
 from ledger.settlements import Settlement
 from ledger.statements import (
+    COUNTED_DAYS,
     STANDS,
     Statement,
     assigned,
@@ -278,8 +279,26 @@ def propose(
 
 
 def signatures_due(session: Session, statement: Statement, now: datetime) -> int:
-    """How many checkers must sign: two above the lowest amount that the house had set lately, else one."""
-    return 1 + (statement.amount_fen > 100 * settings.lowest(session, "third_approval_yuan", now))
+    """How many checkers must sign: two above the lowest amount that the house had set lately, else one.
+
+    What stands of the same agreement and ended within the days before counts along, so that short periods
+    spare no signature; a reversal needs as many as what it takes back would.
+    """
+    fen = statement.amount_fen + _recent_fen(session, statement)
+    return 1 + (fen > 100 * settings.lowest(session, "third_approval_yuan", now))
+
+
+def _recent_fen(session: Session, statement: Statement) -> int:
+    """What other statements distribute whose periods ended in the days up to the end of this one."""
+    since = date.fromisoformat(statement.until_on) - timedelta(days=COUNTED_DAYS)
+    found = session.scalar(
+        select(func.sum(Statement.amount_fen)).where(
+            Statement.agreement_id == statement.agreement_id, STANDS,
+            Statement.until_on > since.isoformat(), Statement.until_on <= statement.until_on,
+            Statement.id.not_in([statement.id, statement.reverses or ""]),
+        )
+    )  # fmt: skip
+    return int(found or 0)
 
 
 def reject(

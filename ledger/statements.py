@@ -23,6 +23,9 @@ from ledger.trading import Payment
 MAKER = "finance_maker"
 MADE = ("statement.drafted", "statement.corrected", "statement.proposed")  # a maker's records
 UNFINISHED = ("drafted", "proposed", "approved")
+COUNTED_DAYS = (
+    30  # statements, or payouts, of one agreement within them are one sum for the threshold
+)
 _STANDS = "state NOT IN ('rejected', 'reversed') AND reverses IS NULL"
 _REVERSES = "state <> 'rejected' AND reverses IS NOT NULL"
 

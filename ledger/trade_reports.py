@@ -23,12 +23,11 @@ from ledger.parties import Party
 from ledger.settlements import Settlement
 from ledger.tables import file_kinds, text_tables
 from ledger.tables.file_kinds import LIMITS
-from ledger.tables.tabular_cells import AMOUNT, AMOUNT_FEN_MAX, FULL_WIDTH
+from ledger.tables.tabular_cells import AMOUNT, AMOUNT_FEN_MAX, FULL_WIDTH, days_of
 from ledger.tabular import read_table
 
 ROWS_MAX = 2_000_000
 FINDINGS_MAX = 1_000
-DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 FAULTY = {
     "wider": bank_files.WIDER,
     "bad_trade": "row {row}: the number of the trade is missing",
@@ -54,15 +53,13 @@ def read_report(data: bytes, name: str) -> pl.DataFrame:
     beyond = [pl.col(f"c{at}").fill_null("") != "" for at in range(last + 1, len(header))]
     given = frame.with_columns(
         trade=text["trade"], amount=amount.str.strip_chars(),
-        day=text["day"].str.slice(0, 10).str.replace_all("/", "-"),
+        day=pl.coalesce(days_of(text["day"]), text["day"]), bad_day=days_of(text["day"]).is_null(),
         wider=pl.any_horizontal(pl.lit(False), *beyond),
     )  # fmt: skip
     given = given.with_columns(
         bad_trade=(pl.col("trade") == "") | (pl.col("trade").str.len_chars() > 100),
         bad_amount=~(pl.col("amount").str.contains(AMOUNT)
                      & (amount_parts("amount") <= AMOUNT_FEN_MAX).fill_null(False)),
-        bad_day=~pl.col("day").str.contains(DAY)
-        | pl.col("day").str.to_date("%Y-%m-%d", strict=False).is_null(),
     )  # fmt: skip
     totals = [
         (int(one["line"]), str(one["amount"]), part)

@@ -22,6 +22,7 @@ from ledger.proof.encoding import INT_MAX
 from ledger.row_faults import FORMS, Reasons, told
 from ledger.salted_rows import as_lines
 from ledger.tables.events import Columns
+from ledger.tables.tabular_cells import days_of
 from ledger.trading import VAT_PCT
 from valuation.pricing import UNITS
 
@@ -36,7 +37,6 @@ COLUMNS: Final = Columns(
         "计费单位": "unit", "单位": "unit", "数量": "quantity",
     },
 )  # fmt: skip
-DAY: Final = r"^(\d{4})[-/](\d{1,2})[-/](\d{1,2})$"
 AMOUNT: Final = r"^(0|[1-9][0-9]{0,10})(?:\.([0-9]{1,2}))?$"
 QUANTITY: Final = r"^[1-9][0-9]{0,15}$"
 TRADE: Final = r"^[!#-\[\]-~]{1,64}$"
@@ -103,16 +103,11 @@ class Cap:
 def prepared(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows without blanks around, with `day`, `fen`, `net` and `count`; null where there is none."""
     frame = rows.with_columns(pl.exclude("line").str.strip_chars())
-    part = pl.col("on").str.extract_groups(DAY)
-    spelled = pl.concat_str(
-        part.struct.field("1"), pl.lit("-"), part.struct.field("2").str.zfill(2), pl.lit("-"),
-        part.struct.field("3").str.zfill(2),
-    )  # fmt: skip
     cents = pl.col("amount_yuan").str.extract(AMOUNT, 2).fill_null("").str.pad_end(2, "0")
     whole = pl.col("amount_yuan").str.extract(AMOUNT, 1).cast(pl.Int64, strict=False)
     frame = frame.with_columns(
         unit=_or("unit", PIECE), quantity=_or("quantity", "1"),
-        day=spelled.str.to_date("%Y-%m-%d", strict=False).dt.strftime("%Y-%m-%d"),
+        day=days_of(pl.col("on")),
         fen=100 * whole + cents.cast(pl.Int64, strict=False),
     )  # fmt: skip
     return frame.with_columns(

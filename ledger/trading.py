@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint, column, func, select, table
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ledger import books, log, periods, prices, settlements
+from ledger import agreements, books, log, periods, prices, settlements
 from ledger.agreements import Agreement, faults_of_use, require_in_force
 from ledger.calendar import local_date
 from ledger.chain import keys, outbox
@@ -275,7 +275,10 @@ def record_payment(
         licence.id, amount_fen, received_on,
     ):  # fmt: skip
         return found
-    faults = receipt_faults(session, now, amount_fen, received_on, reference)
+    agreement = agreement_of(session, session.get_one(Voucher, licence.voucher_id))
+    if received_on >= local_date(licence.valid_from).isoformat():
+        agreement = None  # it may have been sold under the agreement of a holder before
+    faults = receipt_faults(session, now, amount_fen, received_on, reference, agreement)
     payment = enter_payment(
         session, actor, licence, amount_fen=amount_fen, received_on=received_on, reference=reference,
         faults=faults,
@@ -291,13 +294,22 @@ def record_payment(
 
 
 def receipt_faults(
-    session: Session, now: datetime, amount_fen: int, received_on: str, reference: str
-) -> Faults:
-    """What of money received is wrong: a day still to come, a bank reference that something else has."""
+    session: Session, now: datetime, amount_fen: int, received_on: str, reference: str,
+    agreement: Agreement | None = None,
+) -> Faults:  # fmt: skip
+    """What of money received is wrong: its day, a bank reference that something else has.
+
+    The day is not still to come, and not before the first one of the agreement or of what it renews.
+    """
     check_amount(amount_fen, "amount")
     faults = Faults()
     if received_on > local_date(now).isoformat():
         faults.name_fault("the day {day} lies in the future", at="received_on", day=received_on)
+    if agreement is not None and received_on < (first := agreements.began_on(session, agreement)):
+        faults.name_fault(
+            "the day {day} lies before {first}, the first day of agreement {number}: look at the year",
+            at="received_on", day=received_on, first=first, number=agreement.number,
+        )  # fmt: skip
     hold_reference(session, reference)
     paid = select(Payment.id).where(Payment.reference == reference)
     remitted = select(_REMITTANCES.c.reference).where(_REMITTANCES.c.reference == reference)

@@ -1,7 +1,9 @@
-"""What a cell of a bank's table says: an amount in yuan, a day; None for what it does not say plainly."""
+"""What a cell of a bank's or an exchange's table says: an amount in yuan, a day; None if not plainly."""
 
 import re
 from datetime import date
+
+import polars as pl
 
 AMOUNT_FEN_MAX = 10**13  # of one row; totals go up to `valuation.money.MAX_FEN`
 AMOUNT = r"^(?:0|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]*)(?:\.[0-9]{1,2})?$"
@@ -10,10 +12,11 @@ FULL_WIDTH = dict(zip("０１２３４５６７８９，．－￥", "0123456789,
 """What is typed full-width in amounts, and what it means."""
 _AMOUNT = re.compile(AMOUNT)
 _FOLDED = str.maketrans(FULL_WIDTH)
-_DAY = re.compile(
-    r"([0-9]{4})(?:-([0-9]{1,2})-([0-9]{1,2})|/([0-9]{1,2})/([0-9]{1,2})|年([0-9]{1,2})月([0-9]{1,2})日"
-    r"|([0-9]{2})([0-9]{2}))(?:[ T].*)?"
+DAY = (
+    r"^([1-9][0-9]{3})(?:-([0-9]{1,2})-([0-9]{1,2})|/([0-9]{1,2})/([0-9]{1,2})|年([0-9]{1,2})月([0-9]{1,2})日"
+    r"|([0-9]{2})([0-9]{2}))(?:[ T].*)?$"
 )
+_DAY = re.compile(DAY)
 
 
 def amount_fen(cell: str, *, negative: bool = False, most: int = AMOUNT_FEN_MAX) -> int | None:
@@ -49,3 +52,15 @@ def day_of(cell: str) -> str | None:
         return date(year, month, day).isoformat()
     except ValueError:
         return None
+
+
+def days_of(column: pl.Expr) -> pl.Expr:
+    """The same of a whole column, in which blanks around are stripped already; null for no day."""
+    part = column.str.extract_groups(DAY)
+
+    def either(first: int) -> pl.Expr:
+        """The month or the day, in whichever of the spellings it stands."""
+        return pl.coalesce(part.struct.field(str(n)) for n in range(first, 10, 2)).str.zfill(2)
+
+    spelled = pl.concat_str(part.struct.field("1"), either(2), either(3), separator="-")
+    return spelled.str.to_date("%Y-%m-%d", strict=False).dt.strftime("%Y-%m-%d")

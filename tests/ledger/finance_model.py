@@ -6,7 +6,7 @@ Money is int, shares are Fraction, an account is a number in a dict. It knows no
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any
@@ -113,14 +113,12 @@ class Told:
     state: str = "drafted"
     undoes: "Told | None" = None
     signed: int = 0
+    required: int = 1
+    """how many must sign, from its proposal on"""
 
     @property
     def stands(self) -> bool:
         return self.state not in ("rejected", "reversed") and self.undoes is None
-
-    @property
-    def required(self) -> int:
-        return 1 + (self.amount_fen > 100 * THIRD_YUAN)
 
 
 @dataclass
@@ -316,6 +314,16 @@ class Model:
     def unfinished(self) -> Told | None:
         open_ones = ("drafted", "proposed", "approved")
         return next((one for one in self.statements if one.state in open_ones), None)
+
+    def due_of(self, one: Told) -> int:
+        """How many must sign: what stands beside it and ended within thirty days counts along."""
+        ends = date.fromisoformat(one.until_on)
+        recent = sum(
+            other.amount_fen for other in self.standing()
+            if other is not one and other is not one.undoes
+            and 0 <= (ends - date.fromisoformat(other.until_on)).days < 30
+        )  # fmt: skip
+        return 1 + (one.amount_fen + recent > 100 * THIRD_YUAN)
 
     def in_region(self, n: int, reach: tuple[int, str]) -> bool:
         return n <= reach[0] and self.rows[n - 1][0] <= reach[1]

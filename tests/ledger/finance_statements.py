@@ -332,7 +332,7 @@ class Distribution(Trade):
         if one.state == "drafted":
             self.never("approved as a draft", lambda: self.town.approve(made))
             self.town.do("mona", revenue.propose, made, ORIGIN)
-            one.state = "proposed"
+            one.state, one.required = "proposed", self.model.due_of(one)
         elif one.state == "proposed":
             self.sign(one, made)
         else:

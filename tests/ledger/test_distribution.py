@@ -436,6 +436,35 @@ def test_raising_the_threshold_for_a_day_spares_no_second_signature(town: Town) 
     assert now_of(town, made).approvals_required == 2
 
 
+def test_short_periods_spare_no_second_signature(town: Town) -> None:
+    """The threshold counts what stands of the agreement and ended within thirty days."""
+    with town.deed() as session:
+        settings.change(session, town.actors["admin"], "third_approval_yuan", "1000")
+    agreement, licence = town.sold()
+
+    def booked(fen: int) -> Statement:
+        made = town.statement_over(
+            agreement, licence, amount_fen=fen, facts={"platform_cost_fen": 0}
+        )
+        town.book(made)
+        return now_of(town, made)
+
+    first, second = booked(60_000), booked(60_000)
+    assert (first.approvals_required, second.approvals_required) == (1, 2)
+    undoing = town.reversal(second)
+    assert now_of(town, undoing).approvals_required == 2, "taken back as it was made"
+    town.later(days=30)
+    third = booked(30_000)
+    assert (third.amount_fen > 60_000, third.approvals_required) == (True, 1), (
+        "long after the first"
+    )
+    assert booked(20_000).approvals_required == 2
+    other, sold = town.sold()
+    assert town.statement_over(other, sold, "posted", 60_000, {"platform_cost_fen": 0}), (
+        "another agreement's sum is its own"
+    )
+
+
 def test_what_one_has_signed_is_corrected_no_more(town: Town) -> None:
     town.require_two()
     made = town.statement("proposed")

@@ -1,7 +1,7 @@
 """Remittances, orders and refunds: frozen terms, money set aside once, VAT given back to the fen."""
 
 import threading
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -350,6 +350,33 @@ def test_a_payment_that_never_came_is_undone(market: Any) -> None:
         entry = books.entry_of(session, wrong.id)
         assert books.linked(session, entry).cause_id == made.id
         books.assert_kept(session, agreement.id)
+
+
+def test_money_is_not_received_before_the_agreement_began_nor_before_the_one_it_renews(
+    market: Any,
+) -> None:
+    town, agreement, voucher = market
+    licence, early = town.licence(voucher), "2016-03-02"
+    told = f"the day {early} lies before {agreement.from_on}, the first day of agreement {agreement.number}"
+    assert told in refused(
+        town, Invalid, "mona", trading.record_payment, licence=licence, amount_fen=106,
+        received_on=early, reference="B-2016",
+    )  # fmt: skip
+    paid = {"party": town.party("bank"), "purpose": "prepayment", "amount_fen": 10_600}
+    of = ("mona", remittances.record)
+    assert told in refused(
+        town, Invalid, *of, agreement, **paid, received_on=early, reference="R-2016"
+    )
+    assert town.remittance(agreement, 10_600, "R-1", received_on=agreement.from_on)
+    town.later(days=2)
+    until = date.fromisoformat(agreement.until_on)
+    again = town.agreement(
+        from_on=until + timedelta(days=1), until_on=until + timedelta(days=9), renews=agreement
+    )
+    assert town.remittance(again, 10_600, "R-2", received_on=agreement.from_on), "known late"
+    assert agreement.from_on in refused(
+        town, Invalid, *of, again, **paid, received_on=early, reference="R-3"
+    )
 
 
 def test_a_remittance_that_never_came_is_undone_unless_it_is_used(market: Any) -> None:

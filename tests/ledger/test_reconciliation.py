@@ -11,7 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from ledger import bank_matching, books, deadlines, payout_results, reconciliation, trade_reports
+from ledger import (
+    bank_matching,
+    books,
+    deadlines,
+    payout_results,
+    reconciliation,
+    trade_reports,
+    trade_rules,
+)
 from ledger.agreements import Agreement
 from ledger.bank_files import ROWS_MAX, BankLine
 from ledger.bank_matching import Booked
@@ -19,6 +27,7 @@ from ledger.calendar import local_date
 from ledger.errors import Conflict, Invalid, NotAllowed
 from ledger.parties import allowed
 from ledger.payout_rows import Payout
+from ledger.tables.tabular_cells import day_of
 from ledger.vouchers import Voucher
 from tests.conftest import Town
 from tests.ledger import bookings
@@ -473,6 +482,40 @@ def test_every_faulty_row_of_a_report_is_named_at_once() -> None:
     assert str(refusal.value).count("row 2") == 3
     with pytest.raises(Invalid, match="lacks the columns 金额"):
         trade_reports.read_report("交易编号,日期\nA,2026-03-01\n".encode(), "r.csv")
+
+
+SPELLINGS = (
+    "2026-03-02",
+    "2026/3/2",
+    "20260302",
+    "2026年3月2日",
+    "2026年03月02日 10:00",
+    "2026/03/02 9:5",
+)
+NO_DAYS = (
+    "2.3.2026",
+    "2026-3/2",
+    "2026-02-30",
+    "2026-03-02x",
+    "20261301",
+    "0000-01-01",
+    "3月2日",
+    "2026",
+)
+
+
+def test_one_day_is_spelled_alike_in_reports_trades_and_account_statements() -> None:
+    text = "".join(f"T{n},1.00,{day}\n" for n, day in enumerate(SPELLINGS))
+    report = trade_reports.read_report((REPORT + text).encode(), "r.csv")
+    assert report["day"].to_list() == ["2026-03-02"] * len(SPELLINGS)
+    for n, day in enumerate(NO_DAYS):
+        with pytest.raises(Invalid, match=f"row 3: {day} is no day"):
+            trade_reports.read_report((REPORT + f"A,1,20260302\nB{n},1,{day}\n").encode(), "r.csv")
+    cells = (*SPELLINGS, *NO_DAYS, "")
+    trades = pl.DataFrame({"on": cells}).with_columns(
+        amount_yuan=pl.lit("1"), unit=pl.lit(""), quantity=pl.lit("")
+    )
+    assert trade_rules.prepared(trades)["day"].to_list() == [day_of(one) for one in cells]
 
 
 def test_two_files_that_have_nothing_in_common_are_the_wrong_file() -> None:

@@ -28,7 +28,10 @@ from webapp.tables import XLSX
 
 Words = Sequence[tuple[str, str]]
 Titles = Mapping[str, tuple[str, ...]]
-DAY, AMOUNT = "the day, such as 2026-01-31", "yuan, at most two decimals"
+DAY, AMOUNT = (
+    "the day: 2026-01-31, 2026/1/31, 20260131 or with 年月日",
+    "yuan, at most two decimals",
+)
 PASSED_OVER = "CSV or XLSX; other columns are passed over. A last row of totals may stand there."
 REFUSED = "Other columns are refused, so that no personal data come in."
 GUIDE_TITLES: Final = (
@@ -131,7 +134,8 @@ RESULT = FileTable(
         "amount": Told(AMOUNT, "169284.91", "yuan"),
         "result": Told("成功 (paid), 失败 (failed) or 退汇 (came back)", ("成功", "success"),
                        words=_words(bank_files.RESULTS)),
-        "day": Told("of what was paid or came back: the day, such as 2026-01-31", "2026-10-09", "day",
+        "day": Told("of what was paid or came back: the day: 2026-01-31, 2026/1/31, 20260131 or with "
+                    "年月日", "2026-10-09", "day",
                     is_conditional=True),
         "reference": Told("of what was paid or came back: the bank's number of the movement",
                           "202610090000000012345", is_conditional=True),
