@@ -454,6 +454,12 @@ def _check(path: Path) -> None:
         home.close()
     # A revision is the number its file begins with; Alembic itself would take longer to load than all this.
     needed = max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    if found != needed and home.config.demo:
+        raise Conflict(
+            "This demo home was made by another edition of Shuzheng: run `shuzheng demo --fresh`, which "
+            "makes it anew. ({cause})",
+            cause=f"{found or '-'} → {needed}",
+        )
     if found != needed:
         raise Conflict(
             "This database lacks tables of Shuzheng: run `shuzheng init` again, which brings them "
