@@ -70,8 +70,8 @@ VERBS: dict[str, Any] = {
     "limit.reject": lambda t, who, on: t.do(who, limits.reject, on.limit, "x"),
     "limit.withdraw": lambda t, who, on: t.do(who, limits.withdraw, on.limit, "x"),
     "payment.record": lambda t, who, on: t.do(
-        who, trading.record_payment, licence=on.licence, amount_fen=1, received_on="2026-03-02",
-        reference=who),
+        who, trading.record_payment, licence=on.licence, amount_fen=1,
+        received_on=local_date(t.now).isoformat(), reference=who),
     "remittance.record": lambda t, who, on: t.do(
         who, remittances.record, on.agreement, party=t.party("bank"), purpose="prepayment",
         amount_fen=1, received_on=local_date(t.now).isoformat(), reference=who),
