@@ -35,6 +35,7 @@ from ledger.chain import outbox
 from ledger.chain.keys import address_of
 from ledger.messages import Message
 from ledger.proof.checkpoint import parse_note
+from ledger.statements import Statement
 from tests.conftest import DEMO, LOG_KEY, PARTIES, Town, compliance
 from tests.ledger import bookings, deals, neighbours, organisations, paying, registrations
 from tests.ledger.neighbours import Neighbour
@@ -743,6 +744,10 @@ def on_inquiry(login: str, state: str = "raised", **body: Any) -> Callable[[Site
 
 
 def an_approval(site: Site) -> Request:
+    with site.town.reading() as session:
+        signed = session.scalars(select(Statement).where(Statement.state == "approved")).all()
+    for one in signed:
+        site.town.settle(one)  # else it uses up the nonce that this chain always answers
     made = stated(site, "proposed")
     keys = {"statement_number": made.number}
     return Request(
