@@ -16,15 +16,13 @@ import orjson
 from sqlalchemy import Connection
 
 from ledger import books, journals, trading
-from ledger.audit_rows import OPTIONS, fetch
+from ledger.audit_rows import OPTIONS, UNREADABLE, fetch
 from ledger.books import BANK, DUE, PREPAID, REFUNDS, UNDISTRIBUTED, VAT
 from ledger.errors import LedgerError
 from ledger.remittances import PURPOSES
 
 Told = tuple[str, str, Any, Any]  # place, field, known, derived
 PAGE = 5_000
-UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""what a spoiled row raises: it is told of the row itself"""
 AS_SAID = "what its deed says"
 
 

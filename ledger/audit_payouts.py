@@ -17,7 +17,7 @@ import orjson
 from sqlalchemy import Connection
 
 from ledger import payment_files
-from ledger.audit_rows import fetch
+from ledger.audit_rows import UNREADABLE, fetch
 from ledger.books import BANK, DUE, REFUNDS
 from ledger.payment_files import Payment
 from ledger.payout_dues import OWED
@@ -26,8 +26,6 @@ from ledger.proof.encoding import digest_text
 
 Told = tuple[str, str, Any, Any]  # place, field, known, derived
 Row = dict[str, Any]
-UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""what a spoiled row raises: it is told of the row itself"""
 HELD_BY = {  # of each state of a line, those of its hold; and whether its entry was reversed
     "held": {("pending", False), ("expired", False)},
     "paid": {("posted", False)},

@@ -29,9 +29,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
 from ledger.audit_findings import Findings
+from ledger.errors import LedgerError
 from ledger.store import CanonicalJson, UtcTime
 
 OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+UNREADABLE = (ArithmeticError, AttributeError, LedgerError, LookupError, TypeError, ValueError)
+"""what a spoiled row raises where something is derived from it: it is told of the row itself"""
 Body = dict[str, Any]
 NAMED = re.compile(r"(?<!:):(\w+)")
 LABELS = ("number", "order_reference", "reference", "code")  # what people call a thing by
