@@ -31,9 +31,12 @@ from sqlalchemy.types import TypeEngine
 from ledger.audit_findings import Findings
 from ledger.errors import LedgerError
 from ledger.store import CanonicalJson, UtcTime
+from valuation import ValuationError
 
 OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
-UNREADABLE = (ArithmeticError, AttributeError, LedgerError, LookupError, TypeError, ValueError)
+UNREADABLE = (
+    ArithmeticError, AttributeError, LedgerError, LookupError, TypeError, ValuationError, ValueError,
+)  # fmt: skip
 """what a spoiled row raises where something is derived from it: it is told of the row itself"""
 Body = dict[str, Any]
 NAMED = re.compile(r"(?<!:):(\w+)")
